@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole OpenStack on one machine, every service its own process on loopback.
+
+From a shell: ``python3 -m lab up``. From Python, in the lab's virtual environment::
+
+    from lab import Lab
+
+    lab = Lab(prefix)
+    lab.up(hosts=3)
+    lab.host("compute-a").kill()
+    lab.down()
+
+Importing this package needs the standard library only; :class:`lab.cloud.Lab` is loaded when it is first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import LabError, RefusalError
+
+if TYPE_CHECKING:
+    from lab.cloud import Lab
+
+__all__ = ["Lab", "LabError", "RefusalError"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Lab":
+        from lab.cloud import Lab
+
+        return Lab
+    raise AttributeError(f"module 'lab' has no attribute {name!r}")

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring a lab up: the steps, what each needs, and when each counts as done. Every step may be repeated."""
+
+from functools import cached_property
+from pathlib import Path
+
+import kombu
+import requests
+from openstack.connection import Connection
+
+from lab import dashboard
+from lab.config.files import write_all
+from lab.hosts import ComputeHost
+from lab.plan import Clock, Plan
+from lab.process import Supervisor
+from lab.schema import Schemas, connect_as_root, install_data_folder
+from lab.seed import connect
+from lab.seed.identity import seed_identity
+from lab.seed.resources import seed_flavors, seed_image, seed_network
+from lab.seed.servers import (
+    hosts_not_ready,
+    remove_unfinished,
+    seed_servers,
+    servers_not_active,
+    servers_not_protected,
+)
+from lab.service import Service
+from lab.services import program
+from lab.spec import Spec
+from lab.waiting import wait_for
+
+
+class BringUp:
+    """The way from nothing, or from whatever is left of a lab, to a lab that is up."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        supervisor: Supervisor,
+        services: dict[str, Service],
+        hosts: list[ComputeHost],
+        clock: Clock,
+    ) -> None:
+        self._spec = spec
+        self._supervisor = supervisor
+        self._services = services
+        self._hosts = hosts
+        self._clock = clock
+
+    @cached_property
+    def _admin(self) -> Connection:
+        return connect(self._spec)
+
+    @cached_property
+    def _demo(self) -> Connection:
+        """The administrator in the project demo."""
+        return connect(self._spec, "admin", "demo")
+
+    def run(self) -> None:
+        """Run all steps, independent ones at the same time. Raises the first failure."""
+        plan = Plan(self._clock)
+        self._add_foundation(plan)
+        self._add_apis(plan)
+        self._add_compute(plan)
+        if self._spec.state.dashboard:
+            self._add_dashboard(plan)
+        if self._spec.state.demo:
+            self._add_demo(plan)
+        plan.run()
+
+    def _add_foundation(self, plan: Plan) -> None:
+        schemas = Schemas(self._spec, self._supervisor)
+        plan.add("configuration written", self._configure)
+        plan.add("MariaDB answers", self._start_mariadb, ["configuration written"])
+        plan.add("RabbitMQ answers", self._start_rabbitmq, ["configuration written"])
+        # Nova's tables take longest and come first; two others at a time keep two cores busy.
+        plan.add("nova tables", schemas.nova, ["MariaDB answers"])
+        plan.add("keystone tables", schemas.keystone, ["MariaDB answers"])
+        plan.add("placement tables", schemas.placement, ["keystone tables"])
+        plan.add("neutron tables", schemas.neutron, ["keystone tables"])
+        plan.add("glance tables", schemas.glance, ["placement tables"])
+        if self._spec.state.colo:
+            plan.add("fault tolerance tables", schemas.colo, ["placement tables"])
+
+    def _add_apis(self, plan: Plan) -> None:
+        for name in ("keystone", "placement", "glance", "neutron"):
+            plan.add(f"{name} answers", lambda name=name: self._start_api(name), [f"{name} tables"])  # type: ignore[misc]
+        plan.add("users and catalog", self._seed_identity, ["keystone answers"])
+        plan.add("image", lambda: seed_image(self._admin), ["users and catalog", "glance answers"])
+        plan.add("network", lambda: seed_network(self._demo), ["users and catalog", "neutron answers"])
+
+    def _add_compute(self, plan: Plan) -> None:
+        tables = ["nova tables"] + (["fault tolerance tables"] if self._spec.state.colo else [])
+        plan.add("nova-api configured", self._insert_filter, tables)
+        plan.add("nova-conductor and nova-scheduler started", self._start_nova, ["nova tables", "RabbitMQ answers"])
+        plan.add("nova-api answers", lambda: self._start_api("nova-api"), ["nova-api configured", "RabbitMQ answers"])
+        hosts_need = ["nova-conductor and nova-scheduler started", "users and catalog", "placement answers"]
+        plan.add("compute hosts started", self._start_hosts, hosts_need)
+        if self._spec.state.colo:
+            plan.add("engine started", lambda: self._start("engine"), [*tables, "RabbitMQ answers"])
+        plan.add("flavors", lambda: seed_flavors(self._admin), ["nova-api answers", "users and catalog"])
+        plan.add("compute hosts up", self._wait_for_hosts, ["compute hosts started", "flavors"])
+
+    def _add_dashboard(self, plan: Plan) -> None:
+        plan.add("dashboard's static files", self._make_static_files, ["configuration written"])
+        plan.add("dashboard answers", lambda: self._start_api("horizon"), ["dashboard's static files"])
+
+    def _add_demo(self, plan: Plan) -> None:
+        if self._seeded.exists():
+            return  # from now on the servers are the user's
+        plan.add("servers asked for", self._seed_servers, ["compute hosts up", "image", "network"])
+        plan.add("servers active", self._wait_for_servers, ["servers asked for"])
+        if self._spec.state.colo:
+            needs = ["servers active", "engine started"]
+            plan.add("FT servers protected", self._wait_for_protection, needs)
+            plan.add("demo complete", self._seeded.touch, ["FT servers protected"])
+        else:
+            plan.add("demo complete", self._seeded.touch, ["servers active"])
+
+    @property
+    def _seeded(self) -> Path:
+        return self._spec.layout.done / "servers"
+
+    def _configure(self) -> None:
+        write_all(self._spec)
+        if self._spec.state.dashboard:
+            dashboard.write_settings(self._spec)
+        for host in self._hosts:
+            host.prepare()
+
+    def _start(self, name: str) -> None:
+        self._supervisor.start(self._services[name])
+
+    def _start_mariadb(self) -> None:
+        install_data_folder(self._spec, self._supervisor)
+        self._start("mariadb")
+
+        def probe() -> None:
+            connect_as_root(self._spec).close()
+
+        wait_for("MariaDB to answer", probe, self._supervisor, ["mariadb"], 60)
+
+    def _start_rabbitmq(self) -> None:
+        self._start("epmd")
+        self._start("rabbitmq")
+
+        def probe() -> None:
+            url = self._spec.transport_url().replace("rabbit://", "amqp://")
+            with kombu.Connection(url, connect_timeout=5) as connection:
+                connection.connect()
+
+        wait_for("RabbitMQ to answer", probe, self._supervisor, ["epmd", "rabbitmq"], 90)
+
+    def _start_api(self, name: str) -> None:
+        service = self._services[name]
+        self._supervisor.start(service)
+        wait_for(f"{name} to answer", lambda: probe_http(service), self._supervisor, [name])
+
+    def _make_static_files(self) -> None:
+        dashboard.make_static_files(self._spec, self._supervisor)
+
+    def _seed_identity(self) -> None:
+        seed_identity(self._admin, self._spec)
+
+    def _insert_filter(self) -> None:
+        if self._spec.state.colo:
+            etc = self._spec.layout.etc
+            arguments = ("api-paste", str(etc / "nova" / "api-paste.ini"))
+            filter_config = ("--filter-config", str(etc / "nova-colo" / "nova-colo.conf"))
+            self._supervisor.run("setup-nova-colo-manage", (program("nova-colo-manage"), *arguments, *filter_config))
+
+    def _start_nova(self) -> None:
+        self._start("nova-conductor")
+        self._start("nova-scheduler")
+
+    def _start_hosts(self) -> None:
+        for host in self._hosts:
+            host.start()
+
+    def _wait_for_hosts(self) -> None:
+        names = [service.name for host in self._hosts for service in host.services()]
+        wait_for(
+            "every compute host to be up",
+            lambda: hosts_not_ready(self._admin, self._spec.state.hosts),
+            self._supervisor,
+            ["nova-conductor", "nova-scheduler", *names],
+        )
+
+    def _seed_servers(self) -> None:
+        remove_unfinished(self._demo)
+        seed_servers(self._demo, self._spec.state.hosts)
+
+    def _wait_for_servers(self) -> None:
+        names = ["nova-conductor", "nova-scheduler"]
+        wait_for("the servers to be ACTIVE", lambda: servers_not_active(self._demo), self._supervisor, names)
+
+    def _wait_for_protection(self) -> None:
+        agents = [s.name for host in self._hosts for s in host.services()]
+        what = "the FT servers to be protected"
+        wait_for(what, lambda: servers_not_protected(self._admin), self._supervisor, ["engine", *agents])
+
+
+def probe_http(service: Service) -> str | None:
+    """Say what is wrong with the answer of an API; None when it is fine. Raises when there is no answer."""
+    if service.url is None:
+        return None
+    answer = requests.get(service.url, timeout=20, allow_redirects=False)
+    return f"HTTP {answer.status_code} from {service.url}" if answer.status_code >= 500 else None

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``python3 -m lab``. Standard library only until the virtual environment is there."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab import install, logs
+from lab.errors import LabError, NotUpError, RefusalError
+from lab.layout import DEFAULT_PREFIX, Layout
+from lab.plan import Clock
+
+if TYPE_CHECKING:
+    from lab.cloud import Lab
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0, 1 for a failure, 2 for a refusal, 3 for not up."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options, list(arguments)))
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lab: interrupted; 'python3 -m lab up' goes on, 'python3 -m lab down' stops what runs", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--prefix", default=argparse.SUPPRESS, metavar="DIR", help="folder of the lab (.lab/run)")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine.", parents=[common]
+    )
+    parser.set_defaults(prefix=DEFAULT_PREFIX)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[common])
+        sub.set_defaults(run=run)
+        return sub
+
+    up = command("up", _up, "bring the lab up, or what is missing of it")
+    up.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
+    up.add_argument("--dashboard", action=argparse.BooleanOptionalAction, help="with Horizon (yes)")
+    up.add_argument("--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)")
+    up.add_argument("--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)")
+    down = command("down", _down, "stop the lab")
+    down.add_argument("--purge", action="store_true", help="also remove its data")
+    status = command("status", _status, "show the services; exit code 3 when not up, 1 when one does not run")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    env = command("env", _env, "print shell exports for a user of the cloud")
+    env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager or viewer")
+    host = command("host", _host, "list, kill (power cut), stop or start compute hosts")
+    host.add_argument("action", choices=["list", "kill", "stop", "start"])
+    host.add_argument("name", nargs="?", help="name of the compute host")
+    service = command("service", _service, "start, stop, kill or restart one service")
+    service.add_argument("action", choices=["start", "stop", "kill", "restart"])
+    service.add_argument("name", help="name as 'status' shows it")
+    log = command("logs", _logs, "show the end of logs, of all services when none is named")
+    log.add_argument("service", nargs="*")
+    log.add_argument("-f", "--follow", action="store_true", help="go on as they grow")
+    log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
+    command("venv", _venv, "only create the virtual environment, or bring it up to date")
+    return parser
+
+
+def _up(options: argparse.Namespace, arguments: list[str]) -> int:
+    if os.geteuid() != 0:
+        raise RefusalError("the lab has to be started as root (Debian packages, MariaDB and RabbitMQ of its own)")
+    clock = Clock()
+    install.ensure_packages(clock.say, install.install_log())
+    install.ensure_venv(clock.say, install.install_log())
+    if not install.in_venv():
+        install.enter_venv(arguments)
+    from lab.report import welcome
+
+    lab = _lab(options)
+    wished = (options.hosts, options.dashboard, options.demo, options.colo)
+    if wished == (None, None, None, None) and lab.is_complete():
+        print(f"already up: all {len(lab.status())} services run and answer")
+    else:
+        lab.up(options.hosts, options.dashboard, options.demo, options.colo)
+        clock.say(f"up: all {len(lab.status())} services run")
+    print(welcome(lab))
+    return 0
+
+
+def _down(options: argparse.Namespace, arguments: list[str]) -> int:
+    if not Layout.at(options.prefix).prefix.is_dir() or not _enter(arguments):
+        print("not up")
+        return 0
+    clock = Clock()
+    was_up = _lab(options).down(purge=options.purge)
+    if was_up:
+        clock.say("down: every process of the lab has ended")
+    else:
+        print("not up")
+    if options.purge:
+        print("its data is removed")
+    return 0
+
+
+def _status(options: argparse.Namespace, arguments: list[str]) -> int:
+    if not Layout.at(options.prefix).state_file.exists() or not _enter(arguments):
+        raise NotUpError("not up")
+    from lab.report import status_json, status_table
+
+    statuses = _lab(options).status()
+    if options.json:
+        print(status_json(statuses))
+    if not any(status.state == "running" for status in statuses):
+        raise NotUpError("not up")
+    if not options.json:
+        print(status_table(statuses))
+    return 0 if all(status.state == "running" for status in statuses) else 1
+
+
+def _env(options: argparse.Namespace, arguments: list[str]) -> int:
+    _need_venv(arguments)
+    for name, value in _lab(options).env(options.user).items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _host(options: argparse.Namespace, arguments: list[str]) -> int:
+    _need_venv(arguments)
+    lab = _lab(options)
+    if options.action == "list":
+        for name in lab.hosts():
+            print(f"{name}  {'running' if lab.host(name).is_running() else 'not running'}")
+        return 0
+    if options.name is None:
+        raise RefusalError(f"which compute host? There are: {', '.join(lab.hosts())}")
+    host = lab.host(options.name)
+    getattr(host, options.action)()
+    done = {"kill": "has lost its power", "stop": "has stopped", "start": "has started"}[options.action]
+    print(f"{host.name} {done}")
+    return 0
+
+
+def _service(options: argparse.Namespace, arguments: list[str]) -> int:
+    _need_venv(arguments)
+    getattr(_lab(options).service(options.name), options.action)()
+    done = {"kill": "killed", "stop": "stopped", "start": "runs", "restart": "restarted"}[options.action]
+    print(f"{options.name}: {done}")
+    return 0
+
+
+def _logs(options: argparse.Namespace, arguments: list[str]) -> int:
+    return logs.show(Layout.at(options.prefix), options.service, options.lines, options.follow)
+
+
+def _venv(options: argparse.Namespace, arguments: list[str]) -> int:
+    install.ensure_venv(Clock().say, install.install_log())
+    return 0
+
+
+def _lab(options: argparse.Namespace) -> "Lab":
+    from lab.cloud import Lab
+
+    return Lab(options.prefix)
+
+
+def _enter(arguments: list[str]) -> bool:
+    """Go on in the virtual environment; returns False when there is none, and therefore no lab that runs."""
+    if install.in_venv():
+        return True
+    if not (install.VENV / "bin" / "python").exists():
+        return False
+    install.enter_venv(arguments)
+    return True
+
+
+def _need_venv(arguments: list[str]) -> None:
+    if not _enter(arguments):
+        raise NotUpError("not up; start the lab: python3 -m lab up")

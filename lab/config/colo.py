@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of fault tolerance: engine, paste filter, agents."""
+
+from lab.config import common
+from lab.config.ini import Sections
+from lab.spec import Spec
+
+
+def engine_conf(spec: Spec) -> Sections:
+    """Return nova-colo.conf, which the engine, nova-colo-manage and the filter in nova-api read."""
+    auth = spec.service_auth()
+    return {
+        "DEFAULT": {**common.logging(), "transport_url": spec.transport_url()},
+        "database": common.database(spec, "nova_colo"),
+        "nova": auth,
+        "placement": auth,
+    }
+
+
+def agent_conf(spec: Spec, host: str) -> Sections:
+    """Return the configuration of the agent on ``host``, whose disk is the host's folder."""
+    return {
+        "DEFAULT": {
+            **common.logging(),
+            "transport_url": spec.transport_url(),
+            "host": host,
+            "state_path": spec.layout.host(host) / "state",
+        },
+        "simulated": {"directory": spec.layout.simulated},
+    }

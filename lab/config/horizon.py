@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Horizon's configuration."""
+
+from lab.config.ini import Sections
+from lab.config.uwsgi import uwsgi_ini
+from lab.layout import REPO
+from lab.spec import REGION, Spec
+
+_SETTINGS = """\
+# Horizon's settings.py does "from local.local_settings import *" and only appends its own folder to sys.path: a package
+# "local" earlier on the path is found first, and nothing has to be written into site-packages.
+import openstack_dashboard.local.enabled
+
+if {enabled!r} not in openstack_dashboard.local.enabled.__path__:
+    openstack_dashboard.local.enabled.__path__.append({enabled!r})
+
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+LOCAL_PATH = {local!r}
+SECRET_KEY = {secret_key!r}
+WEBROOT = "/"
+STATIC_ROOT = {static!r}
+COMPRESS_OFFLINE = True
+TIME_ZONE = "UTC"
+OPENSTACK_HOST = "127.0.0.1"
+OPENSTACK_KEYSTONE_URL = {auth_url!r}
+OPENSTACK_KEYSTONE_DEFAULT_DOMAIN = "default"
+OPENSTACK_KEYSTONE_DEFAULT_REGION = {region!r}
+OPENSTACK_API_VERSIONS = {{"identity": 3, "image": 2}}
+OPENSTACK_NEUTRON_NETWORK = {{
+    "enable_router": False, "enable_quotas": False, "enable_ipv6": False, "enable_ha_router": False,
+    "enable_fip_topology_check": False,
+}}
+CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}}}}
+SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+AVAILABLE_THEMES = [
+    ("default", "Default", "themes/default"),
+    ("material", "Material", "themes/material"),
+]
+SELECTABLE_THEMES = AVAILABLE_THEMES
+DEFAULT_THEME = "default"
+CONSOLE_TYPE = None
+LOGGING = {{
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {{"line": {{"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}}}},
+    "handlers": {{"stderr": {{"class": "logging.StreamHandler", "formatter": "line"}}}},
+    "root": {{"handlers": ["stderr"], "level": "WARNING"}},
+}}
+"""
+
+
+def local_settings(spec: Spec) -> str:
+    """Return local_settings.py."""
+    folder = spec.layout.prefix / "horizon"
+    return _SETTINGS.format(
+        enabled=str(REPO / "enabled"),
+        local=str(folder),
+        secret_key=spec.passwords["horizon-secret-key"],
+        static=str(folder / "static"),
+        cache=str(folder / "cache"),
+        auth_url=spec.auth_url,
+        region=REGION,
+    )
+
+
+def uwsgi_conf(spec: Spec) -> Sections:
+    """Return the uWSGI file that serves Horizon and its static files."""
+    options = uwsgi_ini(spec, "horizon", "openstack_dashboard.wsgi:application", threads=8)
+    return {"uwsgi": {**options, "static-map": f"/static={spec.layout.prefix / 'horizon' / 'static'}"}}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keystone's configuration."""
+
+from lab.config import common
+from lab.config.ini import Sections
+from lab.spec import Spec
+
+
+def keystone_conf(spec: Spec) -> Sections:
+    """Return keystone.conf."""
+    keys = spec.layout.prefix / "keystone"
+    return {
+        "DEFAULT": common.logging(),
+        "database": common.database(spec, "keystone"),
+        "token": {"provider": "fernet", "expiration": 86400},
+        "fernet_tokens": {"key_repository": keys / "fernet"},
+        "credential": {"key_repository": keys / "credential"},
+        "cache": {"enabled": False},
+    }

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Neutron's configuration: its API alone, no agents."""
+
+from lab.config import common
+from lab.config.ini import Sections
+from lab.layout import VENV
+from lab.spec import Spec
+
+
+def neutron_conf(spec: Spec) -> Sections:
+    """Return neutron.conf. The mechanism driver is ours (lab/ml2.py); nobody listens on the message bus."""
+    return {
+        "DEFAULT": {
+            **common.logging(),
+            "state_path": spec.layout.prefix / "neutron",
+            "transport_url": "fake://",
+            "api_paste_config": VENV / "etc" / "neutron" / "api-paste.ini",
+            "core_plugin": "ml2",
+            "service_plugins": "",
+            "auth_strategy": "keystone",
+            "notify_nova_on_port_status_changes": False,
+            "notify_nova_on_port_data_changes": False,
+            "dhcp_agent_notification": False,
+        },
+        "database": common.database(spec, "neutron"),
+        "oslo_concurrency": common.lock_path(spec),
+        "ml2": {
+            "type_drivers": "local,flat",
+            "tenant_network_types": "local",
+            "mechanism_drivers": "lab_bind",
+            "extension_drivers": "port_security",
+        },
+        "keystone_authtoken": common.keystone_authtoken(spec),
+    }

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute hosts that are a few processes on loopback, with guests that are only written down."""
+
+import shutil
+from collections.abc import Mapping
+
+from lab.config import colo, nova
+from lab.config.ini import Sections, render
+from lab.layout import write_private
+from lab.process import Supervisor
+from lab.service import Service
+from lab.services import program
+from lab.spec import Spec
+
+
+class SimulatedHost:
+    """A compute host without a hypervisor.
+
+    Its disk is PREFIX/hosts/NAME; its memory, with all that would be lost without power, PREFIX/simulated/NAME.
+    """
+
+    def __init__(self, name: str, spec: Spec, supervisor: Supervisor) -> None:
+        self.name = name
+        self._spec = spec
+        self._supervisor = supervisor
+        self._etc = spec.layout.etc / "hosts" / name
+
+    def prepare(self) -> None:
+        """Write nova.conf and, with fault tolerance, agent.conf."""
+        disk = self._spec.layout.host(self.name)
+        for folder in (disk / "nova", disk / "state"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(self._etc / "nova.conf", render(self._nova_conf()))
+        if self._spec.state.colo:
+            write_private(self._etc / "agent.conf", render(colo.agent_conf(self._spec, self.name)))
+
+    def services(self) -> list[Service]:
+        """Return nova-compute and, with fault tolerance, the agent."""
+        if not self._spec.state.colo:
+            return [self._service("nova-compute", "nova-compute", "nova.conf")]
+        return [
+            self._service("agent", "nova-colo-agent", "agent.conf"),
+            self._service("nova-compute", "nova-colo-compute", "nova.conf"),
+        ]
+
+    def start(self) -> None:
+        """Start its services, agent first."""
+        for service in self.services():
+            self._supervisor.start(service)
+
+    def stop(self) -> None:
+        """End its services; simulated guests keep running, as QEMU processes would."""
+        self._supervisor.stop(service.name for service in self.services())
+
+    def kill(self) -> None:
+        """Kill its services with SIGKILL and forget its memory."""
+        self._supervisor.kill(service.name for service in self.services())
+        shutil.rmtree(self._spec.layout.simulated / self.name, ignore_errors=True)
+
+    def env(self) -> Mapping[str, str]:
+        """Return nothing: a simulated host is no place of its own."""
+        return {}
+
+    def _service(self, part: str, command: str, config: str) -> Service:
+        arguments = (program(command), "--config-file", str(self._etc / config))
+        return Service(f"{self.name}-{part}", arguments, self.env(), host=self.name)
+
+    def _nova_conf(self) -> Sections:
+        if not self._spec.state.colo:
+            return nova.compute_conf(self._spec, self.name, nova.STOCK_DRIVER, {})
+        driver: Sections = {
+            "colo": {
+                "agent_state_path": self._spec.layout.host(self.name) / "state",
+                "simulated_directory": self._spec.layout.simulated,
+            }
+        }
+        return nova.compute_conf(self._spec, self.name, "colo.ColoFakeDriver", driver)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Install what is missing: Debian packages and the virtual environment. Standard library only."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab.errors import LabError, RefusalError
+from lab.layout import LAB_DIR, REPO, VENV
+
+RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+POLICY_RC = Path("/usr/sbin/policy-rc.d")
+POLICY_RC_TEXT = "#!/bin/sh\n# colo lab: no system service is started while its package is installed\nexit 101\n"
+
+PIP_PACKAGES = (
+    "nova==34.0.0",
+    "keystone==30.0.0",
+    "openstack-placement==16.0.0",
+    "glance==33.0.0",
+    "horizon==27.0.0",
+    "neutron==29.0.0",
+    "python-novaclient",
+    "python-openstackclient",
+    "osc-placement",
+    "openstacksdk",
+    "psutil",
+    "uwsgi",
+    "PyMySQL",
+)
+
+Say = Callable[[str], None]
+
+
+def in_venv() -> bool:
+    """Tell whether this interpreter is the lab's own."""
+    return Path(sys.prefix).resolve() == VENV.resolve()
+
+
+def enter_venv(arguments: Sequence[str]) -> None:
+    """Replace this process by the same command under the lab's own interpreter."""
+    python = VENV / "bin" / "python"
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPO), environment.get("PYTHONPATH")]))
+    sys.stdout.flush()
+    os.execve(python, [str(python), "-m", "lab", *arguments], environment)
+
+
+def venv_is_current() -> bool:
+    """Tell whether the virtual environment holds what the constraints and the project ask for."""
+    stamp = VENV / "lab-stamp"
+    return stamp.exists() and stamp.read_text() == _venv_stamp()
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that the lab needs and this machine lacks."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+    wanted = [
+        ("mariadb-server", shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path)),
+        ("rabbitmq-server", RABBITMQ_SERVER.exists()),
+        ("chromium", shutil.which("chromium", path=path)),
+        ("chromium-driver", shutil.which("chromedriver", path=path)),
+    ]
+    return [package for package, present in wanted if not present] + _missing_build_packages()
+
+
+def ensure_packages(say: Say, log: Path) -> None:
+    """Install the missing Debian packages. Raises RefusalError when that is not possible here."""
+    if POLICY_RC.exists() and POLICY_RC.read_text() == POLICY_RC_TEXT:
+        POLICY_RC.unlink()  # left by an installation that was killed
+    packages = missing_packages()
+    if packages:
+        _apt_install(packages, say, log)
+
+
+def ensure_venv(say: Say, log: Path) -> None:
+    """Create the virtual environment, or bring it up to date with constraints.txt and setup.cfg."""
+    if venv_is_current():
+        return
+    build = _missing_build_packages()
+    if build:
+        _apt_install(build, say, log)
+    if not (VENV / "bin" / "pip").exists():
+        say(f"creating {VENV.relative_to(REPO)}")
+        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], log)
+    say("installing Python packages (about a minute when nothing is cached)")
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    constraints = ["-c", str(REPO / "constraints.txt")]
+    _run([*pip, *constraints, *PIP_PACKAGES, "-e", f"{REPO}[dashboard,server,test]"], log)
+    (VENV / "lab-stamp").write_text(_venv_stamp())
+
+
+def _missing_build_packages() -> list[str]:
+    """Return what uWSGI, which PyPI has as source only, and the venv module need and this machine lacks."""
+    if venv_is_current():
+        return []
+    packages = []
+    if not _has_module("ensurepip"):
+        packages.append("python3-venv")
+    if not shutil.which("cc"):
+        packages += ["gcc", "libc6-dev"]
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        packages.append("python3-dev")
+    return packages
+
+
+def _has_module(name: str) -> bool:
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _venv_stamp() -> str:
+    """Return what the environment was made from: a change of any of it means pip has to run again."""
+    digest = hashlib.sha256(repr(PIP_PACKAGES).encode())
+    for name in ("constraints.txt", "setup.cfg", "pyproject.toml"):
+        digest.update((REPO / name).read_bytes())
+    return f"{sys.version_info.major}.{sys.version_info.minor} {REPO} {digest.hexdigest()}\n"
+
+
+def _apt_install(packages: list[str], say: Say, log: Path) -> None:
+    if os.geteuid() != 0:
+        raise RefusalError(f"these Debian packages are missing and only root can install them: {' '.join(packages)}")
+    if not shutil.which("apt-get"):
+        raise RefusalError(f"these programs are missing and there is no apt-get to install them: {' '.join(packages)}")
+    say(f"installing Debian packages: {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # Debian starts a service as soon as its package is there; the lab runs its own, and a laptop wants neither.
+    ours = not POLICY_RC.exists()
+    if ours:
+        POLICY_RC.write_text(POLICY_RC_TEXT)
+        POLICY_RC.chmod(0o755)
+    try:
+        _run(["apt-get", "update"], log, environment)
+        _run(["apt-get", "install", "-y", "--no-install-recommends", *packages], log, environment)
+    finally:
+        if ours:
+            POLICY_RC.unlink(missing_ok=True)
+
+
+def _run(command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as out:
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False
+        )
+    if result.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise LabError(f"'{' '.join(command[:4])} ...' ended with {result.returncode}; the end of {log}:\n{tail}")
+
+
+def install_log() -> Path:
+    """Return the log file of the installation."""
+    return LAB_DIR / "install.log"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the databases' tables, once: each part is stamped when it is complete and made anew when it is not."""
+
+import shutil
+from pathlib import Path
+
+import pymysql
+
+from lab.layout import VENV
+from lab.process import Supervisor
+from lab.services import program
+from lab.spec import REGION, Spec
+from lab.state import DATABASES
+
+
+class Schemas:
+    """The tables of all services of one lab."""
+
+    def __init__(self, spec: Spec, supervisor: Supervisor) -> None:
+        self._spec = spec
+        self._supervisor = supervisor
+
+    def keystone(self) -> None:
+        """Keystone's tables, its keys, and the cloud's administrator."""
+        config = self._config("keystone/keystone.conf")
+        keys = self._spec.layout.prefix / "keystone"
+        keys.mkdir(mode=0o700, exist_ok=True)
+        owner = ("--keystone-user", "root", "--keystone-group", "root")
+        if self._begin("keystone"):
+            self._run("keystone-manage", config, "fernet_setup", *owner)
+            self._run("keystone-manage", config, "credential_setup", *owner)
+            self._run("keystone-manage", config, "db_sync")
+            environment = {
+                "OS_BOOTSTRAP_PASSWORD": self._spec.passwords["admin"],
+                "OS_BOOTSTRAP_REGION_ID": REGION,
+                "OS_BOOTSTRAP_ADMIN_URL": self._spec.auth_url,
+                "OS_BOOTSTRAP_INTERNAL_URL": self._spec.auth_url,
+                "OS_BOOTSTRAP_PUBLIC_URL": self._spec.auth_url,
+            }
+            self._run("keystone-manage", config, "bootstrap", environment=environment)
+            self._finish("keystone")
+
+    def placement(self) -> None:
+        """Placement's tables."""
+        if self._begin("placement"):
+            self._run("placement-manage", self._config("placement/placement.conf"), "db", "sync")
+            self._finish("placement")
+
+    def glance(self) -> None:
+        """Glance's tables, and the metadata definitions without which Horizon's flavor pages fail."""
+        if self._begin("glance"):
+            config = self._config("glance/glance-api.conf")
+            self._run("glance-manage", config, "db_sync")
+            self._run("glance-manage", config, "db_load_metadefs", str(VENV / "etc" / "glance" / "metadefs"))
+            self._finish("glance")
+
+    def neutron(self) -> None:
+        """Neutron's tables."""
+        if self._begin("neutron"):
+            self._run("neutron-db-manage", self._config("neutron/neutron.conf"), "upgrade", "heads")
+            self._finish("neutron")
+
+    def nova(self) -> None:
+        """Nova's tables and its cells.
+
+        The cells are mapped by templates that Nova fills in from nova.conf: no password is in the command or the table.
+        """
+        if self._begin("nova_api", "nova_cell0", "nova"):
+            config = self._config("nova/nova.conf")
+            database = "{scheme}://{username}:{password}@{hostname}/%s?{query}"
+            broker = "{scheme}://{username}:{password}@{hostname}:{port}/"
+            self._run("nova-manage", config, "api_db", "sync")
+            self._run("nova-manage", config, "cell_v2", "map_cell0", "--database_connection", database % "nova_cell0")
+            self._run("nova-manage", config, "db", "sync")
+            cell = ("--name", "cell1", "--database_connection", database % "nova", "--transport-url", broker)
+            self._run("nova-manage", config, "cell_v2", "create_cell", *cell)
+            self._finish("nova_api", "nova_cell0", "nova")
+
+    def colo(self) -> None:
+        """Fault tolerance's tables. Its migrations are under development, so they run each time."""
+        self._begin("nova_colo")
+        self._run("nova-colo-manage", self._config("nova-colo/nova-colo.conf"), "db", "sync")
+        self._finish("nova_colo")
+
+    def _config(self, name: str) -> tuple[str, str]:
+        return ("--config-file", str(self._spec.layout.etc / name))
+
+    def _stamp(self, database: str) -> Path:
+        return self._spec.layout.done / f"schema-{database}"
+
+    def _begin(self, *databases: str) -> bool:
+        """Tell whether the databases have to be filled; empty them of what an interrupted attempt left.
+
+        MariaDB cannot take back a half-done migration, so half of one means starting over.
+        """
+        if all(self._stamp(database).exists() for database in databases):
+            return False
+        with connect_as_root(self._spec) as connection, connection.cursor() as cursor:
+            for database in databases:
+                cursor.execute(f"DROP DATABASE IF EXISTS {database}")
+                cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb3")
+        return True
+
+    def _finish(self, *databases: str) -> None:
+        for database in databases:
+            self._stamp(database).touch()
+
+    def _run(
+        self, name: str, config: tuple[str, str], *arguments: str, environment: dict[str, str] | None = None
+    ) -> None:
+        self._supervisor.run(f"setup-{name}", (program(name), *config, *arguments), environment)
+
+
+def connect_as_root(spec: Spec) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+    """Return a connection to MariaDB as its administrator; raises pymysql.Error when it does not answer."""
+    return pymysql.connect(
+        unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"]
+    )
+
+
+def install_data_folder(spec: Spec, supervisor: Supervisor) -> None:
+    """Make MariaDB's data folder, whole or not at all."""
+    folder = spec.layout.prefix / "mariadb"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if (folder / "data").exists():
+        return
+    for stamp in map(spec.layout.done.joinpath, (f"schema-{database}" for database in DATABASES)):
+        stamp.unlink(missing_ok=True)
+    new = folder / "data.new"
+    shutil.rmtree(new, ignore_errors=True)
+    supervisor.run(
+        "setup-mariadb",
+        (
+            "/usr/bin/mariadb-install-db",
+            "--no-defaults",
+            "--user=root",
+            f"--datadir={new}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ),
+    )
+    new.rename(folder / "data")
