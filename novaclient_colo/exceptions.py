@@ -14,8 +14,7 @@ class FaultToleranceNotSupported(exceptions.NotFound):
         self.endpoint = endpoint
         super().__init__(
             404,
-            "This cloud's compute API has no fault tolerance: "
-            f"the nova-colo API filter is not installed at {endpoint}.",
+            f"This cloud's compute API has no fault tolerance: the nova-colo API filter is not installed at {endpoint}.",
         )
 
     def __str__(self) -> str:

@@ -21,7 +21,8 @@ def make_client(instance: Any) -> FaultToleranceManager:
     compute = instance.compute
     # The SDK's endpoint and not the catalog's: a catalog may hold the unversioned one, which only the SDK discovers.
     nova = client.make_client(instance.session, compute.region_name, endpoint_override=compute.get_endpoint())
-    return nova.fault_tolerance
+    manager: FaultToleranceManager = nova.fault_tolerance
+    return manager
 
 
 def build_option_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

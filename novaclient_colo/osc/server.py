@@ -53,6 +53,8 @@ def describe_hosts(primary: str | None, secondary: str | None) -> str:
 class FailoverServer(command.Command):
     """Make the secondary of an FT server its primary"""
 
+    app: Any  # osc-lib's type of it does not know the clients that plugins add
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", nargs="+", help="FT server(s) to fail over (name or ID)")
@@ -100,10 +102,13 @@ class FailoverServer(command.Command):
         self.app.stdout.write(line + "\n")
 
     def _wait(self, before: FaultTolerance, deadline: float) -> FaultTolerance:
-        """Poll until the epoch grew and the failover is over."""
+        """Poll until the epoch grew and the failover is over.
+
+        :raises osc_lib.exceptions.CommandError: it ended otherwise, or not in time
+        """
         progress = Progress(self.app.stderr, before.name)
         # A pair that was in error before stays so until the engine takes the request up.
-        moved = before.state != "error"
+        moved, started = before.state != "error", False
         try:
             while True:
                 now = self.app.client_manager.fault_tolerance.get(before)
@@ -112,6 +117,11 @@ class FailoverServer(command.Command):
                     raise exceptions.CommandError(f"Failover of server {now.name} failed: {now.state_reason}")
                 if now.epoch > before.epoch and now.state != "failing_over":
                     return now
+                if started and now.state != "failing_over":
+                    raise exceptions.CommandError(
+                        f"Server {now.name} was not failed over: {now.state_reason or f'it is {now.state} again'}"
+                    )
+                started = now.state == "failing_over"
                 if time.monotonic() >= deadline:
                     raise exceptions.CommandError(
                         f"Server {now.name} is {now.state} and has not failed over in time; the failover goes on. "
@@ -149,6 +159,8 @@ class Progress:
 class ListFaultTolerance(command.Lister):
     """List FT servers, those that need attention first"""
 
+    app: Any
+
     COLUMNS = {
         "Name": lambda pair: pair.name,
         "Protection": lambda pair: pair.state,
@@ -184,6 +196,8 @@ class ListFaultTolerance(command.Lister):
 
 class ShowFaultTolerance(command.ShowOne):
     """Show the fault tolerance of a server"""
+
+    app: Any
 
     PLAIN = (
         "server_id", "name", "project_id", "flavor", "ft_status", "state", "state_reason", "health",

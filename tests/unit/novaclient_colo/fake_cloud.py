@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for Keystone and for Nova with the fault tolerance API, served over HTTP on loopback.
+
+It speaks docs/interfaces.md and as much of Keystone and Nova as the real clients and a real Horizon ask of them.
+"""
+
+import copy
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from wsgiref import simple_server
+
+DOMAIN = {"id": "default", "name": "Default"}
+USERS = {"admin": ["admin", "member", "reader"], "demo": ["member", "reader"]}
+PASSWORD = "secret"
+PROJECTS = {"admin": "a" * 32, "demo": "d" * 32}
+NO_SUCH_ACTION = "There is no such action: failover. Verify the request body contains exactly one action."
+
+
+def seconds_ago(seconds: float) -> str:
+    """A time as the API writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
+    """A healthy, protected pair on the wire; keyword arguments replace its members."""
+    pair = {
+        "server_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
+        "name": name,
+        "project_id": PROJECTS["demo"],
+        "flavor": "ft.nano",
+        "ft_status": "primary",
+        "state": "protected",
+        "state_reason": "",
+        "health": "ok",
+        "health_reasons": [],
+        "mode": "colo",
+        "mode_policy": "colo",
+        "backend": "qemu",
+        "epoch": 3,
+        "primary": {"host": "compute-a", "since": seconds_ago(7200)},
+        "secondary": {"host": "compute-b", "since": seconds_ago(3600)},
+        "protected_since": seconds_ago(3500),
+        "progress": None,
+        "checkpoints": {
+            "total": 1210,
+            "mismatch": 907,
+            "periodic": 300,
+            "forced": 3,
+            "last_at": seconds_ago(2),
+            "window_s": 300,
+            "per_min": 21.5,
+            "pause_ms": {"mean": 9.1, "p99": 14.0, "max": 20.1},
+        },
+        "stale_since": None,
+        "failovers": {"total": 1, "last_at": seconds_ago(7200), "last_reason": "requested", "last_gap_ms": None},
+        "actions": [{"name": "failover", "allowed": True, "reason": ""}],
+    }
+    return {**pair, **changes}
+
+
+class Response(Exception):  # noqa: N818  it is an answer, raised to leave a handler early
+    """An answer: status and JSON body."""
+
+    def __init__(self, status: int, body: Any = None, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(status)
+        self.status, self.body, self.headers = status, body, list(headers)
+
+
+def fault(status: int, message: str) -> Response:
+    """An error in Nova's shape."""
+    return Response(status, {"fault": {"code": status, "message": message}})
+
+
+class FakeCloud:
+    """The stand-in, a context manager.
+
+    Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)`` and
+    ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``requests``
+    holds what was asked as (method, path with query); ``bodies`` the bodies of the POSTs.
+    """
+
+    def __init__(self, pairs: Iterable[dict[str, Any]] = ()) -> None:
+        self.pairs = {pair["server_id"]: copy.deepcopy(pair) for pair in pairs}
+        self.filter_installed = True
+        self.can_see_hosts = True
+        self.failures: dict[tuple[str, str], tuple[int, str]] = {}
+        self.polls_until_done: int | None = 1
+        self.after_failover: dict[str, Any] = {"state": "protected", "state_reason": ""}
+        self.requests: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
+        self._tokens: dict[str, tuple[str, str | None]] = {}
+        self._polls: dict[str, int] = {}
+
+    def __enter__(self) -> "FakeCloud":
+        self._server = simple_server.make_server("127.0.0.1", 0, self._application, handler_class=_QuietHandler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def compute_url(self) -> str:
+        """The compute endpoint of the catalog."""
+        return f"{self.url}/compute/v2.1"
+
+    def env(self, user: str) -> dict[str, str]:
+        """The variables with which the command line tools log in."""
+        return {
+            "OS_AUTH_URL": f"{self.url}/identity/v3",
+            "OS_USERNAME": user,
+            "OS_PASSWORD": PASSWORD,
+            "OS_PROJECT_NAME": user,
+            "OS_USER_DOMAIN_ID": "default",
+            "OS_PROJECT_DOMAIN_ID": "default",
+            "OS_REGION_NAME": "RegionOne",
+            "OS_IDENTITY_API_VERSION": "3",
+        }
+
+    def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+        method = environ["REQUEST_METHOD"]
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = json.loads(environ["wsgi.input"].read(length)) if length else None
+        try:
+            answer = self._answer(method, path, query, body, environ.get("HTTP_X_AUTH_TOKEN"))
+        except Response as raised:
+            answer = raised
+        content = b"" if answer.body is None else json.dumps(answer.body).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content))), *answer.headers]
+        start_response(f"{answer.status} status", headers)
+        return [content]
+
+    def _answer(self, method: str, path: str, query: str, body: Any, token: str | None) -> Response:
+        self.requests.append((method, path + (f"?{query}" if query else "")))
+        if method == "POST":
+            self.bodies.append(body)
+        for (failing, ending), (status, message) in self.failures.items():
+            if method == failing and path.endswith(ending):
+                return fault(status, message)
+        if path.startswith("/identity"):
+            return self._identity(method, path.removeprefix("/identity"), body, token)
+        path = re.sub(r"^/compute(/v2\.1)?", "", path)
+        if path in ("", "/"):
+            version = {"id": "v2.1", "status": "CURRENT", "version": "2.96", "min_version": "2.1",
+                       "links": [{"rel": "self", "href": self.compute_url}]}  # fmt: skip
+            return Response(200, {"version": version})
+        if token not in self._tokens:
+            return fault(401, "The request you have made requires authentication.")
+        user = self._tokens[token][0]
+        return self._compute(method, path, query, body, user)
+
+    def _identity(self, method: str, path: str, body: Any, token: str | None) -> Response:
+        if path in ("/v3", "/v3/"):
+            links = [{"rel": "self", "href": f"{self.url}/identity/v3/"}]
+            return Response(200, {"version": {"id": "v3.14", "status": "stable", "links": links}})
+        if (method, path) == ("POST", "/v3/auth/tokens"):
+            return self._issue_token(body["auth"])
+        user = self._tokens.get(token or "", ("demo", None))[0]
+        projects = [
+            {"id": id_, "name": name, "enabled": True, "domain_id": "default", "links": {}} for name, id_ in PROJECTS.items()
+        ]
+        if path == "/v3/projects":
+            return Response(200, {"projects": projects}) if user == "admin" else fault(403, "You are not authorized.")
+        if path in (f"/v3/users/{user}/projects", "/v3/auth/projects"):
+            return Response(200, {"projects": [project for project in projects if project["name"] == user]})
+        for project in projects:
+            if path == f"/v3/projects/{project['id']}":
+                return Response(200, {"project": project})
+        return fault(404, "The resource could not be found.")
+
+    def _issue_token(self, auth: dict[str, Any]) -> Response:
+        identity, scope = auth["identity"], auth.get("scope")
+        if "password" in identity["methods"]:
+            user = identity["password"]["user"]["name"]
+            if user not in USERS or identity["password"]["user"]["password"] != PASSWORD:
+                return fault(401, "The request you have made requires authentication.")
+        else:
+            user = self._tokens[identity["token"]["id"]][0]
+        token: dict[str, Any] = {
+            "methods": ["password"],
+            "user": {"id": user, "name": user, "domain": DOMAIN, "password_expires_at": None},
+            "issued_at": seconds_ago(0),
+            "expires_at": seconds_ago(-3600),
+            "audit_ids": ["x"],
+        }
+        project = None
+        if isinstance(scope, dict) and "project" in scope:
+            wanted = scope["project"]
+            project = next((n for n, id_ in PROJECTS.items() if wanted.get("id") == id_ or wanted.get("name") == n), None)
+            if project is None:
+                return fault(401, "No such project.")
+            token["project"] = {"id": PROJECTS[project], "name": project, "domain": DOMAIN}
+            token["roles"] = [{"id": role, "name": role} for role in USERS[user]]
+            token["catalog"] = [
+                self._catalog_entry("identity", f"{self.url}/identity/v3"),
+                self._catalog_entry("compute", self.compute_url),
+            ]
+        elif isinstance(scope, dict):
+            return fault(401, "The user has no role on the domain.")
+        token_id = uuid.uuid4().hex
+        self._tokens[token_id] = (user, project)
+        return Response(201, {"token": token}, [("X-Subject-Token", token_id)])
+
+    @staticmethod
+    def _catalog_entry(type_: str, url: str) -> dict[str, Any]:
+        endpoints = [
+            {"id": f"{type_}-{interface}", "interface": interface, "region": "RegionOne", "region_id": "RegionOne", "url": url}
+            for interface in ("public", "internal", "admin")
+        ]
+        return {"id": type_, "type": type_, "name": type_, "endpoints": endpoints}
+
+    def _compute(self, method: str, path: str, query: str, body: Any, user: str) -> Response:
+        if path in ("/servers", "/servers/detail"):
+            return self._list_servers(query, user)
+        if match := re.fullmatch(r"/servers/([^/]+)/action", path):
+            return self._act(match[1], body, user)
+        if match := re.fullmatch(r"/servers/([^/]+)", path):
+            return Response(200, {"server": self._server_of(self._pair(match[1], user))})
+        if self.filter_installed and path == "/os-fault-tolerance":
+            discovery = {"version": "1.0", "modes": ["colo"], "actions": ["failover"], "can_see_hosts": self.can_see_hosts,
+                         "simulated": any(p["backend"] == "simulated" for p in self.pairs.values())}  # fmt: skip
+            return Response(200, {"fault_tolerance": discovery})
+        if self.filter_installed and path == "/os-fault-tolerance/servers":
+            return self._list_pairs(query, user)
+        if self.filter_installed and (match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance", path)):
+            return Response(200, {"fault_tolerance": self._shown(self._poll(self._pair(match[1], user)))})
+        return Response(404, {"itemNotFound": {"code": 404, "message": "The resource could not be found."}})
+
+    def _visible(self, pair: dict[str, Any], user: str) -> bool:
+        return user == "admin" or pair["project_id"] == PROJECTS[user]
+
+    def _pair(self, server_id: str, user: str) -> dict[str, Any]:
+        pair = self.pairs.get(server_id)
+        if pair is None or not self._visible(pair, user):
+            raise fault(404, f"Instance {server_id} could not be found.")
+        return pair
+
+    def _own(self, query: str, user: str) -> list[dict[str, Any]]:
+        if "all_tenants" not in query:
+            return [pair for pair in self.pairs.values() if pair["project_id"] == PROJECTS[user]]
+        if user != "admin":
+            raise fault(403, "Policy doesn't allow it to be performed.")
+        return list(self.pairs.values())
+
+    def _list_servers(self, query: str, user: str) -> Response:
+        name = re.search(r"(?:^|&)name=([^&]+)", query)
+        servers = [pair for pair in self._own(query, user) if not name or name[1] in pair["name"]]
+        return Response(200, {"servers": [self._server_of(pair) for pair in servers]})
+
+    def _list_pairs(self, query: str, user: str) -> Response:
+        return Response(200, {"servers": [self._shown(pair) for pair in self._own(query, user)]})
+
+    @staticmethod
+    def _server_of(pair: dict[str, Any]) -> dict[str, Any]:
+        return {"id": pair["server_id"], "name": pair["name"], "status": "ACTIVE", "tenant_id": pair["project_id"],
+                "links": [], "OS-EXT-FT:ft_status": pair["ft_status"]}  # fmt: skip
+
+    def _shown(self, pair: dict[str, Any]) -> dict[str, Any]:
+        if self.can_see_hosts:
+            return pair
+        hidden = {side: {**pair[side], "host": None} for side in ("primary", "secondary") if pair[side]}
+        return {**pair, **hidden}
+
+    def _act(self, server_id: str, body: dict[str, Any], user: str) -> Response:
+        if not self.filter_installed:
+            return fault(400, NO_SUCH_ACTION)
+        pair = self._pair(server_id, user)
+        for action in pair["actions"]:
+            if action["name"] in body and not action["allowed"] and not (body[action["name"]] or {}).get("force"):
+                return fault(409, action["reason"])
+        self._polls[server_id] = 0
+        pair.update(state="failing_over", state_reason="Requested.")
+        return Response(202)
+
+    def _poll(self, pair: dict[str, Any]) -> dict[str, Any]:
+        server_id = pair["server_id"]
+        if server_id not in self._polls or self.polls_until_done is None:
+            return pair
+        self._polls[server_id] += 1
+        if self._polls[server_id] > self.polls_until_done:
+            del self._polls[server_id]
+            pair.update(primary=pair["secondary"], secondary=pair["primary"], epoch=pair["epoch"] + 1)
+            pair.update(copy.deepcopy(self.after_failover))
+        return pair
+
+
+class _QuietHandler(simple_server.WSGIRequestHandler):
+    def log_message(self, *_args: Any) -> None:
+        pass
