@@ -160,7 +160,8 @@ class BringUp:
         dashboard.make_static_files(self._spec, self._supervisor)
 
     def _seed_identity(self) -> None:
-        seed_identity(self._admin, self._spec)
+        # A connection keeps the catalog of its token: this one is not used for anything else.
+        seed_identity(connect(self._spec), self._spec)
 
     def _insert_filter(self) -> None:
         if self._spec.state.colo:

@@ -45,7 +45,7 @@ class Lab:
         demo: bool | None = None,
         colo: bool | None = None,
     ) -> None:
-        """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone, the rest started.
+        """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone.
 
         What is not given stays as it was, or is 3 hosts, with dashboard, with demo servers, with fault tolerance.
 

@@ -13,7 +13,7 @@ from lab.waiting import wait_for
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """How a service does: ``running``, ``dead`` (ended by itself or killed) or ``stopped`` (never started, or told to)."""
+    """How a service does: ``running``, ``dead`` (ended unasked) or ``stopped`` (never started, or told to)."""
 
     name: str
     host: str | None
@@ -30,7 +30,7 @@ class ServiceHandle:
         self._supervisor = supervisor
 
     def start(self) -> bool:
-        """Start it unless it runs, and wait until it answers if it speaks HTTP. Returns whether it had to be started."""
+        """Start it unless it runs; if it speaks HTTP, wait until it answers. Returns whether it had to be started."""
         started = self._supervisor.start(self._service)
         name = self._service.name
         if self._service.url:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from lab.errors import LabError
+
 Show = Callable[[str], None]
 Action = Callable[[], None]
 
@@ -24,6 +26,15 @@ class Clock:
     def say(self, text: str) -> None:
         """Show ``text`` behind the elapsed time."""
         self._show(f"{self.seconds():6.1f}s  {text}")
+
+
+def _explain(step: str, error: BaseException) -> LabError:
+    """Return what failed and why, as the person who waits for it should read it."""
+    if isinstance(error, LabError):
+        return error
+    explained = LabError(f"the step '{step}' failed: {type(error).__name__}: {error}")
+    explained.__cause__ = error
+    return explained
 
 
 @dataclass
@@ -46,7 +57,7 @@ class Plan:
         waiting = dict(self._steps)
         done: set[str] = set()
         running: dict[Future[None], str] = {}
-        failure: BaseException | None = None
+        failure: LabError | None = None
         with ThreadPoolExecutor(max_workers=max(1, len(waiting))) as pool:
             while running or (waiting and failure is None):
                 if failure is None:
@@ -60,6 +71,6 @@ class Plan:
                         done.add(name)
                         self.clock.say(name)
                     else:
-                        failure = failure or error
+                        failure = failure or _explain(name, error)
         if failure is not None:
             raise failure

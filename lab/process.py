@@ -127,22 +127,27 @@ class Supervisor:
 
     def stop_strays(self) -> int:
         """Stop what carries the lab's mark and is on no record: commands of a killed ``up``. Returns how many."""
-        strays = []
         recorded = {i.pid for i in map(Identity.read, map(self._layout.pid, self.started_names())) if i}
-        for process in psutil.process_iter():
-            try:
-                marked = process.environ().get(MARK) == str(self._layout.prefix)
-                stat = ProcessStat.of(process.pid)
-            except psutil.Error:
-                continue
-            if marked and stat and process.pid != os.getpid() and stat.session not in recorded:
-                strays.append(process)
+        strays = [process for process in psutil.process_iter() if self._is_stray(process, recorded)]
         for process in strays:
             _signal(process.pid, signal.SIGTERM)
         _, left = psutil.wait_procs(strays, timeout=STOP_SECONDS)
         for process in left:
             _signal(process.pid, signal.SIGKILL)
         return len(strays)
+
+    def _is_stray(self, process: psutil.Process, recorded: set[int]) -> bool:
+        """Tell whether a process carries the lab's mark but descends from no recorded session.
+
+        Descent counts because Erlang's helper begins a session of its own below the broker.
+        """
+        try:
+            if process.environ().get(MARK) != str(self._layout.prefix):
+                return False
+            family = [ProcessStat.of(member.pid) for member in (process, *process.parents())]
+        except psutil.Error:
+            return False
+        return family[0] is not None and not any(stat and stat.session in recorded for stat in family)
 
     def _members(self, name: str) -> list[int]:
         """Return the pids of the service's session."""

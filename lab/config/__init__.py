@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration files of the services: one module per service, each a function from the lab's description to text."""
+"""The services' configuration files: one module per service, functions from the lab's description to options."""

@@ -14,6 +14,7 @@ def rabbitmq_conf(spec: Spec) -> str:
         f"listeners.tcp.1 = 127.0.0.1:{spec.port('rabbitmq')}",
         "log.console = true",
         "log.console.level = warning",
+        "log.console.use_colors = off",
         "log.file = false",
         f"load_definitions = {spec.layout.etc / 'rabbitmq' / 'definitions.json'}",
         # The lab must not stop working on a nearly full laptop disk.
