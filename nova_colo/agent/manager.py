@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What engines can ask of an agent.
+
+Every method may be repeated. Roles are written before QEMU is touched where a crash in between must not leave a guest that
+Nova would mistake for its own.
+"""
+
+import dataclasses
+import threading
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_log import log as logging
+
+from nova_colo import rpc, version
+from nova_colo.agent.replication import Backend, PairSpec, ReplicationError
+from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.pair.model import Role
+
+LOG = logging.getLogger(__name__)
+
+
+class AgentManager:
+    """The agent's RPC endpoint."""
+
+    target = messaging.Target(version=rpc.VERSION)
+
+    def __init__(self, host: str, backend: Backend, roles: RoleStore):
+        self._host = host
+        self._backend = backend
+        self._roles = roles
+        self._lock = threading.RLock()
+
+    def report(self) -> dict[str, Any]:
+        """Return the heartbeat: what runs here and how it does."""
+        with self._lock:
+            servers = {record.server_id: self._side(record) for record in self._roles.all()}
+        return {"backend": self._backend.name, "version": version.release(), "servers": servers}
+
+    def _side(self, record: RoleRecord) -> dict[str, Any]:
+        report = self._backend.report(record.server_id, record.peer)
+        return {"role": record.role, "epoch": record.epoch, **dataclasses.asdict(report)}
+
+    def ping(self, ctxt: dict[str, Any]) -> str:
+        """Answer, to show that the agent lives."""
+        return self._host
+
+    def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
+        """Return this host's side of a pair as in the heartbeat, or None."""
+        with self._lock:
+            record = self._roles.get(server_id)
+            return self._side(record) if record else None
+
+    def prepare_secondary(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
+        """Make a secondary that waits for its primary."""
+        pair = PairSpec(**spec)
+        with self._lock:
+            self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
+            self._backend.prepare_secondary(pair)
+
+    def start_replication(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
+        """Start to protect the guest that runs here."""
+        pair = PairSpec(**spec)
+        with self._lock:
+            self._backend.start(pair)
+            self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
+
+    def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
+        """Stop the primary guest for a planned failover to ``epoch``."""
+        with self._lock:
+            self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
+            self._backend.pause(server_id)
+
+    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
+        """Let the secondary run alone, by the grant for ``epoch``."""
+        with self._lock:
+            record = self._roles.get(server_id)
+            if record is not None and (record.role, record.epoch) == (Role.PRIMARY, epoch):
+                return
+            if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
+                raise ReplicationError(f"{self._host} has no secondary of {server_id} that may resume in epoch {epoch}.")
+            self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
+            self._backend.promote(server_id)
+        LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
+
+    def run_alone(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
+        """Let the primary go on without its twin, by the grant for ``epoch``."""
+        with self._lock:
+            self._backend.run_alone(server_id)
+            self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
+
+    def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
+        """Note that Nova's records have followed a failover to this host."""
+        with self._lock:
+            record = self._roles.get(server_id)
+            if record is not None and record.role == Role.PROMOTED:
+                self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
+
+    def release(self, ctxt: dict[str, Any], server_id: str) -> None:
+        """Stop protecting the guest that runs here; the guest runs on."""
+        with self._lock:
+            record = self._roles.get(server_id)
+            if record is not None and record.role == Role.PRIMARY and self._backend.report(server_id, None).running:
+                self._backend.run_alone(server_id)
+            self._roles.forget(server_id)
+
+    def discard(self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None) -> None:
+        """End this host's side: its QEMU must not run any more. No error when this host has none.
+
+        :param role: with epoch, what the side was seen to be; when it has become something else since, it is kept
+        """
+        with self._lock:
+            record = self._roles.get(server_id)
+            if record is None or (role is not None and (record.role, record.epoch) != (role, epoch)):
+                return
+            self._backend.discard(server_id)
+            self._roles.forget(server_id)
+        LOG.info("Side of server %s on %s discarded.", server_id, self._host)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replication backends: how one side of a pair is run on a host."""
+
+import dataclasses
+from typing import Any, Protocol
+
+import stevedore
+from oslo_config import cfg
+
+NAMESPACE = "nova_colo.replication"
+
+
+class ReplicationError(Exception):
+    """A backend could not do what it was asked; the message says why and names the thing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSpec:
+    """What both hosts need to know to make a pair.
+
+    :param totals: checkpoints by cause that the server has had before
+    """
+
+    server_id: str
+    name: str
+    epoch: int
+    primary_host: str
+    secondary_host: str
+    totals: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """How one side does.
+
+    :param running: the QEMU process is there
+    :param link_up: the replication link works; None without a twin
+    :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is made, else None
+    :param checkpoints: the wire's ``checkpoints`` object, on a primary with a twin, else None
+    """
+
+    running: bool
+    link_up: bool | None = None
+    progress: dict[str, Any] | None = None
+    checkpoints: dict[str, Any] | None = None
+
+
+class Backend(Protocol):
+    """One host's side of any number of pairs. Every method may be repeated; ReplicationError says what went wrong."""
+
+    name: str
+
+    def prepare_secondary(self, spec: PairSpec) -> None:
+        """Make a secondary on this host that waits for the primary."""
+
+    def start(self, spec: PairSpec) -> None:
+        """Start to protect the guest that runs here; returns at once, report() tells the progress."""
+
+    def report(self, server_id: str, peer: str | None) -> Report:
+        """Tell how this host's side does."""
+
+    def pause(self, server_id: str) -> None:
+        """Stop a primary guest for a planned failover, in step with its twin."""
+
+    def promote(self, server_id: str) -> None:
+        """Let the secondary run alone."""
+
+    def run_alone(self, server_id: str) -> None:
+        """Let the primary run without its twin."""
+
+    def discard(self, server_id: str) -> None:
+        """End the QEMU on this host and remove what it had; no error when there is none."""
+
+
+def load(conf: cfg.ConfigOpts) -> Backend:
+    """Return the configured backend.
+
+    :raises RuntimeError: when [agent] replication_backend names none
+    """
+    name = conf.agent.replication_backend
+    try:
+        return stevedore.DriverManager(NAMESPACE, name, invoke_on_load=True, invoke_args=(conf,)).driver  # type: ignore[return-value]
+    except stevedore.exception.NoMatches as error:
+        raise RuntimeError(f"[agent] replication_backend: there is no backend named '{name}'.") from error

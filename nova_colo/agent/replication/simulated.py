@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated backend: a small model of COLO's checkpoints, link loss and crashes. Its figures are made up and say so."""
+
+import dataclasses
+import datetime
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+
+from nova_colo.agent import files
+from nova_colo.agent.replication import PairSpec, ReplicationError, Report
+from nova_colo.agent.replication import hypervisor as hv
+from nova_colo.pair import checkpoints
+from nova_colo.pair.model import Cause
+
+#: Figures of a real pair at rest: mean of about 9 ms with a tail to some 60 ms.
+PAUSE_MU, PAUSE_SIGMA = 2.1, 0.45
+
+
+class SimulatedBackend:
+    """Runs sides of pairs on the simulated hypervisor.
+
+    :param clock: seconds since the epoch
+    """
+
+    name = "simulated"
+
+    def __init__(self, conf: cfg.ConfigOpts, clock: Callable[[], float] = time.time, seed: int | None = None):
+        self._options = conf.simulated
+        self._host = conf.host
+        self._hypervisor = hv.Hypervisor(conf.simulated.directory, conf.host)
+        self._clock = clock
+        self._random = random.Random(seed)
+
+    def prepare_secondary(self, spec: PairSpec) -> None:
+        """Make a paused guest with the server's name and id."""
+        if spec.secondary_host != self._host:
+            raise ReplicationError(f"The secondary of {spec.server_id} belongs on {spec.secondary_host}, this is {self._host}.")
+        self._hypervisor.put(hv.Domain(spec.server_id, spec.name, hv.PAUSED))
+
+    def start(self, spec: PairSpec) -> None:
+        """Begin the first copy to the secondary."""
+        domain = self._hypervisor.get(spec.server_id)
+        if domain is None or domain.state != hv.RUNNING:
+            raise ReplicationError(f"The guest of {spec.server_id} does not run on {self._host}.")
+        if not self._hypervisor.linked(spec.server_id, spec.secondary_host):
+            raise ReplicationError(f"{self._host} does not reach the secondary of {spec.server_id} on {spec.secondary_host}.")
+        now = self._clock()
+        path = self._hypervisor.replication(spec.server_id)
+        if files.read(path) is None:
+            files.write(path, {"started_at": now, "ticked_at": None, "totals": spec.totals, "recent": []})
+
+    def report(self, server_id: str, peer: str | None) -> Report:
+        """Tell how this host's side does, and let the model run on to now."""
+        running = self._hypervisor.get(server_id) is not None
+        if not running or peer is None:
+            return Report(running)
+        linked = self._hypervisor.linked(server_id, peer)
+        path = self._hypervisor.replication(server_id)
+        record = files.read(path)
+        if record is None:
+            return Report(running, linked)
+        percent = self._copied(record)
+        if percent < 100:
+            return Report(running, linked, {"stage": "copying disk and memory", "step": 3, "of": 4, "percent": percent})
+        if linked:
+            self._advance(record)
+            files.write(path, record)
+        return Report(running, linked, None, self._figures(record))
+
+    def pause(self, server_id: str) -> None:
+        """Stop the primary guest."""
+        self._set_state(server_id, hv.PAUSED)
+
+    def promote(self, server_id: str) -> None:
+        """Let the secondary run."""
+        if self._hypervisor.get(server_id) is None:
+            raise ReplicationError(f"There is no secondary of {server_id} on {self._host}.")
+        self._set_state(server_id, hv.RUNNING)
+
+    def run_alone(self, server_id: str) -> None:
+        """End replication and let the primary run."""
+        if self._hypervisor.get(server_id) is None:
+            raise ReplicationError(f"The guest of {server_id} does not run on {self._host}.")
+        self._hypervisor.replication(server_id).unlink(missing_ok=True)
+        self._set_state(server_id, hv.RUNNING)
+
+    def discard(self, server_id: str) -> None:
+        """End the guest on this host."""
+        self._hypervisor.remove(server_id)
+
+    def _set_state(self, server_id: str, state: str) -> None:
+        domain = self._hypervisor.get(server_id)
+        if domain is not None:
+            self._hypervisor.put(dataclasses.replace(domain, state=state))
+
+    def _copied(self, record: dict[str, Any]) -> int:
+        total = self._options.mirror_time
+        return 100 if total <= 0 else min(int(100 * (self._clock() - record["started_at"]) / total), 100)
+
+    def _advance(self, record: dict[str, Any]) -> None:
+        """Take the checkpoints that were due since the last look."""
+        now = self._clock()
+        at = record["ticked_at"] or now
+        recent = [_checkpoint(c) for c in record["recent"]]
+        last = recent[-1].at if recent else at
+        rate = self._options.mismatches_per_minute / 60
+        due = []
+        while True:
+            periodic = max(last, record["started_at"]) + self._options.checkpoint_delay
+            mismatch = at + self._random.expovariate(rate) if rate else float("inf")
+            at = min(periodic, mismatch)
+            if at > now:
+                break
+            cause = Cause.MISMATCH if mismatch < periodic else Cause.PERIODIC
+            due.append(checkpoints.Checkpoint(at, cause, round(self._random.lognormvariate(PAUSE_MU, PAUSE_SIGMA), 2)))
+            last = at
+        record["ticked_at"] = now
+        record["totals"] = dataclasses.asdict(checkpoints.Totals(**record["totals"]).plus(due))
+        record["recent"] = [dataclasses.asdict(c) for c in checkpoints.prune([*recent, *due], now)]
+
+    def _figures(self, record: dict[str, Any]) -> dict[str, Any]:
+        now = self._clock()
+        recent = [_checkpoint(c) for c in record["recent"]]
+        totals = checkpoints.Totals(**record["totals"])
+        window = checkpoints.window(recent, now, record["started_at"])
+        last = datetime.datetime.fromtimestamp(recent[-1].at, datetime.UTC) if recent else None
+        return {
+            "total": totals.total,
+            **dataclasses.asdict(totals),
+            "last_at": last.strftime("%Y-%m-%dT%H:%M:%SZ") if last else None,
+            "window_s": int(checkpoints.WINDOW_S),
+            "per_min": round(window.per_min, 2),
+            "pause_ms": {"mean": window.pause_mean_ms, "p99": window.pause_p99_ms, "max": window.pause_max_ms},
+        }
+
+
+def _checkpoint(record: dict[str, Any]) -> checkpoints.Checkpoint:
+    return checkpoints.Checkpoint(record["at"], Cause(record["cause"]), record["pause_ms"])

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-colo-agent as an oslo.service service."""
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_service import service
+
+from nova_colo import rpc
+from nova_colo.agent import replication
+from nova_colo.agent.manager import AgentManager
+from nova_colo.agent.roles import RoleStore
+
+LOG = logging.getLogger(__name__)
+
+
+class AgentService(service.Service):
+    """Answers engines and tells them every heartbeat_interval what runs on this host."""
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        super().__init__()
+        self._conf = conf
+        self._server: messaging.RPCServer | None = None
+
+    def start(self) -> None:
+        """Connect, serve and begin to send heartbeats."""
+        transport = rpc.transport(self._conf)
+        manager = AgentManager(self._conf.host, replication.load(self._conf), RoleStore(self._conf.state_path))
+        engines = rpc.EngineClient(transport)
+        self._server = rpc.server(transport, rpc.AGENT_TOPIC, self._conf.host, manager)
+        self._server.start()
+        self.tg.add_timer(self._conf.agent.heartbeat_interval, lambda: self._heartbeat(engines, manager))
+        LOG.info("Agent of host %s is up.", self._conf.host)
+
+    def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
+        try:
+            engines.heartbeat(self._conf.host, manager.report())
+        except Exception:
+            # the next one is due in a moment; ending the timer would make this host look dead for good
+            LOG.exception("A heartbeat could not be sent.")
+
+    def stop(self, graceful: bool = False) -> None:
+        """Stop serving."""
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        super().stop(graceful)

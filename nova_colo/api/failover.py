@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The failover action."""
+
+import json
+import uuid
+from typing import Any
+
+import webob
+import webob.exc
+from nova.api.openstack import wsgi
+
+from nova_colo.api import schemas
+from nova_colo.api.fault_tolerance import find_pair
+from nova_colo.api.service import Service, validate, with_microversion
+from nova_colo.db import operations, pairs
+from nova_colo.pair import arbitration
+from nova_colo.pair.model import State
+from nova_colo.policies import failover as policy
+from nova_colo.policies import fault_tolerance as read_policy
+
+
+def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
+    """POST /servers/{id}/action: answer failover, pass every other action on."""
+    body = _body(request)
+    if not (isinstance(body, dict) and list(body) == ["failover"]):
+        return nova.pass_on(request)
+    server = nova.server(request, _pair_of_twin(service, request, server_id))
+    if server is None:
+        raise webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
+    service.must(request, policy.FAILOVER, server.target)
+    validate(body, schemas.FAILOVER)
+    force = bool((body["failover"] or {}).get("force"))
+    if force:
+        service.must(request, policy.FORCE, server.target)
+    _start(service, request, find_pair(service, server), force)
+    return with_microversion(request, webob.Response(status=202, content_type="application/json"))
+
+
+def _body(request: wsgi.Request) -> Any:
+    try:
+        return json.loads(request.body)
+    except ValueError:
+        return None
+
+
+def _pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> str:
+    """Return the id of the server that a twin's id stands for, to those who may see twins; any other id as it is."""
+    try:
+        if uuid.UUID(server_id).version != 5:
+            return server_id
+    except ValueError:
+        return server_id
+    with service.database.reader() as session:
+        row = pairs.get_by_twin(session, server_id)
+    if row is None or not service.may(request, read_policy.HOSTS, {"project_id": row.project_id, "user_id": row.user_id}):
+        return server_id
+    return row.server_id
+
+
+def _start(service: Service, request: wsgi.Request, row: pairs.Pair, force: bool) -> None:
+    """Record the failover for the engine and wake it; without a broker it finds the record by itself."""
+    refusal = arbitration.may_fail_over(pairs.core(row), force=force)
+    if refusal:
+        raise webob.exc.HTTPConflict(explanation=refusal)
+    context = request.environ["nova.context"]
+    params = {
+        "source": row.primary_host,
+        "target": row.secondary_host,
+        "epoch": row.epoch,
+        "reason": "requested" + (" by force" if force else ""),
+        "previous_state": row.state,
+    }
+    with service.database.writer() as session:
+        started = operations.start(
+            session,
+            row.server_id,
+            "failover",
+            params,
+            requested_by=context.user_id,
+            request_id=context.request_id,
+            state=State.FAILING_OVER,
+            state_reason="Failing over: requested.",
+        )
+    if started is None:
+        raise webob.exc.HTTPConflict(
+            explanation="Something else is being done to this server's pair. Wait until it has finished."
+        )
+    service.wake_engines()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's own server views, with ORBIT's attributes."""
+
+import uuid
+from typing import Any
+
+import webob
+import webob.exc
+from nova.api.openstack import wsgi
+from oslo_utils import strutils
+
+from nova_colo.api.service import Service, answer
+from nova_colo.db import pairs
+from nova_colo.db.models import Pair
+from nova_colo.pair import model
+from nova_colo.pair.model import FtStatus, State
+from nova_colo.policies import fault_tolerance as policy
+
+FT_STATUS = "OS-EXT-FT:ft_status"
+FT_RELATIONS = "OS-EXT-FT:ft_relations"
+
+
+def decorate(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
+    """GET /servers/detail: add ft_status to each server."""
+    response = nova.pass_on(request)
+    if response.status_int != 200 or response.content_type != "application/json":
+        return response
+    body = response.json_body
+    with service.database.reader() as session:
+        states = pairs.statuses(session, [server["id"] for server in body["servers"]])
+    for server in body["servers"]:
+        server[FT_STATUS] = _status(server, states.get(server["id"]))
+    response.json_body = body
+    return response
+
+
+def show(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
+    """GET /servers/{id}: add ft_status and, for those who may see hosts, ft_relations. Answers twins' ids too."""
+    response = nova.pass_on(request)
+    if response.status_int == 404 and _may_be_twin(server_id):
+        return _show_twin(service, request, server_id) or response
+    if response.status_int != 200 or response.content_type != "application/json":
+        return response
+    body = response.json_body
+    server = body["server"]
+    with service.database.reader() as session:
+        row = pairs.get(session, server["id"])
+    server[FT_STATUS] = _status(server, (row.state, row.secondary_host) if row else None)
+    target = {"project_id": server["tenant_id"], "user_id": server["user_id"]}
+    twins = []
+    if row is not None and row.secondary_host and service.may(request, policy.HOSTS, target):
+        twins = [{"id": row.twin_id, "name": row.name, "links": _links(request, server_id, row.twin_id)}]
+    server[FT_RELATIONS] = {"servers": twins}
+    response.json_body = body
+    return response
+
+
+def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtStatus:
+    """Return ORBIT's word for a server.
+
+    :param pair: state and secondary host, None when the engine does not know the server (yet)
+    """
+    if pair is not None:
+        return model.ft_status(pair[0], pair[1] is not None)
+    specs = server.get("flavor", {}).get("extra_specs", {})
+    wanted = strutils.bool_from_string(specs.get("ft:enabled", ""))
+    return FtStatus.MISSING_SECONDARY if wanted else FtStatus.NOT_FT
+
+
+def _may_be_twin(server_id: str) -> bool:
+    """Return whether an id may be a twin's, so that ordinary unknown ids cost no query."""
+    try:
+        return uuid.UUID(server_id).version == 5
+    except ValueError:
+        return False
+
+
+def _show_twin(service: Service, request: wsgi.Request, twin_id: str) -> webob.Response | None:
+    with service.database.reader() as session:
+        row = pairs.get_by_twin(session, twin_id)
+    if row is None or not service.may(request, policy.HOSTS, {"project_id": row.project_id, "user_id": row.user_id}):
+        return None
+    return answer(request, {"server": _twin(request, row)})
+
+
+def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
+    """Return a secondary as a minimal read-only server."""
+    lost = row.secondary_host is None or row.state == State.ERROR
+    primary = {"id": row.server_id, "name": row.name, "links": _links(request, row.twin_id, row.server_id)}
+    return {
+        "id": row.twin_id,
+        "name": row.name,
+        "tenant_id": row.project_id,
+        "user_id": row.user_id,
+        "status": "ACTIVE" if row.secondary_host else "SHUTOFF",
+        "OS-EXT-SRV-ATTR:host": row.secondary_host,
+        FT_STATUS: FtStatus.MISSING_PRIMARY if lost else FtStatus.SECONDARY,
+        FT_RELATIONS: {"servers": [primary]},
+        "links": _links(request, row.twin_id, row.twin_id),
+    }
+
+
+def _links(request: wsgi.Request, shown_id: str, linked_id: str) -> list[dict[str, str]]:
+    return [{"rel": "self", "href": request.path_url.rstrip("/").removesuffix(shown_id) + linked_id}]

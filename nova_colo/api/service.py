@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the handlers work with, and the answers they give in Nova's way."""
+
+import dataclasses
+from typing import Any
+
+import jsonschema
+import oslo_messaging as messaging
+import webob
+import webob.exc
+from nova.api.openstack import wsgi
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_policy import policy
+
+from nova_colo import policies, rpc
+from nova_colo.db import Database
+
+LOG = logging.getLogger(__name__)
+
+#: From here on a server's flavor comes with its extra specs.
+SERVER_MICROVERSION = "2.67"
+
+
+class Service:
+    """Database, policy and messaging of one nova-api process. It keeps nothing of a request: other processes serve the next."""
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        self.database = Database(conf)
+        self.enforcer: policy.Enforcer = policies.enforcer(conf)
+        self._engines = rpc.EngineClient(rpc.transport(conf))
+
+    def wake_engines(self) -> None:
+        """Tell the engines that there is something new; without a broker they find it by themselves."""
+        try:
+            self._engines.wake()
+        except messaging.MessagingException as error:
+            LOG.warning("The engines could not be told: %s", error)
+
+    def may(self, request: wsgi.Request, rule: str, target: dict[str, Any]) -> bool:
+        """Return whether the caller may do what a rule is about.
+
+        :param target: ``project_id`` and ``user_id`` of what it is done to
+        """
+        return self.enforcer.authorize(rule, target, request.environ["nova.context"].to_policy_values())
+
+    def must(self, request: wsgi.Request, rule: str, target: dict[str, Any]) -> None:
+        """Raise 403 unless the caller may."""
+        if not self.may(request, rule, target):
+            raise webob.exc.HTTPForbidden(explanation=f"Policy does not allow {rule} to be performed.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server as the caller sees it, by Nova's own show.
+
+    :param fault_tolerant: whether its flavor says so; False also where the caller may not see extra specs
+    """
+
+    id: str
+    project_id: str
+    user_id: str
+    fault_tolerant: bool
+
+    @property
+    def target(self) -> dict[str, str]:
+        """What policy rules are checked against."""
+        return {"project_id": self.project_id, "user_id": self.user_id}
+
+
+def validate(instance: Any, schema: dict[str, Any]) -> None:
+    """Raise 400 with a message that names the wrong part, unless instance fits the schema."""
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(instance))
+    if error is not None:
+        where = "/".join(str(part) for part in error.absolute_path)
+        raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for field/attribute {where or 'body'}: {error.message}")
+
+
+def with_microversion(request: wsgi.Request, response: webob.Response) -> webob.Response:
+    """Return a response of ours with the headers that Nova gives its own."""
+    version = request.api_version_request.get_string()
+    response.headers[wsgi.API_VERSION_REQUEST_HEADER] = f"compute {version}"
+    response.headers[wsgi.LEGACY_API_VERSION_REQUEST_HEADER] = version
+    response.headers.add("Vary", wsgi.API_VERSION_REQUEST_HEADER)
+    response.headers.add("Vary", wsgi.LEGACY_API_VERSION_REQUEST_HEADER)
+    return response
+
+
+def answer(request: wsgi.Request, body: dict[str, Any]) -> webob.Response:
+    """Return a 200 with a JSON body."""
+    return with_microversion(request, webob.Response(json_body=body, content_type="application/json", charset="UTF-8"))

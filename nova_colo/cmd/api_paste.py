@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inserts the filter into Nova's api-paste.ini, leaving every other line as it is."""
+
+import configparser
+import os
+import re
+import shutil
+import tempfile
+
+FILTER = "colo"
+AFTER = "keystonecontext"
+COMPOSITES = ("composite:openstack_compute_api_v21", "composite:openstack_compute_api_v21_legacy_v2_compatible")
+
+_SECTION = re.compile(r"^\[(?P<name>[^\]]+)\]")
+_PIPELINE = re.compile(r"^(?P<key>\w+)\s*=(?P<filters>.*)$")
+
+
+class PasteError(Exception):
+    """The file is not Nova's api-paste.ini as we know it; the message names what is missing."""
+
+
+def insert_filter(path: str, filter_config: str) -> bool:
+    """Insert the filter after keystonecontext into both composites.
+
+    :param path: Nova's api-paste.ini
+    :param filter_config: path of the configuration file that the filter reads
+    :returns: whether the file was changed
+    :raises PasteError: when a composite or keystonecontext is missing; the file is unchanged then
+    :raises OSError: when the file cannot be read or written
+    """
+    with open(path) as stream:
+        before = stream.read()
+    after = _with_section(_with_pipelines(path, before), filter_config)
+    if after == before:
+        return False
+    _replace(path, after)
+    return True
+
+
+def _with_pipelines(path: str, text: str) -> str:
+    """Insert the filter's name into the pipelines that authenticate by Keystone."""
+    section, found, lines = "", set(), []
+    for line in text.splitlines(keepends=True):
+        if match := _SECTION.match(line):
+            section = match["name"]
+        match = _PIPELINE.match(line)
+        if section in COMPOSITES and match and AFTER in match["filters"].split():
+            found.add(section)
+            if FILTER not in match["filters"].split():
+                line = re.sub(rf"\b{AFTER}\b", f"{AFTER} {FILTER}", line, count=1)
+        lines.append(line)
+    for name in COMPOSITES:
+        if name not in found:
+            raise PasteError(f"{path}: [{name}] has no pipeline with {AFTER}. Is it Nova's api-paste.ini?")
+    return "".join(lines)
+
+
+def _with_section(text: str, filter_config: str) -> str:
+    """Append the filter's own section, or point the one that is there to filter_config."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read_string(text)
+    section = f"filter:{FILTER}"
+    if not parser.has_section(section):
+        wanted = f"[{section}]\npaste.filter_factory = nova_colo.api:factory\nconfig_file = {filter_config}\n"
+        return text.rstrip("\n") + "\n\n" + wanted
+    if parser.get(section, "config_file", fallback="") == filter_config:
+        return text
+    return re.sub(rf"(?m)(^\[{section}\][^\[]*^config_file\s*=).*$", rf"\1 {filter_config}", text)
+
+
+def _replace(path: str, text: str) -> None:
+    """Write the file anew, with its mode and owner, so that a crash leaves the old one or the new one."""
+    path = os.path.realpath(path)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".api-paste.")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    shutil.copystat(path, temporary)
+    status = os.stat(path)
+    os.chown(temporary, status.st_uid, status.st_gid)
+    os.replace(temporary, path)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-colo-compute: stock nova-compute with our drivers at hand."""
+
+# must be the first import of all: it patches threading
+from nova.cmd import compute
+
+from nova_colo.virt import loader
+
+
+def main() -> None:
+    """Run nova-compute."""
+    loader.install()
+    compute.main()

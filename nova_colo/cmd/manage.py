@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-colo-manage: the operator's tool on the controller."""
+
+import sys
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from nova_colo import conf as colo_conf
+from nova_colo.cmd import api_paste
+from nova_colo.db import migration
+
+
+class ManageError(Exception):
+    """Something that the operator must mend; the message is all that is shown."""
+
+
+def _sync(conf: cfg.ConfigOpts) -> None:
+    if not conf.database.connection:
+        raise ManageError("[database] connection is not set. Name the FT database in nova-colo.conf.")
+    migration.sync(conf.database.connection)
+    print("The schema of the FT database is up to date.")
+
+
+def _api_paste(conf: cfg.ConfigOpts) -> None:
+    try:
+        changed = api_paste.insert_filter(conf.command.file, conf.command.filter_config)
+    except (OSError, api_paste.PasteError) as error:
+        raise ManageError(str(error)) from error
+    print(
+        f"{conf.command.file}: " + ("the filter was inserted. Restart nova-api." if changed else "the filter is there already.")
+    )
+
+
+def _add_commands(subparsers: Any) -> None:
+    database = subparsers.add_parser("db", help="the FT database").add_subparsers(dest="action", required=True)
+    database.add_parser("sync", help="bring the schema up to date").set_defaults(run=_sync)
+    paste = subparsers.add_parser("api-paste", help="insert the API filter into Nova's api-paste.ini")
+    paste.add_argument("file", help="path of api-paste.ini")
+    paste.add_argument("--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads")
+    paste.set_defaults(run=_api_paste)
+
+
+def main() -> int:
+    """Run one command. Returns 0, or 1 with one line on stderr."""
+    command = cfg.SubCommandOpt("command", title="commands", handler=_add_commands)
+    try:
+        conf = colo_conf.load(sys.argv[1:], cli_opts=[command])
+        logging.setup(conf, "nova_colo")
+        if conf.command.name is None:
+            raise ManageError("No command given. See nova-colo-manage --help.")
+        conf.command.run(conf)
+    except (ManageError, cfg.Error) as error:
+        print(f"nova-colo-manage: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: one ConfigOpts per process, never oslo.config's global one, which is Nova's where the filter runs."""
+
+from collections.abc import Sequence
+
+from oslo_config import cfg
+from oslo_db import options as db_options
+from oslo_log import log as logging
+
+from nova_colo import version
+from nova_colo.conf import agent, base, clients, engine, simulated
+
+_PARTS = (base, engine, agent, simulated, clients)
+
+
+def load(argv: Sequence[str], config_files: list[str] | None = None, cli_opts: Sequence[cfg.Opt] = ()) -> cfg.ConfigOpts:
+    """Return the options of a process, read from its command line and configuration files.
+
+    :param argv: command-line arguments without the program's name
+    :param config_files: files to read; by default those named by --config-file, else nova-colo.conf in the usual folders
+    :raises oslo_config.cfg.Error: when a file is missing or an option is wrong
+    """
+    conf = cfg.ConfigOpts()
+    for part in _PARTS:
+        part.register(conf)
+    conf.register_opts(db_options.database_opts, group="database")
+    logging.register_options(conf)
+    conf.register_cli_opts(cli_opts)
+    conf(argv, project="nova-colo", version=version.release(), default_config_files=config_files)
+    return conf
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return all options as oslo-config-generator wants them."""
+    return [group for part in _PARTS for group in part.list_opts()] + [("database", db_options.database_opts)]

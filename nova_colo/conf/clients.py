@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the engine reaches Nova and Placement: keystoneauth1's own options, one group per service."""
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+GROUPS = {"nova": "compute", "placement": "placement"}
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register authentication, session and adapter options of both services on conf."""
+    for group, service_type in GROUPS.items():
+        loading.register_auth_conf_options(conf, group)
+        loading.register_session_conf_options(conf, group)
+        loading.register_adapter_conf_options(conf, group)
+        conf.set_default("service_type", service_type, group=group)
+        conf.set_default("valid_interfaces", ["internal", "public"], group=group)
+
+
+def list_opts() -> list:
+    """Return the options as oslo-config-generator wants them."""
+    common = (
+        loading.get_auth_common_conf_options()
+        + loading.get_auth_plugin_conf_options("password")
+        + loading.get_session_conf_options()
+        + loading.get_adapter_conf_options()
+    )
+    return [(group, common) for group in GROUPS]

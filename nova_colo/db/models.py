@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of the FT database. Times are UTC without a zone."""
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db.sqlalchemy import models
+from oslo_utils import timeutils
+from sqlalchemy import orm
+from sqlalchemy.dialects import mysql
+
+DateTime = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+BASE: Any = orm.declarative_base(cls=models.ModelBase)
+
+
+class Pair(BASE):
+    """An FT server: what its pair is, and the last figures its agents gave."""
+
+    __tablename__ = "pairs"
+    __table_args__ = (sa.Index("pairs_project_id_idx", "project_id"),)
+
+    server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    twin_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False, unique=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    project_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    user_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    flavor: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    vcpus: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    memory_mb: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    disk_gb: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    server_status: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    nova_host: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
+    state_reason: orm.Mapped[str] = orm.mapped_column(sa.Text, nullable=False, default="")
+    health: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
+    health_reasons: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=False, default=list)
+    mode: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="colo")
+    mode_policy: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="colo")
+    backend: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    epoch: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
+    primary_host: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    primary_since: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False)
+    secondary_host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    secondary_since: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    previous_host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    protected_since: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    progress: orm.Mapped[Any] = orm.mapped_column(sa.JSON)
+
+    checkpoints: orm.Mapped[Any] = orm.mapped_column(sa.JSON)
+    measured_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    failovers: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
+    failover_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    failover_reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    failover_gap_ms: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
+
+    operation_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    attempts: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
+    retry_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
+
+
+class Operation(BASE):
+    """A workflow that was started for a server, and how far it has come."""
+
+    __tablename__ = "operations"
+    __table_args__ = (sa.Index("operations_server_id_idx", "server_id"), sa.Index("operations_status_idx", "status"))
+
+    id: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(32), nullable=False)
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
+    step: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
+    params: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=False, default=dict)
+    error: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    requested_by: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
+    finished_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+
+
+class Host(BASE):
+    """A compute host with an agent. ``fenced_at``: when the engine forced its nova-compute down, until it is up again."""
+
+    __tablename__ = "hosts"
+
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    backend: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    version: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    seen_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    fenced_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+
+
+class Lease(BASE):
+    """The one row that says which engine is active."""
+
+    __tablename__ = "engine_lease"
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    holder: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    expires_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False)

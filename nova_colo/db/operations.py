@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queries on operations: workflows and how far they have come."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_utils import timeutils, uuidutils
+from sqlalchemy import orm
+
+from nova_colo.db import pairs
+from nova_colo.db.models import Operation
+
+RUNNING = "running"
+DONE = "done"
+FAILED = "failed"
+
+
+def start(
+    session: orm.Session,
+    server_id: str,
+    kind: str,
+    params: dict[str, Any],
+    requested_by: str | None = None,
+    request_id: str | None = None,
+    **pair_values: Any,
+) -> str | None:
+    """Record a new operation and claim its pair for it.
+
+    :param pair_values: columns of the pair to set with the claim
+    :returns: the operation's id, or None when another operation has the pair
+    """
+    operation_id = uuidutils.generate_uuid()
+    if not pairs.claim(session, server_id, operation_id, **pair_values):
+        return None
+    session.add(
+        Operation(
+            id=operation_id,
+            server_id=server_id,
+            kind=kind,
+            status=RUNNING,
+            params=params,
+            requested_by=requested_by,
+            request_id=request_id,
+        )
+    )
+    return operation_id
+
+
+def running(session: orm.Session) -> list[Operation]:
+    """Return all operations that are not finished, oldest first."""
+    return list(session.scalars(sa.select(Operation).where(Operation.status == RUNNING).order_by(Operation.created_at)))
+
+
+def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> None:
+    """Record that the steps before ``step`` are done, and what they found out."""
+    session.execute(sa.update(Operation).where(Operation.id == operation_id).values(step=step, params=params))
+
+
+def finish(session: orm.Session, operation_id: str, server_id: str, error: str | None, **pair_values: Any) -> None:
+    """Record the end of an operation and release its pair.
+
+    :param error: the first error, or None when it ended well
+    :param pair_values: columns of the pair to set with the release
+    """
+    values = {"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()}
+    session.execute(sa.update(Operation).where(Operation.id == operation_id).values(**values))
+    pairs.update(session, server_id, operation_id=None, **pair_values)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queries on pairs. Each takes the session of a transaction and commits nothing."""
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from nova_colo.db.models import Pair
+from nova_colo.pair import model
+
+
+def core(row: Pair) -> model.Pair:
+    """Return a row as the core knows it."""
+    return model.Pair(
+        server_id=row.server_id,
+        state=model.State(row.state),
+        epoch=row.epoch,
+        primary_host=row.primary_host,
+        secondary_host=row.secondary_host,
+        nova_host=row.nova_host,
+        server_status=row.server_status,
+    )
+
+
+def get(session: orm.Session, server_id: str) -> Pair | None:
+    """Return the pair of a server, or None when it is no FT server."""
+    return session.get(Pair, server_id)
+
+
+def get_by_twin(session: orm.Session, twin_id: str) -> Pair | None:
+    """Return the pair whose secondary has this synthetic id."""
+    return session.scalars(sa.select(Pair).where(Pair.twin_id == twin_id)).one_or_none()
+
+
+def all_pairs(session: orm.Session, project_id: str | None = None) -> list[Pair]:
+    """Return the pairs of one project, or of all, by name."""
+    query = sa.select(Pair).order_by(Pair.name, Pair.server_id)
+    if project_id is not None:
+        query = query.where(Pair.project_id == project_id)
+    return list(session.scalars(query))
+
+
+def statuses(session: orm.Session, server_ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
+    """Return state and secondary host of those of the given servers that are FT servers, in one statement."""
+    query = sa.select(Pair.server_id, Pair.state, Pair.secondary_host).where(Pair.server_id.in_(server_ids))
+    return {server_id: (state, secondary) for server_id, state, secondary in session.execute(query)}
+
+
+def add(session: orm.Session, **values: Any) -> None:
+    """Insert a pair."""
+    session.add(Pair(**values))
+
+
+def remove(session: orm.Session, server_id: str) -> None:
+    """Delete a pair; no error when it is gone already."""
+    session.execute(sa.delete(Pair).where(Pair.server_id == server_id))
+
+
+def update(session: orm.Session, server_id: str, **values: Any) -> bool:
+    """Set columns of a pair. Returns whether it exists."""
+    result = session.execute(sa.update(Pair).where(Pair.server_id == server_id).values(**values))
+    return result.rowcount == 1
+
+
+def grant(session: orm.Session, server_id: str, epoch: int, **values: Any) -> bool:
+    """Grant the right to run alone: compare-and-swap of the epoch to epoch + 1, with other columns set in the same statement.
+
+    :returns: False when somebody else was granted that epoch first
+    """
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.epoch == epoch).values(epoch=epoch + 1, **values)
+    return session.execute(query).rowcount == 1
+
+
+def claim(session: orm.Session, server_id: str, operation_id: str, **values: Any) -> bool:
+    """Claim a pair for an operation, with other columns set in the same statement.
+
+    :returns: False when another operation has it
+    """
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id.is_(None))
+    return session.execute(query.values(operation_id=operation_id, **values)).rowcount == 1

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workflows that let one side run alone, and make Nova's records follow."""
+
+from typing import Any
+
+from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from nova_colo.db import hosts, pairs
+from nova_colo.engine.nova import Server
+from nova_colo.engine.rest import ServiceError
+from nova_colo.engine.services import Job, Services, WorkflowError, wait_for
+from nova_colo.pair import words
+from nova_colo.pair.model import State, twin_id
+
+LOG = logging.getLogger(__name__)
+
+DISABLED_REASON = "nova-colo: a failover to this host is in progress"
+ALONE = "The server runs without a secondary until it is protected again."
+
+
+class Failover:
+    """The secondary becomes the primary. Data plane first, records after."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self._records = Records(services)
+        self.steps = (self.grant, self.switch, self._records.follow, self._records.settle)
+
+    def grant(self, job: Job) -> None:
+        """Grant the next epoch to the secondary."""
+        _grant(self._services, job, job.params["target"], previous_host=job.params["source"])
+
+    def switch(self, job: Job) -> None:
+        """Stop the primary if it can be reached, and let the secondary run."""
+        source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
+        if self._services.alive(source):
+            try:
+                self._services.ask(source, "demote", server_id=job.server_id, epoch=epoch)
+            except WorkflowError as error:
+                # it holds no grant for this epoch, so it cannot answer clients whatever state it is in
+                LOG.warning("Failing over %s: %s", job.server_id, words.reveal(str(error)))
+        self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
+
+    def finish(self, job: Job) -> dict[str, Any]:
+        """Return the pair's columns after success."""
+        return {
+            "state": State.DEGRADED,
+            "state_reason": f"Failed over: {job.params['reason']}. {ALONE}",
+            "failovers": pairs.Pair.failovers + 1,
+            "failover_at": timeutils.utcnow(),
+            "failover_reason": job.params["reason"],
+            "attempts": 0,
+            "retry_at": None,
+        }
+
+    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
+        """Give the grant back to the primary when the secondary has not resumed; return the pair's columns."""
+        row = self._services.pair(job)
+        source, target = job.params["source"], job.params["target"]
+        if row.epoch == job.params["epoch"]:
+            return {"state": State.PROTECTED, "state_reason": error}
+        if job.step <= self.steps.index(self.switch) and self._services.alive(source):
+            try:
+                self._go_on(job, row.epoch, source)
+            except WorkflowError as second:
+                LOG.error("Giving %s back to %s: %s", job.server_id, source, words.reveal(str(second)))
+                return {"state": State.ERROR, "state_reason": error}
+            _drop_secondary(self._services, job.server_id, target)
+            return {"state": State.DEGRADED, "state_reason": f"The failover failed: {error} {ALONE}"}
+        return {"state": State.ERROR, "state_reason": error}
+
+    def _go_on(self, job: Job, epoch: int, source: str) -> None:
+        with self._services.database.writer() as session:
+            granted = pairs.grant(session, job.server_id, epoch, primary_host=source, secondary_host=None)
+        if granted:
+            self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
+
+
+class Follow:
+    """Nova's records follow a failover whose workflow has ended before they had."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self._records = Records(services)
+        self.steps = (self.promote, self._records.follow, self._records.settle)
+
+    def promote(self, job: Job) -> None:
+        """Make sure that the holder of the grant runs."""
+        self._services.ask(job.params["target"], "promote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+
+    def finish(self, job: Job) -> dict[str, Any]:
+        """Return the pair's columns after success."""
+        return {"state": State.DEGRADED, "state_reason": ALONE, "attempts": 0, "retry_at": None}
+
+    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
+        """Return the pair's columns after failure."""
+        return {"state": State.ERROR, "state_reason": error}
+
+
+class RunAlone:
+    """The primary goes on without its twin."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self.steps = (self.grant, self.go_on, self.drop)
+
+    def grant(self, job: Job) -> None:
+        """Grant the next epoch to the primary."""
+        _grant(self._services, job, job.params["source"], previous_host=None)
+
+    def go_on(self, job: Job) -> None:
+        """Let the primary run."""
+        self._services.ask(job.params["source"], "run_alone", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+
+    def drop(self, job: Job) -> None:
+        """Remove what there is of the secondary."""
+        _drop_secondary(self._services, job.server_id, job.params["target"])
+
+    def finish(self, job: Job) -> dict[str, Any]:
+        """Return the pair's columns after success."""
+        return {"state": State.DEGRADED, "state_reason": f"Secondary lost: {job.params['reason']}. {ALONE}"}
+
+    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
+        """Return the pair's columns after failure."""
+        return {"state": State.ERROR, "state_reason": error}
+
+
+class Restart:
+    """Both QEMUs are gone: start the server anew from its disk, as Nova would."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self.steps = (self.restart,)
+
+    def restart(self, job: Job) -> None:
+        """Reboot the server through Nova."""
+        _drop_secondary(self._services, job.server_id, None)
+        self._services.ask(job.params["source"], "release", server_id=job.server_id)
+        request_id = self._services.nova.reboot(job.server_id)
+        timeout = self._services.conf.engine.records_timeout
+        wait_for(job, lambda: _settled(self._services, job, request_id, job.params["source"]), timeout, "The restart")
+
+    def finish(self, job: Job) -> dict[str, Any]:
+        """Return the pair's columns after success."""
+        return {
+            "state": State.UNPROTECTED,
+            "state_reason": f"The server was restarted: {job.params['reason']}.",
+            "secondary_host": None,
+            "secondary_since": None,
+            "protected_since": None,
+        }
+
+    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
+        """Return the pair's columns after failure."""
+        return {"state": State.ERROR, "state_reason": error}
+
+
+class Records:
+    """Makes Nova's records follow what runs: a move in which nova-compute moves nothing and adopts the guest."""
+
+    def __init__(self, services: Services):
+        self._services = services
+
+    def follow(self, job: Job) -> None:
+        """Move the server's records to the target."""
+        server = self._services.nova.server(job.server_id)
+        if server is None or server.host == job.params["target"]:
+            return
+        with self._services.moving_to(job.params["target"]):
+            try:
+                self._move(job)
+            finally:
+                self._services.nova.enable(job.params["target"], DISABLED_REASON)
+
+    def settle(self, job: Job) -> None:
+        """Tell the agents that the records have followed."""
+        source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
+        self._services.nova.enable(target, DISABLED_REASON)
+        self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
+        if self._services.alive(source):
+            self._services.ask(source, "discard", server_id=job.server_id)
+        self._services.update(job, nova_host=target)
+
+    def _move(self, job: Job) -> None:
+        """Move by force, with the target closed to others; if Nova refuses that, without force.
+
+        Nova refuses the force ("complex allocations") while an earlier dead host still holds an allocation of the server.
+        """
+        target = job.params["target"]
+        self._services.nova.disable(target, DISABLED_REASON)
+        self._services.placement.release(twin_id(job.server_id))
+        try:
+            self._move_once(job, force=True)
+            return
+        except WorkflowError as error:
+            LOG.info("Forced move of %s to %s: %s Trying without force.", job.server_id, target, words.reveal(str(error)))
+        self._services.nova.enable(target, DISABLED_REASON)
+        self._move_once(job, force=False)
+
+    def _move_once(self, job: Job, force: bool) -> None:
+        nova, source, target = self._services.nova, job.params["source"], job.params["target"]
+        timeout = self._services.conf.engine.records_timeout
+        # a move that an engine asked for before it was restarted
+        wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, "The end of Nova's present task")
+        server = nova.server(job.server_id)
+        if server is None or server.host == target:
+            return
+        try:
+            if self._compute_up(source):
+                request_id = nova.live_migrate(job.server_id, target, force)
+            else:
+                self._fence(source)
+                request_id = nova.evacuate(job.server_id, target, force)
+        except ServiceError as error:
+            raise WorkflowError(str(error)) from error
+        wait_for(job, lambda: _settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
+
+    def _compute_up(self, host: str) -> bool:
+        service = self._services.nova.compute_services().get(host)
+        return self._services.alive(host) and service is not None and service["state"] == "up"
+
+    def _fence(self, host: str) -> None:
+        with self._services.database.writer() as session:
+            hosts.fence(session, host, timeutils.utcnow())
+        self._services.nova.force_down(host, True)
+
+
+def _idle(server: Server | None) -> bool:
+    return server is None or server.task_state is None
+
+
+def _settled(services: Services, job: Job, request_id: str, host: str) -> bool:
+    """Return whether an action has brought a server to a host and to rest.
+
+    :raises WorkflowError: when the action has failed
+    """
+    server = services.nova.server(job.server_id)
+    if server is None:
+        return True
+    if server.host == host and server.status == "ACTIVE" and server.task_state is None:
+        return True
+    if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
+        raise WorkflowError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
+    return False
+
+
+def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
+    """Grant epoch + 1; doing it again after a crash finds that it is done."""
+    epoch = job.params["epoch"]
+    since = {"primary_since": timeutils.utcnow()} if to != job.params["source"] else {}
+    values |= since | {"primary_host": to, "secondary_host": None, "secondary_since": None, "protected_since": None}
+    with services.database.writer() as session:
+        if pairs.grant(session, job.server_id, epoch, **values):
+            return
+    row = services.pair(job)
+    if (row.epoch, row.primary_host) != (epoch + 1, to):
+        raise WorkflowError(f"The grant for epoch {epoch + 1} was given to {words.host(row.primary_host)} before.")
+
+
+def _drop_secondary(services: Services, server_id: str, host: str | None) -> None:
+    """Give the secondary's room back and end it if its host can be reached."""
+    services.placement.release(twin_id(server_id))
+    if host and services.alive(host):
+        services.ask(host, "discard", server_id=server_id)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at every pair and starts what must be done."""
+
+import time
+from typing import Any
+
+from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from nova_colo.db import hosts, operations, pairs
+from nova_colo.db.pairs import core
+from nova_colo.engine.rest import ServiceError
+from nova_colo.engine.runner import Runner
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.view import side_of
+from nova_colo.pair import arbitration, health, model, words
+from nova_colo.pair.arbitration import Action
+from nova_colo.pair.model import Role, State
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two writes of a pair's figures, and of a host's last heartbeat.
+FIGURES_INTERVAL = 5.0
+
+
+class Reconciler:
+    """One look at a time; what takes long is a workflow."""
+
+    def __init__(self, services: Services, runner: Runner):
+        self._services = services
+        self._runner = runner
+        self._wrote_figures = 0.0
+
+    def reconcile(self) -> None:
+        """Look once at every operation, pair and host."""
+        now = time.monotonic()
+        with self._services.database.reader() as session:
+            rows = {row.server_id: row for row in pairs.all_pairs(session)}
+            unfinished = operations.running(session)
+        for operation in unfinished:
+            self._runner.submit(operation)
+        for row in rows.values():
+            if row.operation_id is None and not self._runner.just_finished(row.server_id, now):
+                self._look_at(row, now)
+        self._discard_stale(rows, now)
+        if now - self._wrote_figures >= FIGURES_INTERVAL:
+            self._wrote_figures = now
+            self._write_figures(rows, now)
+
+    def _look_at(self, row: pairs.Pair, now: float) -> None:
+        pair = core(row)
+        primary = self._services.view.witness(row.primary_host, row.server_id, now)
+        secondary = self._services.view.witness(row.secondary_host, row.server_id, now)
+        decision = arbitration.decide(pair, primary, secondary)
+        if decision.action == Action.LOST:
+            self._mark_lost(row, decision.reason)
+        elif decision.action != Action.NONE:
+            self._start(row, decision)
+        else:
+            self._assess(row, pair, primary, secondary)
+
+    def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
+        urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
+        if not urgent and row.retry_at is not None and row.retry_at > timeutils.utcnow():
+            return
+        params: dict[str, Any] = {
+            "source": row.primary_host,
+            "target": row.secondary_host,
+            "epoch": row.epoch,
+            "reason": decision.reason,
+            "previous_state": row.state,
+        }
+        values: dict[str, Any] = {}
+        if decision.action == Action.PROTECT:
+            params["target"] = None
+            values = {"state": State.STARTING, "state_reason": "A secondary is being made."}
+        elif decision.action == Action.FAILOVER:
+            values = {"state": State.FAILING_OVER, "state_reason": f"Failing over: {decision.reason}."}
+        elif decision.action == Action.FOLLOW:
+            params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
+        LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
+        with self._services.database.writer() as session:
+            operations.start(session, row.server_id, decision.action.value, params, **values)
+            unfinished = operations.running(session)
+        for operation in unfinished:
+            self._runner.submit(operation)
+
+    def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
+        LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
+        self._services.placement.release(row.twin_id)
+        values = {"state": State.ERROR, "state_reason": f"Not running: {reason}.", "secondary_host": None}
+        with self._services.database.writer() as session:
+            pairs.update(session, row.server_id, secondary_since=None, protected_since=None, **values)
+
+    def _assess(self, row: pairs.Pair, pair: model.Pair, primary: arbitration.Witness, secondary: arbitration.Witness) -> None:
+        level, reasons = health.assess(pair, row.state_reason, primary, secondary)
+        if (level, list(reasons)) != (row.health, row.health_reasons):
+            with self._services.database.writer() as session:
+                pairs.update(session, row.server_id, health=level, health_reasons=list(reasons))
+
+    def _discard_stale(self, rows: dict[str, pairs.Pair], now: float) -> None:
+        for host, report in self._services.view.reports(now).items():
+            for server_id, reported in report["servers"].items():
+                row = rows.get(server_id)
+                if self._runner.just_finished(server_id, now) or (row is not None and row.operation_id is not None):
+                    continue
+                side = side_of(reported)
+                if arbitration.is_stale(core(row) if row else None, host, side):
+                    self._discard(host, server_id, side, row is None)
+
+    def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
+        """End what a host has of a server; the guest of a primary that is no FT server any more is Nova's to end."""
+        LOG.info("Host %s has a stale %s side of %s.", host, side.role, server_id)
+        try:
+            if gone and side.role == Role.PRIMARY:
+                self._services.ask(host, "release", server_id=server_id)
+            else:
+                self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
+        except WorkflowError as error:
+            LOG.warning("%s", words.reveal(str(error)))
+
+    def _write_figures(self, rows: dict[str, pairs.Pair], now: float) -> None:
+        measured = timeutils.utcnow()
+        reports = self._services.view.reports(now)
+        with self._services.database.writer() as session:
+            for host, report in reports.items():
+                hosts.put(session, host, backend=report["backend"], version=report["version"], seen_at=measured)
+            for row in rows.values():
+                report = reports.get(row.primary_host, {})
+                figures = report.get("servers", {}).get(row.server_id, {}).get("checkpoints")
+                if figures:
+                    values = {"checkpoints": figures, "measured_at": measured, "backend": report["backend"]}
+                    pairs.update(session, row.server_id, **values)
+        self._lift_fences(reports)
+
+    def _lift_fences(self, reports: dict[str, Any]) -> None:
+        """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
+        with self._services.database.reader() as session:
+            fenced = [row.host for row in hosts.all_hosts(session) if row.fenced_at is not None]
+        for host in fenced:
+            if host not in reports:
+                continue
+            try:
+                self._services.nova.force_down(host, False)
+            except ServiceError as error:
+                LOG.info("Host %s stays forced down for now: %s", host, error)
+                continue
+            with self._services.database.writer() as session:
+                hosts.fence(session, host, None)
+            LOG.info("Host %s is back and no longer forced down.", host)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine's Nova and Placement clients have in common: one keystoneauth1 adapter each, configured as OpenStack does."""
+
+from typing import Any
+
+from keystoneauth1 import adapter, loading
+from oslo_config import cfg
+
+
+class ServiceError(Exception):
+    """A service answered a request with an error.
+
+    :param status: HTTP status
+    """
+
+    def __init__(self, service: str, status: int, message: str):
+        super().__init__(f"{service} answered {status}: {message}")
+        self.status = status
+
+
+class RestClient:
+    """A REST service of the cloud, reached as the engine's user.
+
+    :param group: the section of conf with auth, session and adapter options
+    :param default_microversion: sent unless a request names another
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, group: str, default_microversion: str):
+        self._name = group.capitalize()
+        auth = loading.load_auth_from_conf_options(conf, group)
+        session = loading.load_session_from_conf_options(conf, group, auth=auth)
+        self.adapter: adapter.Adapter = loading.load_adapter_from_conf_options(conf, group, session=session, auth=auth)
+        self._microversion = default_microversion
+
+    def request(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Send a request and return the response.
+
+        :param path: below the service's endpoint
+        :raises ServiceError: when the answer is 400 or above, with the service's own message
+        :raises keystoneauth1.exceptions.ClientException: when there is no answer
+        """
+        kwargs.setdefault("microversion", self._microversion)
+        response = self.adapter.request(path, method, raise_exc=False, **kwargs)
+        if response.status_code >= 400:
+            raise ServiceError(self._name, response.status_code, _message(response))
+        return response
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET a path and return the decoded JSON body."""
+        return self.request("GET", path, params=params).json()
+
+
+def _message(response: Any) -> str:
+    """Return the message in an error body, in Nova's shape or Placement's."""
+    try:
+        body = response.json()
+        errors = body.get("errors") or list(body.values())
+        first = errors[0]
+        return str(first.get("message") or first.get("detail") or first.get("title"))
+    except (ValueError, AttributeError, IndexError):
+        return str(response.reason)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What workflows work with."""
+
+import collections
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import oslo_messaging as messaging
+import tenacity
+from oslo_config import cfg
+
+from nova_colo.db import Database, pairs
+from nova_colo.db.models import Pair
+from nova_colo.engine.nova import NovaClient
+from nova_colo.engine.placement import PlacementClient
+from nova_colo.engine.view import HostView
+from nova_colo.pair import words
+from nova_colo.rpc import AgentClient
+
+
+class WorkflowError(Exception):
+    """A workflow cannot go on; the message says why, in words for people."""
+
+
+@dataclasses.dataclass
+class Job:
+    """A workflow on one server.
+
+    :param params: what its steps know; recorded with each
+    :param stopping: set when this engine must begin nothing more; another goes on
+    """
+
+    id: str
+    server_id: str
+    kind: str
+    step: int
+    params: dict[str, Any]
+    stopping: threading.Event
+
+
+class Services:
+    """Database, agents, Nova and Placement, and the engine's view of the hosts."""
+
+    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.RPCTransport):
+        self.conf = conf
+        self.database = Database(conf)
+        self.agents = AgentClient(transport, conf.engine.agent_timeout)
+        self.nova = NovaClient(conf)
+        self.placement = PlacementClient(conf)
+        self.view = HostView(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
+        self._locks: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
+
+    def alive(self, host: str) -> bool:
+        """Return whether a host's agent answers."""
+        return self.view.alive(host, time.monotonic())
+
+    def pair(self, job: Job) -> Pair:
+        """Return the row of a job's pair.
+
+        :raises WorkflowError: when it is gone
+        """
+        with self.database.reader() as session:
+            row = pairs.get(session, job.server_id)
+        if row is None:
+            raise WorkflowError("The server is no FT server any more.")
+        return row
+
+    def update(self, job: Job, **values: Any) -> None:
+        """Set columns of a job's pair."""
+        with self.database.writer() as session:
+            pairs.update(session, job.server_id, **values)
+
+    def ask(self, host: str, method: str, **arguments: Any) -> Any:
+        """Ask the agent of a host.
+
+        :raises WorkflowError: when it does not answer or cannot do it
+        """
+        try:
+            return self.agents.call(host, method, **arguments)
+        except messaging.MessagingTimeout as error:
+            raise WorkflowError(f"The agent on {words.host(host)} did not answer.") from error
+        except messaging.RemoteError as error:
+            raise WorkflowError(f"{words.host(host)}: {error.value}") from error
+
+    @contextlib.contextmanager
+    def moving_to(self, host: str) -> Iterator[None]:
+        """Let one server's records move to a host at a time: it is disabled for the scheduler meanwhile."""
+        with self._locks[host]:
+            yield
+
+
+def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str) -> None:
+    """Wait until a condition holds.
+
+    :param timeout: seconds
+    :param what: what is waited for, for the error
+    :raises WorkflowError: when it does not hold in time, or this engine is stopping
+    """
+    waiting = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda held: not held),
+        wait=tenacity.wait_fixed(0.3),
+        sleep=tenacity.sleep_using_event(job.stopping),
+        stop=tenacity.stop_any(tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)),
+    )
+    try:
+        waiting(condition)
+    except tenacity.RetryError as error:
+        raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.") from error

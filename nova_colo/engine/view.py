@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine sees of the hosts: their heartbeats, by its own clock."""
+
+import threading
+from typing import Any
+
+from nova_colo.pair.arbitration import Witness
+from nova_colo.pair.liveness import Watch
+from nova_colo.pair.model import Role, Side
+
+
+class HostView:
+    """The last report of each host and whether it is alive. Safe to use from several threads.
+
+    :param interval: seconds between heartbeats
+    :param missed: how many missed ones make a host silent
+    """
+
+    def __init__(self, interval: float, missed: int):
+        self._lock = threading.Lock()
+        self._watch = Watch(interval, missed)
+        self._reports: dict[str, dict[str, Any]] = {}
+
+    def heard(self, host: str, report: dict[str, Any], now: float) -> None:
+        """Take a heartbeat in."""
+        with self._lock:
+            self._watch.heard(host, now)
+            self._reports[host] = report
+
+    def tick(self, now: float) -> None:
+        """Note that the engine looks now; to be called about once an interval."""
+        with self._lock:
+            self._watch.tick(now)
+
+    def alive(self, host: str, now: float) -> bool:
+        """Return whether a host's agent is not silent."""
+        with self._lock:
+            return self._watch.alive(host, now)
+
+    def witness(self, host: str | None, server_id: str, now: float) -> Witness:
+        """Return what is known of a host with respect to a server."""
+        with self._lock:
+            if host is None or not self._watch.alive(host, now):
+                return Witness(False)
+            side = self._reports[host]["servers"].get(server_id)
+            return Witness(True, side_of(side) if side else None)
+
+    def reports(self, now: float) -> dict[str, dict[str, Any]]:
+        """Return the last reports of the hosts that are alive."""
+        with self._lock:
+            return {host: report for host, report in self._reports.items() if self._watch.alive(host, now)}
+
+
+def side_of(side: dict[str, Any]) -> Side:
+    """Return one server's part of a heartbeat as the core knows it."""
+    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"])

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint accounting: totals by cause, and rate and pauses over a sliding window."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from nova_colo.pair.model import Cause
+
+#: Length of the window that rates and pauses are given for, in seconds.
+WINDOW_S = 300.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """One synchronisation primary -> secondary.
+
+    :param at: seconds since the epoch
+    :param pause_ms: how long the guest stood still
+    """
+
+    at: float
+    cause: Cause
+    pause_ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """Checkpoints by cause since the server became an FT server."""
+
+    mismatch: int = 0
+    periodic: int = 0
+    forced: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.mismatch + self.periodic + self.forced
+
+    def plus(self, checkpoints: Iterable[Checkpoint]) -> "Totals":
+        """Return the totals with some more counted in."""
+        counts = dataclasses.asdict(self)
+        for checkpoint in checkpoints:
+            counts[checkpoint.cause.value] += 1
+        return Totals(**counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Rate and pauses of the last WINDOW_S seconds; None where nothing was measured."""
+
+    per_min: float
+    pause_mean_ms: float | None
+    pause_p99_ms: float | None
+    pause_max_ms: float | None
+
+
+def prune(checkpoints: Iterable[Checkpoint], now: float) -> tuple[Checkpoint, ...]:
+    """Return those that are inside the window that ends now."""
+    return tuple(c for c in checkpoints if c.at > now - WINDOW_S)
+
+
+def window(checkpoints: Iterable[Checkpoint], now: float, since: float) -> Window:
+    """Return rate and pauses of the window that ends now.
+
+    :param since: when counting began; a window that is not full yet is not diluted
+    """
+    recent = prune(checkpoints, now)
+    minutes = max(min(WINDOW_S, now - since), 1.0) / 60
+    pauses = sorted(c.pause_ms for c in recent)
+    if not pauses:
+        return Window(0.0, None, None, None)
+    p99 = pauses[max(math.ceil(0.99 * len(pauses)) - 1, 0)]
+    return Window(len(pauses) / minutes, sum(pauses) / len(pauses), p99, pauses[-1])

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of the product as types."""
+
+import dataclasses
+import enum
+import uuid
+
+#: Namespace of the synthetic ids of twins; ORBIT's users see them as a second server.
+TWIN_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
+
+
+class State(enum.StrEnum):
+    """What a pair is."""
+
+    UNPROTECTED = "unprotected"
+    STARTING = "starting"
+    PROTECTED = "protected"
+    DEGRADED = "degraded"
+    SUSPENDED = "suspended"
+    FAILING_OVER = "failing_over"
+    ERROR = "error"
+
+
+class Health(enum.StrEnum):
+    """How well a pair does."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+class FtStatus(enum.StrEnum):
+    """ORBIT's wire value."""
+
+    PRIMARY = "primary"
+    MISSING_SECONDARY = "missing_secondary"
+    SECONDARY = "secondary"
+    MISSING_PRIMARY = "missing_primary"
+    NOT_FT = "not_ft"
+
+
+class Cause(enum.StrEnum):
+    """Why a checkpoint was taken."""
+
+    MISMATCH = "mismatch"
+    PERIODIC = "periodic"
+    FORCED = "forced"
+
+
+class Role(enum.StrEnum):
+    """What a host is to a server, as its agent remembers it.
+
+    ``promoted`` is a secondary that has become the primary while Nova's records still name the old host; ``demoted`` is the old
+    primary of a failover in the same interval.
+    """
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+    PROMOTED = "promoted"
+    DEMOTED = "demoted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """What the engine knows of an FT server.
+
+    :param server_status: Nova's status of the server, e.g. ``ACTIVE``
+    :param nova_host: the host that Nova's records name
+    :param primary_host: the host that holds the grant for ``epoch``
+    """
+
+    server_id: str
+    state: State
+    epoch: int
+    primary_host: str
+    secondary_host: str | None
+    nova_host: str
+    server_status: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """What an agent reports of one server on its host.
+
+    :param running: the QEMU process is there
+    :param link_up: the replication link to the twin works; None while there is no twin
+    """
+
+    role: Role
+    epoch: int
+    running: bool
+    link_up: bool | None
+
+
+def twin_id(server_id: str) -> str:
+    """Return the synthetic id of a server's secondary: stable, and also its consumer id in placement."""
+    return str(uuid.uuid5(TWIN_NAMESPACE, server_id))
+
+
+def ft_status(state: str, has_secondary: bool) -> FtStatus:
+    """Return ORBIT's word for a pair as its server shows it."""
+    with_twin = (State.PROTECTED, State.SUSPENDED, State.FAILING_OVER)
+    return FtStatus.PRIMARY if has_secondary and state in with_twin else FtStatus.MISSING_SECONDARY

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a secondary may run and what it needs there."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+#: COLO keeps a copy of the guest's RAM on the secondary's host, so a secondary needs the RAM twice.
+RAM_FACTOR = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """A flavor's resources. RAM in MiB, disk in GiB."""
+
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+def secondary_resources(size: Size) -> dict[str, int]:
+    """Return placement's resource amounts of a secondary; classes with amount 0 are left out."""
+    amounts = {"VCPU": size.vcpus, "MEMORY_MB": RAM_FACTOR * size.memory_mb, "DISK_GB": size.disk_gb}
+    return {name: amount for name, amount in amounts.items() if amount}
+
+
+def rank_hosts(
+    candidates: Collection[str],
+    primary_host: str,
+    alive: Collection[str],
+    secondaries: Mapping[str, int],
+    preferred: str | None = None,
+) -> list[str]:
+    """Return the hosts a secondary may go to, best first.
+
+    :param candidates: hosts with free capacity, as placement says
+    :param alive: hosts whose agent answers
+    :param secondaries: how many secondaries each host has already
+    :param preferred: the host that had a twin of this server before
+    """
+    usable = (set(candidates) & set(alive)) - {primary_host}
+    return sorted(usable, key=lambda host: (host != preferred, secondaries.get(host, 0), host))
+
+
+def no_host_reason(size: Size, candidates: Collection[str], primary_host: str) -> str:
+    """Return, in words and with the remedy, why no host was found."""
+    need = f"{RAM_FACTOR * size.memory_mb} MB of RAM"
+    if set(candidates) - {primary_host}:
+        return "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent. Start the agent there."
+    return f"Needs a secondary: no other host has {need} free. Free capacity, enable a host or move a server."

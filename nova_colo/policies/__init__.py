@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policy rules, by oslo.policy: one DocumentedRuleDefault per operation."""
+
+import itertools
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+from nova_colo.policies import base, failover, fault_tolerance
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Return all rules, as oslopolicy-sample-generator wants them."""
+    return list(itertools.chain(base.list_rules(), fault_tolerance.list_rules(), failover.list_rules()))
+
+
+def enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    """Return an enforcer of the rules, with the overrides of conf's [oslo_policy] policy_file."""
+    made = policy.Enforcer(conf)
+    made.register_defaults(list_rules())
+    return made
+
+
+def get_enforcer() -> policy.Enforcer:
+    """Return an enforcer on oslo.config's global options, as the oslopolicy commands want it."""
+    cfg.CONF([], project="nova-colo")
+    return enforcer(cfg.CONF)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that others refer to; the names are Nova's, so that a cloud's habits fit."""
+
+from oslo_policy import policy
+
+ADMIN = "rule:context_is_admin"
+PROJECT_MANAGER_OR_ADMIN = "rule:project_manager_or_admin"
+PROJECT_READER_OR_ADMIN = "rule:project_reader_or_admin"
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Return the rules."""
+    return [
+        policy.RuleDefault("context_is_admin", "role:admin", "Who is an administrator of the cloud."),
+        policy.RuleDefault(
+            "project_manager_or_admin",
+            "rule:context_is_admin or (role:manager and project_id:%(project_id)s)",
+            "Managers of the server's project, and administrators.",
+        ),
+        policy.RuleDefault(
+            "project_reader_or_admin",
+            "rule:context_is_admin or (role:reader and project_id:%(project_id)s)",
+            "Whoever may read in the server's project, and administrators.",
+        ),
+    ]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messaging between engines and agents: oslo.messaging on Nova's broker, in an exchange of its own.
+
+An agent tells *all* engines its heartbeats (fan-out), so that each can judge by its own monotonic clock; an engine asks one
+agent at a time and waits for its answer. Everything said to an agent is idempotent.
+"""
+
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+EXCHANGE = "nova_colo"
+ENGINE_TOPIC = "colo-engine"
+AGENT_TOPIC = "colo-agent"
+VERSION = "1.0"
+
+
+def transport(conf: cfg.ConfigOpts) -> messaging.RPCTransport:
+    """Return the transport that conf's transport_url names."""
+    messaging.set_transport_defaults(EXCHANGE)
+    return messaging.get_rpc_transport(conf)
+
+
+def server(transport: messaging.RPCTransport, topic: str, name: str, endpoint: object) -> messaging.RPCServer:
+    """Return a server (not started) that answers on topic under name."""
+    target = messaging.Target(exchange=EXCHANGE, topic=topic, server=name, version=VERSION)
+    return messaging.get_rpc_server(transport, target, [endpoint], executor="threading")
+
+
+class EngineClient:
+    """What agents and APIs say to the engines; nobody waits for an answer."""
+
+    def __init__(self, transport: messaging.RPCTransport):
+        target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
+        # retry=0: a heartbeat that cannot be sent now is worthless later
+        self._client = messaging.get_rpc_client(transport, target, retry=0).prepare(fanout=True)
+
+    def heartbeat(self, host: str, report: dict[str, Any]) -> None:
+        """Tell all engines what runs on a host."""
+        self._client.cast({}, "heartbeat", host=host, report=report)
+
+    def wake(self) -> None:
+        """Tell all engines that there is something new in the database."""
+        self._client.cast({}, "wake")
+
+
+class AgentClient:
+    """What the engine asks of agents.
+
+    :param timeout: seconds until an agent that does not answer raises oslo_messaging.MessagingTimeout
+    """
+
+    def __init__(self, transport: messaging.RPCTransport, timeout: float):
+        target = messaging.Target(exchange=EXCHANGE, topic=AGENT_TOPIC, version=VERSION)
+        self._client = messaging.get_rpc_client(transport, target, timeout=timeout)
+
+    def call(self, host: str, method: str, **arguments: Any) -> Any:
+        """Ask the agent on host to do something and return its answer.
+
+        :raises oslo_messaging.MessagingTimeout: when it does not answer
+        :raises oslo_messaging.RemoteError: when it fails
+        """
+        return self._client.prepare(server=host).call({}, method, **arguments)

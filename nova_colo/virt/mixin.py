@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compute-driver mixin: a stock driver that leaves pairs alone and adopts promoted secondaries.
+
+The QEMU of a secondary has the name and id of its server, so that nothing changes for the guest when it becomes the primary.
+Until Nova's records have followed, nova-compute must not see it; and it must not act on a primary that the pair has stopped.
+"""
+
+from typing import Any
+
+import nova.conf
+from nova import exception
+from nova.compute import power_state, task_states
+from nova.virt import hardware
+from oslo_log import log as logging
+
+from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.pair.model import Role
+from nova_colo.virt import options
+
+LOG = logging.getLogger(__name__)
+CONF = nova.conf.CONF
+options.register(CONF)
+
+
+class ColoDriverMixin:
+    """To be put before a ComputeDriver. Subclasses implement _adopt() and _end_demoted()."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._roles = RoleStore(CONF.colo.agent_state_path)
+
+    def _role(self, uuid: str) -> Role | None:
+        record = self._roles.get(uuid)
+        return record.role if record else None
+
+    def _hidden(self, uuid: str) -> bool:
+        return self._role(uuid) in (Role.SECONDARY, Role.PROMOTED)
+
+    def _adopt(self, context: Any, instance: Any, network_info: Any) -> None:
+        """Make the running guest of a promoted secondary one of Nova's own."""
+        raise NotImplementedError()
+
+    def _end_demoted(self, instance: Any) -> None:
+        """End the guest of a primary that was failed over from; no error when it is gone."""
+        raise NotImplementedError()
+
+    def _take_over(self, context: Any, instance: Any, network_info: Any) -> None:
+        record = self._roles.get(instance.uuid)
+        self._adopt(context, instance, network_info)
+        if record is not None:
+            self._roles.put(RoleRecord(instance.uuid, Role.PRIMARY, record.epoch))
+        LOG.info("Adopted the promoted secondary.", instance=instance)
+
+    # --- what nova-compute sees
+
+    def instance_exists(self, instance: Any) -> bool:
+        """Hide secondaries: else an evacuation to this host ends with InstanceExists."""
+        return not self._hidden(instance.uuid) and super().instance_exists(instance)
+
+    def list_instance_uuids(self) -> list[str]:
+        """Hide secondaries: else _destroy_evacuated_instances and the reaper of deleted instances destroy them."""
+        return [uuid for uuid in super().list_instance_uuids() if not self._hidden(uuid)]
+
+    def instance_on_disk(self, instance: Any) -> bool:
+        """Say that a promoted secondary's disk is here, so that an evacuation keeps it."""
+        return self._role(instance.uuid) == Role.PROMOTED or super().instance_on_disk(instance)
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        """Say that a pair's guest runs, also while it stands still for a checkpoint or runs on the other host already.
+
+        Otherwise _sync_instance_power_state would call the stop API on a server that serves its clients.
+        """
+        if self._role(instance.uuid) in (Role.PRIMARY, Role.DEMOTED):
+            return hardware.InstanceInfo(state=power_state.RUNNING)
+        return super().get_info(instance, use_cache=use_cache)
+
+    # --- what ends a primary's part in its pair: the engine sees the role gone and removes the twin
+
+    def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Never destroy a secondary; forget a primary's role first, since get_info must not lie to destroy()."""
+        if self._hidden(instance.uuid):
+            LOG.warning("Not destroying the guest: it is the secondary of an FT server.", instance=instance)
+            return
+        self._roles.forget(instance.uuid)
+        super().destroy(context, instance, *args, **kwargs)
+
+    def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Leave the pair, then power off."""
+        self._roles.forget(instance.uuid)
+        super().power_off(instance, *args, **kwargs)
+
+    def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Leave the pair, then reboot; the engine protects the server again."""
+        self._roles.forget(instance.uuid)
+        super().reboot(context, instance, *args, **kwargs)
+
+    def resume_state_on_host_boot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Do not start a guest whose pair this host had a part in: it may run elsewhere. The engine decides."""
+        if self._role(instance.uuid) is not None:
+            LOG.warning("Not starting the guest: its pair decides where it runs.", instance=instance)
+            return
+        super().resume_state_on_host_boot(context, instance, *args, **kwargs)
+
+    # --- records follow an unplanned failover: evacuate
+
+    def rebuild(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Adopt instead of building anew, when this is an evacuation to the host of the promoted secondary."""
+        if not (kwargs.get("evacuate") and self._role(instance.uuid) == Role.PROMOTED):
+            # ComputeManager takes this as "do it the default way"
+            raise NotImplementedError()
+        # the caller saves with expected_task_state=[REBUILD_SPAWNING], as for ironic
+        instance.task_state = task_states.REBUILD_SPAWNING
+        instance.save(expected_task_state=[task_states.REBUILDING])
+        self._take_over(context, instance, kwargs.get("network_info"))
+
+    # --- records follow a planned failover: live migration that moves nothing
+
+    def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refuse to move one half of a pair."""
+        if self._role(instance.uuid) == Role.PRIMARY:
+            reason = "it is fault tolerant: use the failover action instead, or remove its protection first"
+            raise exception.MigrationPreCheckError(reason=reason)
+        return super().check_can_live_migrate_source(context, instance, *args, **kwargs)
+
+    def live_migration(
+        self,
+        context: Any,
+        instance: Any,
+        dest: str,
+        post_method: Any,
+        recover_method: Any,
+        block_migration: bool = False,
+        migrate_data: Any = None,
+    ) -> None:
+        """End the old primary; its twin runs on dest already."""
+        if self._role(instance.uuid) != Role.DEMOTED:
+            super().live_migration(context, instance, dest, post_method, recover_method, block_migration, migrate_data)
+            return
+        self._end_demoted(instance)
+        post_method(context, instance, dest, block_migration, migrate_data)
+
+    def post_live_migration_at_source(self, context: Any, instance: Any, network_info: Any) -> None:
+        """Forget the role of the old primary's host."""
+        self._roles.forget(instance.uuid)
+        super().post_live_migration_at_source(context, instance, network_info)
+
+    def post_live_migration_at_destination(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_migration: bool = False,
+        block_device_info: Any = None,
+    ) -> None:
+        """Adopt the promoted secondary."""
+        if self._role(instance.uuid) == Role.PROMOTED:
+            self._take_over(context, instance, network_info)
+            return
+        super().post_live_migration_at_destination(context, instance, network_info, block_migration, block_device_info)
+
+    def rollback_live_migration_at_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Keep a promoted secondary: it serves the clients, whatever has become of the records."""
+        if not self._hidden(instance.uuid):
+            super().rollback_live_migration_at_destination(context, instance, *args, **kwargs)

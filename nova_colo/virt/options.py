@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of nova-compute, read from nova.conf."""
+
+from oslo_config import cfg
+
+GROUP = "colo"
+OPTS = [
+    cfg.StrOpt(
+        "agent_state_path",
+        default="/var/lib/nova-colo",
+        help="The state_path of this host's nova-colo-agent, where the driver reads the role of this host for each FT server.",
+    ),
+    cfg.StrOpt(
+        "simulated_directory",
+        default="/run/nova-colo-simulated",
+        help="With compute_driver = colo.ColoFakeDriver: the [simulated] directory of the agents.",
+    ),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options on Nova's conf."""
+    conf.register_opts(OPTS, group=GROUP)
