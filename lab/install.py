@@ -119,7 +119,7 @@ def _has_module(name: str) -> bool:
 def _venv_stamp() -> str:
     """Return what the environment was made from: a change of any of it means pip has to run again."""
     digest = hashlib.sha256(repr(PIP_PACKAGES).encode())
-    for name in ("constraints.txt", "setup.cfg", "pyproject.toml"):
+    for name in ("constraints.txt", "setup.cfg"):
         digest.update((REPO / name).read_bytes())
     return f"{sys.version_info.major}.{sys.version_info.minor} {REPO} {digest.hexdigest()}\n"
 
