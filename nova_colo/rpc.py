@@ -16,13 +16,13 @@ AGENT_TOPIC = "colo-agent"
 VERSION = "1.0"
 
 
-def transport(conf: cfg.ConfigOpts) -> messaging.RPCTransport:
+def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     """Return the transport that conf's transport_url names."""
     messaging.set_transport_defaults(EXCHANGE)
     return messaging.get_rpc_transport(conf)
 
 
-def server(transport: messaging.RPCTransport, topic: str, name: str, endpoint: object) -> messaging.RPCServer:
+def server(transport: messaging.Transport, topic: str, name: str, endpoint: object) -> messaging.MessageHandlingServer:
     """Return a server (not started) that answers on topic under name."""
     target = messaging.Target(exchange=EXCHANGE, topic=topic, server=name, version=VERSION)
     return messaging.get_rpc_server(transport, target, [endpoint], executor="threading")
@@ -31,7 +31,7 @@ def server(transport: messaging.RPCTransport, topic: str, name: str, endpoint: o
 class EngineClient:
     """What agents and APIs say to the engines; nobody waits for an answer."""
 
-    def __init__(self, transport: messaging.RPCTransport):
+    def __init__(self, transport: messaging.Transport):
         target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
         # retry=0: a heartbeat that cannot be sent now is worthless later
         self._client = messaging.get_rpc_client(transport, target, retry=0).prepare(fanout=True)
@@ -51,7 +51,7 @@ class AgentClient:
     :param timeout: seconds until an agent that does not answer raises oslo_messaging.MessagingTimeout
     """
 
-    def __init__(self, transport: messaging.RPCTransport, timeout: float):
+    def __init__(self, transport: messaging.Transport, timeout: float):
         target = messaging.Target(exchange=EXCHANGE, topic=AGENT_TOPIC, version=VERSION)
         self._client = messaging.get_rpc_client(transport, target, timeout=timeout)
 

@@ -20,7 +20,7 @@ class AgentService(service.Service):
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__()
         self._conf = conf
-        self._server: messaging.RPCServer | None = None
+        self._server: messaging.MessageHandlingServer | None = None
 
     def start(self) -> None:
         """Connect, serve and begin to send heartbeats."""

@@ -51,7 +51,7 @@ class EngineService(service.Service):
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._active = threading.Event()
-        self._server: messaging.RPCServer | None = None
+        self._server: messaging.MessageHandlingServer | None = None
 
     def start(self) -> None:
         """Connect, listen and begin to look."""

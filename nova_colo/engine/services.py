@@ -45,7 +45,7 @@ class Job:
 class Services:
     """Database, agents, Nova and Placement, and the engine's view of the hosts."""
 
-    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.RPCTransport):
+    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
         self.conf = conf
         self.database = Database(conf)
         self.agents = AgentClient(transport, conf.engine.agent_timeout)
