@@ -35,9 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--prefix", default=argparse.SUPPRESS, metavar="DIR", help="folder of the lab (.lab/run)")
     parser = argparse.ArgumentParser(
-        prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine.", parents=[common]
+        prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine."
     )
-    parser.set_defaults(prefix=DEFAULT_PREFIX)
+    # Before or behind the command: behind it has no default, which would undo what was said before it.
+    parser.add_argument("--prefix", default=DEFAULT_PREFIX, metavar="DIR", help="folder of the lab (.lab/run)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:

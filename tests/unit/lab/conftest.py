@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A described lab and a supervisor, both in a temporary folder; no service is started."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import ports
+from lab.layout import Layout
+from lab.process import Supervisor
+from lab.spec import Spec
+from lab.state import State, ensure_passwords
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout.at(tmp_path / "lab")
+    layout.create()
+    return layout
+
+
+@pytest.fixture
+def spec(layout: Layout) -> Spec:
+    state = State(ports=dict(ports.DEFAULTS))
+    state.save(layout)
+    return Spec(layout, state, ensure_passwords(layout))
+
+
+@pytest.fixture
+def supervisor(layout: Layout) -> Iterator[Supervisor]:
+    supervisor = Supervisor(layout)
+    yield supervisor
+    supervisor.kill(supervisor.started_names())
