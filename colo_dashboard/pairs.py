@@ -19,7 +19,7 @@ SETTLED = ("protected", "unprotected", "suspended", "error")
 
 
 class Badge(NamedTuple):
-    """A word with its icon (Font Awesome) and style (Bootstrap's contextual names)."""
+    """A word with its icon (Font Awesome, those the Material theme maps too) and style (`colo-badge-<style>`)."""
 
     label: Any
     icon: str
@@ -27,25 +27,25 @@ class Badge(NamedTuple):
 
 
 PROTECTION = {
-    "protected": Badge(_("Protected"), "shield", "success"),
-    "starting": Badge(_("Starting"), "sync", "info"),
+    "protected": Badge(_("Protected"), "link", "success"),
+    "starting": Badge(_("Starting"), "refresh", "info"),
     "failing_over": Badge(_("Failing over"), "exchange", "info"),
-    "degraded": Badge(_("Degraded"), "exclamation-triangle", "warning"),
-    "unprotected": Badge(_("Unprotected"), "exclamation-triangle", "warning"),
+    "degraded": Badge(_("Degraded"), "unlink", "warning"),
+    "unprotected": Badge(_("Unprotected"), "ban", "warning"),
     "suspended": Badge(_("Suspended"), "pause", "default"),
     "error": Badge(_("Error"), "times-circle", "danger"),
 }
 HEALTH = {
     "ok": Badge(_("OK"), "check", "success"),
     "warning": Badge(_("Warning"), "exclamation-triangle", "warning"),
-    "critical": Badge(_("Critical"), "times-circle", "danger"),
-    "unknown": Badge(_("Unknown"), "question", "default"),
+    "critical": Badge(_("Critical"), "exclamation-circle", "danger"),
+    "unknown": Badge(_("Unknown"), "question-circle", "default"),
 }
 
 
 def badge(badges: dict[str, Badge], value: str) -> Badge:
     """The badge of a value; a value that a newer cloud invented is shown as it is."""
-    return badges.get(value) or Badge(value.replace("_", " "), "question", "default")
+    return badges.get(value) or Badge(value.replace("_", " "), "question-circle", "default")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -169,6 +169,8 @@ class FakeCloud:
         projects = [
             {"id": id_, "name": name, "enabled": True, "domain_id": "default", "links": {}} for name, id_ in PROJECTS.items()
         ]
+        if path == "/v3/domains/default":
+            return Response(200, {"domain": {**DOMAIN, "enabled": True, "links": {}}})
         if path == "/v3/projects":
             return Response(200, {"projects": projects}) if user == "admin" else fault(403, "You are not authorized.")
         if path in (f"/v3/users/{user}/projects", "/v3/auth/projects"):

@@ -31,6 +31,9 @@ class FailOver(tables.LinkAction):
     def update(self, request: HttpRequest, datum: pairs.PairRow) -> None:
         """Where the API says that it is not possible, say why instead."""
         allowed, reason = datum.pair.permission("failover")
+        if datum.followed:
+            # The API may not know yet what was asked for a moment ago.
+            allowed, reason = False, _("A failover is under way.")
         if allowed:
             return
         # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
@@ -68,12 +71,12 @@ BY_NUMBER = {"data-type": "timesince"}
 class FaultToleranceTable(tables.DataTable):
     STATUS_CHOICES = (("settled", True), ("error", False), ("moving", None))
 
-    name = tables.WrappingColumn("name", verbose_name=_("Name"), link=server_url)
+    name = tables.WrappingColumn("name", verbose_name=_("Name"), link=server_url, classes=("colo-name",))
     project = tables.Column("project", verbose_name=_("Project"))
     protection = CellColumn("row_status", verbose_name=_("Protection"), status_choices=STATUS_CHOICES)
     health = CellColumn("health", verbose_name=_("Health"))
-    primary_host = tables.Column("primary_host", verbose_name=_("Primary host"))
-    secondary_host = CellColumn("secondary_host", verbose_name=_("Secondary host"))
+    primary_host = tables.Column("primary_host", verbose_name=_("Primary host"), classes=("colo-host",))
+    secondary_host = CellColumn("secondary_host", verbose_name=_("Secondary host"), classes=("colo-host",))
     last_checkpoint = CellColumn("pair", verbose_name=_("Last checkpoint"), attrs=BY_NUMBER)
     checkpoints = CellColumn("pair", verbose_name=_("Checkpoints"), attrs=BY_NUMBER)
     failovers = CellColumn("pair", verbose_name=_("Failovers"), attrs=BY_NUMBER)

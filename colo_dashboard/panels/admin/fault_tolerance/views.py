@@ -3,11 +3,14 @@
 
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse, reverse_lazy
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from horizon import exceptions, forms, tables
+from horizon import exceptions, forms, messages, tables
+from novaclient import exceptions as nova_exceptions
 
 from colo_dashboard import api, pairs
 from colo_dashboard.panels.admin.fault_tolerance import forms as panel_forms
@@ -50,21 +53,34 @@ class FailoverView(forms.ModalFormView):
     success_url = reverse_lazy("horizon:admin:fault_tolerance:index")
 
     @cached_property
-    def pair(self) -> FaultTolerance:
+    def pair(self) -> FaultTolerance | None:
+        """The pair; None where the API does not give it, ``failure`` says why."""
         try:
             return api.get_pair(self.request, self.kwargs["server_id"])
-        except api.API_ERRORS as error:
-            message = _("The server cannot be failed over: %s") % api.explain(error)
-            exceptions.handle(self.request, message, redirect=self.success_url, details="")
+        except nova_exceptions.Unauthorized:
+            exceptions.handle(self.request)
             raise
+        except api.API_ERRORS as error:
+            self.failure = api.explain(error)
+            return None
 
     def get_initial(self) -> dict[str, Any]:
-        return {"pair": self.pair, "epoch": self.pair.epoch}
+        return {"pair": self.pair, "epoch": self.pair.epoch} if self.pair else {}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
+        if self.pair is None:
+            # Told in the dialog: Horizon's script follows no redirect when it opens one.
+            return {**context, "refusal": self.failure}
+        permission = self.pair.permission("failover")
         context["pair"] = self.pair
-        context["permission"] = self.pair.permission("failover")
+        context["refusal"] = "" if permission.allowed else permission.reason or _("You may not do this.")
         context["modal_header"] = _("Fail over %s") % self.pair.name
         context["submit_url"] = reverse("horizon:admin:fault_tolerance:failover", args=(self.pair.server_id,))
         return context
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.pair is None:
+            messages.error(request, _("The server was not failed over: %s") % self.failure)
+            return redirect(self.success_url)
+        return super().post(request, *args, **kwargs)
