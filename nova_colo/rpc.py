@@ -17,8 +17,11 @@ VERSION = "1.0"
 
 
 def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
-    """Return the transport that conf's transport_url names."""
-    messaging.set_transport_defaults(EXCHANGE)
+    """Return the transport that conf's transport_url names.
+
+    conf must be oslo.config's global options: oslo.messaging registers some of its own nowhere else. Our exchange is named in
+    every target and not set as a default, which would be Nova's too where the filter runs.
+    """
     return messaging.get_rpc_transport(conf)
 
 

@@ -10,6 +10,7 @@ import webob.dec
 import webob.exc
 from nova import exception
 from nova.api.openstack import wsgi
+from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_utils import strutils
 
@@ -110,7 +111,7 @@ def factory(global_config: dict[str, str], config_file: str, **local_config: str
 
     :param config_file: path of nova-colo.conf
     """
-    conf = colo_conf.load([], [config_file])
+    conf = colo_conf.load([], [config_file], conf=cfg.ConfigOpts())
 
     def make(application: Any) -> FaultToleranceFilter:
         return FaultToleranceFilter(application, lambda: Service(conf))

@@ -26,9 +26,10 @@ class Service:
     """Database, policy and messaging of one nova-api process. It keeps nothing of a request: other processes serve the next."""
 
     def __init__(self, conf: cfg.ConfigOpts):
+        """Connect; messages go by Nova's own broker options."""
         self.database = Database(conf)
         self.enforcer: policy.Enforcer = policies.enforcer(conf)
-        self._engines = rpc.EngineClient(rpc.transport(conf))
+        self._engines = rpc.EngineClient(rpc.transport(cfg.CONF))
 
     def wake_engines(self) -> None:
         """Tell the engines that there is something new; without a broker they find it by themselves."""

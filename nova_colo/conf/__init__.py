@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configuration: one ConfigOpts per process, never oslo.config's global one, which is Nova's where the filter runs."""
+"""Configuration of engine, agent, filter and nova-colo-manage."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,19 @@ from nova_colo.conf import agent, base, clients, engine, simulated
 _PARTS = (base, engine, agent, simulated, clients)
 
 
-def load(argv: Sequence[str], config_files: list[str] | None = None, cli_opts: Sequence[cfg.Opt] = ()) -> cfg.ConfigOpts:
+def load(
+    argv: Sequence[str],
+    config_files: list[str] | None = None,
+    cli_opts: Sequence[cfg.Opt] = (),
+    conf: cfg.ConfigOpts = cfg.CONF,
+) -> cfg.ConfigOpts:
     """Return the options of a process, read from its command line and configuration files.
 
     :param argv: command-line arguments without the program's name
     :param config_files: files to read; by default those named by --config-file, else nova-colo.conf in the usual folders
+    :param conf: where to register them; the filter has its own, since the global ones are Nova's in nova-api
     :raises oslo_config.cfg.Error: when a file is missing or an option is wrong
     """
-    conf = cfg.ConfigOpts()
     for part in _PARTS:
         part.register(conf)
     conf.register_opts(db_options.database_opts, group="database")

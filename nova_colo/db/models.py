@@ -46,9 +46,9 @@ class Pair(BASE):
     secondary_since: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     previous_host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     protected_since: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
-    progress: orm.Mapped[Any] = orm.mapped_column(sa.JSON)
+    progress: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True)
 
-    checkpoints: orm.Mapped[Any] = orm.mapped_column(sa.JSON)
+    checkpoints: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True)
     measured_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     failovers: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
     failover_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
