@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     log.add_argument("service", nargs="*")
     log.add_argument("-f", "--follow", action="store_true", help="go on as they grow")
     log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
+    command("install", _install, "only install what is missing: Debian packages and the virtual environment")
     command("venv", _venv, "only create the virtual environment, or bring it up to date")
     return parser
 
@@ -74,13 +75,12 @@ def build_parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace, arguments: list[str]) -> int:
     if os.geteuid() != 0:
         raise RefusalError("the lab has to be started as root (Debian packages, MariaDB and RabbitMQ of its own)")
-    clock = Clock()
-    install.ensure_packages(clock.say, install.install_log())
-    install.ensure_venv(clock.say, install.install_log())
+    _install(options, arguments)
     if not install.in_venv():
         install.enter_venv(arguments)
     from lab.report import welcome
 
+    clock = Clock()
     lab = _lab(options)
     wished = (options.hosts, options.dashboard, options.demo, options.colo)
     if wished == (None, None, None, None) and lab.is_complete():
@@ -155,6 +155,13 @@ def _service(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def _logs(options: argparse.Namespace, arguments: list[str]) -> int:
     return logs.show(Layout.at(options.prefix), options.service, options.lines, options.follow)
+
+
+def _install(options: argparse.Namespace, arguments: list[str]) -> int:
+    clock = Clock()
+    install.ensure_packages(clock.say, install.install_log())
+    install.ensure_venv(clock.say, install.install_log())
+    return 0
 
 
 def _venv(options: argparse.Namespace, arguments: list[str]) -> int:

@@ -21,7 +21,7 @@ def wait_for(
     """Call ``probe`` until it returns None; the text it returns meanwhile, or its exception, says what is missing.
 
     :param what: what is waited for, for the message
-    :param services: the services that have to run for it to come true
+    :param services: the services that have to run for it to come true, the one to suspect first
     :raises LabError: after ``seconds``, or as soon as one of ``services`` has died, with the end of its log
     """
     names = list(services)
@@ -43,8 +43,9 @@ def wait_for(
     )
     missing = retrying(attempt)
     if missing is not None:
-        tails = "\n".join(supervisor.log_tail(name) for name in names)
-        raise LabError(f"waited {seconds:.0f} s for {what}, in vain: {missing}\n{tails}".rstrip())
+        tail = supervisor.log_tail(names[0]) if names else ""
+        others = f"\nsee also the logs of {', '.join(names[1:])}" if names[1:] else ""
+        raise LabError(f"waited {seconds:.0f} s for {what}, in vain: {missing}\n{tail}{others}".rstrip())
 
 
 def check_running(services: Iterable[str], supervisor: Supervisor, what: str) -> None:
