@@ -31,6 +31,7 @@ def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
     wanted = _inputs_digest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
+    supervisor.stop(["horizon"])  # a running one keeps the old files' names in memory
     stamp.unlink(missing_ok=True)
     shutil.rmtree(spec.layout.prefix / "horizon" / "static", ignore_errors=True)
     environment = {
