@@ -80,8 +80,8 @@ class FakeCloud:
     """The stand-in, a context manager.
 
     Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)`` and
-    ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``requests``
-    holds what was asked as (method, path with query); ``bodies`` the bodies of the POSTs.
+    ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``compute_url``
+    is the catalog's. ``requests`` holds what was asked as (method, path with query); ``bodies`` the bodies of the POSTs.
     """
 
     def __init__(self, pairs: Iterable[dict[str, Any]] = ()) -> None:
@@ -99,6 +99,7 @@ class FakeCloud:
     def __enter__(self) -> "FakeCloud":
         self._server = simple_server.make_server("127.0.0.1", 0, self._application, handler_class=_QuietHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.compute_url = f"{self.url}/compute/v2.1"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         return self
@@ -107,11 +108,6 @@ class FakeCloud:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    @property
-    def compute_url(self) -> str:
-        """The compute endpoint of the catalog."""
-        return f"{self.url}/compute/v2.1"
 
     def env(self, user: str) -> dict[str, str]:
         """The variables with which the command line tools log in."""

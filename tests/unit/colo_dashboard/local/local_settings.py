@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The local_settings of the tests' Horizon: production settings, with our enabled file dropped in."""
+
+from pathlib import Path
+
+import openstack_dashboard.local.enabled
+
+openstack_dashboard.local.enabled.__path__.append(str(Path(__file__).parents[4] / "enabled"))
+
+DEBUG = False
+SECRET_KEY = "tests only"
+ALLOWED_HOSTS = ["testserver"]
+WEBROOT = "/"
+OPENSTACK_KEYSTONE_URL = "http://127.0.0.1:9/identity/v3"  # each test sets it to its cloud's
+SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Style sheets and scripts are for browsers.
+COMPRESS_ENABLED = False
+COMPRESS_OFFLINE = False
+COMPRESS_PRECOMPILERS = ()
+TIME_ZONE = "UTC"
+LOGGING = {"version": 1, "disable_existing_loggers": False}
