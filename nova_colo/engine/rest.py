@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from keystoneauth1 import adapter, loading
+from keystoneauth1 import adapter, exceptions, loading
 from oslo_config import cfg
 
 
@@ -40,7 +40,12 @@ class RestClient:
         :raises keystoneauth1.exceptions.ClientException: when there is no answer
         """
         kwargs.setdefault("microversion", self._microversion)
-        response = self.adapter.request(path, method, raise_exc=False, **kwargs)
+        try:
+            response = self.adapter.request(path, method, raise_exc=False, **kwargs)
+        except exceptions.EndpointNotFound:
+            # the token keeps the catalog of when it was issued: the next request shall see today's
+            self.adapter.invalidate()
+            raise
         if response.status_code >= 400:
             raise ServiceError(self._name, response.status_code, _message(response))
         return response

@@ -102,7 +102,7 @@ class EngineService(service.Service):
         """Look at Nova's servers while active, in a thread of its own: a Nova that is slow or away must not delay a failover."""
         inventory = Inventory(services)
         while not self._stopped.is_set():
-            if self._active.is_set():
+            if self._active.wait(self._conf.engine.nova_poll_interval):
                 try:
                     inventory.refresh()
                 except Exception:
