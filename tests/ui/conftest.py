@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A browser, and people who log in with it."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,1000",
+)
+PAGE_S = 60
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[WebDriver]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'chromium'}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    driver.set_page_load_timeout(PAGE_S)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def log_in(browser: WebDriver, lab: Any) -> Callable[[str], WebDriver]:
+    """Log a user of the lab in; gives the browser."""
+
+    def log_in_as(user: str) -> WebDriver:
+        browser.get(lab.url("dashboard").rstrip("/") + "/auth/login/")
+        browser.find_element(By.ID, "id_username").send_keys(user)
+        browser.find_element(By.ID, "id_password").send_keys(lab.password(user))
+        browser.find_element(By.ID, "loginBtn").click()
+        WebDriverWait(browser, PAGE_S).until(lambda driver: driver.find_elements(By.ID, "sidebar"))
+        return browser
+
+    return log_in_as
