@@ -11,7 +11,8 @@ from openstack.connection import Connection
 from lab import dashboard
 from lab.config.files import write_all
 from lab.hosts import ComputeHost
-from lab.plan import Clock, Plan
+from lab.layout import write_private
+from lab.plan import Action, Clock, Plan
 from lab.process import Supervisor
 from lab.schema import Schemas, connect_as_root, install_data_folder
 from lab.seed import connect
@@ -26,7 +27,7 @@ from lab.seed.servers import (
 )
 from lab.service import Service
 from lab.services import program
-from lab.spec import Spec
+from lab.spec import CATALOG, Spec
 from lab.waiting import wait_for
 
 
@@ -73,32 +74,38 @@ class BringUp:
         plan.add("configuration written", self._configure)
         plan.add("MariaDB answers", self._start_mariadb, ["configuration written"])
         plan.add("RabbitMQ answers", self._start_rabbitmq, ["configuration written"])
-        # Nova's tables take longest and come first; two others at a time keep two cores busy.
+        # Nova's tables take longest and everybody waits for the catalog: these two first, then the other tables.
         plan.add("nova tables", schemas.nova, ["MariaDB answers"])
         plan.add("keystone tables", schemas.keystone, ["MariaDB answers"])
-        plan.add("placement tables", schemas.placement, ["keystone tables"])
-        plan.add("neutron tables", schemas.neutron, ["keystone tables"])
+        plan.add("keystone answers", lambda: self._start_api("keystone"), ["keystone tables"])
+        plan.add("users and catalog", self._seed_identity, ["keystone answers"])
+        plan.add("placement tables", schemas.placement, ["keystone answers"])
+        plan.add("neutron tables", schemas.neutron, ["users and catalog"])
         plan.add("glance tables", schemas.glance, ["placement tables"])
         if self._spec.state.colo:
             plan.add("fault tolerance tables", schemas.colo, ["placement tables"])
 
     def _add_apis(self, plan: Plan) -> None:
-        for name in ("keystone", "placement", "glance", "neutron"):
+        for name in ("placement", "glance", "neutron"):
             plan.add(f"{name} answers", lambda name=name: self._start_api(name), [f"{name} tables"])  # type: ignore[misc]
-        plan.add("users and catalog", self._seed_identity, ["keystone answers"])
-        plan.add("image", lambda: seed_image(self._admin), ["users and catalog", "glance answers"])
-        plan.add("network", lambda: seed_network(self._demo), ["users and catalog", "neutron answers"])
+        image = self._once("image", lambda: seed_image(self._admin))
+        plan.add("image", image, ["users and catalog", "glance answers"])
+        network = self._once("network", lambda: seed_network(self._demo))
+        plan.add("network", network, ["users and catalog", "neutron answers"])
 
     def _add_compute(self, plan: Plan) -> None:
-        tables = ["nova tables"] + (["fault tolerance tables"] if self._spec.state.colo else [])
-        plan.add("nova-api configured", self._insert_filter, tables)
-        plan.add("nova-conductor and nova-scheduler started", self._start_nova, ["nova tables", "RabbitMQ answers"])
-        plan.add("nova-api answers", lambda: self._start_api("nova-api"), ["nova-api configured", "RabbitMQ answers"])
-        hosts_need = ["nova-conductor and nova-scheduler started", "users and catalog", "placement answers"]
-        plan.add("compute hosts started", self._start_hosts, hosts_need)
+        # Nova's services keep the catalog that they saw first: none may start before it is complete.
+        needs = ["nova tables", "users and catalog", "RabbitMQ answers"]
         if self._spec.state.colo:
-            plan.add("engine started", lambda: self._start("engine"), [*tables, "RabbitMQ answers"])
-        plan.add("flavors", lambda: seed_flavors(self._admin), ["nova-api answers", "users and catalog"])
+            plan.add("engine started", lambda: self._start("engine"), ["fault tolerance tables", *needs])
+        plan.add("nova-conductor and nova-scheduler started", self._start_nova, needs)
+        filter_needs = ["nova tables", *(["fault tolerance tables"] if self._spec.state.colo else [])]
+        plan.add("nova-api configured", self._insert_filter, filter_needs)
+        plan.add("nova-api answers", lambda: self._start_api("nova-api"), ["nova-api configured", *needs])
+        hosts_need = ["nova-conductor and nova-scheduler started", "placement answers"]
+        plan.add("compute hosts started", self._start_hosts, hosts_need)
+        flavors = self._once("flavors", lambda: seed_flavors(self._admin))
+        plan.add("flavors", flavors, ["nova-api answers", "users and catalog"])
         plan.add("compute hosts up", self._wait_for_hosts, ["compute hosts started", "flavors"])
 
     def _add_dashboard(self, plan: Plan) -> None:
@@ -106,20 +113,29 @@ class BringUp:
         plan.add("dashboard answers", lambda: self._start_api("horizon"), ["dashboard's static files"])
 
     def _add_demo(self, plan: Plan) -> None:
-        if self._seeded.exists():
+        if self._stamp("servers").exists():
             return  # from now on the servers are the user's
         plan.add("servers asked for", self._seed_servers, ["compute hosts up", "image", "network"])
         plan.add("servers active", self._wait_for_servers, ["servers asked for"])
         if self._spec.state.colo:
             needs = ["servers active", "engine started"]
             plan.add("FT servers protected", self._wait_for_protection, needs)
-            plan.add("demo complete", self._seeded.touch, ["FT servers protected"])
+            plan.add("demo complete", self._stamp("servers").touch, ["FT servers protected"])
         else:
-            plan.add("demo complete", self._seeded.touch, ["servers active"])
+            plan.add("demo complete", self._stamp("servers").touch, ["servers active"])
 
-    @property
-    def _seeded(self) -> Path:
-        return self._spec.layout.done / "servers"
+    def _stamp(self, name: str) -> Path:
+        return self._spec.layout.done / name
+
+    def _once(self, name: str, action: Action) -> Action:
+        """Return an action that does nothing when it was done before: what is made in the cloud is the user's then."""
+
+        def run() -> None:
+            if not self._stamp(name).exists():
+                action()
+                self._stamp(name).touch()
+
+        return run
 
     def _configure(self) -> None:
         write_all(self._spec)
@@ -160,8 +176,12 @@ class BringUp:
         dashboard.make_static_files(self._spec, self._supervisor)
 
     def _seed_identity(self) -> None:
-        # A connection keeps the catalog of its token: this one is not used for anything else.
-        seed_identity(connect(self._spec), self._spec)
+        addresses = " ".join(self._spec.endpoint(kind) for kind in ("identity", *CATALOG))
+        stamp = self._stamp("identity")
+        if not stamp.exists() or stamp.read_text() != addresses:
+            # A connection keeps the catalog of its token: this one is not used for anything else.
+            seed_identity(connect(self._spec), self._spec)
+            write_private(stamp, addresses)
 
     def _insert_filter(self) -> None:
         if self._spec.state.colo:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the databases' tables, once: each part is stamped when it is complete and made anew when it is not."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pymysql
 
-from lab.layout import VENV
+from lab.layout import REPO, VENV
 from lab.process import Supervisor
 from lab.services import program
 from lab.spec import REGION, Spec
@@ -27,9 +29,6 @@ class Schemas:
         keys.mkdir(mode=0o700, exist_ok=True)
         owner = ("--keystone-user", "root", "--keystone-group", "root")
         if self._begin("keystone"):
-            self._run("keystone-manage", config, "fernet_setup", *owner)
-            self._run("keystone-manage", config, "credential_setup", *owner)
-            self._run("keystone-manage", config, "db_sync")
             environment = {
                 "OS_BOOTSTRAP_PASSWORD": self._spec.passwords["admin"],
                 "OS_BOOTSTRAP_REGION_ID": REGION,
@@ -37,27 +36,30 @@ class Schemas:
                 "OS_BOOTSTRAP_INTERNAL_URL": self._spec.auth_url,
                 "OS_BOOTSTRAP_PUBLIC_URL": self._spec.auth_url,
             }
-            self._run("keystone-manage", config, "bootstrap", environment=environment)
+            commands = [("fernet_setup", *owner), ("credential_setup", *owner), ("db_sync",), ("bootstrap",)]
+            self._run("keystone-manage", "keystone.cmd.manage:main", config, commands, environment)
             self._finish("keystone")
 
     def placement(self) -> None:
         """Placement's tables."""
         if self._begin("placement"):
-            self._run("placement-manage", self._config("placement/placement.conf"), "db", "sync")
+            config = self._config("placement/placement.conf")
+            self._run("placement-manage", "placement.cmd.manage:main", config, [("db", "sync")])
             self._finish("placement")
 
     def glance(self) -> None:
         """Glance's tables, and the metadata definitions without which Horizon's flavor pages fail."""
         if self._begin("glance"):
             config = self._config("glance/glance-api.conf")
-            self._run("glance-manage", config, "db_sync")
-            self._run("glance-manage", config, "db_load_metadefs", str(VENV / "etc" / "glance" / "metadefs"))
+            commands = [("db_sync",), ("db_load_metadefs", str(VENV / "etc" / "glance" / "metadefs"))]
+            self._run("glance-manage", "glance.cmd.manage:main", config, commands)
             self._finish("glance")
 
     def neutron(self) -> None:
         """Neutron's tables."""
         if self._begin("neutron"):
-            self._run("neutron-db-manage", self._config("neutron/neutron.conf"), "upgrade", "heads")
+            config = self._config("neutron/neutron.conf")
+            self._run("neutron-db-manage", "neutron.db.migration.cli:main", config, [("upgrade", "heads")])
             self._finish("neutron")
 
     def nova(self) -> None:
@@ -69,17 +71,21 @@ class Schemas:
             config = self._config("nova/nova.conf")
             database = "{scheme}://{username}:{password}@{hostname}/%s?{query}"
             broker = "{scheme}://{username}:{password}@{hostname}:{port}/"
-            self._run("nova-manage", config, "api_db", "sync")
-            self._run("nova-manage", config, "cell_v2", "map_cell0", "--database_connection", database % "nova_cell0")
-            self._run("nova-manage", config, "db", "sync")
             cell = ("--name", "cell1", "--database_connection", database % "nova", "--transport-url", broker)
-            self._run("nova-manage", config, "cell_v2", "create_cell", *cell)
+            commands = [
+                ("api_db", "sync"),
+                ("cell_v2", "map_cell0", "--database_connection", database % "nova_cell0"),
+                ("db", "sync"),
+                ("cell_v2", "create_cell", *cell),
+            ]
+            self._run("nova-manage", "nova.cmd.manage:main", config, commands)
             self._finish("nova_api", "nova_cell0", "nova")
 
     def colo(self) -> None:
         """Fault tolerance's tables. Its migrations are under development, so they run each time."""
         self._begin("nova_colo")
-        self._run("nova-colo-manage", self._config("nova-colo/nova-colo.conf"), "db", "sync")
+        config = self._config("nova-colo/nova-colo.conf")
+        self._run("nova-colo-manage", "nova_colo.cmd.manage:main", config, [("db", "sync")])
         self._finish("nova_colo")
 
     def _config(self, name: str) -> tuple[str, str]:
@@ -106,9 +112,17 @@ class Schemas:
             self._stamp(database).touch()
 
     def _run(
-        self, name: str, config: tuple[str, str], *arguments: str, environment: dict[str, str] | None = None
+        self,
+        name: str,
+        entry_point: str,
+        config: tuple[str, str],
+        commands: Sequence[tuple[str, ...]],
+        environment: dict[str, str] | None = None,
     ) -> None:
-        self._supervisor.run(f"setup-{name}", (program(name), *config, *arguments), environment)
+        """Run management commands of one program, see lab/forked.py."""
+        words = [json.dumps([*config, *command]) for command in commands]
+        argv = (program("python"), "-m", "lab.forked", entry_point, name, *words)
+        self._supervisor.run(f"setup-{name}", argv, {"PYTHONPATH": str(REPO), **(environment or {})})
 
 
 def connect_as_root(spec: Spec) -> "pymysql.Connection[pymysql.cursors.Cursor]":
