@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab: one whole OpenStack, started once for all tests that need one."""
+
+import pathlib
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from lab import Lab
+
+PREFIX = pathlib.Path(__file__).resolve().parent.parent / ".lab" / "test"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lab", metavar="PREFIX", help="use the lab that runs at PREFIX, and leave it up")
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A running lab with three hosts, the dashboard and the demo servers."""
+    prefix = request.config.getoption("--lab")
+    if prefix:
+        yield Lab(pathlib.Path(prefix).resolve())
+        return
+    made = Lab(PREFIX)
+    made.down(purge=True)
+    made.up(hosts=3)
+    try:
+        yield made
+    finally:
+        ports = {status.port for status in made.status() if status.port}
+        made.down(purge=True)
+        assert not _processes_of(PREFIX), "processes of the lab are left"
+        assert not ports & _listening(), "ports of the lab are left"
+
+
+def _processes_of(prefix: pathlib.Path) -> list[str]:
+    found = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in found if f"{prefix}/" in line]
+
+
+def _listening() -> set[int]:
+    return {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}

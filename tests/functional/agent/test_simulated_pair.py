@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two agents' managers with the simulated backend, on real files."""
+
+import pytest
+from oslo_config import cfg
+
+from nova_colo.agent.manager import AgentManager
+from nova_colo.agent.replication import ReplicationError, hypervisor, simulated
+from nova_colo.agent.roles import RoleStore
+from nova_colo.conf import base
+from nova_colo.conf import simulated as options
+from nova_colo.pair.model import Role
+
+SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Host:
+    """One simulated host; a second one of the same name is the same host after a restart of its agent."""
+
+    def __init__(self, name, folder, clock):
+        conf = cfg.ConfigOpts()
+        base.register(conf)
+        options.register(conf)
+        conf([], default_config_files=[])
+        conf.set_override("host", name)
+        conf.set_override("directory", str(folder / "simulated"), group="simulated")
+        self.backend = simulated.SimulatedBackend(conf, clock, seed=1)
+        self.roles = RoleStore(str(folder / name))
+        self.agent = AgentManager(name, self.backend, self.roles)
+        self.hypervisor = hypervisor.Hypervisor(str(folder / "simulated"), name)
+
+    def side(self):
+        return self.agent.status({}, SERVER)
+
+
+def spec(**changes):
+    values = {
+        "server_id": SERVER,
+        "name": "web",
+        "epoch": 0,
+        "primary_host": "a",
+        "secondary_host": "b",
+        "totals": {"mismatch": 5, "periodic": 2, "forced": 0},
+    }
+    return values | changes
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def hosts(tmp_path, clock):
+    made = Host("a", tmp_path, clock), Host("b", tmp_path, clock)
+    made[0].hypervisor.put(hypervisor.Domain(SERVER, "instance-1", hypervisor.RUNNING))
+    return made
+
+
+@pytest.fixture
+def pair(hosts, clock):
+    a, b = hosts
+    b.agent.prepare_secondary({}, spec())
+    a.agent.start_replication({}, spec())
+    clock.now += 10
+    a.side()
+    return hosts
+
+
+def test_making_a_pair_shows_its_progress(hosts, clock):
+    a, b = hosts
+    b.agent.prepare_secondary({}, spec())
+    a.agent.start_replication({}, spec())
+    clock.now += 1
+    assert a.side()["progress"]["percent"] == 50
+    clock.now += 1
+    assert a.side()["progress"] is None
+    assert (a.side()["role"], b.side()["role"]) == (Role.PRIMARY, Role.SECONDARY)
+    assert a.side()["link_up"] and b.side()["link_up"]
+
+
+def test_checkpoints_are_counted_on_from_what_the_server_had(pair, clock):
+    a, _ = pair
+    clock.now += 600
+    figures = a.side()["checkpoints"]
+    assert figures["mismatch"] > 5 and figures["periodic"] > 2
+    assert figures["total"] == figures["mismatch"] + figures["periodic"] + figures["forced"]
+    assert 0 < figures["pause_ms"]["mean"] <= figures["pause_ms"]["p99"] <= figures["pause_ms"]["max"]
+
+
+def test_figures_and_roles_survive_a_restart_of_the_agent(pair, clock, tmp_path):
+    a, _ = pair
+    before = a.side()
+    assert Host("a", tmp_path, clock).side() == before
+
+
+def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
+    a, b = hosts
+    a.hypervisor.remove(SERVER)
+    b.agent.prepare_secondary({}, spec())
+    with pytest.raises(ReplicationError, match="does not run"):
+        a.agent.start_replication({}, spec())
+
+
+def test_a_planned_failover(pair):
+    a, b = pair
+    a.agent.demote({}, SERVER, 1)
+    b.agent.promote({}, SERVER, 1)
+    assert a.hypervisor.get(SERVER).state == hypervisor.PAUSED
+    assert b.hypervisor.get(SERVER).state == hypervisor.RUNNING
+    assert (a.side()["role"], b.side()["role"], b.side()["epoch"]) == (Role.DEMOTED, Role.PROMOTED, 1)
+
+
+def test_every_request_may_be_repeated(pair):
+    a, b = pair
+    for _ in range(2):
+        a.agent.demote({}, SERVER, 1)
+    for _ in range(2):
+        b.agent.promote({}, SERVER, 1)
+    for _ in range(2):
+        b.agent.settle({}, SERVER, 1)
+    b.agent.promote({}, SERVER, 1)
+    for _ in range(2):
+        a.agent.discard({}, SERVER)
+    assert a.side() is None and a.hypervisor.get(SERVER) is None
+    assert b.side()["role"] == Role.PRIMARY and b.hypervisor.get(SERVER).state == hypervisor.RUNNING
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_grant_for_another_epoch_promotes_nothing(pair, epoch):
+    _, b = pair
+    with pytest.raises(ReplicationError, match="epoch"):
+        b.agent.promote({}, SERVER, epoch)
+    assert b.hypervisor.get(SERVER).state == hypervisor.PAUSED
+
+
+def test_a_power_cut_is_seen_by_the_twin(pair, tmp_path):
+    a, b = pair
+    a.hypervisor.remove(SERVER)
+    assert b.side()["link_up"] is False
+    assert a.side()["running"] is False
+
+
+def test_a_cut_link_is_seen_by_both(pair, tmp_path):
+    a, b = pair
+    (tmp_path / "simulated" / "b" / "link-down").touch()
+    assert a.side()["link_up"] is False and b.side()["link_up"] is False
+
+
+def test_what_has_become_something_else_is_not_discarded(pair):
+    _, b = pair
+    b.agent.discard({}, SERVER, role=Role.DEMOTED, epoch=0)
+    assert b.side()["role"] == Role.SECONDARY
+    b.agent.discard({}, SERVER, role=Role.SECONDARY, epoch=0)
+    assert b.side() is None and b.hypervisor.get(SERVER) is None
+
+
+def test_releasing_a_primary_keeps_its_guest(pair):
+    a, _ = pair
+    a.agent.release({}, SERVER)
+    assert a.side() is None and a.hypervisor.get(SERVER).state == hypervisor.RUNNING

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The FT database: migrations, grants, claims and the lease, on a real database."""
+
+import datetime
+
+import pytest
+from alembic import autogenerate
+from alembic.runtime import migration as alembic_migration
+from oslo_config import cfg
+from oslo_db import options as db_options
+from oslo_utils import timeutils
+
+from nova_colo.db import Database, lease, migration, operations, pairs
+from nova_colo.db.models import BASE
+
+SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def database(tmp_path):
+    connection = f"sqlite:///{tmp_path}/ft.db"
+    migration.sync(connection)
+    conf = cfg.ConfigOpts()
+    conf.register_opts(db_options.database_opts, group="database")
+    conf([], default_config_files=[])
+    conf.set_override("connection", connection, group="database")
+    return Database(conf)
+
+
+@pytest.fixture
+def pair(database):
+    with database.writer() as session:
+        pairs.add(
+            session,
+            server_id=SERVER,
+            twin_id="2f0f0c3e-0000-5000-8000-000000000001",
+            name="web",
+            project_id="p",
+            user_id="u",
+            flavor="ft",
+            vcpus=1,
+            memory_mb=64,
+            disk_gb=1,
+            server_status="ACTIVE",
+            nova_host="a",
+            state="protected",
+            health="ok",
+            primary_host="a",
+            primary_since=timeutils.utcnow(),
+            secondary_host="b",
+        )
+
+
+def test_the_migrations_make_what_the_models_say(database):
+    with database.reader() as session:
+        context = alembic_migration.MigrationContext.configure(session.connection())
+        assert autogenerate.compare_metadata(context, BASE.metadata) == []
+
+
+def test_an_epoch_is_granted_once(database, pair):
+    def grant(to):
+        with database.writer() as session:
+            return pairs.grant(session, SERVER, 0, primary_host=to)
+
+    assert [grant("b"), grant("a")] == [True, False]
+    with database.reader() as session:
+        row = pairs.get(session, SERVER)
+        assert (row.epoch, row.primary_host) == (1, "b")
+
+
+def test_one_operation_at_a_time_on_a_pair(database, pair):
+    def start():
+        with database.writer() as session:
+            return operations.start(session, SERVER, "failover", {"epoch": 0}, state="failing_over")
+
+    first, second = start(), start()
+    assert first and second is None
+    with database.writer() as session:
+        assert [operation.id for operation in operations.running(session)] == [first]
+        operations.finish(session, first, SERVER, "the first error", state="error")
+    assert start()
+    with database.reader() as session:
+        assert pairs.get(session, SERVER).state == "failing_over"
+
+
+def test_a_failed_writer_changes_nothing(database, pair):
+    with pytest.raises(RuntimeError), database.writer() as session:
+        pairs.update(session, SERVER, state="error")
+        raise RuntimeError()
+    with database.reader() as session:
+        assert pairs.get(session, SERVER).state == "protected"
+
+
+def test_one_engine_has_the_lease_until_it_stops_renewing_it(database):
+    now = timeutils.utcnow()
+    later = now + datetime.timedelta(seconds=11)
+    assert lease.acquire(database, "one", now, 10)
+    assert lease.acquire(database, "one", now, 10)
+    assert not lease.acquire(database, "two", now, 10)
+    assert lease.acquire(database, "two", later, 10)
+    assert not lease.acquire(database, "one", later, 10)
+    lease.release(database, "two")
+    assert lease.acquire(database, "one", later, 10)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may run alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_colo.pair import arbitration
+from nova_colo.pair.arbitration import Action, Witness, decide
+from nova_colo.pair.model import Pair, Role, Side, State
+
+
+def pair(**changes):
+    values = {
+        "server_id": "s",
+        "state": State.PROTECTED,
+        "epoch": 3,
+        "primary_host": "a",
+        "secondary_host": "b",
+        "nova_host": "a",
+        "server_status": "ACTIVE",
+    }
+    return Pair(**(values | changes))
+
+
+def side(role=Role.PRIMARY, epoch=3, running=True, link_up=True):
+    return Side(role, epoch, running, link_up)
+
+
+def primary(**changes):
+    return Witness(True, side(Role.PRIMARY, **changes))
+
+
+def secondary(**changes):
+    return Witness(True, side(Role.SECONDARY, **changes))
+
+
+DEAD = Witness(False)
+
+CASES = {
+    "both run in step": (pair(), primary(), secondary(), Action.NONE),
+    "the primary's host is lost": (pair(), DEAD, secondary(link_up=False), Action.FAILOVER),
+    "only the primary's agent is silent": (pair(), DEAD, secondary(), Action.NONE),
+    "the primary QEMU ended": (pair(), primary(running=False), secondary(link_up=False), Action.FAILOVER),
+    "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_ALONE),
+    "only the secondary's agent is silent": (pair(), primary(), DEAD, Action.NONE),
+    "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_ALONE),
+    "the link is cut and both hosts live": (pair(), primary(link_up=False), secondary(link_up=False), Action.RUN_ALONE),
+    "both hosts are silent": (pair(), DEAD, DEAD, Action.NONE),
+    "both QEMUs ended": (pair(), primary(running=False), secondary(running=False), Action.LOST),
+    "the primary QEMU ended and nobody knows of the secondary": (pair(), primary(running=False), DEAD, Action.NONE),
+    "Nova has restarted the guest": (pair(), Witness(True), secondary(link_up=False), Action.UNPROTECT),
+    "Nova has stopped the server": (pair(server_status="SHUTOFF"), Witness(True), secondary(), Action.UNPROTECT),
+    "no secondary": (pair(secondary_host=None, state=State.DEGRADED), primary(link_up=None), DEAD, Action.PROTECT),
+    "no secondary, not protected before": (pair(secondary_host=None), Witness(True), DEAD, Action.PROTECT),
+    "no secondary and its host is silent": (pair(secondary_host=None), DEAD, DEAD, Action.NONE),
+    "no secondary and it ended": (pair(secondary_host=None), primary(running=False), DEAD, Action.RESTART),
+    "no secondary and it is stopped": (pair(secondary_host=None, server_status="SHUTOFF"), primary(), DEAD, Action.NONE),
+    "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
+    "records lag but nothing runs": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_done_when(case):
+    given_pair, one, other, expected = CASES[case]
+    decision = decide(given_pair, one, other)
+    assert decision.action == expected
+    assert decision.reason or decision.action in (Action.NONE, Action.PROTECT)
+
+
+witnesses = st.builds(
+    Witness,
+    alive=st.booleans(),
+    side=st.none()
+    | st.builds(Side, st.sampled_from(Role), st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None])),
+)
+
+
+@given(one=witnesses, other=witnesses)
+def test_a_failover_only_when_the_secondary_surely_runs_and_the_primary_surely_does_not_answer(one, other):
+    if decide(pair(), one, other).action == Action.FAILOVER:
+        assert other.alive and other.side == Side(Role.SECONDARY, 3, True, other.side.link_up)
+        assert not one.alive or not one.side.running or one.side.role != Role.PRIMARY or one.side.epoch != 3
+        assert one.alive or other.side.link_up is False
+
+
+@given(one=witnesses, other=witnesses)
+def test_the_primary_runs_alone_only_when_it_surely_runs(one, other):
+    if decide(pair(), one, other).action == Action.RUN_ALONE:
+        assert one.alive and one.side.running and one.side.role == Role.PRIMARY
+
+
+def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
+    after = pair(epoch=4, primary_host="b", secondary_host="c", nova_host="b")
+    assert arbitration.is_stale(after, "a", side(epoch=3))
+    assert arbitration.is_stale(after, "c", side(Role.SECONDARY, epoch=3))
+    assert not arbitration.is_stale(after, "b", side(Role.PROMOTED, epoch=4))
+    assert not arbitration.is_stale(after, "c", side(Role.SECONDARY, epoch=4))
+    assert arbitration.is_stale(None, "b", side())
+
+
+@pytest.mark.parametrize(
+    ("changes", "force", "word"),
+    [
+        ({}, False, ""),
+        ({"state": State.FAILING_OVER}, True, "in progress"),
+        ({"secondary_host": None, "state": State.DEGRADED}, False, "no healthy secondary"),
+        ({"secondary_host": None, "state": State.STARTING}, False, "still being made"),
+        ({"state": State.ERROR}, False, "force"),
+        ({"state": State.ERROR}, True, ""),
+    ],
+)
+def test_a_refused_failover_says_why(changes, force, word):
+    refusal = arbitration.may_fail_over(pair(**changes), force=force)
+    assert bool(refusal) == bool(word)
+    assert word in refusal
