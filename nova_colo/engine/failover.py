@@ -178,8 +178,7 @@ class Records:
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
         self._services.nova.enable(target, DISABLED_REASON)
         self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
-        if self._services.alive(source):
-            self._services.ask(source, "discard", server_id=job.server_id)
+        _discard(self._services, job.server_id, source)
         self._services.update(job, nova_host=target)
 
     def _move(self, job: Job) -> None:
@@ -261,5 +260,14 @@ def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
 def _drop_secondary(services: Services, server_id: str, host: str | None) -> None:
     """Give the secondary's room back and end it if its host can be reached."""
     services.placement.release(twin_id(server_id))
-    if host and services.alive(host):
+    _discard(services, server_id, host)
+
+
+def _discard(services: Services, server_id: str, host: str | None) -> None:
+    """End a side that holds no grant; what cannot be reached now is found stale when its agent is back."""
+    if host is None or not services.alive(host):
+        return
+    try:
         services.ask(host, "discard", server_id=server_id)
+    except WorkflowError as error:
+        LOG.warning("A side of %s is left for later: %s", server_id, words.reveal(str(error)))

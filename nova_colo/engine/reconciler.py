@@ -40,6 +40,7 @@ class Reconciler:
         for operation in unfinished:
             self._runner.submit(operation)
         for row in rows.values():
+            self._assess(row, now)
             if row.operation_id is None and not self._runner.just_finished(row.server_id, now):
                 self._look_at(row, now)
         self._discard_stale(rows, now)
@@ -56,8 +57,6 @@ class Reconciler:
             self._mark_lost(row, decision.reason)
         elif decision.action != Action.NONE:
             self._start(row, decision)
-        else:
-            self._assess(row, pair, primary, secondary)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
         urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
@@ -76,6 +75,8 @@ class Reconciler:
             values = {"state": State.STARTING, "state_reason": "A secondary is being made."}
         elif decision.action == Action.FAILOVER:
             values = {"state": State.FAILING_OVER, "state_reason": f"Failing over: {decision.reason}."}
+        elif decision.action == Action.RUN_ALONE:
+            values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {decision.reason}."}
         elif decision.action == Action.FOLLOW:
             params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
@@ -92,8 +93,10 @@ class Reconciler:
         with self._services.database.writer() as session:
             pairs.update(session, row.server_id, secondary_since=None, protected_since=None, **values)
 
-    def _assess(self, row: pairs.Pair, pair: model.Pair, primary: arbitration.Witness, secondary: arbitration.Witness) -> None:
-        level, reasons = health.assess(pair, row.state_reason, primary, secondary)
+    def _assess(self, row: pairs.Pair, now: float) -> None:
+        primary = self._services.view.witness(row.primary_host, row.server_id, now)
+        secondary = self._services.view.witness(row.secondary_host, row.server_id, now)
+        level, reasons = health.assess(core(row), row.state_reason, primary, secondary)
         if (level, list(reasons)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
                 pairs.update(session, row.server_id, health=level, health_reasons=list(reasons))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab's cloud as its users see it: raw HTTP, the commands, and waiting for something to become true."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
+
+from lab import Lab
+
+BIN = pathlib.Path(sys.executable).parent
+T = TypeVar("T")
+
+
+def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
+    """Look every half second until it is true; gives what was seen.
+
+    :raises AssertionError: when it has not become true within the given seconds
+    """
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+    return seen
+
+
+class Cloud:
+    """The cloud of a lab."""
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self.compute = lab.url("compute").rstrip("/")
+        self._tokens: dict[str, str] = {}
+
+    def project_id(self, user: str = "admin", project: str = "demo") -> str:
+        """Return a project's id."""
+        env = self.lab.env(user, project)
+        return self._session(env).get_project_id()
+
+    @staticmethod
+    def _session(env: dict[str, str]) -> session.Session:
+        auth = v3.Password(
+            auth_url=env["OS_AUTH_URL"],
+            username=env["OS_USERNAME"],
+            password=env["OS_PASSWORD"],
+            project_name=env["OS_PROJECT_NAME"],
+            user_domain_id="default",
+            project_domain_id="default",
+        )
+        return session.Session(auth)
+
+    def token(self, user: str) -> str:
+        """Return a token of a user in its own project."""
+        if user not in self._tokens:
+            self._tokens[user] = self._session(self.lab.env(user)).get_token()
+        return self._tokens[user]
+
+    def request(self, method: str, path: str, user: str = "admin", url: str | None = None, **kwargs: Any) -> requests.Response:
+        """Send a request to the compute API.
+
+        :param path: below the compute endpoint
+        :param url: another compute endpoint than the lab's
+        """
+        headers = {"X-Auth-Token": self.token(user)} | kwargs.pop("headers", {})
+        return requests.request(method, (url or self.compute) + path, headers=headers, timeout=60, **kwargs)
+
+    def pairs(self, user: str = "admin") -> dict[str, dict[str, Any]]:
+        """Return the pairs of all projects by the names of their servers; of a user's own for others than admin."""
+        query = "?all_tenants=1" if user == "admin" else ""
+        response = self.request("GET", f"/os-fault-tolerance/servers{query}", user)
+        assert response.status_code == 200, response.text
+        return {pair["name"]: pair for pair in response.json()["servers"]}
+
+    def server(self, name: str) -> dict[str, Any]:
+        """Return a server as Nova shows it to admin."""
+        response = self.request("GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"})
+        return next(server for server in response.json()["servers"] if server["name"] == name)
+
+    def act(self, server_id: str, body: Any, user: str = "admin") -> requests.Response:
+        """POST an action."""
+        return self.request("POST", f"/servers/{server_id}/action", user, json=body)
+
+    def protected(self, name: str, seconds: float = 120) -> dict[str, Any]:
+        """Wait until a server is protected; gives its pair."""
+
+        def look() -> dict[str, Any] | None:
+            pair = self.pairs().get(name)
+            return pair if pair and pair["state"] == "protected" else None
+
+        return wait_for(f"{name} is protected", seconds, look)
+
+    def failed_over(self, name: str, before: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+        """Wait until a failover that began after a pair was seen has ended; gives the pair now."""
+
+        def look() -> dict[str, Any] | None:
+            pair = self.pairs()[name]
+            ended = pair["epoch"] > before["epoch"] and pair["state"] not in ("failing_over", "error")
+            return pair if ended else None
+
+        return wait_for(f"{name} has failed over", seconds, look)
+
+    def run(self, *command: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
+        """Run one of the environment's commands as a user."""
+        env = {**os.environ, **self.lab.env(user)}
+        return subprocess.run([str(BIN / command[0]), *command[1:]], env=env, capture_output=True, text=True, timeout=300)
+
+    def openstack(self, *arguments: str) -> Any:
+        """Run openstack as admin, in the project of the demo servers; gives the decoded JSON."""
+        env = {**os.environ, **self.lab.env("admin", "demo")}
+        command = [str(BIN / "openstack"), *arguments, "-f", "json"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def identity(server: dict[str, Any]) -> dict[str, Any]:
+    """Return what a failover must not change of a server."""
+    return {name: server[name] for name in ("id", "name", "addresses", "tenant_id", "created", "metadata", "flavor")}

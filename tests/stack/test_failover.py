@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Failovers by the commands, and what may be restarted in the middle of them."""
+
+import pytest
+
+from tests.cloud import identity, wait_for
+
+
+def placed_on(cloud, name):
+    return cloud.server(name)["OS-EXT-SRV-ATTR:host"]
+
+
+def test_nova_failover(cloud, pair):
+    before = cloud.server("web-1")
+    done = cloud.run("nova", "failover", pair["server_id"])
+    assert done.returncode == 0, done.stderr
+    after = cloud.failed_over("web-1", pair)
+    assert after["primary"]["host"] == pair["secondary"]["host"] == placed_on(cloud, "web-1")
+    assert identity(cloud.server("web-1")) == identity(before)
+    assert after["failovers"]["total"] == pair["failovers"]["total"] + 1
+    listed = cloud.run("nova", "ft-list", "--all-tenants")
+    assert "web-1" in listed.stdout and after["primary"]["host"] in listed.stdout
+
+
+def test_openstack_failover_waits_for_the_end(cloud, pair):
+    before = cloud.server("web-1")
+    done = cloud.run("openstack", "server", "failover", "web-1", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert pair["secondary"]["host"] in done.stdout
+    assert placed_on(cloud, "web-1") == pair["secondary"]["host"]
+    assert identity(cloud.server("web-1")) == identity(before)
+    assert cloud.protected("web-1")["secondary"]["host"] == pair["primary"]["host"]
+
+
+def test_a_failed_over_server_belongs_to_its_new_host(cloud, pair):
+    """Placement and Neutron say the same as Nova, and nothing of the old host is left."""
+    cloud.act(pair["server_id"], {"failover": None})
+    cloud.failed_over("web-1", pair)
+    now = cloud.protected("web-1")
+    providers = {p["uuid"]: p["name"] for p in cloud.openstack("resource", "provider", "list")}
+    held = cloud.openstack("resource", "provider", "allocation", "show", pair["server_id"])
+    assert [providers[a["resource_provider"]] for a in held] == [now["primary"]["host"]]
+    ports = cloud.openstack("port", "list", "--server", pair["server_id"], "--long", "-c", "ID")
+    (port,) = (cloud.openstack("port", "show", found["ID"]) for found in ports)
+    assert port["binding_host_id"] == now["primary"]["host"]
+    services = cloud.openstack("compute", "service", "list", "--service", "nova-compute")
+    assert {service["Status"] for service in services} == {"enabled"}
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_an_engine_that_ends_in_the_middle_is_no_harm(cloud, pair, lab, how):
+    cloud.act(pair["server_id"], {"failover": None})
+    wait_for("the grant", 60, lambda: cloud.pairs()["web-1"]["epoch"] > pair["epoch"])
+    engine = lab.service("engine")
+    getattr(engine, how)()
+    engine.start()
+    after = cloud.failed_over("web-1", pair, 180)
+    assert after["epoch"] == pair["epoch"] + 1
+    assert placed_on(cloud, "web-1") == pair["secondary"]["host"]
+    assert cloud.protected("web-1", 180)["failovers"]["total"] == pair["failovers"]["total"] + 1
+
+
+def test_several_nova_api_workers_agree(cloud, pair, lab):
+    workers = {line.split()[0] for line in _uwsgi_workers(lab)}
+    assert len(workers) >= 2
+    seen = {cloud.pairs()["web-1"]["epoch"] for _ in range(20)}
+    assert seen == {pair["epoch"]}
+
+
+def _uwsgi_workers(lab):
+    import psutil
+
+    master = psutil.Process(lab.service("nova-api").status().pid)
+    return [f"{child.pid} {child.name()}" for child in master.children()]
+
+
+def test_pairs_survive_a_restart_of_every_process(cloud, pair, lab):
+    names = [status.name for status in lab.status()]
+    ours = [name for name in names if name in ("engine", "nova-api") or name.startswith(pair["primary"]["host"])]
+    ours += [name for name in names if name.startswith(pair["secondary"]["host"])]
+    assert len(ours) == 6
+    for name in ours:
+        lab.service(name).restart()
+    total = pair["checkpoints"]["total"]
+
+    def fresh():
+        now = cloud.pairs()["web-1"]
+        return now if now["checkpoints"]["total"] > total and now["stale_since"] is None and now["health"] == "ok" else None
+
+    after = wait_for("checkpoints are counted on", 120, fresh)
+    assert after["state"] == "protected"
+    assert (after["epoch"], after["primary"], after["secondary"]) == (pair["epoch"], pair["primary"], pair["secondary"])
+
+
+def test_figures_that_nobody_renews_are_said_to_be_stale(cloud, pair, lab):
+    engine = lab.service("engine")
+    engine.stop()
+    try:
+        stale = wait_for("stale figures", 60, lambda: cloud.pairs()["web-1"]["stale_since"])
+        assert stale.endswith("Z")
+    finally:
+        engine.start()
+    wait_for("fresh figures", 60, lambda: cloud.pairs()["web-1"]["stale_since"] is None)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host loses its power, and nobody asks for anything."""
+
+import subprocess
+import sys
+
+from tests.cloud import identity, wait_for
+
+WITHIN_S = 30
+
+
+def gather_on(cloud, host):
+    """Bring both FT servers' primaries to one host; gives their pairs."""
+    for name in ("web-1", "web-2"):
+        pair = cloud.protected(name)
+        tries = 0
+        while pair["primary"]["host"] != host:
+            assert (tries := tries + 1) < 5, f"{name} does not come to {host}"
+            cloud.act(pair["server_id"], {"failover": None})
+            cloud.failed_over(name, pair)
+            pair = cloud.protected(name)
+    return cloud.pairs()
+
+
+def lab_command(lab, *arguments):
+    command = [sys.executable, "-m", "lab", "--prefix", str(lab.layout.prefix), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_power_cut(cloud, pair, lab):
+    host = pair["primary"]["host"]
+    before = gather_on(cloud, host)
+    servers = {name: cloud.server(name) for name in ("web-1", "web-2", "plain-1")}
+    lab_command(lab, "host", "kill", host)
+    try:
+
+        def all_moved():
+            now = {name: cloud.server(name) for name in ("web-1", "web-2")}
+            moved = all(
+                server["status"] == "ACTIVE"
+                and server["OS-EXT-STS:task_state"] is None
+                and server["OS-EXT-SRV-ATTR:host"] == before[name]["secondary"]["host"]
+                for name, server in now.items()
+            )
+            return now if moved else None
+
+        moved = wait_for("the FT servers are on their secondaries' hosts", WITHIN_S, all_moved)
+        for name, server in moved.items():
+            assert identity(server) == identity(servers[name])
+        assert cloud.server("plain-1")["OS-EXT-SRV-ATTR:host"] == servers["plain-1"]["OS-EXT-SRV-ATTR:host"]
+        for name in moved:
+            pair_now = cloud.protected(name)
+            assert pair_now["secondary"]["host"] not in (host, pair_now["primary"]["host"])
+            assert "is lost" in pair_now["failovers"]["last_reason"]
+        _fail_over_while_it_is_down(cloud)
+    finally:
+        lab_command(lab, "host", "start", host)
+    _use_it_again(cloud, host)
+
+
+def _fail_over_while_it_is_down(cloud):
+    """Nova refuses the forced move while the dead host holds an allocation; the engine finds the other way."""
+    before = cloud.protected("web-1")
+    cloud.act(before["server_id"], {"failover": None})
+    cloud.failed_over("web-1", before)
+    assert cloud.server("web-1")["OS-EXT-SRV-ATTR:host"] == before["secondary"]["host"]
+
+
+def _use_it_again(cloud, host):
+    """A host that is back can carry secondaries: here when the only other host dies."""
+
+    def usable():
+        services = cloud.openstack("compute", "service", "list", "--service", "nova-compute", "--long")
+        return any(s["Host"] == host and s["State"] == "up" and not s["Forced Down"] for s in services)
+
+    wait_for(f"{host} is up again for Nova", 120, usable)
+    pair = cloud.protected("web-1")
+    other = pair["secondary"]["host"]
+    lab_command(cloud.lab, "host", "kill", other)
+    try:
+
+        def protected_by_it():
+            now = cloud.pairs()["web-1"]
+            return now["state"] == "protected" and now["secondary"]["host"] == host
+
+        wait_for(f"the secondary is on {host}", 120, protected_by_it)
+    finally:
+        lab_command(cloud.lab, "host", "start", other)
+    for name in ("web-1", "web-2"):
+        cloud.protected(name)
+
+
+def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud, pair, lab):
+    others = [host for host in lab.hosts() if host != pair["primary"]["host"]]
+    for host in others:
+        lab_command(lab, "host", "kill", host)
+    try:
+
+        def alone():
+            now = cloud.pairs()["web-1"]
+            return now if now["secondary"] is None and "Needs a secondary" in now["state_reason"] else None
+
+        now = wait_for("the server runs alone and says what it needs", 120, alone)
+        assert now["health"] == "critical" and now["primary"]["host"] == pair["primary"]["host"]
+        refused = cloud.act(pair["server_id"], {"failover": None})
+        assert refused.status_code == 409
+        assert "no healthy secondary" in refused.json()["conflictingRequest"]["message"]
+        assert cloud.server("web-1")["status"] == "ACTIVE"
+    finally:
+        for host in others:
+            lab_command(lab, "host", "start", host)
+    assert cloud.protected("web-1", 180)["health"] == "ok"
