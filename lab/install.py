@@ -53,7 +53,7 @@ def enter_venv(arguments: Sequence[str]) -> None:
 def venv_is_current() -> bool:
     """Tell whether the virtual environment holds what the constraints and the project ask for."""
     stamp = VENV / "lab-stamp"
-    return stamp.exists() and stamp.read_text() == _venv_stamp()
+    return _has_interpreter() and stamp.exists() and stamp.read_text() == _venv_stamp()
 
 
 def missing_packages() -> list[str]:
@@ -84,7 +84,7 @@ def ensure_venv(say: Say, log: Path) -> None:
     build = _missing_build_packages()
     if build:
         _apt_install(build, say, log)
-    if not (VENV / "bin" / "pip").exists():
+    if not _has_interpreter():
         say(f"creating {VENV.relative_to(REPO)}")
         _run([sys.executable, "-m", "venv", "--clear", str(VENV)], log)
     say("installing Python packages (about a minute when nothing is cached)")
@@ -108,6 +108,11 @@ def _missing_build_packages() -> list[str]:
     return packages
 
 
+def _has_interpreter() -> bool:
+    """Tell whether the virtual environment is whole; its interpreter is a link to one that may be gone by now."""
+    return all((VENV / "bin" / name).exists() for name in ("python", "pip"))
+
+
 def _has_module(name: str) -> bool:
     try:
         __import__(name)
@@ -121,7 +126,7 @@ def _venv_stamp() -> str:
     digest = hashlib.sha256(repr(PIP_PACKAGES).encode())
     for name in ("constraints.txt", "setup.cfg"):
         digest.update((REPO / name).read_bytes())
-    return f"{sys.version_info.major}.{sys.version_info.minor} {REPO} {digest.hexdigest()}\n"
+    return f"{REPO} {digest.hexdigest()}\n"
 
 
 def _apt_install(packages: list[str], say: Say, log: Path) -> None:

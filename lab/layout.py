@@ -2,13 +2,18 @@
 """Where things are on disk."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from lab.errors import RefusalError
 
 REPO = Path(__file__).resolve().parent.parent
 LAB_DIR = REPO / ".lab"
 VENV = LAB_DIR / "venv"
 DEFAULT_PREFIX = LAB_DIR / "run"
+#: unix(7): sun_path has 108 bytes, the last of which is 0.
+MAX_SOCKET_PATH = 107
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,11 @@ class Layout:
         return self.prefix / "hosts" / name
 
     def create(self) -> None:
-        """Create the folders that every part needs."""
+        """Create the folders that every part needs. Raises RefusalError when the prefix cannot hold a lab."""
+        if not re.fullmatch(r"[A-Za-z0-9_./-]+", str(self.prefix)):
+            raise RefusalError(f"only letters, digits and _ . / - may be in the lab's folder, not: {self.prefix}")
+        if len(str(self.database_socket)) > MAX_SOCKET_PATH:
+            raise RefusalError(f"the lab's folder is too deep for a Unix socket in it: {self.prefix}")
         self.prefix.mkdir(parents=True, exist_ok=True)
         self.prefix.chmod(0o700)
         for folder in (self.etc, self.logs, self.pids, self.done, self.simulated, self.prefix / "home"):

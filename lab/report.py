@@ -11,9 +11,9 @@ from lab.layout import DEFAULT_PREFIX, VENV
 
 LOGINS = {
     "admin": "everything: all projects, hosts, fault tolerance",
-    "manager": "manages project demo",
-    "demo": "works in project demo",
-    "viewer": "looks at project demo, changes nothing",
+    "manager": "fails over the servers of project demo",
+    "demo": "works in project demo, sees how its servers are protected",
+    "viewer": "looks at project demo",
 }
 
 

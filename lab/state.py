@@ -32,7 +32,6 @@ _SECRETS = (
     "database:root",
     *(f"database:{user}" for user in sorted(set(DATABASES.values()))),
     "broker",
-    "erlang-cookie",
     "horizon-secret-key",
 )
 

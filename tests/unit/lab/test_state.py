@@ -5,7 +5,7 @@ import pytest
 
 from lab import dashboard, install, schema
 from lab.errors import RefusalError
-from lab.layout import write_private
+from lab.layout import Layout, write_private
 from lab.state import State, ensure_passwords, host_names
 
 
@@ -66,6 +66,8 @@ def test_pip_runs_only_when_its_inputs_have_changed(tmp_path, monkeypatch):
     commands = []
     venv = tmp_path / ".lab" / "venv"
     (venv / "bin").mkdir(parents=True)
+    for name in ("python", "pip"):
+        (venv / "bin" / name).touch()
     for name in ("constraints.txt", "setup.cfg"):
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(install, "REPO", tmp_path)
@@ -79,11 +81,20 @@ def test_pip_runs_only_when_its_inputs_have_changed(tmp_path, monkeypatch):
         install.ensure_venv(lines.append, tmp_path / "log")
         return ["pip" in command for command in commands]
 
-    assert ensure() == [False, True]  # venv, then pip
+    assert ensure() == [True]
     assert ensure() == []
     (tmp_path / "constraints.txt").write_text("two")
     assert True in ensure()
     assert any("Python packages" in line for line in lines)
+    (venv / "bin" / "python").unlink()
+    assert ensure() == [False, True]  # the environment itself, then pip
+
+
+@pytest.mark.parametrize("name", ["with blank", "x" * 100, "per%cent"])
+def test_a_folder_that_cannot_hold_a_lab_is_refused(tmp_path, name):
+    with pytest.raises(RefusalError, match="the lab's folder"):
+        Layout.at(tmp_path / name).create()
+    assert not (tmp_path / name).exists()
 
 
 def test_the_dashboards_static_files_are_made_once(spec, supervisor, monkeypatch):
