@@ -40,10 +40,9 @@ class Cloud:
         self.compute = lab.url("compute").rstrip("/")
         self._tokens: dict[str, str] = {}
 
-    def project_id(self, user: str = "admin", project: str = "demo") -> str:
-        """Return a project's id."""
-        env = self.lab.env(user, project)
-        return self._session(env).get_project_id()
+    def project_id(self, user: str) -> str:
+        """Return the id of a user's own project."""
+        return self._session(self.lab.env(user)).get_project_id()
 
     @staticmethod
     def _session(env: dict[str, str]) -> session.Session:

@@ -52,6 +52,8 @@ class Nova:
     def server(self, request: wsgi.Request, server_id: str) -> Server | None:
         """Return a server as the caller sees it, or None when Nova does not show it to the caller."""
         sub = request.copy_get()
+        # else Nova's parsed microversion of this request would become the one of ours
+        sub.environ.pop("webob.adhoc_attrs", None)
         prefix = request.path_info.split("/servers/")[0]
         sub.path_info = f"{prefix}/servers/{server_id}"
         sub.query_string = ""

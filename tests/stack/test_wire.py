@@ -13,7 +13,7 @@ LATEST = {"OpenStack-API-Version": "compute latest"}
 
 @pytest.mark.parametrize("with_project", [False, True], ids=["/v2.1/servers", "/v2.1/{project}/servers"])
 def test_the_request_of_orbits_page(cloud, pair, with_project):
-    prefix = f"/{cloud.project_id()}" if with_project else ""
+    prefix = f"/{cloud.project_id('admin')}" if with_project else ""
     response = cloud.request("POST", f"{prefix}/servers/{pair['server_id']}/action", json={"failover": None})
     assert (response.status_code, response.text) == (202, "")
     assert response.headers["OpenStack-API-Version"] == "compute 2.1"
