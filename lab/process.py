@@ -119,10 +119,14 @@ class Supervisor:
 
     def stop(self, names: Iterable[str]) -> list[str]:
         """Ask the services to end, all at once, and kill what has not ended in time. Returns those that had run."""
-        return self._end(list(names), signal.SIGTERM, STOP_SECONDS)
+        names = list(names)
+        ran = self._end(names, signal.SIGTERM, STOP_SECONDS)
+        for name in names:
+            self._layout.pid(name).unlink(missing_ok=True)
+        return ran
 
     def kill(self, names: Iterable[str]) -> list[str]:
-        """Kill every process of the services with SIGKILL. Returns those that had run."""
+        """Kill every process of the services with SIGKILL; they stay on record, dead. Returns those that had run."""
         return self._end(list(names), signal.SIGKILL, STOP_SECONDS)
 
     def stop_strays(self) -> int:
@@ -172,7 +176,6 @@ class Supervisor:
             child = self._children.pop(name, None)
             if child:
                 child.wait()
-            self._layout.pid(name).unlink(missing_ok=True)
         return [name for name, pids in members.items() if pids]
 
 

@@ -89,6 +89,15 @@ def test_a_killed_service_is_dead_and_can_be_started_again(supervisor):
     assert supervisor.start(SLEEPER)
 
 
+def test_what_was_killed_counts_as_dead_and_what_was_stopped_does_not(supervisor):
+    supervisor.start(SLEEPER)
+    supervisor.kill(["sleeper"])
+    assert not supervisor.is_running("sleeper")
+    assert supervisor.was_started("sleeper")
+    supervisor.stop(["sleeper"])
+    assert not supervisor.was_started("sleeper")
+
+
 def test_a_process_that_got_a_recycled_pid_is_left_alone(supervisor, layout):
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         try:
