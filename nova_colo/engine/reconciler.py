@@ -57,6 +57,9 @@ class Reconciler:
             self._mark_lost(row, decision.reason)
         elif decision.action != Action.NONE:
             self._start(row, decision)
+        elif (reason := arbitration.idle_reason(pair)) and row.state_reason != reason:
+            with self._services.database.writer() as session:
+                pairs.update(session, row.server_id, state=State.UNPROTECTED, state_reason=reason, retry_at=None, attempts=0)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
         urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)

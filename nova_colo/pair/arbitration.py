@@ -41,6 +41,9 @@ class Witness:
     side: Side | None = None
 
 
+#: Nova's statuses of servers whose guest does not run. Others that are not ACTIVE pass: what matters then is what the agents see.
+STOPPED = frozenset({"SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED"})
+
 NOTHING = Decision(Action.NONE)
 GONE = Witness(alive=False)
 
@@ -65,7 +68,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
         return Decision(Action.FOLLOW, f"Nova's records still name {host(pair.nova_host)}")
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)
-    if pair.server_status != "ACTIVE":
+    if pair.server_status in STOPPED:
         return Decision(Action.UNPROTECT, f"the server is {pair.server_status}")
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
@@ -107,6 +110,13 @@ def _decide_primary_silent(pair: Pair, secondary: Witness, secondary_ok: bool) -
     if not secondary_ok:
         return Decision(Action.LOST, f"host {host(pair.primary_host)} is lost and the secondary QEMU ended")
     return NOTHING
+
+
+def idle_reason(pair: Pair) -> str:
+    """Return why a server that does not run has no secondary; an empty string for any other pair."""
+    if pair.secondary_host is None and pair.server_status in STOPPED:
+        return f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
+    return ""
 
 
 def is_stale(pair: Pair | None, host_name: str, side: Side) -> bool:

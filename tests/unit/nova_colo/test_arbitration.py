@@ -51,6 +51,7 @@ CASES = {
     "the primary QEMU ended and nobody knows of the secondary": (pair(), primary(running=False), DEAD, Action.NONE),
     "Nova has restarted the guest": (pair(), Witness(True), secondary(link_up=False), Action.UNPROTECT),
     "Nova has stopped the server": (pair(server_status="SHUTOFF"), Witness(True), secondary(), Action.UNPROTECT),
+    "Nova tries to move half of the pair": (pair(server_status="MIGRATING"), primary(), secondary(), Action.NONE),
     "no secondary": (pair(secondary_host=None, state=State.DEGRADED), primary(link_up=None), DEAD, Action.PROTECT),
     "no secondary, not protected before": (pair(secondary_host=None), Witness(True), DEAD, Action.PROTECT),
     "no secondary and its host is silent": (pair(secondary_host=None), DEAD, DEAD, Action.NONE),
