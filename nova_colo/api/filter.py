@@ -6,7 +6,6 @@ from typing import Any
 
 import routes
 import webob
-import webob.dec
 import webob.exc
 from nova import exception
 from nova.api.openstack import wsgi
@@ -21,21 +20,26 @@ from nova_colo.api.service import SERVER_MICROVERSION, Server, Service
 LOG = logging.getLogger(__name__)
 
 
+#: Handlers that add to Nova's own answer, and handlers that answer instead of Nova.
+AFTER = {
+    ("GET", "/servers/detail"): servers.detail,
+    ("GET", "/servers/{server_id}"): servers.show,
+}
+INSTEAD = {
+    ("POST", "/servers/{server_id}/action"): failover.act,
+    ("GET", "/servers/{server_id}/os-fault-tolerance"): fault_tolerance.show,
+    ("GET", "/os-fault-tolerance"): fault_tolerance.discover,
+    ("GET", "/os-fault-tolerance/servers"): fault_tolerance.index,
+}
+
+
 def _mapper() -> routes.Mapper:
     """Return the routes of ours, each with and without a project id as Nova's are."""
     mapper = routes.Mapper(register=False)
-    mapper.redirect_to = None
-    table: list[tuple[str, str, Any]] = [
-        ("GET", "/servers/detail", servers.decorate),
-        ("GET", "/servers/{server_id}", servers.show),
-        ("POST", "/servers/{server_id}/action", failover.act),
-        ("GET", "/servers/{server_id}/os-fault-tolerance", fault_tolerance.show),
-        ("GET", "/os-fault-tolerance", fault_tolerance.discover),
-        ("GET", "/os-fault-tolerance/servers", fault_tolerance.index),
-    ]
-    for method, path, handler in table:
-        for prefix in ("", "/{project_id:[0-9a-f-]+}"):
-            mapper.connect(prefix + path, conditions={"method": [method]}, handler=handler)
+    for kind, table in (("after", AFTER), ("instead", INSTEAD)):
+        for (method, path), handler in table.items():
+            for prefix in ("", "/{project_id:[0-9a-f-]+}"):
+                mapper.connect(prefix + path, conditions={"method": [method]}, kind=kind, handler=handler)
     return mapper
 
 
@@ -47,7 +51,9 @@ class Nova:
 
     def pass_on(self, request: wsgi.Request) -> webob.Response:
         """Return Nova's answer to the request as it is."""
-        return request.get_response(self._application)
+        # not get_response(): each Python frame below Nova counts, see FaultToleranceFilter.__call__
+        status, headers, body = request.call_application(self._application)
+        return webob.Response(status=status, headerlist=headers, app_iter=body)
 
     def server(self, request: wsgi.Request, server_id: str) -> Server | None:
         """Return a server as the caller sees it, or None when Nova does not show it to the caller."""
@@ -91,21 +97,41 @@ class FaultToleranceFilter:
             self._service = self._make_service()
         return self._service
 
-    @webob.dec.wsgify(RequestClass=wsgi.Request)
-    def __call__(self, request: wsgi.Request) -> Any:
-        """Answer, or pass on to Nova."""
-        match = self._mapper.match(request.path_info.rstrip("/"), request.environ)
-        if match is None:
-            return self._application
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer, add to Nova's answer, or pass on to Nova.
+
+        A plain WSGI callable that calls Nova from its own frame: CPython 3.11 allocates a stack chunk at each call that crosses
+        a chunk's end, and a few frames of webob more put Nova's inner loops there, which made them half as fast.
+        """
+        request = wsgi.Request(environ)
+        match = self._mapper.match(request.path_info.rstrip("/"), environ)
+        if match is None or not _parse_microversion(request):
+            return self._application(environ, start_response)
+        if match["kind"] == "after":
+            status, headers, body = request.call_application(self._application)
+            response = webob.Response(status=status, headerlist=headers, app_iter=body)
+        else:
+            response = None
+        return self._handle(match, request, response)(environ, start_response)
+
+    def _handle(self, match: dict[str, Any], request: wsgi.Request, response: webob.Response | None) -> Any:
+        """Return what the handler answers, or the error it raises in Nova's shape."""
+        handler, server_id = match["handler"], match.get("server_id")
         try:
-            request.set_api_version_request()
-        except (exception.InvalidAPIVersionString, exception.InvalidGlobalAPIVersion):
-            return self._application
-        handler = match.pop("handler")
-        try:
-            return handler(self.service, self._nova, request, match.get("server_id"))
+            if response is not None:
+                return handler(self.service, request, response, server_id)
+            return handler(self.service, self._nova, request, server_id)
         except webob.exc.HTTPException as error:
             return wsgi.Fault(error)
+
+
+def _parse_microversion(request: wsgi.Request) -> bool:
+    """Parse the request's microversion; False when Nova must say what is wrong with it."""
+    try:
+        request.set_api_version_request()
+    except (exception.InvalidAPIVersionString, exception.InvalidGlobalAPIVersion):
+        return False
+    return True
 
 
 def factory(global_config: dict[str, str], config_file: str, **local_config: str) -> Callable[[Any], FaultToleranceFilter]:

@@ -20,9 +20,8 @@ FT_STATUS = "OS-EXT-FT:ft_status"
 FT_RELATIONS = "OS-EXT-FT:ft_relations"
 
 
-def decorate(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
+def detail(service: Service, request: wsgi.Request, response: webob.Response, server_id: None) -> webob.Response:
     """GET /servers/detail: add ft_status to each server."""
-    response = nova.pass_on(request)
     if response.status_int != 200 or response.content_type != "application/json":
         return response
     body = response.json_body
@@ -34,9 +33,8 @@ def decorate(service: Service, nova: Any, request: wsgi.Request, server_id: None
     return response
 
 
-def show(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
+def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: str) -> webob.Response:
     """GET /servers/{id}: add ft_status and, for those who may see hosts, ft_relations. Answers twins' ids too."""
-    response = nova.pass_on(request)
     if response.status_int == 404 and _may_be_twin(server_id):
         return _show_twin(service, request, server_id) or response
     if response.status_int != 200 or response.content_type != "application/json":
