@@ -17,7 +17,7 @@ demo-down: ## stop it again
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
 test: install lint ## lint, then all tests; installs what is missing, leaves nothing running
-	$(BIN)/python -m pytest tests --ignore=tests/benchmarks; result=$$?; \
+	$(BIN)/python -m pytest tests/unit tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 unit: venv ## the tests that need no service and take seconds

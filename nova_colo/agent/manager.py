@@ -16,6 +16,7 @@ from nova_colo import rpc, version
 from nova_colo.agent.replication import Backend, PairSpec, ReplicationError
 from nova_colo.agent.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
+from nova_colo.pair.words import host
 
 LOG = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ class AgentManager:
 
     target = messaging.Target(version=rpc.VERSION)
 
-    def __init__(self, host: str, backend: Backend, roles: RoleStore):
-        self._host = host
+    def __init__(self, host_name: str, backend: Backend, roles: RoleStore):
+        self._host = host_name
         self._backend = backend
         self._roles = roles
         self._lock = threading.RLock()
@@ -41,10 +42,6 @@ class AgentManager:
         report = self._backend.report(record.server_id, record.peer)
         return {"role": record.role, "epoch": record.epoch, **dataclasses.asdict(report)}
 
-    def ping(self, ctxt: dict[str, Any]) -> str:
-        """Answer, to show that the agent lives."""
-        return self._host
-
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
         """Return this host's side of a pair as in the heartbeat, or None."""
         with self._lock:
@@ -55,6 +52,11 @@ class AgentManager:
         """Make a secondary that waits for its primary."""
         pair = PairSpec(**spec)
         with self._lock:
+            record = self._roles.get(pair.server_id)
+            if record is not None and record.role in (Role.PRIMARY, Role.PROMOTED):
+                raise ReplicationError(f"{host(self._host)} runs {pair.server_id} itself, epoch {record.epoch}.")
+            if record is not None and record.role == Role.DEMOTED:
+                self._backend.discard(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
             self._backend.prepare_secondary(pair)
 
@@ -62,12 +64,14 @@ class AgentManager:
         """Start to protect the guest that runs here."""
         pair = PairSpec(**spec)
         with self._lock:
+            self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
             self._backend.start(pair)
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
     def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Stop the primary guest for a planned failover to ``epoch``."""
         with self._lock:
+            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             self._backend.pause(server_id)
 
@@ -78,7 +82,7 @@ class AgentManager:
             if record is not None and (record.role, record.epoch) == (Role.PRIMARY, epoch):
                 return
             if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
-                raise ReplicationError(f"{self._host} has no secondary of {server_id} that may resume in epoch {epoch}.")
+                raise ReplicationError(f"{host(self._host)} has no secondary of {server_id} that may resume in epoch {epoch}.")
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             self._backend.promote(server_id)
         LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
@@ -86,8 +90,15 @@ class AgentManager:
     def run_alone(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Let the primary go on without its twin, by the grant for ``epoch``."""
         with self._lock:
+            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
             self._backend.run_alone(server_id)
             self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
+
+    def _check_epoch(self, server_id: str, epoch: int, *roles: Role) -> None:
+        """Refuse what is said too late: when this host has seen a later epoch, or is something else to the server by now."""
+        record = self._roles.get(server_id)
+        if record is not None and (record.epoch > epoch or record.role not in roles):
+            raise ReplicationError(f"{host(self._host)} is {record.role} of {server_id} in epoch {record.epoch}, not {epoch}.")
 
     def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Note that Nova's records have followed a failover to this host."""

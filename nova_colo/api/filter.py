@@ -33,13 +33,18 @@ INSTEAD = {
 }
 
 
+def _always(request: wsgi.Request) -> bool:
+    return True
+
+
 def _mapper() -> routes.Mapper:
     """Return the routes of ours, each with and without a project id as Nova's are."""
     mapper = routes.Mapper(register=False)
     for kind, table in (("after", AFTER), ("instead", INSTEAD)):
         for (method, path), handler in table.items():
             for prefix in ("", "/{project_id:[0-9a-f-]+}"):
-                mapper.connect(prefix + path, conditions={"method": [method]}, kind=kind, handler=handler)
+                wanted = failover.is_ours if handler is failover.act else _always
+                mapper.connect(prefix + path, conditions={"method": [method]}, kind=kind, handler=handler, wanted=wanted)
     return mapper
 
 
@@ -48,12 +53,6 @@ class Nova:
 
     def __init__(self, application: Any):
         self._application = application
-
-    def pass_on(self, request: wsgi.Request) -> webob.Response:
-        """Return Nova's answer to the request as it is."""
-        # not get_response(): each Python frame below Nova counts, see FaultToleranceFilter.__call__
-        status, headers, body = request.call_application(self._application)
-        return webob.Response(status=status, headerlist=headers, app_iter=body)
 
     def server(self, request: wsgi.Request, server_id: str) -> Server | None:
         """Return a server as the caller sees it, or None when Nova does not show it to the caller."""
@@ -105,7 +104,7 @@ class FaultToleranceFilter:
         """
         request = wsgi.Request(environ)
         match = self._mapper.match(request.path_info.rstrip("/"), environ)
-        if match is None or not _parse_microversion(request):
+        if match is None or not _parse_microversion(request) or not match["wanted"](request):
             return self._application(environ, start_response)
         if match["kind"] == "after":
             status, headers, body = request.call_application(self._application)
@@ -117,9 +116,13 @@ class FaultToleranceFilter:
     def _handle(self, match: dict[str, Any], request: wsgi.Request, response: webob.Response | None) -> Any:
         """Return what the handler answers, or the error it raises in Nova's shape."""
         handler, server_id = match["handler"], match.get("server_id")
-        try:
-            if response is not None:
+        if response is not None:
+            try:
                 return handler(self.service, request, response, server_id)
+            except Exception:
+                LOG.exception("Nova's answer goes out without fault tolerance attributes.")
+                return response
+        try:
             return handler(self.service, self._nova, request, server_id)
         except webob.exc.HTTPException as error:
             return wsgi.Fault(error)
@@ -140,6 +143,9 @@ def factory(global_config: dict[str, str], config_file: str, **local_config: str
     :param config_file: path of nova-colo.conf
     """
     conf = colo_conf.load([], [config_file], conf=cfg.ConfigOpts())
+    # Nova's own answers wait for our attributes: without the FT database they must not wait for long
+    conf.set_default("max_retries", 1, group="database")
+    conf.set_default("retry_interval", 1, group="database")
 
     def make(application: Any) -> FaultToleranceFilter:
         return FaultToleranceFilter(application, lambda: Service(conf))

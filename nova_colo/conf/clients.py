@@ -13,6 +13,8 @@ def register(conf: cfg.ConfigOpts) -> None:
         loading.register_auth_conf_options(conf, group)
         loading.register_session_conf_options(conf, group)
         loading.register_adapter_conf_options(conf, group)
+        # without one, a service that hangs would stop the workflow for good
+        conf.set_default("timeout", 30, group=group)
         conf.set_default("service_type", service_type, group=group)
         conf.set_default("valid_interfaces", ["internal", "public"], group=group)
 

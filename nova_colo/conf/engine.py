@@ -39,7 +39,7 @@ OPTS = [
         "retry_interval",
         default=10,
         min=1,
-        help="Seconds before a failed attempt at a pair is repeated; doubled at each further failure, up to 16 times.",
+        help="Seconds before a failed attempt at a pair is repeated; doubled at each further failure, up to sixteenfold.",
     ),
     cfg.IntOpt("max_workers", default=16, min=1, help="How many pairs are worked on at the same time."),
 ]

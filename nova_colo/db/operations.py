@@ -8,7 +8,7 @@ from oslo_utils import timeutils, uuidutils
 from sqlalchemy import orm
 
 from nova_colo.db import pairs
-from nova_colo.db.models import Operation
+from nova_colo.db.models import Operation, Pair
 
 RUNNING = "running"
 DONE = "done"
@@ -18,6 +18,7 @@ FAILED = "failed"
 def start(
     session: orm.Session,
     server_id: str,
+    epoch: int,
     kind: str,
     params: dict[str, Any],
     requested_by: str | None = None,
@@ -26,11 +27,12 @@ def start(
 ) -> str | None:
     """Record a new operation and claim its pair for it.
 
+    :param epoch: the pair's epoch that the decision was made in
     :param pair_values: columns of the pair to set with the claim
-    :returns: the operation's id, or None when another operation has the pair
+    :returns: the operation's id, or None when another operation has the pair or its epoch is another by now
     """
     operation_id = uuidutils.generate_uuid()
-    if not pairs.claim(session, server_id, operation_id, **pair_values):
+    if not pairs.claim(session, server_id, epoch, operation_id, **pair_values):
         return None
     session.add(
         Operation(
@@ -51,17 +53,24 @@ def running(session: orm.Session) -> list[Operation]:
     return list(session.scalars(sa.select(Operation).where(Operation.status == RUNNING).order_by(Operation.created_at)))
 
 
-def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> None:
-    """Record that the steps before ``step`` are done, and what they found out."""
-    session.execute(sa.update(Operation).where(Operation.id == operation_id).values(step=step, params=params))
+def get(session: orm.Session, operation_id: str) -> Operation | None:
+    """Return an operation."""
+    return session.get(Operation, operation_id)
 
 
-def finish(session: orm.Session, operation_id: str, server_id: str, error: str | None, **pair_values: Any) -> None:
-    """Record the end of an operation and release its pair.
+def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> bool:
+    """Record that the steps before ``step`` are done, and what they found out. Returns False when it is finished already."""
+    query = sa.update(Operation).where(Operation.id == operation_id, Operation.status == RUNNING)
+    return session.execute(query.values(step=step, params=params)).rowcount == 1
+
+
+def finish(session: orm.Session, operation_id: str, error: str | None, **pair_values: Any) -> None:
+    """Record the end of an operation and release its pair; nothing happens when it is finished already.
 
     :param error: the first error, or None when it ended well
     :param pair_values: columns of the pair to set with the release
     """
     values = {"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()}
-    session.execute(sa.update(Operation).where(Operation.id == operation_id).values(**values))
-    pairs.update(session, server_id, operation_id=None, **pair_values)
+    query = sa.update(Operation).where(Operation.id == operation_id, Operation.status == RUNNING)
+    if session.execute(query.values(**values)).rowcount == 1:
+        session.execute(sa.update(Pair).where(Pair.operation_id == operation_id).values(operation_id=None, **pair_values))

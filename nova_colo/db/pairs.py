@@ -64,6 +64,13 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
     return result.rowcount == 1
 
 
+def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
+    """Set columns of a pair, unless an operation has it or it has had a failover since the row was read."""
+    seen = (Pair.epoch == row.epoch, Pair.nova_host == row.nova_host, Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(Pair.server_id == row.server_id, *seen).values(**values)
+    return session.execute(query).rowcount == 1
+
+
 def grant(session: orm.Session, server_id: str, epoch: int, **values: Any) -> bool:
     """Grant the right to run alone: compare-and-swap of the epoch to epoch + 1, with other columns set in the same statement.
 
@@ -73,10 +80,10 @@ def grant(session: orm.Session, server_id: str, epoch: int, **values: Any) -> bo
     return session.execute(query).rowcount == 1
 
 
-def claim(session: orm.Session, server_id: str, operation_id: str, **values: Any) -> bool:
-    """Claim a pair for an operation, with other columns set in the same statement.
+def claim(session: orm.Session, server_id: str, epoch: int, operation_id: str, **values: Any) -> bool:
+    """Claim a pair for an operation that was decided on in an epoch, with other columns set in the same statement.
 
-    :returns: False when another operation has it
+    :returns: False when another operation has it, or its epoch is another by now
     """
-    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.epoch == epoch, Pair.operation_id.is_(None))
     return session.execute(query.values(operation_id=operation_id, **values)).rowcount == 1

@@ -11,7 +11,7 @@ from nova_colo.engine.nova import Server
 from nova_colo.engine.rest import ServiceError
 from nova_colo.engine.services import Job, Services, WorkflowError, wait_for
 from nova_colo.pair import words
-from nova_colo.pair.model import State, twin_id
+from nova_colo.pair.model import Role, State, twin_id
 
 LOG = logging.getLogger(__name__)
 
@@ -28,53 +28,53 @@ class Failover:
         self.steps = (self.grant, self.switch, self._records.follow, self._records.settle)
 
     def grant(self, job: Job) -> None:
-        """Grant the next epoch to the secondary."""
+        """Grant the next epoch to the secondary, if it is there to take it: else the primary would be stopped for nothing."""
+        target, epoch = job.params["target"], job.params["epoch"]
+        side = self._services.ask(target, "status", server_id=job.server_id)
+        if side is None or side["epoch"] < epoch or not side["running"]:
+            raise WorkflowError(f"There is no secondary on {words.host(target)} that could resume.")
         _grant(self._services, job, job.params["target"], previous_host=job.params["source"])
 
     def switch(self, job: Job) -> None:
         """Stop the primary if it can be reached, and let the secondary run."""
-        source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
-        if self._services.alive(source):
-            try:
-                self._services.ask(source, "demote", server_id=job.server_id, epoch=epoch)
-            except WorkflowError as error:
-                # it holds no grant for this epoch, so it cannot answer clients whatever state it is in
-                LOG.warning("Failing over %s: %s", job.server_id, words.reveal(str(error)))
+        row = self._services.pair(job)
+        target, epoch = job.params["target"], job.params["epoch"] + 1
+        if (row.epoch, row.primary_host) != (epoch, target):
+            raise WorkflowError(f"The grant for epoch {epoch} is no longer valid.")
+        _demote(self._services, job)
         self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
 
     def finish(self, job: Job) -> dict[str, Any]:
         """Return the pair's columns after success."""
-        return {
-            "state": State.DEGRADED,
-            "state_reason": f"Failed over: {job.params['reason']}. {ALONE}",
-            "failovers": pairs.Pair.failovers + 1,
-            "failover_at": timeutils.utcnow(),
-            "failover_reason": job.params["reason"],
-            "attempts": 0,
-            "retry_at": None,
-        }
+        return _failed_over(job)
 
     def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Give the grant back to the primary when the secondary has not resumed; return the pair's columns."""
+        """Give the grant back to the primary, once it is sure that the secondary does not run; return the pair's columns."""
         row = self._services.pair(job)
         source, target = job.params["source"], job.params["target"]
-        if row.epoch == job.params["epoch"]:
-            return {"state": State.PROTECTED, "state_reason": error}
-        if job.step <= self.steps.index(self.switch) and self._services.alive(source):
-            try:
-                self._go_on(job, row.epoch, source)
-            except WorkflowError as second:
-                LOG.error("Giving %s back to %s: %s", job.server_id, source, words.reveal(str(second)))
-                return {"state": State.ERROR, "state_reason": error}
-            _drop_secondary(self._services, job.server_id, target)
-            return {"state": State.DEGRADED, "state_reason": f"The failover failed: {error} {ALONE}"}
-        return {"state": State.ERROR, "state_reason": error}
+        if (row.epoch, row.primary_host) == (job.params["epoch"], source):
+            return {"state": job.params["previous_state"], "state_reason": f"The failover failed: {error}"}
+        failed = {"state": State.ERROR, "state_reason": f"The failover is not finished: {error}"}
+        if (row.epoch, row.primary_host) != (job.params["epoch"] + 1, target) or not self._services.alive(source):
+            return failed
+        try:
+            side = self._services.ask(target, "status", server_id=job.server_id)
+            if side is not None and side["role"] != Role.SECONDARY:
+                return failed  # it runs: the records follow by another workflow
+            self._services.ask(target, "discard", server_id=job.server_id)
+            self._give_back(job, row.epoch, source)
+        except WorkflowError as second:
+            LOG.error("Giving %s back to %s: %s", job.server_id, source, words.reveal(str(second)))
+            return failed
+        self._services.placement.release(twin_id(job.server_id))
+        return {"state": State.DEGRADED, "state_reason": f"The failover failed: {error} {ALONE}"}
 
-    def _go_on(self, job: Job, epoch: int, source: str) -> None:
+    def _give_back(self, job: Job, epoch: int, source: str) -> None:
         with self._services.database.writer() as session:
             granted = pairs.grant(session, job.server_id, epoch, primary_host=source, secondary_host=None)
-        if granted:
-            self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
+        if not granted:
+            raise WorkflowError("Another grant was given meanwhile.")
+        self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
 
 
 class Follow:
@@ -91,7 +91,7 @@ class Follow:
 
     def finish(self, job: Job) -> dict[str, Any]:
         """Return the pair's columns after success."""
-        return {"state": State.DEGRADED, "state_reason": ALONE, "attempts": 0, "retry_at": None}
+        return _failed_over(job)
 
     def roll_back(self, job: Job, error: str) -> dict[str, Any]:
         """Return the pair's columns after failure."""
@@ -176,10 +176,12 @@ class Records:
     def settle(self, job: Job) -> None:
         """Tell the agents that the records have followed."""
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
-        self._services.nova.enable(target, DISABLED_REASON)
+        with self._services.moving_to(target):
+            self._services.nova.enable(target, DISABLED_REASON)
+        self._services.placement.release(twin_id(job.server_id))
         self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
         _discard(self._services, job.server_id, source)
-        self._services.update(job, nova_host=target)
+        self._services.update(job, nova_host=target, server_status="ACTIVE")
 
     def _move(self, job: Job) -> None:
         """Move by force, with the target closed to others; if Nova refuses that, without force.
@@ -192,7 +194,7 @@ class Records:
         try:
             self._move_once(job, force=True)
             return
-        except WorkflowError as error:
+        except RefusedError as error:
             LOG.info("Forced move of %s to %s: %s Trying without force.", job.server_id, target, words.reveal(str(error)))
         self._services.nova.enable(target, DISABLED_REASON)
         self._move_once(job, force=False)
@@ -207,12 +209,13 @@ class Records:
             return
         try:
             if self._compute_up(source):
+                _demote(self._services, job)
                 request_id = nova.live_migrate(job.server_id, target, force)
             else:
                 self._fence(source)
                 request_id = nova.evacuate(job.server_id, target, force)
         except ServiceError as error:
-            raise WorkflowError(str(error)) from error
+            raise RefusedError("Nova did not accept the move.") from error
         wait_for(job, lambda: _settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
 
     def _compute_up(self, host: str) -> bool:
@@ -223,6 +226,35 @@ class Records:
         with self._services.database.writer() as session:
             hosts.fence(session, host, timeutils.utcnow())
         self._services.nova.force_down(host, True)
+
+
+class RefusedError(WorkflowError):
+    """Nova has refused a move, or given it up; the server is where it was."""
+
+
+def _failed_over(job: Job) -> dict[str, Any]:
+    """Return a pair's columns after a failover whose records have followed."""
+    return {
+        "state": State.DEGRADED,
+        "state_reason": f"Failed over: {job.params['reason']}. {ALONE}",
+        "failovers": pairs.Pair.failovers + 1,
+        "failover_at": timeutils.utcnow(),
+        "failover_reason": job.params["reason"],
+        "attempts": 0,
+        "retry_at": None,
+    }
+
+
+def _demote(services: Services, job: Job) -> None:
+    """Stop the old primary, if it can be reached; its compute driver gives the records away only then."""
+    source = job.params["source"]
+    if not services.alive(source):
+        return
+    try:
+        services.ask(source, "demote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+    except WorkflowError as error:
+        # it holds no grant for this epoch, so it cannot answer clients whatever state it is in
+        LOG.warning("Failing over %s: %s", job.server_id, words.reveal(str(error)))
 
 
 def _idle(server: Server | None) -> bool:
@@ -240,7 +272,7 @@ def _settled(services: Services, job: Job, request_id: str, host: str) -> bool:
     if server.host == host and server.status == "ACTIVE" and server.task_state is None:
         return True
     if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
-        raise WorkflowError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
+        raise RefusedError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
     return False
 
 

@@ -6,8 +6,9 @@ import datetime
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova_colo.db import pairs
+from nova_colo.db import hosts, operations, pairs
 from nova_colo.engine.nova import Server
+from nova_colo.engine.rest import ServiceError
 from nova_colo.engine.services import Services
 from nova_colo.pair.model import Health, State, twin_id
 
@@ -32,24 +33,45 @@ class Inventory:
         now = timeutils.utcnow()
         full = self._full_at is None or now - self._full_at > FULL_INTERVAL
         since = None if full or self._looked_at is None else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
-        servers = {server.id: server for server in self._services.nova.servers(since) if server.fault_tolerant}
+        # before Nova's list: a pair that changes while the list is read must not be taken for a server that was moved
         with self._services.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
+        servers = {server.id: server for server in self._services.nova.servers(since)}
         for server in servers.values():
-            row = known.get(server.id)
-            if server.gone:
-                if row is not None:
-                    self._remove(row)
-            elif row is not None:
-                self._update(row, server)
-            elif server.host and server.status != "BUILD":
-                self._add(server)
+            self._take_in(server, known.get(server.id))
         for row in known.values() if full else ():
-            if row.server_id not in servers:
+            # a list leaves out the servers of a cell that is away: ask for each
+            if row.server_id not in servers and self._services.nova.server(row.server_id) is None:
                 self._remove(row)
         self._looked_at = now
         if full:
             self._full_at = now
+
+    def lift_fences(self) -> None:
+        """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
+        with self._services.database.reader() as session:
+            fenced = [row.host for row in hosts.all_hosts(session) if row.fenced_at is not None]
+            sources = {operation.params.get("source") for operation in operations.running(session)}
+        for host in fenced:
+            if host in sources or not self._services.alive(host):
+                continue
+            try:
+                self._services.nova.force_down(host, False)
+            except ServiceError as error:
+                LOG.info("Host %s stays forced down for now: %s", host, error)
+                continue
+            with self._services.database.writer() as session:
+                hosts.fence(session, host, None)
+            LOG.info("Host %s is back and no longer forced down.", host)
+
+    def _take_in(self, server: Server, row: pairs.Pair | None) -> None:
+        if row is None:
+            if server.fault_tolerant and server.host and server.status != "BUILD" and not server.gone:
+                self._add(server)
+        elif server.gone or not server.fault_tolerant:
+            self._remove(row)
+        elif row.operation_id is None:
+            self._update(row, server)
 
     def _add(self, server: Server) -> None:
         LOG.info("Server %s on %s is an FT server.", server.id, server.host)
@@ -86,12 +108,12 @@ class Inventory:
             "nova_host": server.host or row.nova_host,
         }
         moved = values["nova_host"] != row.nova_host
-        if moved and row.operation_id is None and row.secondary_host is None and row.nova_host == row.primary_host:
+        if moved and row.secondary_host is None and row.nova_host == row.primary_host:
             # an operator has moved a server that had no secondary
             values |= {"primary_host": server.host, "primary_since": timeutils.utcnow()}
         if any(getattr(row, name) != value for name, value in values.items()):
             with self._services.database.writer() as session:
-                pairs.update(session, row.server_id, **values)
+                pairs.update_unchanged(session, row, **values)
 
     def _remove(self, row: pairs.Pair) -> None:
         """Forget a deleted server; what its hosts still have of it is stale from now on."""

@@ -27,6 +27,8 @@ class Protect:
         """Find a host and reserve the room."""
         row = self._services.pair(job)
         self._progress(job, "finding a host", 1, 0)
+        # what an attempt that was cut off has reserved would hide the room that is needed now
+        self._services.placement.release(row.twin_id)
         size = placement.Size(row.vcpus, row.memory_mb, row.disk_gb)
         resources = placement.secondary_resources(size)
         hosts = self._services.nova.provider_hosts()
@@ -83,9 +85,7 @@ class Protect:
 
     def roll_back(self, job: Job, error: str) -> dict[str, Any]:
         """Leave the primary alone; return the pair's columns after failure."""
-        target = job.params.get("target")
-        if target:
-            _undo(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"), target)
+        _undo(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"), job.params.get("target"))
         return {
             "state": job.params["previous_state"],
             "state_reason": error,
@@ -119,7 +119,7 @@ class Protect:
         }
 
 
-def _undo(services: Services, server_id: str, primary: str | None, target: str) -> None:
+def _undo(services: Services, server_id: str, primary: str | None, target: str | None) -> None:
     """Remove what a failed protection has made. What a silent host still has is found stale when it is back."""
     for host, method in ((primary, "release"), (target, "discard")):
         if host and services.alive(host):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at every pair and starts what must be done."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from oslo_log import log as logging
@@ -9,10 +11,9 @@ from oslo_utils import timeutils
 
 from nova_colo.db import hosts, operations, pairs
 from nova_colo.db.pairs import core
-from nova_colo.engine.rest import ServiceError
 from nova_colo.engine.runner import Runner
 from nova_colo.engine.services import Services, WorkflowError
-from nova_colo.engine.view import side_of
+from nova_colo.engine.view import Snapshot, side_of
 from nova_colo.pair import arbitration, health, model, words
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State
@@ -24,7 +25,7 @@ FIGURES_INTERVAL = 5.0
 
 
 class Reconciler:
-    """One look at a time; what takes long is a workflow."""
+    """One look at a time; what takes long is a workflow. What goes wrong with one pair or host does not touch the others."""
 
     def __init__(self, services: Services, runner: Runner):
         self._services = services
@@ -34,24 +35,34 @@ class Reconciler:
     def reconcile(self) -> None:
         """Look once at every operation, pair and host."""
         now = time.monotonic()
+        # before the rows: what hosts say must be older than what we know, else a guest just promoted would look stale
+        seen = self._services.view.snapshot(now)
         with self._services.database.reader() as session:
             rows = {row.server_id: row for row in pairs.all_pairs(session)}
             unfinished = operations.running(session)
         for operation in unfinished:
             self._runner.submit(operation)
         for row in rows.values():
-            self._assess(row, now)
-            if row.operation_id is None and not self._runner.just_finished(row.server_id, now):
-                self._look_at(row, now)
-        self._discard_stale(rows, now)
+            with _isolated(f"Server {row.server_id}"):
+                self._assess(row, seen)
+                if self._settled(row, now):
+                    self._look_at(row, seen)
+        for host, report in seen.reports.items():
+            with _isolated(f"Host {host}"):
+                self._discard_stale(host, report, rows, now)
         if now - self._wrote_figures >= FIGURES_INTERVAL:
             self._wrote_figures = now
-            self._write_figures(rows, now)
+            with _isolated("Figures"):
+                self._write_figures(rows, seen)
 
-    def _look_at(self, row: pairs.Pair, now: float) -> None:
+    def _settled(self, row: pairs.Pair, now: float) -> bool:
+        """Return whether nothing is being done about a pair, and heartbeats since then have shown the outcome."""
+        return row.operation_id is None and not self._runner.just_finished(row.server_id, now)
+
+    def _look_at(self, row: pairs.Pair, seen: Snapshot) -> None:
         pair = core(row)
-        primary = self._services.view.witness(row.primary_host, row.server_id, now)
-        secondary = self._services.view.witness(row.secondary_host, row.server_id, now)
+        primary = seen.witness(row.primary_host, row.server_id)
+        secondary = seen.witness(row.secondary_host, row.server_id)
         decision = arbitration.decide(pair, primary, secondary)
         if decision.action == Action.LOST:
             self._mark_lost(row, decision.reason)
@@ -84,35 +95,34 @@ class Reconciler:
             params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
         with self._services.database.writer() as session:
-            operations.start(session, row.server_id, decision.action.value, params, **values)
+            operations.start(session, row.server_id, row.epoch, decision.action.value, params, **values)
             unfinished = operations.running(session)
         for operation in unfinished:
             self._runner.submit(operation)
 
     def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
+        """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
         LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
-        self._services.placement.release(row.twin_id)
         values = {"state": State.ERROR, "state_reason": f"Not running: {reason}.", "secondary_host": None}
         with self._services.database.writer() as session:
             pairs.update(session, row.server_id, secondary_since=None, protected_since=None, **values)
 
-    def _assess(self, row: pairs.Pair, now: float) -> None:
-        primary = self._services.view.witness(row.primary_host, row.server_id, now)
-        secondary = self._services.view.witness(row.secondary_host, row.server_id, now)
+    def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
+        primary = seen.witness(row.primary_host, row.server_id)
+        secondary = seen.witness(row.secondary_host, row.server_id)
         level, reasons = health.assess(core(row), row.state_reason, primary, secondary)
         if (level, list(reasons)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
                 pairs.update(session, row.server_id, health=level, health_reasons=list(reasons))
 
-    def _discard_stale(self, rows: dict[str, pairs.Pair], now: float) -> None:
-        for host, report in self._services.view.reports(now).items():
-            for server_id, reported in report["servers"].items():
-                row = rows.get(server_id)
-                if self._runner.just_finished(server_id, now) or (row is not None and row.operation_id is not None):
-                    continue
-                side = side_of(reported)
-                if arbitration.is_stale(core(row) if row else None, host, side):
-                    self._discard(host, server_id, side, row is None)
+    def _discard_stale(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float) -> None:
+        for server_id, reported in report["servers"].items():
+            row = rows.get(server_id)
+            if self._runner.just_finished(server_id, now) or (row is not None and row.operation_id is not None):
+                continue
+            side = side_of(reported)
+            if arbitration.is_stale(core(row) if row else None, host, side):
+                self._discard(host, server_id, side, row is None)
 
     def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
         """End what a host has of a server; the guest of a primary that is no FT server any more is Nova's to end."""
@@ -125,32 +135,25 @@ class Reconciler:
         except WorkflowError as error:
             LOG.warning("%s", words.reveal(str(error)))
 
-    def _write_figures(self, rows: dict[str, pairs.Pair], now: float) -> None:
+    def _write_figures(self, rows: dict[str, pairs.Pair], seen: Snapshot) -> None:
         measured = timeutils.utcnow()
-        reports = self._services.view.reports(now)
-        with self._services.database.writer() as session:
-            for host, report in reports.items():
+        for host, report in seen.reports.items():
+            with self._services.database.writer() as session:
                 hosts.put(session, host, backend=report["backend"], version=report["version"], seen_at=measured)
-            for row in rows.values():
-                report = reports.get(row.primary_host, {})
-                figures = report.get("servers", {}).get(row.server_id, {}).get("checkpoints")
-                if figures:
+        for row in rows.values():
+            report = seen.reports.get(row.primary_host, {})
+            figures = report.get("servers", {}).get(row.server_id, {}).get("checkpoints")
+            if figures:
+                # a transaction each: a long one would hold rows that a failover waits for
+                with self._services.database.writer() as session:
                     values = {"checkpoints": figures, "measured_at": measured, "backend": report["backend"]}
                     pairs.update(session, row.server_id, **values)
-        self._lift_fences(reports)
 
-    def _lift_fences(self, reports: dict[str, Any]) -> None:
-        """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
-        with self._services.database.reader() as session:
-            fenced = [row.host for row in hosts.all_hosts(session) if row.fenced_at is not None]
-        for host in fenced:
-            if host not in reports:
-                continue
-            try:
-                self._services.nova.force_down(host, False)
-            except ServiceError as error:
-                LOG.info("Host %s stays forced down for now: %s", host, error)
-                continue
-            with self._services.database.writer() as session:
-                hosts.fence(session, host, None)
-            LOG.info("Host %s is back and no longer forced down.", host)
+
+@contextlib.contextmanager
+def _isolated(what: str) -> Iterator[None]:
+    """Log what goes wrong with one thing, and go on with the others."""
+    try:
+        yield
+    except Exception:
+        LOG.exception("%s could not be looked after.", what)

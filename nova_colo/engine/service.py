@@ -105,6 +105,7 @@ class EngineService(service.Service):
             if self._active.wait(self._conf.engine.nova_poll_interval):
                 try:
                     inventory.refresh()
+                    inventory.lift_fences()
                 except Exception:
                     LOG.exception("Nova's servers could not be read; the engine tries again.")
             self._stopped.wait(self._conf.engine.nova_poll_interval)

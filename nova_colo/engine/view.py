@@ -1,12 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the engine sees of the hosts: their heartbeats, by its own clock."""
 
+import dataclasses
 import threading
 from typing import Any
 
 from nova_colo.pair.arbitration import Witness
 from nova_colo.pair.liveness import Watch
 from nova_colo.pair.model import Role, Side
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The hosts at one moment.
+
+    :param reports: last reports of the hosts that were alive
+    """
+
+    reports: dict[str, dict[str, Any]]
+
+    def witness(self, host: str | None, server_id: str) -> Witness:
+        """Return what was known of a host with respect to a server."""
+        if host is None or host not in self.reports:
+            return Witness(False)
+        side = self.reports[host]["servers"].get(server_id)
+        return Witness(True, side_of(side) if side else None)
 
 
 class HostView:
@@ -37,18 +55,10 @@ class HostView:
         with self._lock:
             return self._watch.alive(host, now)
 
-    def witness(self, host: str | None, server_id: str, now: float) -> Witness:
-        """Return what is known of a host with respect to a server."""
+    def snapshot(self, now: float) -> Snapshot:
+        """Return what is known now."""
         with self._lock:
-            if host is None or not self._watch.alive(host, now):
-                return Witness(False)
-            side = self._reports[host]["servers"].get(server_id)
-            return Witness(True, side_of(side) if side else None)
-
-    def reports(self, now: float) -> dict[str, dict[str, Any]]:
-        """Return the last reports of the hosts that are alive."""
-        with self._lock:
-            return {host: report for host, report in self._reports.items() if self._watch.alive(host, now)}
+            return Snapshot({host: report for host, report in self._reports.items() if self._watch.alive(host, now)})
 
 
 def side_of(side: dict[str, Any]) -> Side:

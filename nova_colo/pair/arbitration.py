@@ -90,6 +90,8 @@ def _decide_alone(pair: Pair, primary: Witness) -> Decision:
         return NOTHING
     if primary.side is not None and not primary.side.running:
         return Decision(Action.RESTART, f"the guest on {host(pair.primary_host)} ended and has no twin")
+    if primary.side is not None and (primary.side.link_up is False or primary.side.epoch < pair.epoch):
+        return Decision(Action.RUN_ALONE, f"the primary on {host(pair.primary_host)} still waits for a twin that it has lost")
     return Decision(Action.PROTECT)
 
 
@@ -126,6 +128,8 @@ def is_stale(pair: Pair | None, host_name: str, side: Side) -> bool:
     """
     if pair is None:
         return True
+    if side.epoch > pair.epoch:
+        return False  # what we know of the pair is older than what the host does
     if host_name == pair.primary_host:
         return False
     if host_name == pair.secondary_host:

@@ -15,6 +15,7 @@ from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair import checkpoints
 from nova_colo.pair.model import Cause
+from nova_colo.pair.words import host
 
 #: Figures of a real pair at rest: mean of about 9 ms with a tail to some 60 ms.
 PAUSE_MU, PAUSE_SIGMA = 2.1, 0.45
@@ -38,16 +39,20 @@ class SimulatedBackend:
     def prepare_secondary(self, spec: PairSpec) -> None:
         """Make a paused guest with the server's name and id."""
         if spec.secondary_host != self._host:
-            raise ReplicationError(f"The secondary of {spec.server_id} belongs on {spec.secondary_host}, this is {self._host}.")
+            raise ReplicationError(
+                f"The secondary of {spec.server_id} belongs on {host(spec.secondary_host)}, this is {host(self._host)}."
+            )
         self._hypervisor.put(hv.Domain(spec.server_id, spec.name, hv.PAUSED))
 
     def start(self, spec: PairSpec) -> None:
         """Begin the first copy to the secondary."""
         domain = self._hypervisor.get(spec.server_id)
         if domain is None or domain.state != hv.RUNNING:
-            raise ReplicationError(f"The guest of {spec.server_id} does not run on {self._host}.")
+            raise ReplicationError(f"The guest of {spec.server_id} does not run on {host(self._host)}.")
         if not self._hypervisor.linked(spec.server_id, spec.secondary_host):
-            raise ReplicationError(f"{self._host} does not reach the secondary of {spec.server_id} on {spec.secondary_host}.")
+            raise ReplicationError(
+                f"{host(self._host)} does not reach the secondary of {spec.server_id} on {host(spec.secondary_host)}."
+            )
         now = self._clock()
         path = self._hypervisor.replication(spec.server_id)
         if files.read(path) is None:
@@ -78,13 +83,13 @@ class SimulatedBackend:
     def promote(self, server_id: str) -> None:
         """Let the secondary run."""
         if self._hypervisor.get(server_id) is None:
-            raise ReplicationError(f"There is no secondary of {server_id} on {self._host}.")
+            raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
         self._set_state(server_id, hv.RUNNING)
 
     def run_alone(self, server_id: str) -> None:
         """End replication and let the primary run."""
         if self._hypervisor.get(server_id) is None:
-            raise ReplicationError(f"The guest of {server_id} does not run on {self._host}.")
+            raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
         self._hypervisor.replication(server_id).unlink(missing_ok=True)
         self._set_state(server_id, hv.RUNNING)
 

@@ -141,6 +141,19 @@ def test_a_grant_for_another_epoch_promotes_nothing(pair, epoch):
     assert b.hypervisor.get(SERVER).state == hypervisor.PAUSED
 
 
+def test_what_is_said_too_late_is_refused(pair):
+    a, b = pair
+    a.agent.demote({}, SERVER, 1)
+    a.agent.run_alone({}, SERVER, 2)
+    for late in (lambda: a.agent.demote({}, SERVER, 1), lambda: a.agent.prepare_secondary({}, spec())):
+        with pytest.raises(ReplicationError):
+            late()
+    with pytest.raises(ReplicationError):
+        b.agent.run_alone({}, SERVER, 2)
+    assert a.hypervisor.get(SERVER).state == hypervisor.RUNNING
+    assert b.hypervisor.get(SERVER).state == hypervisor.PAUSED
+
+
 def test_a_power_cut_is_seen_by_the_twin(pair, tmp_path):
     a, b = pair
     a.hypervisor.remove(SERVER)

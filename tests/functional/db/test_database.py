@@ -71,16 +71,34 @@ def test_an_epoch_is_granted_once(database, pair):
 def test_one_operation_at_a_time_on_a_pair(database, pair):
     def start():
         with database.writer() as session:
-            return operations.start(session, SERVER, "failover", {"epoch": 0}, state="failing_over")
+            return operations.start(session, SERVER, 0, "failover", {"epoch": 0}, state="failing_over")
 
     first, second = start(), start()
     assert first and second is None
     with database.writer() as session:
         assert [operation.id for operation in operations.running(session)] == [first]
-        operations.finish(session, first, SERVER, "the first error", state="error")
-    assert start()
+        operations.finish(session, first, "the first error", state="error")
+    third = start()
+    with database.writer() as session:
+        operations.finish(session, first, None, state="protected")
+        assert not operations.advance(session, first, 2, {})
+    assert third and start() is None
     with database.reader() as session:
         assert pairs.get(session, SERVER).state == "failing_over"
+
+
+def test_what_was_decided_in_an_earlier_epoch_is_not_started(database, pair):
+    with database.writer() as session:
+        assert pairs.grant(session, SERVER, 0, primary_host="b")
+        assert operations.start(session, SERVER, 0, "failover", {"epoch": 0}) is None
+
+
+def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair):
+    with database.reader() as session:
+        before = pairs.get(session, SERVER)
+    with database.writer() as session:
+        pairs.grant(session, SERVER, 0, primary_host="b")
+        assert not pairs.update_unchanged(session, before, primary_host="a")
 
 
 def test_a_failed_writer_changes_nothing(database, pair):

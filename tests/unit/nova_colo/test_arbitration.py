@@ -55,6 +55,7 @@ CASES = {
     "no secondary": (pair(secondary_host=None, state=State.DEGRADED), primary(link_up=None), DEAD, Action.PROTECT),
     "no secondary, not protected before": (pair(secondary_host=None), Witness(True), DEAD, Action.PROTECT),
     "no secondary and its host is silent": (pair(secondary_host=None), DEAD, DEAD, Action.NONE),
+    "it waits for a twin that is lost": (pair(secondary_host=None), primary(epoch=2, link_up=False), DEAD, Action.RUN_ALONE),
     "no secondary and it ended": (pair(secondary_host=None), primary(running=False), DEAD, Action.RESTART),
     "no secondary and it is stopped": (pair(secondary_host=None, server_status="SHUTOFF"), primary(), DEAD, Action.NONE),
     "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
@@ -99,6 +100,10 @@ def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
     assert not arbitration.is_stale(after, "b", side(Role.PROMOTED, epoch=4))
     assert not arbitration.is_stale(after, "c", side(Role.SECONDARY, epoch=4))
     assert arbitration.is_stale(None, "b", side())
+
+
+def test_a_host_that_is_ahead_of_what_is_known_of_the_pair_is_left_alone():
+    assert not arbitration.is_stale(pair(epoch=5), "b", side(Role.PROMOTED, epoch=6))
 
 
 @pytest.mark.parametrize(
