@@ -94,15 +94,15 @@ class BringUp:
         plan.add("network", network, ["users and catalog", "neutron answers"])
 
     def _add_compute(self, plan: Plan) -> None:
-        # Nova's services keep the catalog that they saw first: none may start before it is complete.
-        needs = ["nova tables", "users and catalog", "RabbitMQ answers"]
+        # Nova's services keep the catalog that they saw first, and end when Placement does not answer as they start.
+        needs = ["nova tables", "users and catalog", "RabbitMQ answers", "placement answers"]
         if self._spec.state.colo:
             plan.add("engine started", lambda: self._start("engine"), ["fault tolerance tables", *needs])
         plan.add("nova-conductor and nova-scheduler started", self._start_nova, needs)
         filter_needs = ["nova tables", *(["fault tolerance tables"] if self._spec.state.colo else [])]
         plan.add("nova-api configured", self._insert_filter, filter_needs)
         plan.add("nova-api answers", lambda: self._start_api("nova-api"), ["nova-api configured", *needs])
-        hosts_need = ["nova-conductor and nova-scheduler started", "placement answers"]
+        hosts_need = ["nova-conductor and nova-scheduler started"]
         plan.add("compute hosts started", self._start_hosts, hosts_need)
         flavors = self._once("flavors", lambda: seed_flavors(self._admin))
         plan.add("flavors", flavors, ["nova-api answers", "users and catalog"])

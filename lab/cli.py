@@ -34,9 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--prefix", default=argparse.SUPPRESS, metavar="DIR", help="folder of the lab (.lab/run)")
-    parser = argparse.ArgumentParser(
-        prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine."
-    )
+    parser = argparse.ArgumentParser(prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine.")
     # Before or behind the command: behind it has no default, which would undo what was said before it.
     parser.add_argument("--prefix", default=DEFAULT_PREFIX, metavar="DIR", help="folder of the lab (.lab/run)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -127,9 +127,7 @@ class Schemas:
 
 def connect_as_root(spec: Spec) -> "pymysql.Connection[pymysql.cursors.Cursor]":
     """Return a connection to MariaDB as its administrator; raises pymysql.Error when it does not answer."""
-    return pymysql.connect(
-        unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"]
-    )
+    return pymysql.connect(unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"])
 
 
 def install_data_folder(spec: Spec, supervisor: Supervisor) -> None:

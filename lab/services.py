@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services of the control plane, in the order in which a reader wants to see them."""
 
+import os
 from pathlib import Path
 
 from lab.config import rabbitmq
 from lab.errors import RefusalError
 from lab.install import RABBITMQ_SERVER
-from lab.layout import VENV
+from lab.layout import REPO, VENV
 from lab.service import Service
 from lab.spec import Spec
 
@@ -21,7 +22,13 @@ def control_plane(spec: Spec) -> list[Service]:
         _api(spec, "keystone", {"OS_KEYSTONE_CONFIG_DIR": "keystone"}, "/v3"),
         _api(spec, "placement", {"OS_PLACEMENT_CONFIG_DIR": "placement"}, "/"),
         _api(spec, "glance", {"OS_GLANCE_CONFIG_DIR": "glance"}, "/healthcheck"),
-        _api(spec, "neutron", {"OS_NEUTRON_CONFIG_DIR": "neutron"}, "/", {"OS_NEUTRON_CONFIG_FILES": "neutron.conf"}),
+        _api(
+            spec,
+            "neutron",
+            {"OS_NEUTRON_CONFIG_DIR": "neutron"},
+            "/",
+            {"OS_NEUTRON_CONFIG_FILES": "neutron.conf", "PYTHONPATH": f"{spec.layout.etc / 'neutron'}{os.pathsep}{REPO}"},
+        ),
         _api(spec, "nova-api", {"OS_NOVA_CONFIG_DIR": "nova"}, "/"),
         _nova(spec, "nova-conductor"),
         _nova(spec, "nova-scheduler"),

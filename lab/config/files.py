@@ -35,6 +35,7 @@ def write_all(spec: Spec) -> None:
         options = uwsgi.uwsgi_ini(spec, service, module, processes, threads)
         ini[f"uwsgi/{service}.ini"] = uwsgi.with_connection_close(options)
     texts = {name: render(sections) for name, sections in ini.items()}
+    texts |= neutron.plugin_files()
     texts["mariadb/init.sql"] = mariadb.init_sql(spec)
     texts["rabbitmq/rabbitmq.conf"] = rabbitmq.rabbitmq_conf(spec)
     texts["rabbitmq/definitions.json"] = rabbitmq.definitions(spec)

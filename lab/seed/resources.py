@@ -19,9 +19,7 @@ def seed_image(cloud: Connection) -> None:
         cloud.image.delete_image(found.id)
         found = None
     if found is None:
-        cloud.image.create_image(
-            name=IMAGE, disk_format="raw", container_format="bare", visibility="public", data=b"\0" * 65536
-        )
+        cloud.image.create_image(name=IMAGE, disk_format="raw", container_format="bare", visibility="public", data=b"\0" * 65536)
 
 
 def seed_flavors(cloud: Connection) -> None:
