@@ -11,10 +11,8 @@ def plugin_files() -> dict[str, str]:
     """Return the metadata of a distribution whose entry point names our mechanism driver, to be put on Neutron's path."""
     folder = "neutron/colo_lab-0.dist-info"
     entry_points = {"neutron.ml2.mechanism_drivers": {"lab_bind": "lab.ml2:BindAll"}}
-    return {
-        f"{folder}/METADATA": "Metadata-Version: 2.1\nName: colo-lab\nVersion: 0\n",
-        f"{folder}/entry_points.txt": render(entry_points),
-    }
+    metadata = "Metadata-Version: 2.1\nName: colo-lab\nVersion: 0\n"
+    return {f"{folder}/METADATA": metadata, f"{folder}/entry_points.txt": render(entry_points)}
 
 
 def neutron_conf(spec: Spec) -> Sections:
