@@ -33,10 +33,8 @@ OPENSTACK_NEUTRON_NETWORK = {{
 }}
 CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}}}}
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-AVAILABLE_THEMES = [
-    ("default", "Default", "themes/default"),
-    ("material", "Material", "themes/material"),
-]
+# One theme: compressed in advance, Horizon's pages have the style sheets of one only.
+AVAILABLE_THEMES = [("default", "Default", "themes/default")]
 SELECTABLE_THEMES = AVAILABLE_THEMES
 DEFAULT_THEME = "default"
 CONSOLE_TYPE = None
