@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed on a cloud: the wheel holds all that is needed and nothing of the lab or the tests."""
+
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = ("colo_dashboard", "nova_colo", "novaclient_colo")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    for name in tracked.stdout.splitlines():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((REPO / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path).namelist()
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(wheel):
+    wanted = {
+        str(path.relative_to(REPO))
+        for package in PACKAGES
+        for path in (REPO / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    }
+    assert wanted - set(wheel) == set()
+
+
+def test_the_file_that_enables_the_panel_is_in_the_wheel(wheel):
+    assert [name for name in wheel if name.endswith("share/colo-dashboard/enabled/_1620_admin_fault_tolerance.py")]
+
+
+def test_the_lab_and_the_tests_are_not(wheel):
+    assert {name.split("/")[0] for name in wheel if not name.startswith("colo_dashboard-")} == set(PACKAGES)
