@@ -40,12 +40,9 @@ class Cloud:
         self.compute = lab.url("compute").rstrip("/")
         self._tokens: dict[str, str] = {}
 
-    def project_id(self, user: str) -> str:
-        """Return the id of a user's own project."""
-        return self._session(self.lab.env(user)).get_project_id()
-
-    @staticmethod
-    def _session(env: dict[str, str]) -> session.Session:
+    def session(self, user: str) -> session.Session:
+        """Return a keystoneauth1 session of a user in its own project."""
+        env = self.lab.env(user)
         auth = v3.Password(
             auth_url=env["OS_AUTH_URL"],
             username=env["OS_USERNAME"],
@@ -56,10 +53,14 @@ class Cloud:
         )
         return session.Session(auth)
 
+    def project_id(self, user: str) -> str:
+        """Return the id of a user's own project."""
+        return self.session(user).get_project_id()
+
     def token(self, user: str) -> str:
         """Return a token of a user in its own project."""
         if user not in self._tokens:
-            self._tokens[user] = self._session(self.lab.env(user)).get_token()
+            self._tokens[user] = self.session(user).get_token()
         return self._tokens[user]
 
     def request(self, method: str, path: str, user: str = "admin", url: str | None = None, **kwargs: Any) -> requests.Response:

@@ -6,6 +6,8 @@ import uuid
 import pytest
 
 from nova_colo.pair.model import twin_id
+from novaclient_colo.client import make_client
+from novaclient_colo.exceptions import FaultToleranceNotSupported
 
 VOLATILE = ("date", "x-compute-request-id", "x-openstack-request-id", "content-length")
 LATEST = {"OpenStack-API-Version": "compute latest"}
@@ -145,3 +147,15 @@ def test_only_our_attributes_are_added_to_a_server(cloud, pair, stock_url, versi
     assert added == {"OS-EXT-FT:ft_status", "OS-EXT-FT:ft_relations"}
     assert set(server) - added == set(theirs.json()["server"])
     assert _headers(ours) == _headers(theirs)
+
+
+def test_a_cloud_without_the_filter_is_told_in_one_line(cloud, pair, stock_url):
+    for command in (("failover", pair["server_id"]), ("ft-list",)):
+        done = cloud.run("nova", "--os-endpoint-override", stock_url, *command)
+        said = [line for line in done.stderr.splitlines() if "deprecated" not in line]
+        assert done.returncode == 1
+        assert len(said) == 1 and "has no fault tolerance" in said[0] and "Traceback" not in done.stderr
+    client = make_client(cloud.session("admin"), endpoint_override=stock_url)
+    with pytest.raises(FaultToleranceNotSupported):
+        client.fault_tolerance.list()
+    assert cloud.pairs()["web-1"]["epoch"] == pair["epoch"]
