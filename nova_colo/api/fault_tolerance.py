@@ -81,5 +81,4 @@ def _rights(service: Service, request: wsgi.Request, row: pairs.Pair) -> views.R
     return views.Rights(
         hosts=service.may(request, policy.HOSTS, target),
         failover=service.may(request, failover_policy.FAILOVER, target),
-        force=service.may(request, failover_policy.FORCE, target),
     )

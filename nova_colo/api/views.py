@@ -32,7 +32,6 @@ class Rights:
 
     hosts: bool
     failover: bool
-    force: bool
 
 
 def iso(at: datetime.datetime | None) -> str | None:
