@@ -32,6 +32,12 @@ def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
     return seen
 
 
+def lab_command(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run python3 -m lab for a lab."""
+    command = [sys.executable, "-m", "lab", "--prefix", str(lab.layout.prefix), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
 class Cloud:
     """The cloud of a lab."""
 

@@ -2,7 +2,6 @@
 """The failover action."""
 
 import json
-import uuid
 from typing import Any
 
 import webob
@@ -11,20 +10,19 @@ from nova.api.openstack import wsgi
 
 from nova_colo.api import schemas
 from nova_colo.api.fault_tolerance import find_pair
+from nova_colo.api.servers import pair_of_twin
 from nova_colo.api.service import Service, validate, with_microversion
 from nova_colo.db import operations, pairs
 from nova_colo.pair import arbitration
 from nova_colo.pair.model import State
 from nova_colo.policies import failover as policy
-from nova_colo.policies import fault_tolerance as read_policy
 
 
 def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
     """POST /servers/{id}/action with failover."""
     body = _body(request)
-    server = nova.server(request, _pair_of_twin(service, request, server_id))
-    if server is None:
-        raise webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
+    row = pair_of_twin(service, request, server_id)
+    server = nova.server(request, row.server_id if row else server_id)
     service.must(request, policy.FAILOVER, server.target)
     validate(body, schemas.FAILOVER)
     force = bool((body["failover"] or {}).get("force"))
@@ -34,9 +32,9 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
     return with_microversion(request, webob.Response(status=202, content_type="application/json"))
 
 
-def is_ours(request: wsgi.Request) -> bool:
-    """Return whether the body of an action is a failover; any other is Nova's, wrong ones too."""
-    body = _body(request)
+def is_ours(environ: dict[str, Any], match: dict[str, Any]) -> bool:
+    """Return whether the body of an action is a failover; any other is Nova's, wrong ones too. A condition of Routes."""
+    body = _body(wsgi.Request(environ))
     return isinstance(body, dict) and list(body) == ["failover"]
 
 
@@ -45,20 +43,6 @@ def _body(request: wsgi.Request) -> Any:
         return json.loads(request.body)
     except ValueError:
         return None
-
-
-def _pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> str:
-    """Return the id of the server that a twin's id stands for, to those who may see twins; any other id as it is."""
-    try:
-        if uuid.UUID(server_id).version != 5:
-            return server_id
-    except ValueError:
-        return server_id
-    with service.database.reader() as session:
-        row = pairs.get_by_twin(session, server_id)
-    if row is None or not service.may(request, read_policy.HOSTS, {"project_id": row.project_id, "user_id": row.user_id}):
-        return server_id
-    return row.server_id
 
 
 def _start(service: Service, request: wsgi.Request, row: pairs.Pair, force: bool) -> None:

@@ -52,8 +52,6 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
 def show(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
     """GET /servers/{id}/os-fault-tolerance"""
     server = nova.server(request, server_id)
-    if server is None:
-        raise webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
     service.must(request, policy.SHOW, server.target)
     row = find_pair(service, server)
     return answer(request, {"fault_tolerance": views.pair(row, _rights(service, request, row))})

@@ -11,40 +11,33 @@ from nova import exception
 from nova.api.openstack import wsgi
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_utils import strutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.api import failover, fault_tolerance, servers
 from nova_colo.api.service import SERVER_MICROVERSION, Server, Service
+from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
 
 
-#: Handlers that add to Nova's own answer, and handlers that answer instead of Nova.
-AFTER = {
-    ("GET", "/servers/detail"): servers.detail,
-    ("GET", "/servers/{server_id}"): servers.show,
-}
-INSTEAD = {
-    ("POST", "/servers/{server_id}/action"): failover.act,
-    ("GET", "/servers/{server_id}/os-fault-tolerance"): fault_tolerance.show,
-    ("GET", "/os-fault-tolerance"): fault_tolerance.discover,
-    ("GET", "/os-fault-tolerance/servers"): fault_tolerance.index,
-}
-
-
-def _always(request: wsgi.Request) -> bool:
-    return True
+#: What a handler does: add to Nova's own answer, or answer instead of Nova.
+AFTER, INSTEAD = "after", "instead"
+ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
+    (AFTER, "GET", "/servers/detail", servers.detail, {}),
+    (AFTER, "GET", "/servers/{server_id}", servers.show, {}),
+    (INSTEAD, "POST", "/servers/{server_id}/action", failover.act, {"function": failover.is_ours}),
+    (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance", fault_tolerance.show, {}),
+    (INSTEAD, "GET", "/os-fault-tolerance", fault_tolerance.discover, {}),
+    (INSTEAD, "GET", "/os-fault-tolerance/servers", fault_tolerance.index, {}),
+]
 
 
 def _mapper() -> routes.Mapper:
     """Return the routes of ours, each with and without a project id as Nova's are."""
     mapper = routes.Mapper(register=False)
-    for kind, table in (("after", AFTER), ("instead", INSTEAD)):
-        for (method, path), handler in table.items():
-            for prefix in ("", "/{project_id:[0-9a-f-]+}"):
-                wanted = failover.is_ours if handler is failover.act else _always
-                mapper.connect(prefix + path, conditions={"method": [method]}, kind=kind, handler=handler, wanted=wanted)
+    for kind, method, path, handler, conditions in ROUTES:
+        for prefix in ("", "/{project_id:[0-9a-f-]+}"):
+            mapper.connect(prefix + path, conditions={"method": [method], **conditions}, kind=kind, handler=handler)
     return mapper
 
 
@@ -54,8 +47,11 @@ class Nova:
     def __init__(self, application: Any):
         self._application = application
 
-    def server(self, request: wsgi.Request, server_id: str) -> Server | None:
-        """Return a server as the caller sees it, or None when Nova does not show it to the caller."""
+    def server(self, request: wsgi.Request, server_id: str) -> Server:
+        """Return a server as the caller sees it.
+
+        :raises webob.exc.HTTPNotFound: when Nova does not show it to the caller
+        """
         sub = request.copy_get()
         # else Nova's parsed microversion of this request would become the one of ours
         sub.environ.pop("webob.adhoc_attrs", None)
@@ -66,13 +62,11 @@ class Nova:
         sub.headers.pop(wsgi.LEGACY_API_VERSION_REQUEST_HEADER, None)
         response = sub.get_response(self._application)
         if response.status_int in (403, 404):
-            return None
+            raise webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
         if response.status_int != 200:
             raise webob.exc.status_map[response.status_int](explanation=response.text)
         body = response.json_body["server"]
-        specs = body["flavor"].get("extra_specs", {})
-        tolerant = strutils.bool_from_string(specs.get("ft:enabled", ""))
-        return Server(body["id"], body["tenant_id"], body["user_id"], tolerant)
+        return Server(body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]))
 
 
 class FaultToleranceFilter:
@@ -104,9 +98,9 @@ class FaultToleranceFilter:
         """
         request = wsgi.Request(environ)
         match = self._mapper.match(request.path_info.rstrip("/"), environ)
-        if match is None or not _parse_microversion(request) or not match["wanted"](request):
+        if match is None or not _parse_microversion(request):
             return self._application(environ, start_response)
-        if match["kind"] == "after":
+        if match["kind"] == AFTER:
             status, headers, body = request.call_application(self._application)
             response = webob.Response(status=status, headerlist=headers, app_iter=body)
         else:

@@ -7,7 +7,6 @@ from typing import Any
 import webob
 import webob.exc
 from nova.api.openstack import wsgi
-from oslo_utils import strutils
 
 from nova_colo.api.service import Service, answer
 from nova_colo.db import pairs
@@ -35,8 +34,8 @@ def detail(service: Service, request: wsgi.Request, response: webob.Response, se
 
 def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: str) -> webob.Response:
     """GET /servers/{id}: add ft_status and, for those who may see hosts, ft_relations. Answers twins' ids too."""
-    if response.status_int == 404 and _may_be_twin(server_id):
-        return _show_twin(service, request, server_id) or response
+    if response.status_int == 404 and (row := pair_of_twin(service, request, server_id)):
+        return answer(request, {"server": _twin(request, row)})
     if response.status_int != 200 or response.content_type != "application/json":
         return response
     body = response.json_body
@@ -60,25 +59,21 @@ def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtSt
     """
     if pair is not None:
         return model.ft_status(pair[0], pair[1] is not None)
-    specs = server.get("flavor", {}).get("extra_specs", {})
-    wanted = strutils.bool_from_string(specs.get("ft:enabled", ""))
-    return FtStatus.MISSING_SECONDARY if wanted else FtStatus.NOT_FT
+    return FtStatus.MISSING_SECONDARY if model.is_fault_tolerant(server.get("flavor", {})) else FtStatus.NOT_FT
 
 
-def _may_be_twin(server_id: str) -> bool:
-    """Return whether an id may be a twin's, so that ordinary unknown ids cost no query."""
+def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pair | None:
+    """Return the pair that a twin's id stands for, or None to those who may not see twins and for any other id."""
     try:
-        return uuid.UUID(server_id).version == 5
+        if uuid.UUID(server_id).version != 5:
+            return None  # ordinary ids cost no query
     except ValueError:
-        return False
-
-
-def _show_twin(service: Service, request: wsgi.Request, twin_id: str) -> webob.Response | None:
+        return None
     with service.database.reader() as session:
-        row = pairs.get_by_twin(session, twin_id)
+        row = pairs.get_by_twin(session, server_id)
     if row is None or not service.may(request, policy.HOSTS, {"project_id": row.project_id, "user_id": row.user_id}):
         return None
-    return answer(request, {"server": _twin(request, row)})
+    return row
 
 
 def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:

@@ -1,22 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-colo-engine."""
 
-from oslo_service import backend
-
-backend.init_backend(backend.BackendType.THREADING)
-
-import sys  # noqa: E402
-
-from oslo_log import log as logging  # noqa: E402
-from oslo_service import service  # noqa: E402
-
-from nova_colo import conf as colo_conf  # noqa: E402
-from nova_colo.engine.service import EngineService  # noqa: E402
+from nova_colo.cmd import launch  # isort: skip  (before all that uses oslo.service)
+from nova_colo.engine.service import EngineService
 
 
 def main() -> int:
     """Run the engine until it is told to stop."""
-    conf = colo_conf.load(sys.argv[1:])
-    logging.setup(conf, "nova_colo")
-    launcher = service.launch(conf, EngineService(conf), restart_method="mutate")
-    return launcher.wait()
+    return launch.run(EngineService)

@@ -10,6 +10,9 @@ from sqlalchemy import orm
 from nova_colo.db.models import Pair
 from nova_colo.pair import model
 
+#: Columns of a pair that has no secondary.
+NO_SECONDARY = {"secondary_host": None, "secondary_since": None, "protected_since": None}
+
 
 def core(row: Pair) -> model.Pair:
     """Return a row as the core knows it."""

@@ -9,7 +9,8 @@ from oslo_utils import timeutils
 from nova_colo.db import hosts, pairs
 from nova_colo.engine.nova import Server
 from nova_colo.engine.rest import ServiceError
-from nova_colo.engine.services import Job, Services, WorkflowError, wait_for
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.workflow import Job, Workflow, wait_for
 from nova_colo.pair import words
 from nova_colo.pair.model import Role, State, twin_id
 
@@ -19,11 +20,11 @@ DISABLED_REASON = "nova-colo: a failover to this host is in progress"
 ALONE = "The server runs without a secondary until it is protected again."
 
 
-class Failover:
+class Failover(Workflow):
     """The secondary becomes the primary. Data plane first, records after."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self._records = Records(services)
         self.steps = (self.grant, self.switch, self._records.follow, self._records.settle)
 
@@ -33,11 +34,11 @@ class Failover:
         side = self._services.ask(target, "status", server_id=job.server_id)
         if side is None or side["epoch"] < epoch or not side["running"]:
             raise WorkflowError(f"There is no secondary on {words.host(target)} that could resume.")
-        _grant(self._services, job, job.params["target"], previous_host=job.params["source"])
+        _grant(self._services, job, target, previous_host=job.params["source"])
 
     def switch(self, job: Job) -> None:
         """Stop the primary if it can be reached, and let the secondary run."""
-        row = self._services.pair(job)
+        row = self._services.pair(job.server_id)
         target, epoch = job.params["target"], job.params["epoch"] + 1
         if (row.epoch, row.primary_host) != (epoch, target):
             raise WorkflowError(f"The grant for epoch {epoch} is no longer valid.")
@@ -50,7 +51,7 @@ class Failover:
 
     def roll_back(self, job: Job, error: str) -> dict[str, Any]:
         """Give the grant back to the primary, once it is sure that the secondary does not run; return the pair's columns."""
-        row = self._services.pair(job)
+        row = self._services.pair(job.server_id)
         source, target = job.params["source"], job.params["target"]
         if (row.epoch, row.primary_host) == (job.params["epoch"], source):
             return {"state": job.params["previous_state"], "state_reason": f"The failover failed: {error}"}
@@ -71,17 +72,17 @@ class Failover:
 
     def _give_back(self, job: Job, epoch: int, source: str) -> None:
         with self._services.database.writer() as session:
-            granted = pairs.grant(session, job.server_id, epoch, primary_host=source, secondary_host=None)
+            granted = pairs.grant(session, job.server_id, epoch, primary_host=source, **pairs.NO_SECONDARY)
         if not granted:
             raise WorkflowError("Another grant was given meanwhile.")
         self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
 
 
-class Follow:
+class Follow(Workflow):
     """Nova's records follow a failover whose workflow has ended before they had."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self._records = Records(services)
         self.steps = (self.promote, self._records.follow, self._records.settle)
 
@@ -93,16 +94,12 @@ class Follow:
         """Return the pair's columns after success."""
         return _failed_over(job)
 
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Return the pair's columns after failure."""
-        return {"state": State.ERROR, "state_reason": error}
 
-
-class RunAlone:
+class RunAlone(Workflow):
     """The primary goes on without its twin."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self.steps = (self.grant, self.go_on, self.drop)
 
     def grant(self, job: Job) -> None:
@@ -115,27 +112,24 @@ class RunAlone:
 
     def drop(self, job: Job) -> None:
         """Remove what there is of the secondary."""
-        _drop_secondary(self._services, job.server_id, job.params["target"])
+        self._services.placement.release(twin_id(job.server_id))
+        _discard(self._services, job.server_id, job.params["target"])
 
     def finish(self, job: Job) -> dict[str, Any]:
         """Return the pair's columns after success."""
         return {"state": State.DEGRADED, "state_reason": f"Secondary lost: {job.params['reason']}. {ALONE}"}
 
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Return the pair's columns after failure."""
-        return {"state": State.ERROR, "state_reason": error}
 
-
-class Restart:
+class Restart(Workflow):
     """Both QEMUs are gone: start the server anew from its disk, as Nova would."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self.steps = (self.restart,)
 
     def restart(self, job: Job) -> None:
         """Reboot the server through Nova."""
-        _drop_secondary(self._services, job.server_id, None)
+        self._services.placement.release(twin_id(job.server_id))
         self._services.ask(job.params["source"], "release", server_id=job.server_id)
         request_id = self._services.nova.reboot(job.server_id)
         timeout = self._services.conf.engine.records_timeout
@@ -146,14 +140,8 @@ class Restart:
         return {
             "state": State.UNPROTECTED,
             "state_reason": f"The server was restarted: {job.params['reason']}.",
-            "secondary_host": None,
-            "secondary_since": None,
-            "protected_since": None,
+            **pairs.NO_SECONDARY,
         }
-
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Return the pair's columns after failure."""
-        return {"state": State.ERROR, "state_reason": error}
 
 
 class Records:
@@ -163,25 +151,23 @@ class Records:
         self._services = services
 
     def follow(self, job: Job) -> None:
-        """Move the server's records to the target."""
-        server = self._services.nova.server(job.server_id)
-        if server is None or server.host == job.params["target"]:
-            return
-        with self._services.moving_to(job.params["target"]):
+        """Move the server's records to the target, and leave the target enabled, also after an engine that has not."""
+        target = job.params["target"]
+        with self._services.moving_to(target):
             try:
-                self._move(job)
+                server = self._services.nova.server(job.server_id)
+                if server is not None and server.host != target:
+                    self._move(job)
             finally:
-                self._services.nova.enable(job.params["target"], DISABLED_REASON)
+                self._services.nova.enable(target, DISABLED_REASON)
 
     def settle(self, job: Job) -> None:
         """Tell the agents that the records have followed."""
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
-        with self._services.moving_to(target):
-            self._services.nova.enable(target, DISABLED_REASON)
         self._services.placement.release(twin_id(job.server_id))
         self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
         _discard(self._services, job.server_id, source)
-        self._services.update(job, nova_host=target, server_status="ACTIVE")
+        self._services.update(job.server_id, nova_host=target, server_status="ACTIVE")
 
     def _move(self, job: Job) -> None:
         """Move by force, with the target closed to others; if Nova refuses that, without force.
@@ -280,19 +266,13 @@ def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
     """Grant epoch + 1; doing it again after a crash finds that it is done."""
     epoch = job.params["epoch"]
     since = {"primary_since": timeutils.utcnow()} if to != job.params["source"] else {}
-    values |= since | {"primary_host": to, "secondary_host": None, "secondary_since": None, "protected_since": None}
+    values |= since | pairs.NO_SECONDARY | {"primary_host": to}
     with services.database.writer() as session:
         if pairs.grant(session, job.server_id, epoch, **values):
             return
-    row = services.pair(job)
+    row = services.pair(job.server_id)
     if (row.epoch, row.primary_host) != (epoch + 1, to):
         raise WorkflowError(f"The grant for epoch {epoch + 1} was given to {words.host(row.primary_host)} before.")
-
-
-def _drop_secondary(services: Services, server_id: str, host: str | None) -> None:
-    """Give the secondary's room back and end it if its host can be reached."""
-    services.placement.release(twin_id(server_id))
-    _discard(services, server_id, host)
 
 
 def _discard(services: Services, server_id: str, host: str | None) -> None:

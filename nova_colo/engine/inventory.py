@@ -32,7 +32,7 @@ class Inventory:
         """Take in what has changed at Nova."""
         now = timeutils.utcnow()
         full = self._full_at is None or now - self._full_at > FULL_INTERVAL
-        since = None if full or self._looked_at is None else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = None if self._looked_at is None or full else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
         # before Nova's list: a pair that changes while the list is read must not be taken for a server that was moved
         with self._services.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
-from oslo_utils import strutils
 
 from nova_colo.engine.rest import RestClient, ServiceError
+from nova_colo.pair.model import is_fault_tolerant
 from nova_colo.pair.placement import Size
 
 MICROVERSION = "2.67"
@@ -40,7 +40,6 @@ class Server:
 
 def _server(body: dict[str, Any]) -> Server:
     flavor = body["flavor"]
-    specs = flavor.get("extra_specs", {})
     return Server(
         id=body["id"],
         name=body["name"],
@@ -48,7 +47,7 @@ def _server(body: dict[str, Any]) -> Server:
         user_id=body["user_id"],
         flavor=flavor["original_name"],
         size=Size(flavor["vcpus"], flavor["ram"], flavor["disk"] + flavor["ephemeral"]),
-        fault_tolerant=strutils.bool_from_string(specs.get("ft:enabled", "")),
+        fault_tolerant=is_fault_tolerant(flavor),
         status=body["status"],
         host=body.get("OS-EXT-SRV-ATTR:host") or "",
         task_state=body.get("OS-EXT-STS:task_state"),
@@ -125,20 +124,19 @@ class NovaClient(RestClient):
 
         :raises ServiceError: 400 when it may not be lifted yet: its nova-compute has not cleaned up evacuated servers
         """
-        self._update_service(host, {"forced_down": down})
+        self._update_service(self.compute_services()[host], {"forced_down": down})
 
-    def disable(self, host: str, reason: str) -> bool:
-        """Disable a host for the scheduler. Returns False, with nothing changed, when it is disabled already."""
-        if self.compute_services()[host]["status"] == "disabled":
-            return False
-        self._update_service(host, {"status": "disabled", "disabled_reason": reason})
-        return True
+    def disable(self, host: str, reason: str) -> None:
+        """Disable a host for the scheduler; one that is disabled already stays as it is."""
+        service = self.compute_services()[host]
+        if service["status"] != "disabled":
+            self._update_service(service, {"status": "disabled", "disabled_reason": reason})
 
     def enable(self, host: str, reason: str) -> None:
         """Enable a host again, when it is disabled for the given reason."""
         service = self.compute_services().get(host)
         if service and service["status"] == "disabled" and service["disabled_reason"] == reason:
-            self._update_service(host, {"status": "enabled"})
+            self._update_service(service, {"status": "enabled"})
 
-    def _update_service(self, host: str, body: dict[str, Any]) -> None:
-        self.request("PUT", f"/os-services/{self.compute_services()[host]['id']}", json=body)
+    def _update_service(self, service: dict[str, Any], body: dict[str, Any]) -> None:
+        self.request("PUT", f"/os-services/{service['id']}", json=body)

@@ -7,7 +7,8 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import pairs
-from nova_colo.engine.services import Job, Services, WorkflowError, wait_for
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.workflow import Job, Workflow, wait_for
 from nova_colo.pair import placement, words
 from nova_colo.pair.model import Health, State, twin_id
 
@@ -16,17 +17,17 @@ LOG = logging.getLogger(__name__)
 STEPS = 4
 
 
-class Protect:
+class Protect(Workflow):
     """Make a secondary and start COLO. The primary stays as it is whatever happens."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self.steps = (self.reserve, self.prepare, self.start, self.synchronise)
 
     def reserve(self, job: Job) -> None:
         """Find a host and reserve the room."""
-        row = self._services.pair(job)
-        self._progress(job, "finding a host", 1, 0)
+        row = self._services.pair(job.server_id)
+        self._progress(job, "finding a host", 1)
         # what an attempt that was cut off has reserved would hide the room that is needed now
         self._services.placement.release(row.twin_id)
         size = placement.Size(row.vcpus, row.memory_mb, row.disk_gb)
@@ -43,7 +44,7 @@ class Protect:
 
     def prepare(self, job: Job) -> None:
         """Make the secondary."""
-        self._progress(job, "making the secondary", 2, 0)
+        self._progress(job, "making the secondary", 2)
         job.params["spec"] = self._spec(job)
         self._services.ask(job.params["target"], "prepare_secondary", spec=job.params["spec"])
 
@@ -62,7 +63,7 @@ class Protect:
             if side["link_up"] is False:
                 raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
             if side["progress"]:
-                self._services.update(job, progress=side["progress"])
+                self._services.update(job.server_id, progress=side["progress"])
             return side["progress"] is None
 
         wait_for(job, in_step, self._services.conf.engine.protect_timeout, "The first synchronisation")
@@ -94,8 +95,8 @@ class Protect:
             "progress": None,
         }
 
-    def _progress(self, job: Job, stage: str, step: int, percent: int) -> None:
-        self._services.update(job, progress={"stage": stage, "step": step, "of": STEPS, "percent": percent})
+    def _progress(self, job: Job, stage: str, step: int) -> None:
+        self._services.update(job.server_id, progress={"stage": stage, "step": step, "of": STEPS, "percent": 0})
 
     def _secondaries(self) -> dict[str, int]:
         with self._services.database.reader() as session:
@@ -107,7 +108,7 @@ class Protect:
         return counts
 
     def _spec(self, job: Job) -> dict[str, Any]:
-        row = self._services.pair(job)
+        row = self._services.pair(job.server_id)
         totals = {cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")}
         return {
             "server_id": row.server_id,
@@ -130,16 +131,16 @@ def _undo(services: Services, server_id: str, primary: str | None, target: str |
     services.placement.release(twin_id(server_id))
 
 
-class Unprotect:
+class Unprotect(Workflow):
     """Remove the secondary; the primary's guest runs on, or has ended by Nova's will."""
 
     def __init__(self, services: Services):
-        self._services = services
+        super().__init__(services)
         self.steps = (self.remove,)
 
     def remove(self, job: Job) -> None:
         """End the secondary and give its room back."""
-        row = self._services.pair(job)
+        row = self._services.pair(job.server_id)
         if row.secondary_host:
             _undo(self._services, job.server_id, row.primary_host, row.secondary_host)
 
@@ -148,12 +149,6 @@ class Unprotect:
         return {
             "state": State.UNPROTECTED,
             "state_reason": job.params["reason"],
-            "secondary_host": None,
-            "secondary_since": None,
-            "protected_since": None,
+            **pairs.NO_SECONDARY,
             "progress": None,
         }
-
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Return the pair's columns after failure."""
-        return {"state": State.ERROR, "state_reason": error}

@@ -103,9 +103,9 @@ class Reconciler:
     def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
         """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
         LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
-        values = {"state": State.ERROR, "state_reason": f"Not running: {reason}.", "secondary_host": None}
+        values = {"state": State.ERROR, "state_reason": f"Not running: {reason}."}
         with self._services.database.writer() as session:
-            pairs.update(session, row.server_id, secondary_since=None, protected_since=None, **values)
+            pairs.update(session, row.server_id, **values, **pairs.NO_SECONDARY)
 
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
         primary = seen.witness(row.primary_host, row.server_id)

@@ -5,7 +5,6 @@ import datetime
 import threading
 import time
 from concurrent import futures
-from typing import Any, Protocol
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
@@ -13,7 +12,8 @@ from oslo_utils import timeutils
 from nova_colo.db import operations, pairs
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect
-from nova_colo.engine.services import Job, Services, WorkflowError
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.workflow import Job, Workflow
 from nova_colo.pair import words
 from nova_colo.pair.model import State
 
@@ -23,19 +23,7 @@ LOG = logging.getLogger(__name__)
 MAX_DOUBLINGS = 4
 
 
-class Workflow(Protocol):
-    """Steps in order; finish() and roll_back() return the columns of the pair at the end."""
-
-    steps: tuple[Any, ...]
-
-    def finish(self, job: Job) -> dict[str, Any]:
-        """Return the pair's columns after success."""
-
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Undo what can be undone and return the pair's columns after failure."""
-
-
-WORKFLOWS: dict[str, type] = {
+WORKFLOWS: dict[str, type[Workflow]] = {
     "protect": protect.Protect,
     "unprotect": protect.Unprotect,
     "failover": failover.Failover,
@@ -100,7 +88,7 @@ class Runner:
                 self._active.discard(operation_id)
 
     def _run_steps(self, job: Job) -> None:
-        workflow: Workflow = WORKFLOWS[job.kind](self._services)
+        workflow = WORKFLOWS[job.kind](self._services)
         LOG.info("%s of %s begins at step %d.", job.kind, job.server_id, job.step)
         try:
             for step in workflow.steps[job.step :]:

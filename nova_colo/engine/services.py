@@ -2,15 +2,11 @@
 """What workflows work with."""
 
 import collections
-import contextlib
-import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import oslo_messaging as messaging
-import tenacity
 from oslo_config import cfg
 
 from nova_colo.db import Database, pairs
@@ -24,22 +20,6 @@ from nova_colo.rpc import AgentClient
 
 class WorkflowError(Exception):
     """A workflow cannot go on; the message says why, in words for people."""
-
-
-@dataclasses.dataclass
-class Job:
-    """A workflow on one server.
-
-    :param params: what its steps know; recorded with each
-    :param stopping: set when this engine must begin nothing more; another goes on
-    """
-
-    id: str
-    server_id: str
-    kind: str
-    step: int
-    params: dict[str, Any]
-    stopping: threading.Event
 
 
 class Services:
@@ -58,21 +38,21 @@ class Services:
         """Return whether a host's agent answers."""
         return self.view.alive(host, time.monotonic())
 
-    def pair(self, job: Job) -> Pair:
-        """Return the row of a job's pair.
+    def pair(self, server_id: str) -> Pair:
+        """Return the row of a server's pair.
 
         :raises WorkflowError: when it is gone
         """
         with self.database.reader() as session:
-            row = pairs.get(session, job.server_id)
+            row = pairs.get(session, server_id)
         if row is None:
             raise WorkflowError("The server is no FT server any more.")
         return row
 
-    def update(self, job: Job, **values: Any) -> None:
-        """Set columns of a job's pair."""
+    def update(self, server_id: str, **values: Any) -> None:
+        """Set columns of a server's pair."""
         with self.database.writer() as session:
-            pairs.update(session, job.server_id, **values)
+            pairs.update(session, server_id, **values)
 
     def ask(self, host: str, method: str, **arguments: Any) -> Any:
         """Ask the agent of a host.
@@ -86,27 +66,6 @@ class Services:
         except messaging.RemoteError as error:
             raise WorkflowError(f"{words.host(host)}: {error.value}") from error
 
-    @contextlib.contextmanager
-    def moving_to(self, host: str) -> Iterator[None]:
-        """Let one server's records move to a host at a time: it is disabled for the scheduler meanwhile."""
-        with self._locks[host]:
-            yield
-
-
-def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str) -> None:
-    """Wait until a condition holds.
-
-    :param timeout: seconds
-    :param what: what is waited for, for the error
-    :raises WorkflowError: when it does not hold in time, or this engine is stopping
-    """
-    waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held),
-        wait=tenacity.wait_fixed(0.3),
-        sleep=tenacity.sleep_using_event(job.stopping),
-        stop=tenacity.stop_any(tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)),
-    )
-    try:
-        waiting(condition)
-    except tenacity.RetryError as error:
-        raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.") from error
+    def moving_to(self, host: str) -> threading.Lock:
+        """Return the lock that lets one server's records move to a host at a time: it is disabled for the scheduler meanwhile."""
+        return self._locks[host]

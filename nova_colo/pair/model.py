@@ -4,6 +4,10 @@
 import dataclasses
 import enum
 import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_utils import strutils
 
 #: Namespace of the synthetic ids of twins; ORBIT's users see them as a second server.
 TWIN_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
@@ -91,6 +95,11 @@ class Side:
     epoch: int
     running: bool
     link_up: bool | None
+
+
+def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:
+    """Return whether a flavor as Nova's API embeds it in a server says so; False also where its extra specs are not shown."""
+    return strutils.bool_from_string(flavor.get("extra_specs", {}).get("ft:enabled", ""))
 
 
 def twin_id(server_id: str) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failovers by the commands, and what may be restarted in the middle of them."""
 
+import psutil
 import pytest
 
 from tests.cloud import identity, wait_for
@@ -68,8 +69,6 @@ def test_several_nova_api_workers_agree(cloud, pair, lab):
 
 
 def _uwsgi_workers(lab):
-    import psutil
-
     master = psutil.Process(lab.service("nova-api").status().pid)
     return [f"{child.pid} {child.name()}" for child in master.children()]
 

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host loses its power, and nobody asks for anything."""
 
-import subprocess
-import sys
-
-from tests.cloud import identity, wait_for
+from tests.cloud import identity, lab_command, wait_for
 
 WITHIN_S = 30
 
@@ -22,18 +19,16 @@ def gather_on(cloud, host):
     return cloud.pairs()
 
 
-def lab_command(lab, *arguments):
-    command = [sys.executable, "-m", "lab", "--prefix", str(lab.layout.prefix), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+def switch(lab, what, host):
+    done = lab_command(lab, "host", what, host)
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_power_cut(cloud, pair, lab):
     host = pair["primary"]["host"]
     before = gather_on(cloud, host)
     servers = {name: cloud.server(name) for name in ("web-1", "web-2", "plain-1")}
-    lab_command(lab, "host", "kill", host)
+    switch(lab, "kill", host)
     try:
 
         def all_moved():
@@ -56,7 +51,7 @@ def test_a_power_cut(cloud, pair, lab):
             assert "is lost" in pair_now["failovers"]["last_reason"]
         _fail_over_while_it_is_down(cloud)
     finally:
-        lab_command(lab, "host", "start", host)
+        switch(lab, "start", host)
     _use_it_again(cloud, host)
 
 
@@ -78,7 +73,7 @@ def _use_it_again(cloud, host):
     wait_for(f"{host} is up again for Nova", 120, usable)
     pair = cloud.protected("web-1")
     other = pair["secondary"]["host"]
-    lab_command(cloud.lab, "host", "kill", other)
+    switch(cloud.lab, "kill", other)
     try:
 
         def protected_by_it():
@@ -87,7 +82,7 @@ def _use_it_again(cloud, host):
 
         wait_for(f"the secondary is on {host}", 120, protected_by_it)
     finally:
-        lab_command(cloud.lab, "host", "start", other)
+        switch(cloud.lab, "start", other)
     for name in ("web-1", "web-2"):
         cloud.protected(name)
 
@@ -95,7 +90,7 @@ def _use_it_again(cloud, host):
 def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud, pair, lab):
     others = [host for host in lab.hosts() if host != pair["primary"]["host"]]
     for host in others:
-        lab_command(lab, "host", "kill", host)
+        switch(lab, "kill", host)
     try:
 
         def alone():
@@ -110,5 +105,5 @@ def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud
         assert cloud.server("web-1")["status"] == "ACTIVE"
     finally:
         for host in others:
-            lab_command(lab, "host", "start", host)
+            switch(lab, "start", host)
     assert cloud.protected("web-1", 180)["health"] == "ok"

@@ -2,15 +2,10 @@
 """The lab itself, as a person meets it on the command line. That it leaves nothing behind is checked when the tests end."""
 
 import stat
-import subprocess
-import sys
 
 import psutil
 
-
-def lab_command(lab, *arguments):
-    command = [sys.executable, "-m", "lab", "--prefix", str(lab.layout.prefix), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+from tests.cloud import lab_command
 
 
 def test_a_second_up_says_that_it_is_up_and_changes_nothing(lab, pair):

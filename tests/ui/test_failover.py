@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.cloud import wait_for
 
 SERVER = "web-1"
 PROTECTED_S = 180
@@ -28,15 +29,6 @@ def openstack(lab: Any, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(command, env={**os.environ, **lab.env("admin")}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def wait_for(what: str, seconds: float, look: Callable[[], Any]) -> Any:
-    """Look until it is true."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
-        time.sleep(1)
-    return seen
 
 
 def protected(lab: Any) -> dict[str, Any] | None:
