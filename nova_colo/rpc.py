@@ -48,6 +48,27 @@ class EngineClient:
         self._client.cast({}, "wake")
 
 
+class ReservationClient:
+    """What nova-compute asks of an engine, by Nova's own transport, before it builds an FT server that must have its pair.
+
+    :param timeout: seconds until engines that do not answer raise oslo_messaging.MessagingTimeout
+    """
+
+    def __init__(self, transport: messaging.Transport, timeout: float):
+        target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
+        self._client = messaging.get_rpc_client(transport, target, timeout=timeout)
+
+    def reserve(self, server_id: str, host: str) -> str:
+        """Reserve room for the secondary of a server that is being built. May be repeated.
+
+        :param host: where the server is being built
+        :returns: the host of its secondary
+        :raises oslo_messaging.MessagingTimeout: when no engine answers
+        :raises oslo_messaging.RemoteError: when there is no room; its ``value`` says why, in words for people
+        """
+        return self._client.call({}, "reserve", server_id=server_id, host=host)
+
+
 class AgentClient:
     """What the engine asks of agents.
 

@@ -13,7 +13,7 @@ from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.servers import pair_of_twin
 from nova_colo.api.service import Service, validate, with_microversion
 from nova_colo.db import operations, pairs
-from nova_colo.pair import arbitration
+from nova_colo.pair import actions
 from nova_colo.pair.model import State
 from nova_colo.policies import failover as policy
 
@@ -47,7 +47,7 @@ def _body(request: wsgi.Request) -> Any:
 
 def _start(service: Service, request: wsgi.Request, row: pairs.Pair, force: bool) -> None:
     """Record the failover for the engine and wake it; without a broker it finds the record by itself."""
-    refusal = arbitration.may_fail_over(pairs.core(row), force=force)
+    refusal = actions.refusal(actions.FAILOVER, pairs.core(row), force=force)
     if refusal:
         raise webob.exc.HTTPConflict(explanation=refusal)
     context = request.environ["nova.context"]

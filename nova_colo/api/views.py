@@ -9,7 +9,7 @@ from oslo_utils import timeutils
 
 from nova_colo.db.models import Pair
 from nova_colo.db.pairs import core
-from nova_colo.pair import arbitration, model, words
+from nova_colo.pair import actions, model, words
 
 #: Figures that the engine has not renewed for so long are said to be stale. It renews them every five seconds.
 STALE_AFTER = datetime.timedelta(seconds=20)
@@ -88,5 +88,5 @@ def _failover_action(row: Pair, rights: Rights) -> dict[str, Any]:
     if not rights.failover:
         reason = "Your role does not allow you to fail this server over."
     else:
-        reason = arbitration.may_fail_over(core(row), force=False)
+        reason = actions.refusal(actions.FAILOVER, core(row))
     return {"name": "failover", "allowed": not reason, "reason": reason}

@@ -15,7 +15,12 @@ BASE: Any = orm.declarative_base(cls=models.ModelBase)
 
 
 class Pair(BASE):
-    """An FT server: what its pair is, and the last figures its agents gave."""
+    """An FT server: what its pair is, and the last figures its agents gave.
+
+    ``wanted`` is what its users have asked for; ``reserved_host`` keeps room for a secondary that is not there (yet);
+    ``return_to`` is where a test failover has come from and goes back to; ``first_error`` is the first of the errors in a row
+    that keep it from being protected.
+    """
 
     __tablename__ = "pairs"
     __table_args__ = (sa.Index("pairs_project_id_idx", "project_id"),)
@@ -55,6 +60,15 @@ class Pair(BASE):
     failover_reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
     failover_gap_ms: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
 
+    wanted: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="protected")
+    reserved_host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    return_to: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    checkpoint_interval_ms: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    auto_reprotect: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, nullable=False, default=True)
+    checkpoint_rate: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
+    pause_p99_ms: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
+    first_error: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+
     operation_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     attempts: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
     retry_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
@@ -65,7 +79,11 @@ class Operation(BASE):
     """A workflow that was started for a server, and how far it has come."""
 
     __tablename__ = "operations"
-    __table_args__ = (sa.Index("operations_server_id_idx", "server_id"), sa.Index("operations_status_idx", "status"))
+    __table_args__ = (
+        sa.Index("operations_server_id_idx", "server_id"),
+        sa.Index("operations_status_idx", "status"),
+        sa.Index("operations_finished_at_idx", "finished_at"),
+    )
 
     id: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
     server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
@@ -81,7 +99,11 @@ class Operation(BASE):
 
 
 class Host(BASE):
-    """A compute host with an agent. ``fenced_at``: when the engine forced its nova-compute down, until it is up again."""
+    """A compute host with an agent.
+
+    ``fenced_at``: when the engine forced its nova-compute down, until it is up again. ``capable``: whether it can carry sides
+    of pairs; if not, ``reasons`` say what it lacks.
+    """
 
     __tablename__ = "hosts"
 
@@ -90,6 +112,59 @@ class Host(BASE):
     version: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     seen_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     fenced_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
+    capable: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, nullable=False, default=True)
+    reasons: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True, default=list)
+    versions: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True, default=dict)
+
+
+class Event(BASE):
+    """Something that happened to an FT server, in words for people; host names are marked."""
+
+    __tablename__ = "events"
+    __table_args__ = (sa.Index("events_server_id_id_idx", "server_id", "id"), sa.Index("events_at_idx", "at"))
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(32), nullable=False)
+    level: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
+    message: orm.Mapped[str] = orm.mapped_column(sa.Text, nullable=False)
+    request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    user_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+
+
+class Bucket(BASE):
+    """The checkpoints that a server had in an interval. ``start``: seconds since the epoch, a multiple of ``seconds``."""
+
+    __tablename__ = "checkpoint_buckets"
+    __table_args__ = (sa.Index("checkpoint_buckets_start_idx", "seconds", "start"),)
+
+    server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    start: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    seconds: orm.Mapped[int] = orm.mapped_column(sa.Integer, primary_key=True, autoincrement=False)
+    mismatch: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    periodic: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    forced: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    pause_sum_ms: orm.Mapped[float] = orm.mapped_column(sa.Float, nullable=False)
+    pause_max_ms: orm.Mapped[float] = orm.mapped_column(sa.Float, nullable=False)
+
+
+class Secondary(BASE):
+    """When a server had a secondary and what that took on its host: what usage is counted from."""
+
+    __tablename__ = "secondaries"
+    __table_args__ = (sa.Index("secondaries_project_id_idx", "project_id"), sa.Index("secondaries_server_id_idx", "server_id"))
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    twin_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    project_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
+    vcpus: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    memory_mb: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    disk_gb: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)
+    started_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False)
+    ended_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
 
 
 class Lease(BASE):

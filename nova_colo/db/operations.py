@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on operations: workflows and how far they have come."""
 
+import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,3 +75,8 @@ def finish(session: orm.Session, operation_id: str, error: str | None, **pair_va
     query = sa.update(Operation).where(Operation.id == operation_id, Operation.status == RUNNING)
     if session.execute(query.values(**values)).rowcount == 1:
         session.execute(sa.update(Pair).where(Pair.operation_id == operation_id).values(operation_id=None, **pair_values))
+
+
+def purge(session: orm.Session, before: datetime.datetime) -> None:
+    """Delete operations that ended before a time."""
+    session.execute(sa.delete(Operation).where(Operation.finished_at < before))

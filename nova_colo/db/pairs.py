@@ -24,6 +24,10 @@ def core(row: Pair) -> model.Pair:
         secondary_host=row.secondary_host,
         nova_host=row.nova_host,
         server_status=row.server_status,
+        wanted=model.Wanted(row.wanted),
+        auto_reprotect=row.auto_reprotect,
+        reserved_host=row.reserved_host,
+        return_to=row.return_to,
     )
 
 
@@ -70,6 +74,13 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless an operation has it or it has had a failover since the row was read."""
     seen = (Pair.epoch == row.epoch, Pair.nova_host == row.nova_host, Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(Pair.server_id == row.server_id, *seen).values(**values)
+    return session.execute(query).rowcount == 1
+
+
+def update_as_seen(session: orm.Session, row: Pair, **values: Any) -> bool:
+    """Set columns of a pair, unless its epoch, state or secondary has changed since the row was read. Operations go on."""
+    seen = (Pair.epoch == row.epoch, Pair.state == row.state, Pair.secondary_host.is_not_distinct_from(row.secondary_host))
     query = sa.update(Pair).where(Pair.server_id == row.server_id, *seen).values(**values)
     return session.execute(query).rowcount == 1
 

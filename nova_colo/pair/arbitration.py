@@ -4,7 +4,7 @@
 import dataclasses
 import enum
 
-from nova_colo.pair.model import Pair, Role, Side, State
+from nova_colo.pair.model import Pair, Role, Side, State, Wanted
 from nova_colo.pair.words import host
 
 
@@ -14,6 +14,7 @@ class Action(enum.StrEnum):
     NONE = "none"
     PROTECT = "protect"
     UNPROTECT = "unprotect"
+    SUSPEND = "suspend"
     FAILOVER = "failover"
     RUN_ALONE = "run_alone"
     FOLLOW = "follow"
@@ -23,10 +24,14 @@ class Action(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """An action and, in words for people, why."""
+    """An action and, in words for people, why.
+
+    :param keep_room: with UNPROTECT: keep the room on the secondary's host, since a secondary will be wanted again soon
+    """
 
     action: Action
     reason: str = ""
+    keep_room: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Witness:
 
 #: Nova's statuses of servers whose guest does not run. Others that are not ACTIVE pass: what matters then is what the agents see.
 STOPPED = frozenset({"SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED"})
+
+#: Those of servers that come back on any host, or never: no room is kept for their secondaries.
+AWAY = frozenset({"SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED", "ERROR"})
 
 NOTHING = Decision(Action.NONE)
 GONE = Witness(alive=False)
@@ -69,7 +77,12 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)
     if pair.server_status in STOPPED:
-        return Decision(Action.UNPROTECT, f"the server is {pair.server_status}")
+        reason = f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
+        return Decision(Action.UNPROTECT, reason, keep_room=pair.server_status not in AWAY)
+    if pair.wanted == Wanted.UNPROTECTED:
+        return Decision(Action.UNPROTECT, "Protection was removed on request.")
+    if pair.wanted == Wanted.SUSPENDED:
+        return Decision(Action.SUSPEND, "Protection is suspended on request.")
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
@@ -77,7 +90,8 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok)
     if primary.side is None:
-        return Decision(Action.UNPROTECT, f"the guest on {host(pair.primary_host)} was restarted or replaced")
+        reason = f"The guest on {host(pair.primary_host)} was restarted or replaced. A new secondary is made."
+        return Decision(Action.UNPROTECT, reason, keep_room=True)
     if not secondary.alive:
         return NOTHING
     if secondary_ok:
@@ -86,12 +100,16 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
 
 
 def _decide_alone(pair: Pair, primary: Witness) -> Decision:
+    if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
+        return Decision(Action.UNPROTECT, idle_reason(pair))
     if pair.server_status != "ACTIVE" or not primary.alive:
         return NOTHING
     if primary.side is not None and not primary.side.running:
         return Decision(Action.RESTART, f"the guest on {host(pair.primary_host)} ended and has no twin")
     if primary.side is not None and (primary.side.link_up is False or primary.side.epoch < pair.epoch):
         return Decision(Action.RUN_ALONE, f"the primary on {host(pair.primary_host)} still waits for a twin that it has lost")
+    if idle_reason(pair):
+        return NOTHING
     return Decision(Action.PROTECT)
 
 
@@ -101,6 +119,8 @@ def _decide_primary_runs(pair: Pair, primary: Witness, secondary: Witness, secon
         return Decision(Action.RUN_ALONE, f"{lost} {host(pair.secondary_host or '')} is lost")
     if secondary.alive and not secondary_ok:
         return Decision(Action.RUN_ALONE, f"the secondary QEMU on {host(pair.secondary_host or '')} ended")
+    if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
+        return Decision(Action.FAILOVER, f"the return to {host(pair.return_to or '')} from a test failover")
     return NOTHING
 
 
@@ -115,9 +135,17 @@ def _decide_primary_silent(pair: Pair, secondary: Witness, secondary_ok: bool) -
 
 
 def idle_reason(pair: Pair) -> str:
-    """Return why a server that does not run has no secondary; an empty string for any other pair."""
-    if pair.secondary_host is None and pair.server_status in STOPPED:
+    """Return why a pair without a secondary gets none now; an empty string when it should get one, or has one."""
+    if pair.secondary_host is not None:
+        return ""
+    if pair.wanted == Wanted.UNPROTECTED:
+        return "Protection was removed on request. Protect the server with ft-protect."
+    if pair.wanted == Wanted.SUSPENDED:
+        return "Protection is suspended on request. Resume it with ft-resume."
+    if pair.server_status in STOPPED | AWAY:
         return f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
+    if pair.state == State.DEGRADED and not pair.auto_reprotect:
+        return "The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."
     return ""
 
 
@@ -135,19 +163,3 @@ def is_stale(pair: Pair | None, host_name: str, side: Side) -> bool:
     if host_name == pair.secondary_host:
         return side.role != Role.SECONDARY or side.epoch != pair.epoch
     return host_name != pair.nova_host
-
-
-def may_fail_over(pair: Pair, *, force: bool) -> str:
-    """Return why a requested failover must be refused, with the remedy; an empty string when it may start."""
-    if pair.state == State.FAILING_OVER:
-        return "A failover of this server is already in progress. Wait until it has finished."
-    if pair.secondary_host is None:
-        if pair.state == State.STARTING:
-            return "The secondary is still being made. Wait until the server is protected."
-        return (
-            "The server has no healthy secondary to fail over to. "
-            "Wait until it is protected again, or free capacity on another host."
-        )
-    if pair.state != State.PROTECTED and not force:
-        return f"The pair is {pair.state}, not protected. Wait until it is protected, or force the failover."
-    return ""

@@ -2,7 +2,7 @@
 """The health rule."""
 
 from nova_colo.pair import words
-from nova_colo.pair.arbitration import Witness
+from nova_colo.pair.arbitration import Witness, idle_reason
 from nova_colo.pair.model import Health, Pair, State
 
 
@@ -24,5 +24,7 @@ def assess(pair: Pair, reason: str, primary: Witness, secondary: Witness) -> tup
             return Health.WARNING, (reason or f"The pair is {pair.state.replace('_', ' ')}.",)
         case State.SUSPENDED:
             return Health.WARNING, (reason or "Protection is suspended.",)
+        case State.UNPROTECTED if idle := idle_reason(pair):
+            return Health.WARNING, (idle,)
         case _:
             return Health.CRITICAL, (reason or "The server runs without a secondary.",)

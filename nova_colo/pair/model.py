@@ -44,6 +44,22 @@ class FtStatus(enum.StrEnum):
     NOT_FT = "not_ft"
 
 
+class Wanted(enum.StrEnum):
+    """What the users of an FT server have asked for."""
+
+    PROTECTED = "protected"
+    UNPROTECTED = "unprotected"
+    SUSPENDED = "suspended"
+
+
+class Mode(enum.StrEnum):
+    """How a pair synchronises. ``hybrid`` is a policy only: the pair moves between the two others by itself."""
+
+    COLO = "colo"
+    CHECKPOINT = "checkpoint"
+    HYBRID = "hybrid"
+
+
 class Cause(enum.StrEnum):
     """Why a checkpoint was taken."""
 
@@ -72,6 +88,10 @@ class Pair:
     :param server_status: Nova's status of the server, e.g. ``ACTIVE``
     :param nova_host: the host that Nova's records name
     :param primary_host: the host that holds the grant for ``epoch``
+    :param wanted: what its users have asked for
+    :param auto_reprotect: make a new secondary by itself when one was lost
+    :param reserved_host: where room is kept for a secondary that is not there
+    :param return_to: where a test failover has come from and goes back to
     """
 
     server_id: str
@@ -81,6 +101,10 @@ class Pair:
     secondary_host: str | None
     nova_host: str
     server_status: str
+    wanted: Wanted = Wanted.PROTECTED
+    auto_reprotect: bool = True
+    reserved_host: str | None = None
+    return_to: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +126,34 @@ def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:
     return strutils.bool_from_string(flavor.get("extra_specs", {}).get("ft:enabled", ""))
 
 
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a flavor says of how its servers are to be protected.
+
+    :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
+    """
+
+    mode: Mode = Mode.COLO
+    interval_ms: int | None = None
+    auto_reprotect: bool = True
+
+
+def policy_of(flavor: Mapping[str, Any]) -> Policy:
+    """Return the policy in a flavor as Nova's API embeds it in a server. What is wrong there counts as not given."""
+    specs = flavor.get("extra_specs", {})
+    mode, interval = specs.get("ft:mode", ""), specs.get("ft:checkpoint_interval_ms", "")
+    return Policy(
+        mode=Mode(mode) if mode in list(Mode) else Mode.COLO,
+        interval_ms=int(interval) if interval.isdecimal() else None,
+        auto_reprotect=strutils.bool_from_string(specs.get("ft:auto_reprotect", ""), default=True),
+    )
+
+
+def actual_mode(policy: str) -> Mode:
+    """Return the mode that a pair begins with under a policy."""
+    return Mode.CHECKPOINT if policy == Mode.CHECKPOINT else Mode.COLO
+
+
 def twin_id(server_id: str) -> str:
     """Return the synthetic id of a server's secondary: stable, and also its consumer id in placement."""
     return str(uuid.uuid5(TWIN_NAMESPACE, server_id))
@@ -109,5 +161,5 @@ def twin_id(server_id: str) -> str:
 
 def ft_status(state: str, has_secondary: bool) -> FtStatus:
     """Return ORBIT's word for a pair as its server shows it."""
-    with_twin = (State.PROTECTED, State.SUSPENDED, State.FAILING_OVER)
+    with_twin = (State.PROTECTED, State.FAILING_OVER)
     return FtStatus.PRIMARY if has_secondary and state in with_twin else FtStatus.MISSING_SECONDARY

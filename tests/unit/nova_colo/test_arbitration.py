@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nova_colo.pair import arbitration
 from nova_colo.pair.arbitration import Action, Witness, decide
-from nova_colo.pair.model import Pair, Role, Side, State
+from nova_colo.pair.model import Pair, Role, Side, State, Wanted
 
 
 def pair(**changes):
@@ -58,6 +58,25 @@ CASES = {
     "it waits for a twin that is lost": (pair(secondary_host=None), primary(epoch=2, link_up=False), DEAD, Action.RUN_ALONE),
     "no secondary and it ended": (pair(secondary_host=None), primary(running=False), DEAD, Action.RESTART),
     "no secondary and it is stopped": (pair(secondary_host=None, server_status="SHUTOFF"), primary(), DEAD, Action.NONE),
+    "protection is to be removed": (pair(wanted=Wanted.UNPROTECTED), primary(), secondary(), Action.UNPROTECT),
+    "protection is to be suspended": (pair(wanted=Wanted.SUSPENDED), primary(), secondary(), Action.SUSPEND),
+    "protection was removed": (pair(secondary_host=None, wanted=Wanted.UNPROTECTED), primary(link_up=None), DEAD, Action.NONE),
+    "protection is suspended": (pair(secondary_host=None, wanted=Wanted.SUSPENDED), primary(link_up=None), DEAD, Action.NONE),
+    "the flavor wants no new secondary by itself": (
+        pair(secondary_host=None, state=State.DEGRADED, auto_reprotect=False),
+        primary(link_up=None),
+        DEAD,
+        Action.NONE,
+    ),
+    "a shelved server keeps no room": (
+        pair(secondary_host=None, reserved_host="b", server_status="SHELVED_OFFLOADED"),
+        DEAD,
+        DEAD,
+        Action.UNPROTECT,
+    ),
+    "a test failover returns": (pair(return_to="b"), primary(), secondary(), Action.FAILOVER),
+    "a test failover has another twin by now": (pair(return_to="c"), primary(), secondary(), Action.NONE),
+    "a test failover returns only in step": (pair(return_to="b", state=State.STARTING), primary(), secondary(), Action.NONE),
     "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
     "records lag but nothing runs": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
 }
@@ -104,20 +123,3 @@ def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
 
 def test_a_host_that_is_ahead_of_what_is_known_of_the_pair_is_left_alone():
     assert not arbitration.is_stale(pair(epoch=5), "b", side(Role.PROMOTED, epoch=6))
-
-
-@pytest.mark.parametrize(
-    ("changes", "force", "word"),
-    [
-        ({}, False, ""),
-        ({"state": State.FAILING_OVER}, True, "in progress"),
-        ({"secondary_host": None, "state": State.DEGRADED}, False, "no healthy secondary"),
-        ({"secondary_host": None, "state": State.STARTING}, False, "still being made"),
-        ({"state": State.ERROR}, False, "force"),
-        ({"state": State.ERROR}, True, ""),
-    ],
-)
-def test_a_refused_failover_says_why(changes, force, word):
-    refusal = arbitration.may_fail_over(pair(**changes), force=force)
-    assert bool(refusal) == bool(word)
-    assert word in refusal

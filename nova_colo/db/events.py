@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queries on events: what has happened to FT servers, in words for people."""
+
+import datetime
+import enum
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from nova_colo.db.models import Event
+
+
+class Level(enum.StrEnum):
+    """How much an event wants attention."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def add(
+    session: orm.Session,
+    server_id: str,
+    kind: str,
+    level: str,
+    message: str,
+    request_id: str | None = None,
+    user_id: str | None = None,
+) -> None:
+    """Record an event.
+
+    :param kind: one word for programs, e.g. ``failover``
+    :param message: for people; host names are marked by :func:`nova_colo.pair.words.host`
+    :param request_id: of the API request that has caused it, with the user's id
+    """
+    values = {"server_id": server_id, "kind": kind, "level": level, "message": message}
+    session.add(Event(**values, request_id=request_id, user_id=user_id))
+
+
+def newest(session: orm.Session, server_id: str, limit: int, before_id: int | None = None) -> list[Event]:
+    """Return the events of a server, newest first.
+
+    :param before_id: only events older than this one
+    """
+    query = sa.select(Event).where(Event.server_id == server_id).order_by(Event.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(Event.id < before_id)
+    return list(session.scalars(query))
+
+
+def purge(session: orm.Session, before: datetime.datetime, limit: int = 10000) -> int:
+    """Delete events older than a time, some at once. Returns how many."""
+    old = session.scalars(sa.select(Event.id).where(Event.at < before).limit(limit)).all()
+    session.execute(sa.delete(Event).where(Event.id.in_(old)))
+    return len(old)

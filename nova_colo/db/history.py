@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queries on checkpoint history: counts and pauses in buckets, fine ones at first and coarse ones later."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from nova_colo.db.models import Bucket
+
+#: Width of the buckets that agents report, and of those that older ones are merged into, in seconds.
+FINE, COARSE = 10, 300
+
+
+def store(session: orm.Session, buckets: Sequence[dict[str, Any]]) -> None:
+    """Insert those of the given buckets that are not there yet.
+
+    :param buckets: columns of Bucket
+    """
+    if not buckets:
+        return
+    starts = [bucket["start"] for bucket in buckets]
+    servers = {bucket["server_id"] for bucket in buckets}
+    query = sa.select(Bucket.server_id, Bucket.start).where(
+        Bucket.server_id.in_(servers), Bucket.start.between(min(starts), max(starts)), Bucket.seconds == FINE
+    )
+    known = {tuple(row) for row in session.execute(query)}
+    new = [bucket for bucket in buckets if (bucket["server_id"], bucket["start"]) not in known]
+    if new:
+        session.execute(sa.insert(Bucket), new)
+
+
+def buckets(session: orm.Session, server_id: str, since: int, until: int) -> list[Bucket]:
+    """Return a server's buckets that begin in an interval, oldest first; intervals without a checkpoint have none.
+
+    :param since: seconds since the epoch, inclusive
+    :param until: seconds since the epoch, exclusive
+    """
+    inside = (Bucket.server_id == server_id, Bucket.start >= since, Bucket.start < until)
+    return list(session.scalars(sa.select(Bucket).where(*inside).order_by(Bucket.start)))
+
+
+def merge(session: orm.Session, before: int) -> None:
+    """Merge fine buckets into coarse ones.
+
+    :param before: seconds since the epoch, a multiple of COARSE and longer ago than agents keep buckets: earlier ones are merged
+    """
+    start = (Bucket.start - Bucket.start % COARSE).label("coarse_start")
+    sums = [sa.func.sum(column) for column in (Bucket.mismatch, Bucket.periodic, Bucket.forced, Bucket.pause_sum_ms)]
+    fine = (Bucket.seconds == FINE, Bucket.start < before)
+    merged = sa.select(Bucket.server_id, start, sa.literal(COARSE), *sums, sa.func.max(Bucket.pause_max_ms))
+    merged = merged.where(*fine).group_by(Bucket.server_id, start)
+    names = ["server_id", "start", "seconds", "mismatch", "periodic", "forced", "pause_sum_ms", "pause_max_ms"]
+    session.execute(sa.insert(Bucket).from_select(names, merged))
+    session.execute(sa.delete(Bucket).where(*fine))
+
+
+def purge(session: orm.Session, before: int) -> None:
+    """Delete the buckets that begin before a time, in seconds since the epoch."""
+    session.execute(sa.delete(Bucket).where(Bucket.start < before))
