@@ -66,7 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     log.add_argument("-f", "--follow", action="store_true", help="go on as they grow")
     log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
     command("install", _install, "only install what is missing: Debian packages and the virtual environment")
-    command("venv", _venv, "only create the virtual environment, or bring it up to date")
+    venv = command("venv", _venv, "only create the virtual environment, or bring it up to date")
+    venv.add_argument(
+        "--nova", choices=sorted(install.NOVA_RELEASES), help="instead, that of the functional tests with this release of Nova"
+    )
     return parser
 
 
@@ -163,6 +166,9 @@ def _install(options: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def _venv(options: argparse.Namespace, arguments: list[str]) -> int:
+    if options.nova is not None:
+        install.ensure_functional(options.nova, Clock().say, install.install_log())
+        return 0
     install.ensure_venv(Clock().say, install.install_log())
     return 0
 

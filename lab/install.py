@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, RefusalError
@@ -33,7 +34,67 @@ PIP_PACKAGES = (
     "PyMySQL",
 )
 
+#: The releases of Nova that the server side is tested with, by the name that the command line takes.
+NOVA_RELEASES = {"32": "32.0.0", "33": "33.0.0", "34": "34.0.0"}
+
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with this repository in it.
+
+    :param extras: of this repository's package
+    :param constraints: file that pins the versions, relative to the repository
+    """
+
+    folder: Path
+    packages: tuple[str, ...]
+    extras: str
+    constraints: str
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    def is_current(self) -> bool:
+        """Tell whether it holds what the constraints and the project ask for."""
+        stamp = self.folder / "lab-stamp"
+        return self._has_interpreter() and stamp.exists() and stamp.read_text() == self._stamp()
+
+    def ensure(self, say: Say, log: Path) -> None:
+        """Create it, or bring it up to date; nothing happens when it is current."""
+        if self.is_current():
+            return
+        if not self._has_interpreter():
+            say(f"creating {self.folder.relative_to(REPO)}")
+            _run([sys.executable, "-m", "venv", "--clear", str(self.folder)], log)
+        say(f"installing Python packages in {self.folder.relative_to(REPO)} (about a minute when nothing is cached)")
+        pip = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        _run([*pip, "-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"], log)
+        (self.folder / "lab-stamp").write_text(self._stamp())
+
+    def _has_interpreter(self) -> bool:
+        """Tell whether it is whole; its interpreter is a link to one that may be gone by now."""
+        return all((self.folder / "bin" / name).exists() for name in ("python", "pip"))
+
+    def _stamp(self) -> str:
+        """Return what it was made from: a change of any of it means pip has to run again."""
+        digest = hashlib.sha256(repr(self.packages).encode())
+        for name in (self.constraints, "setup.cfg"):
+            digest.update((REPO / name).read_bytes())
+        return f"{REPO} {digest.hexdigest()}\n"
+
+
+#: The lab's own: what every service of it runs in.
+LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,server,test", "constraints.txt")
+
+
+def functional_environment(nova: str) -> Environment:
+    """Return the environment of the functional tests with a release of Nova, one of NOVA_RELEASES."""
+    packages = (f"nova=={NOVA_RELEASES[nova]}",)
+    return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt")
 
 
 def in_venv() -> bool:
@@ -52,8 +113,7 @@ def enter_venv(arguments: Sequence[str]) -> None:
 
 def venv_is_current() -> bool:
     """Tell whether the virtual environment holds what the constraints and the project ask for."""
-    stamp = VENV / "lab-stamp"
-    return _has_interpreter() and stamp.exists() and stamp.read_text() == _venv_stamp()
+    return LAB_ENVIRONMENT.is_current()
 
 
 def missing_packages() -> list[str]:
@@ -79,19 +139,17 @@ def ensure_packages(say: Say, log: Path) -> None:
 
 def ensure_venv(say: Say, log: Path) -> None:
     """Create the virtual environment, or bring it up to date with constraints.txt and setup.cfg."""
-    if venv_is_current():
-        return
     build = _missing_build_packages()
     if build:
         _apt_install(build, say, log)
-    if not _has_interpreter():
-        say(f"creating {VENV.relative_to(REPO)}")
-        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], log)
-    say("installing Python packages (about a minute when nothing is cached)")
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    constraints = ["-c", str(REPO / "constraints.txt")]
-    _run([*pip, *constraints, *PIP_PACKAGES, "-e", f"{REPO}[dashboard,server,test]"], log)
-    (VENV / "lab-stamp").write_text(_venv_stamp())
+    LAB_ENVIRONMENT.ensure(say, log)
+
+
+def ensure_functional(nova: str, say: Say, log: Path) -> None:
+    """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
+    if not _has_module("ensurepip"):
+        _apt_install(["python3-venv"], say, log)
+    functional_environment(nova).ensure(say, log)
 
 
 def _missing_build_packages() -> list[str]:
@@ -108,25 +166,12 @@ def _missing_build_packages() -> list[str]:
     return packages
 
 
-def _has_interpreter() -> bool:
-    """Tell whether the virtual environment is whole; its interpreter is a link to one that may be gone by now."""
-    return all((VENV / "bin" / name).exists() for name in ("python", "pip"))
-
-
 def _has_module(name: str) -> bool:
     try:
         __import__(name)
     except ImportError:
         return False
     return True
-
-
-def _venv_stamp() -> str:
-    """Return what the environment was made from: a change of any of it means pip has to run again."""
-    digest = hashlib.sha256(repr(PIP_PACKAGES).encode())
-    for name in ("constraints.txt", "setup.cfg"):
-        digest.update((REPO / name).read_bytes())
-    return f"{REPO} {digest.hexdigest()}\n"
 
 
 def _apt_install(packages: list[str], say: Say, log: Path) -> None:

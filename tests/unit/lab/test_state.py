@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a lab remembers, and the work it does not do twice."""
 
+import dataclasses
+
 import pytest
 
 from lab import dashboard, install, schema
@@ -71,7 +73,7 @@ def test_pip_runs_only_when_its_inputs_have_changed(tmp_path, monkeypatch):
     for name in ("constraints.txt", "setup.cfg"):
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(install, "REPO", tmp_path)
-    monkeypatch.setattr(install, "VENV", venv)
+    monkeypatch.setattr(install, "LAB_ENVIRONMENT", dataclasses.replace(install.LAB_ENVIRONMENT, folder=venv))
     monkeypatch.setattr(install, "_run", lambda command, log, environment=None: commands.append(command))
     monkeypatch.setattr(install, "_missing_build_packages", lambda: [])
     lines = []

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud of real Nova services in one process, with fault tolerance in it.
+
+Real: nova-api with its paste pipeline and our filter, nova-conductor, nova-scheduler, nova-compute with our driver on each host,
+Placement, our agents' managers with the simulated backend, the FT database (SQLite). Nova's own fixtures stand in for Keystone,
+Neutron, Glance, Cinder and the message broker. The engine does not run by itself: a test says what has happened to a pair by
+:meth:`ColoCloud.protect` and by what it asks of the agents, or sets columns by :meth:`ColoCloud.set_pair`.
+
+How to write a test: derive from :class:`ColoTestCase` (hosts h1, h2 and h3 with the fake driver) or
+:class:`tests.functional.nova.libvirt_harness.ColoLibvirtTestCase` (LibvirtDriver on Nova's fakelibvirt), in this folder, and use
+``self.request()`` for raw answers of the API, ``self.api`` and the helpers of Nova's InstanceHelperMixin (``_wait_for_...``) for
+everything else. ``make functional`` runs all tests on all releases; to run some on one:
+
+    python3 -m lab venv --nova 34
+    .lab/nova-34/bin/python -m pytest tests/functional/nova -k guard
+
+These environments have no hypothesis, no psutil-based lab and no Horizon; a test must do without.
+"""
+
+import contextlib
+import pathlib
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import fixtures
+import nova.conf
+import webob.dec
+from nova.api import wsgi
+from nova.tests.functional import integrated_helpers
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+from nova_colo import conf as colo_conf
+from nova_colo.agent.manager import AgentManager
+from nova_colo.agent.replication.simulated import SimulatedBackend
+from nova_colo.agent.roles import RoleStore
+from nova_colo.cmd import api_paste
+from nova_colo.conf import base as base_options
+from nova_colo.conf import simulated as simulated_options
+from nova_colo.db import Database, migration, pairs
+from nova_colo.db.models import Pair
+from nova_colo.pair.model import Health, State, twin_id
+from nova_colo.pair.placement import Size, secondary_resources
+from nova_colo.virt import fake, loader
+
+CONF = nova.conf.CONF
+SHIPPED_PASTE = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
+PROJECT = "6f70656e737461636b20342065766572"
+OTHER_PROJECT = "0123456789abcdef0123456789abcdef"
+ROLES = {
+    "admin": "admin,manager,member,reader",
+    "manager": "manager,member,reader",
+    "member": "member,reader",
+    "reader": "reader",
+}
+_TEMPLATE: dict[str, bytes] = {}
+
+
+class Host:
+    """One compute host: its nova-compute, and its agent's manager without the message broker."""
+
+    def __init__(self, name: str, compute: Any, state_path: pathlib.Path, simulated: pathlib.Path):
+        self.name = name
+        self.compute = compute
+        self.state_path = state_path
+        self.roles = RoleStore(str(state_path))
+        conf = cfg.ConfigOpts()
+        base_options.register(conf)
+        simulated_options.register(conf)
+        conf([], default_config_files=[])
+        conf.set_override("host", name)
+        conf.set_override("state_path", str(state_path))
+        conf.set_override("directory", str(simulated), group="simulated")
+        conf.set_override("mirror_time", 0.0, group="simulated")
+        self.agent = AgentManager(name, SimulatedBackend(conf), self.roles)
+
+    @property
+    def driver(self) -> Any:
+        """The driver in its nova-compute."""
+        return self.compute.driver
+
+
+class ColoCloud:
+    """To be put before a test case of Nova's; prepare_colo() comes before its setUp() of the services."""
+
+    hosts: dict[str, Host]
+
+    def prepare_colo(self) -> None:
+        """Make the FT database and the paste pipeline, and let nova-compute find our drivers."""
+        loader.install()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.hosts = {}
+        self.simulated = self.folder / "simulated"
+        self._make_database()
+        self.conf_file = self.folder / "nova-colo.conf"
+        self.conf_file.write_text(f"[database]\nconnection = sqlite:///{self.folder}/ft.db\n")
+        paste = self.folder / "api-paste.ini"
+        shutil.copyfile(SHIPPED_PASTE, paste)
+        api_paste.insert_filter(str(paste), str(self.conf_file))
+        self.flags(api_paste_config=str(paste), group="wsgi")
+        self.flags(simulated_directory=str(self.simulated), group="colo")
+        self.database = Database(colo_conf.load([], [str(self.conf_file)], conf=cfg.ConfigOpts()))
+
+    def _make_database(self) -> None:
+        path = self.folder / "ft.db"
+        if not _TEMPLATE:
+            migration.sync(f"sqlite:///{path}")
+            _TEMPLATE["ft.db"] = path.read_bytes()
+        path.write_bytes(_TEMPLATE["ft.db"])
+
+    def _clear_attrs(self) -> None:
+        """Keep the one attribute that pytest has set and wants to remove itself; Nova's test case clears all."""
+        method = self.__dict__.get(self._testMethodName)
+        super()._clear_attrs()
+        if method is not None:
+            self.__dict__[self._testMethodName] = method
+
+    # --- hosts
+
+    def state_path(self, name: str) -> pathlib.Path:
+        """Return a host's disk: what its agent and its driver share."""
+        return self.folder / "hosts" / name
+
+    def power_cut(self, name: str) -> None:
+        """Let a host lose its power: nova-compute ends, the guests are gone, the disk stays; Nova knows that it is down."""
+        self.hosts[name].compute.stop()
+        shutil.rmtree(self.simulated / name, ignore_errors=True)
+        self.force_down(name, True)
+
+    def force_down(self, name: str, down: bool) -> None:
+        """Set or lift forced_down of a host's nova-compute."""
+        service = self.admin_api.get_services(binary="nova-compute", host=name)[0]
+        self.admin_api.put_service(service["id"], {"forced_down": down})
+
+    # --- API
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        user: str = "admin",
+        project: str = PROJECT,
+        roles: str | None = None,
+        version: str | None = "2.67",
+        stock: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> webob.Response:
+        """Send a request to nova-api and return its answer.
+
+        :param path: below the endpoint, e.g. ``/servers/detail``
+        :param body: JSON-able, or bytes that are sent as they are
+        :param user: a name of ROLES, which says what it may; its id is the same
+        :param version: compute microversion, or None to send no header
+        :param stock: ask a nova-api without our filter, on the same database
+        """
+        request = webob.Request.blank(f"/v2.1{path}", method=method)
+        request.headers.update({"X-Auth-User": user, "X-Auth-Project-Id": project, "X-Roles": roles or ROLES[user]})
+        request.headers["Accept"] = "application/json"
+        if version is not None:
+            request.headers["OpenStack-API-Version"] = f"compute {version}"
+        if isinstance(body, bytes):
+            request.body, request.content_type = body, "application/json"
+        elif body is not None or method == "POST":
+            request.json_body = body
+            request.content_type = "application/json"
+        request.headers.update(headers or {})
+        return request.get_response(self.stock_app if stock else self.api_fixture.app())
+
+    def act(self, server_id: str, body: dict[str, Any], **kwargs: Any) -> webob.Response:
+        """POST an action on a server."""
+        return self.request("POST", f"/servers/{server_id}/action", body, **kwargs)
+
+    @property
+    def stock_app(self) -> Any:
+        """nova-api's application with the pipeline as it is shipped."""
+        if not hasattr(self, "_stock_app"):
+            self._stock_app = wsgi.Loader(str(SHIPPED_PASTE)).load_app("osapi_compute")
+        return self._stock_app
+
+    @contextlib.contextmanager
+    def speaking(self, version: str) -> Iterator[None]:
+        """Let self.api speak another microversion for a while."""
+        before, self.api.microversion = self.api.microversion, version
+        try:
+            yield
+        finally:
+            self.api.microversion = before
+
+    # --- servers and pairs
+
+    def ft_flavor(self, vcpu: int = 1, memory_mb: int = 512, disk: int = 1, **extra_specs: str) -> str:
+        """Make a flavor with ft:enabled and return its id. Further extra specs have __ where their names have a colon."""
+        specs = {"ft:enabled": "true"} | {name.replace("__", ":"): value for name, value in extra_specs.items()}
+        return self._create_flavor(vcpu=vcpu, memory_mb=memory_mb, disk=disk, ephemeral=0, extra_spec=specs)
+
+    def ft_server(self, host: str | None = "h1", flavor: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Boot an FT server, on a given host unless that is None, and return it once it is ACTIVE."""
+        kwargs.setdefault("networks", "none")
+        return self._create_server(flavor_id=flavor or self.ft_flavor(), host=host, **kwargs)
+
+    def protect(self, server: dict[str, Any], secondary: str, **values: Any) -> Pair:
+        """Let a server be protected: its twin runs, Placement has its reservation, the FT database its pair.
+
+        :param values: columns of the pair that shall be others than a healthy pair's
+        :returns: the pair's row
+        """
+        server = self.admin_api.get_server(server["id"])
+        primary = server["OS-EXT-SRV-ATTR:host"]
+        spec = {
+            "server_id": server["id"],
+            "name": server["name"],
+            "epoch": values.get("epoch", 0),
+            "primary_host": primary,
+            "secondary_host": secondary,
+            "totals": {"mismatch": 0, "periodic": 0, "forced": 0},
+        }
+        self.hosts[secondary].agent.prepare_secondary({}, spec)
+        self.hosts[primary].agent.start_replication({}, spec)
+        self.reserve(server, secondary)
+        return self.add_pair(server, **{"secondary_host": secondary, "state": State.PROTECTED} | values)
+
+    def add_pair(self, server: dict[str, Any], **values: Any) -> Pair:
+        """Write a pair's row, by default that of a server that has no secondary yet."""
+        flavor, now = server["flavor"], timeutils.utcnow()
+        host = server["OS-EXT-SRV-ATTR:host"]
+        row = {
+            "server_id": server["id"],
+            "twin_id": twin_id(server["id"]),
+            "name": server["name"],
+            "project_id": server["tenant_id"],
+            "user_id": server["user_id"],
+            "flavor": flavor["original_name"],
+            "vcpus": flavor["vcpus"],
+            "memory_mb": flavor["ram"],
+            "disk_gb": flavor["disk"],
+            "server_status": server["status"],
+            "nova_host": host,
+            "state": State.UNPROTECTED,
+            "health": Health.OK,
+            "primary_host": host,
+            "primary_since": now,
+            "backend": "simulated",
+        }
+        if values.get("secondary_host"):
+            row |= {"secondary_since": now, "protected_since": now}
+        with self.database.writer() as session:
+            pairs.add(session, **row | values)
+        return self.pair(server)
+
+    def pair(self, server: dict[str, Any]) -> Pair | None:
+        """Return a server's pair as the FT database has it."""
+        with self.database.reader() as session:
+            return pairs.get(session, server["id"])
+
+    def set_pair(self, server: dict[str, Any], **values: Any) -> None:
+        """Set columns of a server's pair."""
+        with self.database.writer() as session:
+            assert pairs.update(session, server["id"], **values)
+
+    def reserve(self, server: dict[str, Any], host: str) -> None:
+        """Make a secondary's reservation in Placement."""
+        flavor = server["flavor"]
+        size = Size(flavor["vcpus"], flavor["ram"], flavor["disk"])
+        provider = self._get_provider_uuid_by_host(host)
+        body = {
+            "allocations": {provider: {"resources": secondary_resources(size)}},
+            "project_id": "service",
+            "user_id": "nova-colo",
+            "consumer_generation": None,
+            "consumer_type": "COLO_SECONDARY",
+        }
+        answer = self.placement.put(f"/allocations/{twin_id(server['id'])}", body, version="1.38")
+        assert answer.status == 204, answer.body
+
+    def release(self, server: dict[str, Any]) -> None:
+        """Give a secondary's reservation back."""
+        answer = self.placement.delete(f"/allocations/{twin_id(server['id'])}")
+        assert answer.status == 204, answer.body
+
+    def reservation(self, server: dict[str, Any]) -> dict[str, Any]:
+        """Return a secondary's reservation as Placement has it: amounts by resource provider."""
+        return self.placement.get(f"/allocations/{twin_id(server['id'])}", version="1.38").body["allocations"]
+
+    def seen(self, server: dict[str, Any]) -> tuple[str, str | None, str | None]:
+        """Return a server's status, task and host as Nova shows them."""
+        server = self.admin_api.get_server(server["id"])
+        return server["status"], server["OS-EXT-STS:task_state"], server["OS-EXT-SRV-ATTR:host"]
+
+
+class NodePerHost(fixtures.Fixture):
+    """Give each host its own compute node: Nova keeps the node's id of a process in a global, and here all hosts are in one."""
+
+    def _setUp(self) -> None:
+        stock = fake.ColoFakeDriver.get_available_resource
+
+        def get_nodenames_by_uuid(driver: Any, refresh: bool = False) -> dict[str, str]:
+            return {node_id(driver._host): driver._host}
+
+        def get_available_resource(driver: Any, nodename: str) -> dict[str, Any]:
+            return stock(driver, nodename) | {"uuid": node_id(nodename)}
+
+        for replacement in (get_nodenames_by_uuid, get_available_resource):
+            self.useFixture(fixtures.MockPatchObject(fake.ColoFakeDriver, replacement.__name__, replacement))
+
+
+def node_id(host: str) -> str:
+    """Return the id of a host's compute node, which is also its resource provider's."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, host))
+
+
+class ColoTestCase(ColoCloud, integrated_helpers.ProviderUsageBaseTestCase):
+    """Hosts with the fake driver, whose guests are those of the simulated hypervisor."""
+
+    compute_driver = "colo.ColoFakeDriver"
+    host_names = ("h1", "h2", "h3")
+
+    def setUp(self) -> None:
+        """Start the services."""
+        self.prepare_colo()
+        self.useFixture(NodePerHost())
+        super().setUp()
+        for name in self.host_names:
+            self.start_host(name)
+
+    def start_host(self, name: str) -> Host:
+        """Start a host's nova-compute; a second time, as after a restart of it."""
+        path = self.state_path(name)
+        path.mkdir(parents=True, exist_ok=True)
+        # the driver reads it when it is made, so that each host can have its own in one process
+        self.flags(agent_state_path=str(path), group="colo")
+        if name in self.hosts:
+            self.hosts[name].compute = self.restart_compute_service(self.hosts[name].compute)
+        else:
+            self.hosts[name] = Host(name, self._start_compute(name), path, self.simulated)
+        return self.hosts[name]
