@@ -8,53 +8,97 @@ import webob.exc
 from nova.api.openstack import wsgi
 from oslo_utils import strutils
 
-from nova_colo.api import schemas, views
-from nova_colo.api.service import Server, Service, answer, validate
-from nova_colo.db import hosts, pairs
-from nova_colo.policies import failover as failover_policy
+from nova_colo.api import links, query, views
+from nova_colo.api.rights import Caller
+from nova_colo.api.schemas import fault_tolerance as schema
+from nova_colo.api.schemas.checkpoints import MOST_BUCKETS
+from nova_colo.api.service import Server, Service, answer
+from nova_colo.db import hosts, listing, pairs
+from nova_colo.pair.actions import ACTIONS
+from nova_colo.pair.model import Mode
 from nova_colo.policies import fault_tolerance as policy
+from nova_colo.policies import hosts as hosts_policy
 
-VERSION = "1.0"
+VERSION = "1.1"
 
 
 def discover(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
     """GET /os-fault-tolerance"""
-    context = request.environ["nova.context"]
-    own = {"project_id": context.project_id, "user_id": context.user_id}
+    own = service.own(request)
     service.must(request, policy.DISCOVER, own)
+    query.parse(request, schema.EMPTY_QUERY)
+    see_hosts = service.may(request, hosts_policy.NAMES, own)
+    see_all = service.may(request, policy.INDEX_ALL, own)
+    hidden = ({"all_tenants"} if not see_all else set()) | ({"host", *listing.HOST_SORT_KEYS} if not see_hosts else set())
     with service.database.reader() as session:
         simulated = any(row.backend == "simulated" for row in hosts.all_hosts(session))
     body = {
         "version": VERSION,
-        "modes": ["colo"],
-        "actions": ["failover"],
-        "can_see_hosts": service.may(request, policy.HOSTS, own),
+        "modes": list(Mode),
+        "actions": list(ACTIONS),
+        "can_see_hosts": see_hosts,
         "simulated": simulated,
+        "limits": {"max_limit": query.largest_page(), "checkpoint_buckets": MOST_BUCKETS},
+        "filters": [name for name in schema.FILTERS if name not in hidden],
+        "sort_keys": [key for key in listing.SORT_KEYS if key not in hidden],
     }
     return answer(request, {"fault_tolerance": body})
 
 
 def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
     """GET /os-fault-tolerance/servers"""
-    validate(dict(request.GET), schemas.INDEX_QUERY)
-    context = request.environ["nova.context"]
-    own = {"project_id": context.project_id, "user_id": context.user_id}
-    project_id = context.project_id
-    service.must(request, policy.INDEX, own)
-    if strutils.bool_from_string(request.GET.get("all_tenants", "0")):
-        service.must(request, policy.INDEX_ALL, own)
-        project_id = None
+    service.must(request, policy.INDEX, service.own(request))
+    parsed = query.parse(request, schema.INDEX_QUERY)
+    selection = _selection(service, request, parsed)
+    limit = query.limit(parsed)
+    order = {"sort_key": parsed.get("sort_key", "name"), "descending": parsed.get("sort_dir") == "desc"}
     with service.database.reader() as session:
-        rows = pairs.all_pairs(session, project_id)
-    return answer(request, {"servers": [views.pair(row, _rights(service, request, row)) for row in rows]})
+        try:
+            rows = listing.page(session, selection, limit + 1, parsed.get("marker"), **order)
+        except listing.MarkerNotFoundError as error:
+            raise webob.exc.HTTPBadRequest(explanation=f"Marker {error} is no FT server of this list.") from None
+        counts = listing.counts(session, selection)
+    caller = Caller(service, request)
+    body: dict[str, Any] = {"servers": [views.pair(row, caller.rights(row)) for row in rows[:limit]]}
+    if len(rows) > limit:
+        path = ("os-fault-tolerance", "servers")
+        body["servers_links"] = links.next_page(request, path, parsed, rows[limit - 1].server_id)
+    return answer(request, body | {"summary": views.summary(counts)})
+
+
+def _selection(service: Service, request: wsgi.Request, parsed: dict[str, Any]) -> listing.Selection:
+    """Return which pairs a query is about.
+
+    :raises webob.exc.HTTPForbidden: when the caller may not ask for them
+    """
+    own = service.own(request)
+    project_id = parsed.get("project_id")
+    # as in Nova, the parameter without a value means yes
+    everywhere = strutils.bool_from_string(parsed.get("all_tenants", "0") or "1")
+    if everywhere or project_id not in (None, own["project_id"]):
+        service.must(request, policy.INDEX_ALL, own)
+    else:
+        project_id = own["project_id"]
+    if "host" in parsed or parsed.get("sort_key") in listing.HOST_SORT_KEYS:
+        # a list of all projects has no project that a rule could be about
+        about = own if project_id == own["project_id"] else {"project_id": project_id, "user_id": None}
+        service.must(request, hosts_policy.NAMES, about)
+    return listing.Selection(
+        project_id=project_id,
+        host=parsed.get("host"),
+        name=parsed.get("name"),
+        states=parsed.get("state", ()),
+        healths=parsed.get("health", ()),
+    )
 
 
 def show(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
     """GET /servers/{id}/os-fault-tolerance"""
     server = nova.server(request, server_id)
     service.must(request, policy.SHOW, server.target)
+    query.parse(request, schema.EMPTY_QUERY)
     row = find_pair(service, server)
-    return answer(request, {"fault_tolerance": views.pair(row, _rights(service, request, row))})
+    return answer(request, {"fault_tolerance": views.pair(row, Caller(service, request).rights(row))})
 
 
 def find_pair(service: Service, server: Server) -> pairs.Pair:
@@ -72,11 +116,3 @@ def find_pair(service: Service, server: Server) -> pairs.Pair:
             explanation=f"Instance {server.id} is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1."
         )
     return row
-
-
-def _rights(service: Service, request: wsgi.Request, row: pairs.Pair) -> views.Rights:
-    target = {"project_id": row.project_id, "user_id": row.user_id}
-    return views.Rights(
-        hosts=service.may(request, policy.HOSTS, target),
-        failover=service.may(request, failover_policy.FAILOVER, target),
-    )

@@ -10,10 +10,12 @@ import webob.exc
 from nova import exception
 from nova.api.openstack import wsgi
 from oslo_config import cfg
+from oslo_db import exception as db_exception
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from nova_colo import conf as colo_conf
-from nova_colo.api import failover, fault_tolerance, servers
+from nova_colo.api import actions, checkpoints, events, fault_tolerance, hosts, servers
 from nova_colo.api.service import SERVER_MICROVERSION, Server, Service
 from nova_colo.pair.model import is_fault_tolerant
 
@@ -25,10 +27,13 @@ AFTER, INSTEAD = "after", "instead"
 ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
     (AFTER, "GET", "/servers/detail", servers.detail, {}),
     (AFTER, "GET", "/servers/{server_id}", servers.show, {}),
-    (INSTEAD, "POST", "/servers/{server_id}/action", failover.act, {"function": failover.is_ours}),
+    (INSTEAD, "POST", "/servers/{server_id}/action", actions.act, {"function": actions.is_ours}),
     (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance", fault_tolerance.show, {}),
+    (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance/checkpoints", checkpoints.index, {}),
+    (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance/events", events.index, {}),
     (INSTEAD, "GET", "/os-fault-tolerance", fault_tolerance.discover, {}),
     (INSTEAD, "GET", "/os-fault-tolerance/servers", fault_tolerance.index, {}),
+    (INSTEAD, "GET", "/os-fault-tolerance/hosts", hosts.index, {}),
 ]
 
 
@@ -52,6 +57,9 @@ class Nova:
 
         :raises webob.exc.HTTPNotFound: when Nova does not show it to the caller
         """
+        if not uuidutils.is_uuid_like(server_id):
+            # nor may it become another path of Nova's, as "detail" would
+            raise _no_server(server_id)
         sub = request.copy_get()
         # else Nova's parsed microversion of this request would become the one of ours
         sub.environ.pop("webob.adhoc_attrs", None)
@@ -62,11 +70,15 @@ class Nova:
         sub.headers.pop(wsgi.LEGACY_API_VERSION_REQUEST_HEADER, None)
         response = sub.get_response(self._application)
         if response.status_int in (403, 404):
-            raise webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
+            raise _no_server(server_id)
         if response.status_int != 200:
             raise webob.exc.status_map[response.status_int](explanation=response.text)
         body = response.json_body["server"]
-        return Server(body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]))
+        return Server(body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]), body["locked"])
+
+
+def _no_server(server_id: str) -> webob.exc.HTTPNotFound:
+    return webob.exc.HTTPNotFound(explanation=f"Instance {server_id} could not be found.")
 
 
 class FaultToleranceFilter:
@@ -97,15 +109,24 @@ class FaultToleranceFilter:
         (measured on CPython 3.11; probably its frame stack, which allocates anew at each call that crosses a chunk's end).
         """
         request = wsgi.Request(environ)
-        match = self._mapper.match(request.path_info.rstrip("/"), environ)
-        if match is None or not _parse_microversion(request):
+        match = self._match(request)
+        if match is None:
             return self._application(environ, start_response)
         if match["kind"] == AFTER:
+            if _refusal(request, match):
+                return self._application(environ, start_response)
             status, headers, body = request.call_application(self._application)
             response = webob.Response(status=status, headerlist=headers, app_iter=body)
         else:
             response = None
         return self._handle(match, request, response)(environ, start_response)
+
+    def _match(self, request: wsgi.Request) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] | None = self._mapper.match(request.path_info.rstrip("/"), request.environ)
+        except UnicodeDecodeError:  # no path of ours
+            return None
+        return found
 
     def _handle(self, match: dict[str, Any], request: wsgi.Request, response: webob.Response | None) -> Any:
         """Return what the handler answers, or the error it raises in Nova's shape."""
@@ -117,18 +138,40 @@ class FaultToleranceFilter:
                 LOG.exception("Nova's answer goes out without fault tolerance attributes.")
                 return response
         try:
+            if refusal := _refusal(request, match):
+                raise refusal
             return handler(self.service, self._nova, request, server_id)
         except webob.exc.HTTPException as error:
             return wsgi.Fault(error)
+        except db_exception.DBError:
+            LOG.exception("The FT database failed.")
+            return wsgi.Fault(
+                webob.exc.HTTPServiceUnavailable(
+                    explanation="The database of fault tolerance does not answer. Nothing was changed. Try again later."
+                )
+            )
 
 
-def _parse_microversion(request: wsgi.Request) -> bool:
-    """Parse the request's microversion; False when Nova must say what is wrong with it."""
+def _refusal(request: wsgi.Request, match: dict[str, Any]) -> webob.exc.HTTPException | None:
+    """Parse the request's microversion; return what Nova would say of it and of its form, before it looks at what is asked for.
+
+    The same as nova.api.openstack.wsgi:Resource does with requests of its own.
+    """
     try:
         request.set_api_version_request()
-    except (exception.InvalidAPIVersionString, exception.InvalidGlobalAPIVersion):
-        return False
-    return True
+        request.get_content_type()
+    except exception.InvalidAPIVersionString as error:
+        return webob.exc.HTTPBadRequest(explanation=error.format_message())
+    except exception.InvalidGlobalAPIVersion as error:
+        return webob.exc.HTTPNotAcceptable(explanation=error.format_message())
+    except exception.InvalidContentType:
+        return webob.exc.HTTPUnsupportedMediaType(explanation="Unsupported Content-Type")
+    named = match.get("project_id")
+    if named and named != (own := request.environ["nova.context"].project_id):
+        return webob.exc.HTTPBadRequest(
+            explanation=f"Malformed request URL: URL's project_id '{named}' doesn't match Context's project_id '{own}'"
+        )
+    return None
 
 
 def factory(global_config: dict[str, str], config_file: str, **local_config: str) -> Callable[[Any], FaultToleranceFilter]:

@@ -8,12 +8,13 @@ import webob
 import webob.exc
 from nova.api.openstack import wsgi
 
+from nova_colo.api import links
 from nova_colo.api.service import Service, answer
 from nova_colo.db import pairs
 from nova_colo.db.models import Pair
 from nova_colo.pair import model
 from nova_colo.pair.model import FtStatus, State
-from nova_colo.policies import fault_tolerance as policy
+from nova_colo.policies import hosts as policy
 
 FT_STATUS = "OS-EXT-FT:ft_status"
 FT_RELATIONS = "OS-EXT-FT:ft_relations"
@@ -45,8 +46,8 @@ def show(service: Service, request: wsgi.Request, response: webob.Response, serv
     server[FT_STATUS] = _status(server, (row.state, row.secondary_host) if row else None)
     target = {"project_id": server["tenant_id"], "user_id": server["user_id"]}
     twins = []
-    if row is not None and row.secondary_host and service.may(request, policy.HOSTS, target):
-        twins = [{"id": row.twin_id, "name": row.name, "links": _links(request, server_id, row.twin_id)}]
+    if row is not None and row.secondary_host and service.may(request, policy.NAMES, target):
+        twins = [{"id": row.twin_id, "name": row.name, "links": links.server(request, row.twin_id)}]
     server[FT_RELATIONS] = {"servers": twins}
     response.json_body = body
     return response
@@ -71,7 +72,7 @@ def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pai
         return None
     with service.database.reader() as session:
         row = pairs.get_by_twin(session, server_id)
-    if row is None or not service.may(request, policy.HOSTS, {"project_id": row.project_id, "user_id": row.user_id}):
+    if row is None or not service.may(request, policy.NAMES, {"project_id": row.project_id, "user_id": row.user_id}):
         return None
     return row
 
@@ -79,7 +80,7 @@ def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pai
 def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
     """Return a secondary as a minimal read-only server."""
     lost = row.secondary_host is None or row.state == State.ERROR
-    primary = {"id": row.server_id, "name": row.name, "links": _links(request, row.twin_id, row.server_id)}
+    primary = {"id": row.server_id, "name": row.name, "links": links.server(request, row.server_id)}
     return {
         "id": row.twin_id,
         "name": row.name,
@@ -89,9 +90,5 @@ def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
         "OS-EXT-SRV-ATTR:host": row.secondary_host,
         FT_STATUS: FtStatus.MISSING_PRIMARY if lost else FtStatus.SECONDARY,
         FT_RELATIONS: {"servers": [primary]},
-        "links": _links(request, row.twin_id, row.twin_id),
+        "links": links.server(request, row.twin_id),
     }
-
-
-def _links(request: wsgi.Request, shown_id: str, linked_id: str) -> list[dict[str, str]]:
-    return [{"rel": "self", "href": request.path_url.rstrip("/").removesuffix(shown_id) + linked_id}]

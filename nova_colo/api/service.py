@@ -38,6 +38,12 @@ class Service:
         except messaging.MessagingException as error:
             LOG.warning("The engines could not be told: %s", error)
 
+    @staticmethod
+    def own(request: wsgi.Request) -> dict[str, Any]:
+        """Return what rules are checked against that are about nothing but the caller's own project."""
+        context = request.environ["nova.context"]
+        return {"project_id": context.project_id, "user_id": context.user_id}
+
     def may(self, request: wsgi.Request, rule: str, target: dict[str, Any]) -> bool:
         """Return whether the caller may do what a rule is about.
 
@@ -56,12 +62,14 @@ class Server:
     """A server as the caller sees it, by Nova's own show.
 
     :param fault_tolerant: whether its flavor says so; False also where the caller may not see extra specs
+    :param locked: by its owner or an administrator: nothing but an administrator's requests may change it
     """
 
     id: str
     project_id: str
     user_id: str
     fault_tolerant: bool
+    locked: bool = False
 
     @property
     def target(self) -> dict[str, str]:
@@ -69,12 +77,15 @@ class Server:
         return {"project_id": self.project_id, "user_id": self.user_id}
 
 
-def validate(instance: Any, schema: dict[str, Any]) -> None:
-    """Raise 400 with a message that names the wrong part, unless instance fits the schema."""
+def validate(instance: Any, schema: dict[str, Any], where: str = "body") -> None:
+    """Raise 400 with a message that names the wrong part, unless instance fits the schema.
+
+    :param where: what the instance is, for the message
+    """
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(instance))
     if error is not None:
-        where = "/".join(str(part) for part in error.absolute_path)
-        raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for field/attribute {where or 'body'}: {error.message}")
+        part = "/".join(str(part) for part in error.absolute_path) or where
+        raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for field/attribute {part}: {error.message}")
 
 
 def with_microversion(request: wsgi.Request, response: webob.Response) -> webob.Response:

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs as the wire shows them."""
 
-import dataclasses
 import datetime
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from oslo_utils import timeutils
 
+from nova_colo.api.rights import Rights
 from nova_colo.db.models import Pair
 from nova_colo.db.pairs import core
 from nova_colo.pair import actions, model, words
+from nova_colo.pair.model import Health, State
 
 #: Figures that the engine has not renewed for so long are said to be stale. It renews them every five seconds.
 STALE_AFTER = datetime.timedelta(seconds=20)
@@ -26,26 +29,35 @@ _NO_CHECKPOINTS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Rights:
-    """What a caller may see of a pair, and do to it."""
-
-    hosts: bool
-    failover: bool
+#: What a role may not allow, in the answer's words.
+_DEEDS = {
+    actions.FAILOVER: "fail this server over",
+    actions.PROTECT: "protect this server",
+    actions.UNPROTECT: "remove this server's protection",
+    actions.SUSPEND: "suspend this server's protection",
+    actions.RESUME: "resume this server's protection",
+    actions.TEST_FAILOVER: "test this server's failover",
+    actions.MIGRATE_SECONDARY: "move this server's secondary",
+    actions.SET_MODE: "set this server's mode",
+}
 
 
 def iso(at: datetime.datetime | None) -> str | None:
     """Return a time as the wire shows it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+    return at.replace(microsecond=0).isoformat() + "Z" if at else None
+
+
+def words_for(row: Pair, rights: Rights) -> Callable[[str], str]:
+    """Return what makes of a sentence about a pair the one that its reader may see."""
+    if rights.hosts:
+        return words.reveal
+    known = (row.primary_host, row.secondary_host, row.previous_host, row.nova_host, row.reserved_host)
+    return functools.partial(words.conceal, known=known)
 
 
 def pair(row: Pair, rights: Rights) -> dict[str, Any]:
     """Return a pair for a caller with the given rights."""
-
-    def say(text: str | None) -> str:
-        known = (row.primary_host, row.secondary_host, row.previous_host, row.nova_host)
-        return words.reveal(text or "") if rights.hosts else words.conceal(text or "", known)
-
+    say = words_for(row, rights)
     primary = {"host": row.primary_host if rights.hosts else None, "since": iso(row.primary_since)}
     secondary = {"host": row.secondary_host if rights.hosts else None, "since": iso(row.secondary_since)}
     return {
@@ -55,15 +67,20 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
         "flavor": row.flavor,
         "ft_status": model.ft_status(row.state, row.secondary_host is not None),
         "state": row.state,
-        "state_reason": say(row.state_reason),
+        "state_reason": say(row.state_reason or ""),
         "health": row.health,
         "health_reasons": [say(reason) for reason in row.health_reasons],
+        "wanted": row.wanted,
+        "first_error": say(row.first_error) if row.first_error else None,
         "mode": row.mode,
         "mode_policy": row.mode_policy,
+        "checkpoint_interval_ms": row.checkpoint_interval_ms,
+        "auto_reprotect": row.auto_reprotect,
         "backend": row.backend,
         "epoch": row.epoch,
         "primary": primary,
         "secondary": secondary if row.secondary_host else None,
+        "reserved_on": row.reserved_host if rights.hosts else None,
         "protected_since": iso(row.protected_since),
         "progress": row.progress,
         "checkpoints": row.checkpoints or _NO_CHECKPOINTS,
@@ -74,7 +91,7 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
             "last_reason": say(row.failover_reason) if row.failover_reason else None,
             "last_gap_ms": row.failover_gap_ms,
         },
-        "actions": [_failover_action(row, rights)],
+        "actions": _actions(row, rights, say),
     }
 
 
@@ -84,9 +101,25 @@ def _stale_since(row: Pair) -> str | None:
     return iso(row.measured_at)
 
 
-def _failover_action(row: Pair, rights: Rights) -> dict[str, Any]:
-    if not rights.failover:
-        reason = "Your role does not allow you to fail this server over."
-    else:
-        reason = actions.refusal(actions.FAILOVER, core(row))
-    return {"name": "failover", "allowed": not reason, "reason": reason}
+def _actions(row: Pair, rights: Rights, say: Callable[[str], str]) -> list[dict[str, Any]]:
+    pair = core(row)
+    listed = []
+    for action in actions.ACTIONS:
+        if action in rights.actions:
+            reason = say(actions.refusal(action, pair))
+        else:
+            reason = f"Your role does not allow you to {_DEEDS[action]}."
+        listed.append({"name": action, "allowed": not reason, "reason": reason})
+    return listed
+
+
+def summary(counts: Iterable[tuple[str, str, int]]) -> dict[str, Any]:
+    """Return how many pairs there are of each state and health.
+
+    :param counts: state, health and number of pairs
+    """
+    states, healths = dict.fromkeys(map(str, State), 0), dict.fromkeys(map(str, Health), 0)
+    for state, health, number in counts:
+        states[state] += number
+        healths[health] += number
+    return {"total": sum(states.values()), "state": states, "health": healths}

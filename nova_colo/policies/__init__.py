@@ -6,12 +6,14 @@ import itertools
 from oslo_config import cfg
 from oslo_policy import policy
 
-from nova_colo.policies import base, failover, fault_tolerance
+from nova_colo.policies import actions, base, checkpoints, events, fault_tolerance, hosts
+
+_PARTS = (base, fault_tolerance, checkpoints, events, hosts, actions)
 
 
 def list_rules() -> list[policy.RuleDefault]:
     """Return all rules, as oslopolicy-sample-generator wants them."""
-    return list(itertools.chain(base.list_rules(), fault_tolerance.list_rules(), failover.list_rules()))
+    return list(itertools.chain.from_iterable(part.list_rules() for part in _PARTS))
 
 
 def enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:

@@ -3,8 +3,13 @@
 
 from oslo_policy import policy
 
+#: Every rule of ours begins with it.
+ROOT = "os_compute_api:os-fault-tolerance"
+
+ANYBODY = "@"
 ADMIN = "rule:context_is_admin"
 PROJECT_MANAGER_OR_ADMIN = "rule:project_manager_or_admin"
+PROJECT_MEMBER_OR_ADMIN = "rule:project_member_or_admin"
 PROJECT_READER_OR_ADMIN = "rule:project_reader_or_admin"
 
 
@@ -18,8 +23,28 @@ def list_rules() -> list[policy.RuleDefault]:
             "Managers of the server's project, and administrators.",
         ),
         policy.RuleDefault(
+            "project_member_or_admin",
+            "rule:context_is_admin or (role:member and project_id:%(project_id)s)",
+            "Members of the server's project, and administrators.",
+        ),
+        policy.RuleDefault(
             "project_reader_or_admin",
             "rule:context_is_admin or (role:reader and project_id:%(project_id)s)",
             "Whoever may read in the server's project, and administrators.",
         ),
     ]
+
+
+def rule(name: str, check: str, description: str, *operations: tuple[str, str]) -> policy.DocumentedRuleDefault:
+    """Return a rule as documented ones are made here.
+
+    :param check: who may
+    :param operations: method and path of each request that the rule is about
+    """
+    return policy.DocumentedRuleDefault(
+        name=name,
+        check_str=check,
+        description=description,
+        operations=[{"method": method, "path": path} for method, path in operations],
+        scope_types=["project"],
+    )

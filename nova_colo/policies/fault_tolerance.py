@@ -1,58 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of reading."""
+"""Rules of discovery, list and show."""
 
 from oslo_policy import policy
 
 from nova_colo.policies import base
 
-ROOT = "os_compute_api:os-fault-tolerance"
-DISCOVER = f"{ROOT}:discover"
-INDEX = f"{ROOT}:index"
-INDEX_ALL = f"{ROOT}:index:all_tenants"
-SHOW = f"{ROOT}:show"
-HOSTS = f"{ROOT}:hosts"
+DISCOVER = f"{base.ROOT}:discover"
+INDEX = f"{base.ROOT}:index"
+INDEX_ALL = f"{base.ROOT}:index:all_tenants"
+SHOW = f"{base.ROOT}:show"
 
-_LIST: policy.Operation = {"method": "GET", "path": "/os-fault-tolerance/servers"}
-_SHOW: policy.Operation = {"method": "GET", "path": "/servers/{server_id}/os-fault-tolerance"}
-_SERVER: policy.Operation = {"method": "GET", "path": "/servers/{server_id}"}
+_LIST = ("GET", "/os-fault-tolerance/servers")
 
 
 def list_rules() -> list[policy.RuleDefault]:
     """Return the rules."""
     return [
-        policy.DocumentedRuleDefault(
-            name=DISCOVER,
-            check_str="@",
-            description="See that this cloud has fault tolerance and what it can do.",
-            operations=[{"method": "GET", "path": "/os-fault-tolerance"}],
-            scope_types=["project"],
+        base.rule(
+            DISCOVER,
+            base.ANYBODY,
+            "See that this cloud has fault tolerance and what it can do.",
+            ("GET", "/os-fault-tolerance"),
         ),
-        policy.DocumentedRuleDefault(
-            name=INDEX,
-            check_str=base.PROJECT_READER_OR_ADMIN,
-            description="List the FT servers of one's project.",
-            operations=[_LIST],
-            scope_types=["project"],
-        ),
-        policy.DocumentedRuleDefault(
-            name=INDEX_ALL,
-            check_str=base.ADMIN,
-            description="List the FT servers of all projects.",
-            operations=[_LIST],
-            scope_types=["project"],
-        ),
-        policy.DocumentedRuleDefault(
-            name=SHOW,
-            check_str=base.PROJECT_READER_OR_ADMIN,
-            description="Show the fault tolerance of a server.",
-            operations=[_SHOW],
-            scope_types=["project"],
-        ),
-        policy.DocumentedRuleDefault(
-            name=HOSTS,
-            check_str=base.ADMIN,
-            description="See on which hosts primaries and secondaries run, and secondaries as servers.",
-            operations=[_LIST, _SHOW, _SERVER],
-            scope_types=["project"],
+        base.rule(INDEX, base.PROJECT_READER_OR_ADMIN, "List the FT servers of one's project.", _LIST),
+        base.rule(INDEX_ALL, base.ADMIN, "List the FT servers of all projects, or of another one.", _LIST),
+        base.rule(
+            SHOW,
+            base.PROJECT_READER_OR_ADMIN,
+            "Show the fault tolerance of a server.",
+            ("GET", "/servers/{server_id}/os-fault-tolerance"),
         ),
     ]

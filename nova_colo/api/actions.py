@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actions on pairs: failover and its seven kin."""
+
+import json
+from typing import Any
+
+import webob
+import webob.exc
+from nova.api.openstack import wsgi
+from oslo_utils import timeutils
+
+from nova_colo.api import hosts as host_views
+from nova_colo.api.fault_tolerance import find_pair
+from nova_colo.api.rights import Caller
+from nova_colo.api.schemas import actions as schema
+from nova_colo.api.servers import pair_of_twin
+from nova_colo.api.service import Server, Service, validate, with_microversion
+from nova_colo.api.views import words_for
+from nova_colo.db import events, hosts, operations, pairs
+from nova_colo.pair import actions
+from nova_colo.policies import actions as policy
+
+_BUSY = "Something else is being done to this server's pair. Wait until it has finished."
+
+
+def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
+    """POST /servers/{id}/action with one of our actions."""
+    body = _body(request)
+    (action,) = body
+    twin = pair_of_twin(service, request, server_id)
+    server = nova.server(request, twin.server_id if twin else server_id)
+    service.must(request, policy.RULES[action], server.target)
+    validate(body, schema.BODIES[action])
+    arguments = body[action] or {}
+    force, host = bool(arguments.get("force")), arguments.get("host")
+    if force:
+        service.must(request, policy.FORCE, server.target)
+    if host is not None:
+        service.must(request, policy.MIGRATE_HOST, server.target)
+    _refuse_locked(request, server)
+    row = find_pair(service, server)
+    say = words_for(row, Caller(service, request).rights(row))
+    refusal = actions.refusal(action, pairs.core(row), force=force)
+    if not refusal and host is not None:
+        refusal = _refusal_of_host(service, row, host)
+    if refusal:
+        raise webob.exc.HTTPConflict(explanation=say(refusal))
+    _start(service, request, row, action, arguments)
+    return with_microversion(request, webob.Response(status=202, content_type="application/json"))
+
+
+def is_ours(environ: dict[str, Any], match: dict[str, Any]) -> bool:
+    """Return whether the body of an action is one of ours; any other is Nova's, wrong ones too. A condition of Routes."""
+    body = _body(wsgi.Request(environ))
+    return isinstance(body, dict) and len(body) == 1 and next(iter(body)) in actions.ACTIONS
+
+
+def _body(request: wsgi.Request) -> Any:
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse_locked(request: wsgi.Request, server: Server) -> None:
+    """Refuse what Nova refuses for a locked server: nova.compute.api:check_instance_lock."""
+    if server.locked and not request.environ["nova.context"].is_admin:
+        raise webob.exc.HTTPConflict(explanation=f"Instance {server.id} is locked. Unlock it first.")
+
+
+def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> str:
+    """Return why a secondary cannot move to a named host; an empty string when it can.
+
+    :raises webob.exc.HTTPBadRequest: when there is no such host
+    """
+    with service.database.reader() as session:
+        known = {found.host: found for found in hosts.all_hosts(session)}
+    if host not in known:
+        raise webob.exc.HTTPBadRequest(
+            explanation=f"Host {host} has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists."
+        )
+    if refusal := actions.refusal_of_host(pairs.core(row), host):
+        return refusal
+    if not host_views.is_up(known[host], timeutils.utcnow()):
+        return f"The nova-colo-agent on {host} does not answer. Start it, or name another host."
+    if not known[host].capable:
+        return f"Host {host} cannot carry a secondary: {' '.join(known[host].reasons or [])} Name another host."
+    return ""
+
+
+def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> None:
+    """Record what is to be done and wake the engine; without a broker it finds the record by itself."""
+    context = request.environ["nova.context"]
+    plan = actions.plan(action, pairs.core(row), arguments)
+    by = {"request_id": context.request_id, "user_id": context.user_id}
+    with service.database.writer() as session:
+        if plan.kind is None:
+            started = pairs.update_unchanged(session, row, **plan.values)
+        else:
+            operation_id = operations.start(
+                session,
+                row.server_id,
+                row.epoch,
+                plan.kind,
+                plan.params,
+                requested_by=context.user_id,
+                request_id=context.request_id,
+                **plan.values,
+            )
+            started = operation_id is not None
+        if started:
+            events.add(session, row.server_id, action, events.Level.INFO, plan.event, **by)
+    if not started:
+        raise webob.exc.HTTPConflict(explanation=_BUSY)
+    service.wake_engines()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts that carry pairs."""
+
+import datetime
+from typing import Any
+
+import webob
+from nova.api.openstack import wsgi
+from oslo_utils import timeutils
+
+from nova_colo.api import query
+from nova_colo.api.schemas import hosts as schema
+from nova_colo.api.service import Service, answer
+from nova_colo.api.views import iso
+from nova_colo.db import hosts, listing
+from nova_colo.db.models import Host
+from nova_colo.pair import words
+from nova_colo.policies import hosts as policy
+
+#: An agent that the engine has not heard of for so long is down. The engine notes its heartbeats every five seconds.
+UP_WITHIN = datetime.timedelta(seconds=20)
+
+
+def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
+    """GET /os-fault-tolerance/hosts"""
+    service.must(request, policy.INDEX, service.own(request))
+    query.parse(request, schema.QUERY)
+    with service.database.reader() as session:
+        rows = {row.host: row for row in hosts.all_hosts(session)}
+        primaries, secondaries = listing.load_by_host(session)
+    now = timeutils.utcnow()
+    names = sorted({*rows, *primaries, *secondaries})
+    return answer(request, {"hosts": [_host(name, rows.get(name), primaries, secondaries, now) for name in names]})
+
+
+def is_up(row: Host | None, now: datetime.datetime) -> bool:
+    """Return whether a host's agent is there."""
+    return row is not None and row.seen_at is not None and now - row.seen_at < UP_WITHIN
+
+
+def _host(
+    name: str, row: Host | None, primaries: dict[str, int], secondaries: dict[str, tuple[int, int]], now: datetime.datetime
+) -> dict[str, Any]:
+    """Return a host as the wire shows it.
+
+    :param row: None for one that carries sides of pairs and whose agent was never heard of
+    """
+    there, memory_mb = secondaries.get(name, (0, 0))
+    return {
+        "host": name,
+        "agent": {
+            "state": "up" if is_up(row, now) else "down",
+            "seen_at": iso(row.seen_at) if row else None,
+            "version": row.version if row else None,
+            "backend": row.backend if row else None,
+        },
+        "versions": (row.versions or {}) if row else {},
+        "capable": bool(row and row.capable),
+        "reasons": [words.reveal(reason) for reason in row.reasons or []] if row else ["No agent was ever heard of there."],
+        "primaries": primaries.get(name, 0),
+        "secondaries": there,
+        "reserved_memory_mb": memory_mb,
+        "fenced_since": iso(row.fenced_at) if row else None,
+    }

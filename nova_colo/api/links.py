@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links in answers, as Nova makes its own: with its [api] compute_link_prefix, and the project id if the request had it."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib import parse
+
+from nova.api.openstack import common, wsgi
+
+
+class _Links(common.ViewBuilder):
+    """Nova's view builder, for its rules on what a link begins with."""
+
+    def to(self, request: wsgi.Request, collection: str, member: str) -> str:
+        return str(self._get_href_link(request, member, collection))
+
+
+def server(request: wsgi.Request, server_id: str) -> list[dict[str, str]]:
+    """Return the links of a server."""
+    return [{"rel": "self", "href": _Links().to(request, "servers", server_id)}]
+
+
+def next_page(request: wsgi.Request, path: tuple[str, str], parsed: Mapping[str, Any], marker: str | int) -> list[dict[str, str]]:
+    """Return the links of a page that another one follows.
+
+    :param path: of the list: what it is in, and its last part
+    :param parsed: the query of this page
+    :param marker: the last item of this page
+    """
+    query = parse.urlencode({**parsed, "marker": marker}, doseq=True)
+    return [{"rel": "next", "href": f"{_Links().to(request, *path)}?{query}"}]

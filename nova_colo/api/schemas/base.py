@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What schemas are made of. Patterns are valid in JSON Schema 2020-12 and so in OpenAPI 3.1."""
+
+from collections.abc import Iterable
+from typing import Any
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+BOOLEAN: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, in UTC"}
+#: As Nova's own requests have it.
+HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]+$"}
+PROJECT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+LINKS: Schema = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"rel": STRING, "href": STRING}, "required": ["rel", "href"]},
+}
+LIMIT: Schema = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "At most so many; more than the largest page that the cloud allows gives that page.",
+}
+
+
+def words(values: Iterable[str], description: str = "") -> Schema:
+    """Return the schema of one of some words."""
+    schema: Schema = {"type": "string", "enum": [str(value) for value in values]}
+    return schema | ({"description": description} if description else {})
+
+
+def several(item: Schema, description: str = "") -> Schema:
+    """Return the schema of a list; in a query, of a parameter that may be given several times."""
+    return {"type": "array", "items": item} | ({"description": description} if description else {})
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema of the same or null."""
+    if isinstance(schema.get("type"), str) and "enum" not in schema:
+        return schema | {"type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def record(description: str = "", /, **properties: Schema) -> Schema:
+    """Return the schema of an object that has all of the given members and no others."""
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return schema | ({"description": description} if description else {})
+
+
+def query(**parameters: Schema) -> Schema:
+    """Return the schema of a query, all of whose parameters may be left out."""
+    return {"type": "object", "properties": parameters, "additionalProperties": False}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events."""
+
+from nova_colo.api.schemas.base import LIMIT, LINKS, STRING, TIME, Schema, or_null, query, record, several, words
+from nova_colo.db.events import Level
+
+_ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+
+QUERY: Schema = query(limit=LIMIT, marker=_ID | {"description": "Only events older than the one with this id."})
+
+_EVENT = record(
+    id=_ID,
+    at=TIME,
+    kind=STRING | {"description": "one word for programs"},
+    level=words(Level),
+    message=STRING | {"description": "for people; without host names for those who may not see hosts"},
+    request_id=or_null(STRING),
+    user_id=or_null(STRING),
+)
+
+INDEX: Schema = record(events=several(_EVENT, "newest first"))
+INDEX["properties"]["events_links"] = LINKS
