@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     status = command("status", _status, "show the services; exit code 3 when not up, 1 when one does not run")
     status.add_argument("--json", action="store_true", help="as JSON")
     env = command("env", _env, "print shell exports for a user of the cloud")
-    env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager or viewer")
+    env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager, viewer or outsider")
     host = command("host", _host, "list, kill (power cut), stop or start compute hosts")
     host.add_argument("action", choices=["list", "kill", "stop", "start"])
     host.add_argument("name", nargs="?", help="name of the compute host")

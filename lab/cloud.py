@@ -153,7 +153,7 @@ class Lab:
         return spec.endpoint(what)
 
     def password(self, user: str) -> str:
-        """Return the password of a cloud user: admin, demo, manager, viewer or service."""
+        """Return the password of a cloud user: admin, demo, manager, viewer, outsider or service."""
         self._check_user(user)
         return self.spec().passwords[user]
 

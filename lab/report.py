@@ -12,8 +12,9 @@ from lab.layout import DEFAULT_PREFIX, VENV
 LOGINS = {
     "admin": "everything: all projects, hosts, fault tolerance",
     "manager": "fails over the servers of project demo",
-    "demo": "works in project demo, sees how its servers are protected",
+    "demo": "works in project demo, protects its servers",
     "viewer": "looks at project demo",
+    "outsider": "manages another project",
 }
 
 

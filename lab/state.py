@@ -25,7 +25,14 @@ DATABASES: dict[str, str] = {
     "nova_colo": "nova_colo",
 }
 #: cloud user -> project
-USERS: dict[str, str] = {"admin": "admin", "demo": "demo", "manager": "demo", "viewer": "demo", "service": "service"}
+USERS: dict[str, str] = {
+    "admin": "admin",
+    "demo": "demo",
+    "manager": "demo",
+    "viewer": "demo",
+    "outsider": "other",
+    "service": "service",
+}
 
 _SECRETS = (
     *USERS,

@@ -14,6 +14,7 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
     "demo": {"demo": ("member",)},
     "manager": {"demo": ("manager",)},
     "viewer": {"demo": ("reader",)},
+    "outsider": {"other": ("manager",)},
 }
 
 
