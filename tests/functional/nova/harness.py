@@ -295,7 +295,7 @@ class ColoCloud:
 class NodePerHost(fixtures.Fixture):
     """Give each host its own compute node: Nova keeps the node's id of a process in a global, and here all hosts are in one."""
 
-    def _setUp(self) -> None:
+    def _setUp(self) -> None:  # noqa: N802
         stock = fake.ColoFakeDriver.get_available_resource
 
         def get_nodenames_by_uuid(driver: Any, refresh: bool = False) -> dict[str, str]:
