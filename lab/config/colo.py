@@ -14,6 +14,8 @@ def engine_conf(spec: Spec) -> Sections:
         "database": common.database(spec, "nova_colo"),
         "nova": auth,
         "placement": auth,
+        # shorter than a cloud would have them: what a person does here is to be seen at once
+        "engine": {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10},
     }
 
 

@@ -30,13 +30,36 @@ class AgentManager:
         self._host = host_name
         self._backend = backend
         self._roles = roles
-        self._lock = threading.RLock()
+        # one for each server that was ever asked about: a slow QEMU must not delay the others, nor the heartbeat
+        self._locks: dict[str, threading.RLock] = {}
 
     def report(self) -> dict[str, Any]:
         """Return the heartbeat: what runs here and how it does."""
-        with self._lock:
-            servers = {record.server_id: self._side(record) for record in self._roles.all()}
-        return {"backend": self._backend.name, "version": version.release(), "servers": servers}
+        return {
+            "backend": self._backend.name,
+            "version": version.release(),
+            "versions": self._backend.versions(),
+            "reasons": self._backend.lacks(),
+            "servers": {record.server_id: self._side(record) for record in self._roles.all()},
+        }
+
+    def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, Any]]]:
+        """Return the history of checkpoints of the primaries here, by server.
+
+        :param since: seconds since the epoch: only intervals that begin then or later
+        """
+        primaries = [record.server_id for record in self._roles.all() if record.role == Role.PRIMARY]
+        return {server_id: self._backend.buckets(server_id, since) for server_id in primaries}
+
+    def set_mode(self, ctxt: dict[str, Any], server_id: str, mode: str, interval_ms: int | None) -> None:
+        """Change how the pair of a server synchronises."""
+        with self._lock(server_id):
+            if self._roles.get(server_id) is None:
+                raise ReplicationError(f"{host(self._host)} has no side of {server_id}.")
+            self._backend.set_mode(server_id, mode, interval_ms)
+
+    def _lock(self, server_id: str) -> threading.RLock:
+        return self._locks.setdefault(server_id, threading.RLock())
 
     def _side(self, record: RoleRecord) -> dict[str, Any]:
         report = self._backend.report(record.server_id, record.peer)
@@ -44,14 +67,14 @@ class AgentManager:
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
         """Return this host's side of a pair as in the heartbeat, or None."""
-        with self._lock:
+        with self._lock(server_id):
             record = self._roles.get(server_id)
             return self._side(record) if record else None
 
     def prepare_secondary(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
         """Make a secondary that waits for its primary."""
         pair = PairSpec(**spec)
-        with self._lock:
+        with self._lock(pair.server_id):
             record = self._roles.get(pair.server_id)
             if record is not None and record.role in (Role.PRIMARY, Role.PROMOTED):
                 raise ReplicationError(f"{host(self._host)} runs {pair.server_id} itself, epoch {record.epoch}.")
@@ -63,33 +86,37 @@ class AgentManager:
     def start_replication(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
         """Start to protect the guest that runs here."""
         pair = PairSpec(**spec)
-        with self._lock:
+        with self._lock(pair.server_id):
             self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
             self._backend.start(pair)
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
     def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Stop the primary guest for a planned failover to ``epoch``."""
-        with self._lock:
+        with self._lock(server_id):
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             self._backend.pause(server_id)
 
-    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
-        """Let the secondary run alone, by the grant for ``epoch``."""
-        with self._lock:
+    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> float | None:
+        """Let the secondary run alone, by the grant for ``epoch``.
+
+        :returns: for how many milliseconds nobody ran; None when that is not known
+        """
+        with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is not None and (record.role, record.epoch) == (Role.PRIMARY, epoch):
-                return
+                return None
             if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
                 raise ReplicationError(f"{host(self._host)} has no secondary of {server_id} that may resume in epoch {epoch}.")
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
-            self._backend.promote(server_id)
+            gap_ms = self._backend.promote(server_id)
         LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
+        return gap_ms
 
     def run_alone(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Let the primary go on without its twin, by the grant for ``epoch``."""
-        with self._lock:
+        with self._lock(server_id):
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
             self._backend.run_alone(server_id)
             self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
@@ -102,14 +129,14 @@ class AgentManager:
 
     def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Note that Nova's records have followed a failover to this host."""
-        with self._lock:
+        with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.PROMOTED:
                 self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
 
     def release(self, ctxt: dict[str, Any], server_id: str) -> None:
         """Stop protecting the guest that runs here; the guest runs on."""
-        with self._lock:
+        with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.PRIMARY and self._backend.report(server_id, None).running:
                 self._backend.run_alone(server_id)
@@ -120,7 +147,7 @@ class AgentManager:
 
         :param role: with epoch, what the side was seen to be; when it has become something else since, it is kept
         """
-        with self._lock:
+        with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is None or (role is not None and (record.role, record.epoch) != (role, epoch)):
                 return

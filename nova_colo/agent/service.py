@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-colo-agent as an oslo.service service."""
 
+import time
+
 import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_service import service
 
 from nova_colo import rpc
-from nova_colo.agent import replication
+from nova_colo.agent import health, replication
 from nova_colo.agent.manager import AgentManager
 from nova_colo.agent.roles import RoleStore
 
@@ -34,7 +36,9 @@ class AgentService(service.Service):
 
     def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
         try:
-            engines.heartbeat(self._conf.host, manager.report())
+            report = manager.report()
+            health.write(self._conf.state_path, report["reasons"], time.time())
+            engines.heartbeat(self._conf.host, report)
         except Exception:
             # the next one is due in a moment; ending the timer would make this host look dead for good
             LOG.exception("A heartbeat could not be sent.")

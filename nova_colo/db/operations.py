@@ -35,17 +35,7 @@ def start(
     operation_id = uuidutils.generate_uuid()
     if not pairs.claim(session, server_id, epoch, operation_id, **pair_values):
         return None
-    session.add(
-        Operation(
-            id=operation_id,
-            server_id=server_id,
-            kind=kind,
-            status=RUNNING,
-            params=params,
-            requested_by=requested_by,
-            request_id=request_id,
-        )
-    )
+    _add(session, operation_id, server_id, kind, params, requested_by, request_id)
     return operation_id
 
 
@@ -65,16 +55,50 @@ def advance(session: orm.Session, operation_id: str, step: int, params: dict[str
     return session.execute(query.values(step=step, params=params)).rowcount == 1
 
 
-def finish(session: orm.Session, operation_id: str, error: str | None, **pair_values: Any) -> None:
+def finish(session: orm.Session, operation_id: str, error: str | None, **pair_values: Any) -> bool:
     """Record the end of an operation and release its pair; nothing happens when it is finished already.
 
     :param error: the first error, or None when it ended well
     :param pair_values: columns of the pair to set with the release
+    :returns: whether it was not finished already
     """
+    return _end(session, operation_id, error, operation_id=None, **pair_values)
+
+
+def hand_over(session: orm.Session, operation_id: str, kind: str, params: dict[str, Any], **pair_values: Any) -> str | None:
+    """Record the good end of an operation and begin the one that follows it, without releasing the pair in between.
+
+    :param pair_values: columns of the pair to set meanwhile
+    :returns: the new operation's id, or None when the first was finished already
+    """
+    before = get(session, operation_id)
+    following = uuidutils.generate_uuid()
+    if before is None or not _end(session, operation_id, None, operation_id=following, **pair_values):
+        return None
+    _add(session, following, before.server_id, kind, params, before.requested_by, before.request_id)
+    return following
+
+
+def _end(session: orm.Session, ended_id: str, error: str | None, **pair_values: Any) -> bool:
     values = {"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()}
-    query = sa.update(Operation).where(Operation.id == operation_id, Operation.status == RUNNING)
-    if session.execute(query.values(**values)).rowcount == 1:
-        session.execute(sa.update(Pair).where(Pair.operation_id == operation_id).values(operation_id=None, **pair_values))
+    query = sa.update(Operation).where(Operation.id == ended_id, Operation.status == RUNNING)
+    if session.execute(query.values(**values)).rowcount != 1:
+        return False
+    session.execute(sa.update(Pair).where(Pair.operation_id == ended_id).values(**pair_values))
+    return True
+
+
+def _add(
+    session: orm.Session,
+    operation_id: str,
+    server_id: str,
+    kind: str,
+    params: dict[str, Any],
+    requested_by: str | None,
+    request_id: str | None,
+) -> None:
+    values = {"id": operation_id, "server_id": server_id, "kind": kind, "status": RUNNING, "params": params}
+    session.add(Operation(**values, requested_by=requested_by, request_id=request_id))
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:

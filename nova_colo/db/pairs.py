@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on pairs. Each takes the session of a transaction and commits nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,6 +53,23 @@ def statuses(session: orm.Session, server_ids: Collection[str]) -> dict[str, tup
     """Return state and secondary host of those of the given servers that are FT servers, in one statement."""
     query = sa.select(Pair.server_id, Pair.state, Pair.secondary_host).where(Pair.server_id.in_(server_ids))
     return {server_id: (state, secondary) for server_id, state, secondary in session.execute(query)}
+
+
+def primaries(session: orm.Session) -> list[tuple[str, str]]:
+    """Return the id of each FT server and the host of its primary."""
+    return [(server_id, host) for server_id, host in session.execute(sa.select(Pair.server_id, Pair.primary_host))]
+
+
+def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Set columns of pairs, the same ones of each; pairs that are gone are left out.
+
+    :param rows: server_id and the columns to set
+    """
+    if rows:
+        names = [name for name in rows[0] if name != "server_id"]
+        values = {name: sa.bindparam(f"new_{name}", type_=Pair.__table__.c[name].type) for name in names}
+        query = sa.update(Pair.__table__).where(Pair.__table__.c.server_id == sa.bindparam("key")).values(values)
+        session.execute(query, [{"key": row["server_id"]} | {f"new_{name}": row[name] for name in names} for row in rows])
 
 
 def add(session: orm.Session, **values: Any) -> None:

@@ -2,6 +2,7 @@
 """Keeps the table of pairs in step with Nova's FT servers."""
 
 import datetime
+from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
@@ -10,7 +11,7 @@ from nova_colo.db import hosts, operations, pairs
 from nova_colo.engine.nova import Server
 from nova_colo.engine.rest import ServiceError
 from nova_colo.engine.services import Services
-from nova_colo.pair.model import Health, State, twin_id
+from nova_colo.pair.model import Health, State, actual_mode, twin_id
 
 LOG = logging.getLogger(__name__)
 
@@ -76,37 +77,16 @@ class Inventory:
     def _add(self, server: Server) -> None:
         LOG.info("Server %s on %s is an FT server.", server.id, server.host)
         with self._services.database.writer() as session:
-            pairs.add(
-                session,
-                server_id=server.id,
-                twin_id=twin_id(server.id),
-                name=server.name,
-                project_id=server.project_id,
-                user_id=server.user_id,
-                flavor=server.flavor,
-                vcpus=server.size.vcpus,
-                memory_mb=server.size.memory_mb,
-                disk_gb=server.size.disk_gb,
-                server_status=server.status,
-                nova_host=server.host,
-                state=State.UNPROTECTED,
-                state_reason="The server waits for its secondary.",
-                health=Health.WARNING,
-                health_reasons=["The server waits for its secondary."],
-                primary_host=server.host,
-                primary_since=timeutils.utcnow(),
-            )
+            pairs.add(session, **columns(server))
 
     def _update(self, row: pairs.Pair, server: Server) -> None:
-        values = {
+        values: dict[str, Any] = _of_flavor(server) | {
             "name": server.name,
-            "flavor": server.flavor,
-            "vcpus": server.size.vcpus,
-            "memory_mb": server.size.memory_mb,
-            "disk_gb": server.size.disk_gb,
             "server_status": server.status,
             "nova_host": server.host or row.nova_host,
         }
+        if row.flavor != server.flavor:
+            values |= _of_policy(server)
         moved = values["nova_host"] != row.nova_host
         if moved and row.secondary_host is None and row.nova_host == row.primary_host:
             # an operator has moved a server that had no secondary
@@ -121,3 +101,40 @@ class Inventory:
         self._services.placement.release(row.twin_id)
         with self._services.database.writer() as session:
             pairs.remove(session, row.server_id)
+
+
+def columns(server: Server) -> dict[str, Any]:
+    """Return the columns of a new pair."""
+    waits = "The server waits for its secondary."
+    return {
+        **_of_flavor(server),
+        **_of_policy(server),
+        "server_id": server.id,
+        "twin_id": twin_id(server.id),
+        "name": server.name,
+        "project_id": server.project_id,
+        "user_id": server.user_id,
+        "server_status": server.status,
+        "nova_host": server.host,
+        "state": State.UNPROTECTED,
+        "state_reason": waits,
+        "health": Health.WARNING,
+        "health_reasons": [waits],
+        "primary_host": server.host,
+        "primary_since": timeutils.utcnow(),
+    }
+
+
+def _of_flavor(server: Server) -> dict[str, Any]:
+    size = server.size
+    return {"flavor": server.flavor, "vcpus": size.vcpus, "memory_mb": size.memory_mb, "disk_gb": size.disk_gb}
+
+
+def _of_policy(server: Server) -> dict[str, Any]:
+    policy = server.policy
+    return {
+        "mode_policy": policy.mode,
+        "mode": actual_mode(policy.mode),
+        "checkpoint_interval_ms": policy.interval_ms,
+        "auto_reprotect": policy.auto_reprotect,
+    }

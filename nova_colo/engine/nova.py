@@ -11,10 +11,12 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_colo.engine.rest import RestClient, ServiceError
-from nova_colo.pair.model import is_fault_tolerant
+from nova_colo.pair.model import Policy, is_fault_tolerant, policy_of
 from nova_colo.pair.placement import Size
 
 MICROVERSION = "2.67"
+#: Names the operation that an action of ours belongs to: the filter in nova-api lets it pass where it refuses users' actions.
+OPERATION_HEADER = "X-Nova-Colo-Operation"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Server:
     status: str
     host: str
     task_state: str | None
+    policy: Policy
+    extra_specs: dict[str, str]
 
     @property
     def gone(self) -> bool:
@@ -51,6 +55,8 @@ def _server(body: dict[str, Any]) -> Server:
         status=body["status"],
         host=body.get("OS-EXT-SRV-ATTR:host") or "",
         task_state=body.get("OS-EXT-STS:task_state"),
+        policy=policy_of(flavor),
+        extra_specs=flavor.get("extra_specs", {}),
     )
 
 
@@ -82,22 +88,23 @@ class NovaClient(RestClient):
                 return None
             raise
 
-    def live_migrate(self, server_id: str, host: str, force: bool) -> str:
+    def live_migrate(self, server_id: str, host: str, force: bool, operation_id: str) -> str:
         """Ask for a live migration to a host. Returns the request's id."""
         body: dict[str, Any] = {"host": host, "block_migration": "auto"} | ({"force": True} if force else {})
-        return self._act(server_id, {"os-migrateLive": body})
+        return self._act(server_id, {"os-migrateLive": body}, operation_id)
 
-    def evacuate(self, server_id: str, host: str, force: bool) -> str:
+    def evacuate(self, server_id: str, host: str, force: bool, operation_id: str) -> str:
         """Ask for an evacuation to a host. Returns the request's id."""
         body: dict[str, Any] = {"host": host} | ({"force": True} if force else {})
-        return self._act(server_id, {"evacuate": body})
+        return self._act(server_id, {"evacuate": body}, operation_id)
 
-    def reboot(self, server_id: str) -> str:
+    def reboot(self, server_id: str, operation_id: str) -> str:
         """Ask for a hard reboot. Returns the request's id."""
-        return self._act(server_id, {"reboot": {"type": "HARD"}})
+        return self._act(server_id, {"reboot": {"type": "HARD"}}, operation_id)
 
-    def _act(self, server_id: str, body: dict[str, Any]) -> str:
-        response = self.request("POST", f"/servers/{server_id}/action", json=body)
+    def _act(self, server_id: str, body: dict[str, Any], operation_id: str) -> str:
+        headers = {OPERATION_HEADER: operation_id}
+        response = self.request("POST", f"/servers/{server_id}/action", json=body, headers=headers)
         return response.headers["x-openstack-request-id"]
 
     def action_failed(self, server_id: str, request_id: str) -> bool:
@@ -114,10 +121,14 @@ class NovaClient(RestClient):
         """Return Nova's records of the nova-compute services, by host."""
         return {service["host"]: service for service in self.get("/os-services", binary="nova-compute")["services"]}
 
-    def provider_hosts(self) -> dict[str, str]:
-        """Return the host of each compute node, by its uuid, which is also its resource provider's."""
+    def providers(self) -> dict[str, str]:
+        """Return the uuid of each host's compute node, which is also its resource provider's."""
         hypervisors = self.get("/os-hypervisors/detail")["hypervisors"]
-        return {hypervisor["id"]: hypervisor["service"]["host"] for hypervisor in hypervisors}
+        return {hypervisor["service"]["host"]: hypervisor["id"] for hypervisor in hypervisors}
+
+    def zones(self) -> dict[str, str]:
+        """Return the availability zone of each host."""
+        return {host: service["zone"] for host, service in self.compute_services().items()}
 
     def force_down(self, host: str, down: bool) -> None:
         """Force a host's nova-compute down, or lift that.

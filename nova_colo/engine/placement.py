@@ -17,20 +17,24 @@ class PlacementClient(RestClient):
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__(conf, "placement", MICROVERSION)
 
-    def candidates(self, resources: dict[str, int]) -> list[str]:
-        """Return the uuids of enabled resource providers that have room for the given amounts."""
+    def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
+        """Return the uuids of resource providers that have room for the given amounts.
+
+        :param required: traits, forbidden ones with an exclamation mark before
+        """
         wanted = ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))
-        body = self.get("/allocation_candidates", resources=wanted, required="!COMPUTE_STATUS_DISABLED")
+        body = self.get("/allocation_candidates", resources=wanted, required=",".join(required))
         return list(body["provider_summaries"])
 
-    def reserve(self, consumer: str, provider: str, resources: dict[str, int]) -> bool:
-        """Reserve amounts on a provider; what the consumer had before is replaced.
+    def reserve(self, consumer: str, amounts: dict[str, dict[str, int]]) -> bool:
+        """Reserve amounts; what the consumer had before is replaced, in one step.
 
+        :param amounts: resources by the uuid of their provider
         :returns: False when there is no room any more
         """
         generation = self.get(f"/allocations/{consumer}").get("consumer_generation")
         body: dict[str, Any] = {
-            "allocations": {provider: {"resources": resources}},
+            "allocations": {provider: {"resources": resources} for provider, resources in amounts.items()},
             # in the service project: else secondaries would count against the quota of their servers' project
             "project_id": self.adapter.get_project_id(),
             "user_id": self.adapter.get_user_id(),
@@ -44,6 +48,20 @@ class PlacementClient(RestClient):
                 return False
             raise
         return True
+
+    def allocations_on(self, provider: str) -> dict[str, dict[str, int]]:
+        """Return the resources of each consumer on a provider; none when there is no such provider."""
+        try:
+            body = self.get(f"/resource_providers/{provider}/allocations")
+        except ServiceError as error:
+            if error.status == 404:
+                return {}
+            raise
+        return {consumer: allocation["resources"] for consumer, allocation in body["allocations"].items()}
+
+    def is_secondary(self, consumer: str) -> bool:
+        """Return whether a consumer is the reservation of a secondary."""
+        return self.get(f"/allocations/{consumer}").get("consumer_type") == CONSUMER_TYPE
 
     def release(self, consumer: str) -> None:
         """Give a reservation back; no error when there is none."""

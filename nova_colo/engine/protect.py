@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflows that make and remove secondaries."""
+"""Workflows that make secondaries and move them."""
 
 from typing import Any
 
-from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import pairs
+from nova_colo.db.events import Level
+from nova_colo.db.models import Pair
+from nova_colo.engine import sides
+from nova_colo.engine.room import NoRoomError
 from nova_colo.engine.services import Services, WorkflowError
-from nova_colo.engine.workflow import Job, Workflow, wait_for
-from nova_colo.pair import placement, words
-from nova_colo.pair.model import Health, State, twin_id
-
-LOG = logging.getLogger(__name__)
+from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
+from nova_colo.pair import arbitration, words
+from nova_colo.pair.model import Health, State, Wanted
 
 STEPS = 4
 
@@ -26,21 +27,12 @@ class Protect(Workflow):
 
     def reserve(self, job: Job) -> None:
         """Find a host and reserve the room."""
-        row = self._services.pair(job.server_id)
+        row = self._wanted(job)
         self._progress(job, "finding a host", 1)
-        # what an attempt that was cut off has reserved would hide the room that is needed now
-        self._services.placement.release(row.twin_id)
-        size = placement.Size(row.vcpus, row.memory_mb, row.disk_gb)
-        resources = placement.secondary_resources(size)
-        hosts = self._services.nova.provider_hosts()
-        room = {hosts[uuid]: uuid for uuid in self._services.placement.candidates(resources) if uuid in hosts}
-        alive = [host for host in room if self._services.alive(host)]
-        ranked = placement.rank_hosts(room, row.primary_host, alive, self._secondaries(), row.previous_host)
-        for host in ranked:
-            if self._services.placement.reserve(row.twin_id, room[host], resources):
-                job.params["target"] = host
-                return
-        raise WorkflowError(placement.no_host_reason(size, room, row.primary_host))
+        try:
+            job.params["target"] = self._services.room.take(row)
+        except NoRoomError as error:
+            raise WorkflowError(str(error)) from error
 
     def prepare(self, job: Job) -> None:
         """Make the secondary."""
@@ -53,59 +45,77 @@ class Protect(Workflow):
         self._services.ask(job.params["spec"]["primary_host"], "start_replication", spec=job.params["spec"])
 
     def synchronise(self, job: Job) -> None:
-        """Wait until primary and secondary run in step."""
+        """Wait until primary and secondary run in step, or nobody wants it any more."""
         primary = job.params["spec"]["primary_host"]
 
         def in_step() -> bool:
+            row = self._wanted(job)
             side = self._services.ask(primary, "status", server_id=job.server_id)
             if side is None or not side["running"]:
                 raise WorkflowError(f"The guest on {words.host(primary)} ended while its secondary was made.")
             if side["link_up"] is False:
                 raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
-            if side["progress"]:
+            if side["progress"] and side["progress"] != row.progress:
                 self._services.update(job.server_id, progress=side["progress"])
             return side["progress"] is None
 
         wait_for(job, in_step, self._services.conf.engine.protect_timeout, "The first synchronisation")
 
-    def finish(self, job: Job) -> dict[str, Any]:
-        """Return the pair's columns after success."""
-        now = timeutils.utcnow()
-        return {
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        now, target = timeutils.utcnow(), job.params["target"]
+        row = self._services.pair(job.server_id)
+        values: dict[str, Any] = {
             "state": State.PROTECTED,
             "state_reason": "",
             "health": Health.OK,
             "health_reasons": [],
-            "secondary_host": job.params["target"],
+            "secondary_host": target,
             "secondary_since": now,
             "protected_since": now,
+            "reserved_host": None,
             "progress": None,
+            "first_error": None,
             "attempts": 0,
             "retry_at": None,
         }
+        message = f"Protected: the secondary runs on {words.host(target)}."
+        if row.return_to and row.return_to != target:
+            values["return_to"] = None
+            message += f" The test failover does not return to {words.host(row.return_to)}, which has no room or is away."
+        return Outcome(values, message)
 
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Leave the primary alone; return the pair's columns after failure."""
-        _undo(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"), job.params.get("target"))
-        return {
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Leave the primary alone and remove what was made."""
+        row = self._services.pair(job.server_id)
+        sides.release(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"))
+        sides.discard(self._services, job.server_id, job.params.get("target"))
+        self._services.placement.release(row.twin_id)
+        values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
+        if row.wanted != Wanted.PROTECTED:
+            return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
+        values |= {
             "state": job.params["previous_state"],
             "state_reason": error,
+            "first_error": row.first_error or error,
             "health": Health.CRITICAL,
             "health_reasons": [error],
-            "progress": None,
         }
+        again = error == row.first_error  # the same at each attempt is said once
+        return Outcome(values, "" if again else f"The server could not be protected: {error}", Level.WARNING)
+
+    def _wanted(self, job: Job) -> Pair:
+        """Return the pair's row.
+
+        :raises WorkflowError: when its users do not want it to be protected any more
+        """
+        row = self._services.pair(job.server_id)
+        if row.wanted != Wanted.PROTECTED:
+            raise WorkflowError(arbitration.unwanted_reason(pairs.core(row)))
+        return row
 
     def _progress(self, job: Job, stage: str, step: int) -> None:
         self._services.update(job.server_id, progress={"stage": stage, "step": step, "of": STEPS, "percent": 0})
-
-    def _secondaries(self) -> dict[str, int]:
-        with self._services.database.reader() as session:
-            rows = pairs.all_pairs(session)
-        counts: dict[str, int] = {}
-        for row in rows:
-            if row.secondary_host:
-                counts[row.secondary_host] = counts.get(row.secondary_host, 0) + 1
-        return counts
 
     def _spec(self, job: Job) -> dict[str, Any]:
         row = self._services.pair(job.server_id)
@@ -117,38 +127,48 @@ class Protect(Workflow):
             "primary_host": row.primary_host,
             "secondary_host": job.params["target"],
             "totals": totals,
+            "mode": row.mode_policy,
+            "interval_ms": row.checkpoint_interval_ms,
         }
 
 
-def _undo(services: Services, server_id: str, primary: str | None, target: str | None) -> None:
-    """Remove what a failed protection has made. What a silent host still has is found stale when it is back."""
-    for host, method in ((primary, "release"), (target, "discard")):
-        if host and services.alive(host):
-            try:
-                services.ask(host, method, server_id=server_id)
-            except WorkflowError as error:
-                LOG.warning("Rolling back the protection of %s: %s", server_id, words.reveal(str(error)))
-    services.placement.release(twin_id(server_id))
-
-
-class Unprotect(Workflow):
-    """Remove the secondary; the primary's guest runs on, or has ended by Nova's will."""
+class MoveSecondary(Protect):
+    """Make the secondary on another host. Room there is held before the present secondary is given up."""
 
     def __init__(self, services: Services):
         super().__init__(services)
-        self.steps = (self.remove,)
+        self.steps = (self.find, self.leave, self.prepare, self.start, self.synchronise)
 
-    def remove(self, job: Job) -> None:
-        """End the secondary and give its room back."""
+    def find(self, job: Job) -> None:
+        """Reserve the new place besides the present one."""
+        row = self._wanted(job)
+        self._progress(job, "finding a host", 1)
+        try:
+            job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
+        except NoRoomError as error:
+            raise WorkflowError(str(error)) from error
+
+    def leave(self, job: Job) -> None:
+        """Give the present secondary up."""
         row = self._services.pair(job.server_id)
-        if row.secondary_host:
-            _undo(self._services, job.server_id, row.primary_host, row.secondary_host)
+        sides.release(self._services, job.server_id, row.primary_host)
+        sides.discard(self._services, job.server_id, job.params["old"])
+        self._services.update(job.server_id, **pairs.NO_SECONDARY)
+        self._services.room.keep(row, job.params["target"])
 
-    def finish(self, job: Job) -> dict[str, Any]:
-        """Return the pair's columns after success."""
-        return {
-            "state": State.UNPROTECTED,
-            "state_reason": job.params["reason"],
-            **pairs.NO_SECONDARY,
-            "progress": None,
-        }
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        made = super().finish(job)
+        moved = f"The secondary has moved from {words.host(job.params['old'])} to {words.host(job.params['target'])}."
+        return Outcome(made.values, moved)
+
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Keep the present secondary when it is still there; else the server is to be protected anew."""
+        row = self._services.pair(job.server_id)
+        message = f"The secondary was not moved: {error}"
+        if row.secondary_host is not None:
+            self._services.room.keep(row, row.secondary_host)
+            return Outcome({"state": State.PROTECTED, "state_reason": message, "progress": None}, message, Level.WARNING)
+        failed = super().roll_back(job, error)
+        state = {"state": State.DEGRADED} if row.wanted == Wanted.PROTECTED else {}
+        return Outcome(failed.values | state, message, Level.ERROR)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at every pair and starts what must be done."""
 
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova_colo.db import hosts, operations, pairs
+from nova_colo.db import events, operations, pairs
+from nova_colo.db.events import Level
 from nova_colo.db.pairs import core
+from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import Runner
 from nova_colo.engine.services import Services, WorkflowError
 from nova_colo.engine.view import Snapshot, side_of
@@ -20,9 +20,6 @@ from nova_colo.pair.model import Role, State
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two writes of a pair's figures, and of a host's last heartbeat.
-FIGURES_INTERVAL = 5.0
-
 
 class Reconciler:
     """One look at a time; what takes long is a workflow. What goes wrong with one pair or host does not touch the others."""
@@ -30,7 +27,6 @@ class Reconciler:
     def __init__(self, services: Services, runner: Runner):
         self._services = services
         self._runner = runner
-        self._wrote_figures = 0.0
 
     def reconcile(self) -> None:
         """Look once at every operation, pair and host."""
@@ -43,17 +39,13 @@ class Reconciler:
         for operation in unfinished:
             self._runner.submit(operation)
         for row in rows.values():
-            with _isolated(f"Server {row.server_id}"):
+            with isolated(f"Server {row.server_id}"):
                 self._assess(row, seen)
                 if self._settled(row, now):
                     self._look_at(row, seen)
         for host, report in seen.reports.items():
-            with _isolated(f"Host {host}"):
+            with isolated(f"Host {host}"):
                 self._discard_stale(host, report, rows, now)
-        if now - self._wrote_figures >= FIGURES_INTERVAL:
-            self._wrote_figures = now
-            with _isolated("Figures"):
-                self._write_figures(rows, seen)
 
     def _settled(self, row: pairs.Pair, now: float) -> bool:
         """Return whether nothing is being done about a pair, and heartbeats since then have shown the outcome."""
@@ -69,30 +61,35 @@ class Reconciler:
         elif decision.action != Action.NONE:
             self._start(row, decision)
         elif (reason := arbitration.idle_reason(pair)) and row.state_reason != reason:
+            values = {"state": arbitration.idle_state(pair), "state_reason": reason, "retry_at": None, "attempts": 0}
             with self._services.database.writer() as session:
-                pairs.update(session, row.server_id, state=State.UNPROTECTED, state_reason=reason, retry_at=None, attempts=0)
+                pairs.update_unchanged(session, row, **values)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
         urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
         if not urgent and row.retry_at is not None and row.retry_at > timeutils.utcnow():
             return
-        params: dict[str, Any] = {
+        params = {
             "source": row.primary_host,
-            "target": row.secondary_host,
+            "target": row.secondary_host or row.reserved_host,
             "epoch": row.epoch,
             "reason": decision.reason,
             "previous_state": row.state,
+            "keep_room": decision.keep_room,
+            "planned": decision.planned,
         }
         values: dict[str, Any] = {}
-        if decision.action == Action.PROTECT:
-            params["target"] = None
-            values = {"state": State.STARTING, "state_reason": "A secondary is being made."}
-        elif decision.action == Action.FAILOVER:
-            values = {"state": State.FAILING_OVER, "state_reason": f"Failing over: {decision.reason}."}
-        elif decision.action == Action.RUN_ALONE:
-            values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {decision.reason}."}
-        elif decision.action == Action.FOLLOW:
-            params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
+        match decision.action:
+            case Action.PROTECT:
+                params["target"] = None
+                values = {"state": State.STARTING, "state_reason": "A secondary is being made."}
+            case Action.FAILOVER:
+                reason = f"Failing over: {decision.reason}."
+                values = {"state": State.FAILING_OVER, "state_reason": reason, "return_to": None}
+            case Action.RUN_ALONE:
+                values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {decision.reason}."}
+            case Action.FOLLOW:
+                params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
         with self._services.database.writer() as session:
             operations.start(session, row.server_id, row.epoch, decision.action.value, params, **values)
@@ -103,9 +100,11 @@ class Reconciler:
     def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
         """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
         LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
-        values = {"state": State.ERROR, "state_reason": f"Not running: {reason}."}
+        message = f"Not running: {reason}."
+        values = {"state": State.ERROR, "state_reason": message, "return_to": None}
         with self._services.database.writer() as session:
-            pairs.update(session, row.server_id, **values, **pairs.NO_SECONDARY)
+            if pairs.update_unchanged(session, row, **values, **pairs.NO_SECONDARY):
+                events.add(session, row.server_id, "lost", Level.ERROR, message)
 
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
         primary = seen.witness(row.primary_host, row.server_id)
@@ -134,26 +133,3 @@ class Reconciler:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
         except WorkflowError as error:
             LOG.warning("%s", words.reveal(str(error)))
-
-    def _write_figures(self, rows: dict[str, pairs.Pair], seen: Snapshot) -> None:
-        measured = timeutils.utcnow()
-        for host, report in seen.reports.items():
-            with self._services.database.writer() as session:
-                hosts.put(session, host, backend=report["backend"], version=report["version"], seen_at=measured)
-        for row in rows.values():
-            report = seen.reports.get(row.primary_host, {})
-            figures = report.get("servers", {}).get(row.server_id, {}).get("checkpoints")
-            if figures:
-                # a transaction each: a long one would hold rows that a failover waits for
-                with self._services.database.writer() as session:
-                    values = {"checkpoints": figures, "measured_at": measured, "backend": report["backend"]}
-                    pairs.update(session, row.server_id, **values)
-
-
-@contextlib.contextmanager
-def _isolated(what: str) -> Iterator[None]:
-    """Log what goes wrong with one thing, and go on with the others."""
-    try:
-        yield
-    except Exception:
-        LOG.exception("%s could not be looked after.", what)

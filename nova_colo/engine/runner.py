@@ -5,15 +5,18 @@ import datetime
 import threading
 import time
 from concurrent import futures
+from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
+from sqlalchemy import orm
 
-from nova_colo.db import operations, pairs
+from nova_colo.db import events, operations, pairs
+from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
-from nova_colo.engine import failover, protect
+from nova_colo.engine import failover, protect, records, unprotect
 from nova_colo.engine.services import Services, WorkflowError
-from nova_colo.engine.workflow import Job, Workflow
+from nova_colo.engine.workflow import Job, Outcome, Workflow
 from nova_colo.pair import words
 from nova_colo.pair.model import State
 
@@ -25,25 +28,29 @@ MAX_DOUBLINGS = 4
 
 WORKFLOWS: dict[str, type[Workflow]] = {
     "protect": protect.Protect,
-    "unprotect": protect.Unprotect,
+    "move_secondary": protect.MoveSecondary,
+    "unprotect": unprotect.Unprotect,
+    "suspend": unprotect.Suspend,
+    "set_mode": unprotect.SetMode,
     "failover": failover.Failover,
     "run_alone": failover.RunAlone,
-    "follow": failover.Follow,
     "restart": failover.Restart,
+    "follow": records.Follow,
 }
 
-
-URGENT = ("failover", "run_alone", "follow")
+#: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.
+POOLS = {"failover": "urgent", "run_alone": "urgent", "follow": "records"}
+PATIENT = "patient"
 
 
 class Runner:
-    """Two pools of threads, one workflow each: what is urgent does not wait for copies of disks."""
+    """Pools of threads, one workflow each."""
 
     def __init__(self, services: Services):
         self._services = services
         workers = services.conf.engine.max_workers
-        self._urgent = futures.ThreadPoolExecutor(workers, thread_name_prefix="urgent")
-        self._patient = futures.ThreadPoolExecutor(workers, thread_name_prefix="patient")
+        names = {*POOLS.values(), PATIENT}
+        self._pools = {name: futures.ThreadPoolExecutor(workers, thread_name_prefix=name) for name in names}
         self._active: set[str] = set()
         self._lock = threading.Lock()
         self._finished: dict[str, float] = {}
@@ -55,8 +62,7 @@ class Runner:
             if operation.id in self._active:
                 return
             self._active.add(operation.id)
-        pool = self._urgent if operation.kind in URGENT else self._patient
-        pool.submit(self._run, operation.id)
+        self._pools[POOLS.get(operation.kind, PATIENT)].submit(self._run, operation.id)
 
     def just_finished(self, server_id: str, now: float) -> bool:
         """Return whether a workflow on a server ended so lately that heartbeats may still show what was before it.
@@ -68,7 +74,7 @@ class Runner:
     def stop(self) -> None:
         """Begin no further step; what is unfinished goes on in the next engine."""
         self._stopping.set()
-        for pool in (self._urgent, self._patient):
+        for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, operation_id: str) -> None:
@@ -78,50 +84,80 @@ class Runner:
                 operation = operations.get(session, operation_id)
             if operation is None or operation.status != operations.RUNNING:
                 return
-            job = Job(operation.id, operation.server_id, operation.kind, operation.step, dict(operation.params), self._stopping)
-            self._run_steps(job)
-            self._finished[job.server_id] = time.monotonic()
+            following = self._run_steps(operation)
+            self._finished[operation.server_id] = time.monotonic()
+            if following is not None:
+                self.submit(following)
         except Exception:
             LOG.exception("Operation %s could not be recorded; it will be taken up again.", operation_id)
         finally:
             with self._lock:
                 self._active.discard(operation_id)
 
-    def _run_steps(self, job: Job) -> None:
+    def _run_steps(self, operation: Operation) -> Operation | None:
+        """Run what is left of a workflow. Returns the operation that follows it at once."""
+        params = dict(operation.params)
+        job = Job(operation.id, operation.server_id, operation.kind, operation.step, params, self._stopping)
         workflow = WORKFLOWS[job.kind](self._services)
         LOG.info("%s of %s begins at step %d.", job.kind, job.server_id, job.step)
         try:
             for step in workflow.steps[job.step :]:
                 if self._stopping.is_set():
-                    return
+                    return None
                 step(job)
                 job.step += 1
                 with self._services.database.writer() as session:
                     if not operations.advance(session, job.id, job.step, job.params):
-                        return
+                        return None
+            outcome = workflow.finish(job)
         except Exception as error:
             if not self._stopping.is_set():
-                self._fail(workflow, job, error)
-            return
-        with self._services.database.writer() as session:
-            operations.finish(session, job.id, None, **workflow.finish(job))
+                self._fail(workflow, job, operation, error)
+            return None
         LOG.info("%s of %s is done.", job.kind, job.server_id)
+        return self._record(operation, outcome)
 
-    def _fail(self, workflow: Workflow, job: Job, error: Exception) -> None:
+    def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
+        """Record a good end, its event, and the operation that follows at once, which is returned."""
+        with self._services.database.writer() as session:
+            if outcome.then is None:
+                if operations.finish(session, operation.id, None, **outcome.values):
+                    self._note(session, operation, outcome)
+                return None
+            following = operations.hand_over(session, operation.id, *outcome.then, **outcome.values)
+            if following is None:
+                return None
+            self._note(session, operation, outcome)
+            session.flush()
+            return operations.get(session, following)
+
+    def _fail(self, workflow: Workflow, job: Job, operation: Operation, error: Exception) -> None:
         """Roll back and record the first error."""
         message = str(error)
         if not isinstance(error, WorkflowError):
             # its text may name addresses, statements or users; it is in the log
             message = f"Internal error in operation {job.id}. See the log of nova-colo-engine."
-        LOG.warning("%s of %s failed: %s", job.kind, job.server_id, words.reveal(str(error)), exc_info=True)
+        expected = isinstance(error, WorkflowError)
+        LOG.warning("%s of %s failed: %s", job.kind, job.server_id, words.reveal(str(error)), exc_info=not expected)
         try:
-            values = workflow.roll_back(job, message)
+            outcome = workflow.roll_back(job, message)
         except Exception:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
-            values = {"state": State.ERROR, "state_reason": message}
+            outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
         with self._services.database.writer() as session:
-            row = pairs.get(session, job.server_id)
-            attempts = row.attempts if row else 0
-            seconds = self._services.conf.engine.retry_interval * 2 ** min(attempts, MAX_DOUBLINGS)
-            values |= {"attempts": attempts + 1, "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds)}
-            operations.finish(session, job.id, message, **values)
+            values = outcome.values | self._backoff(session, operation)
+            if operations.finish(session, job.id, message, **values):
+                self._note(session, operation, outcome)
+
+    def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
+        """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""
+        row = pairs.get(session, operation.server_id)
+        if row is None or operation.requested_by is not None:
+            return {}
+        seconds = self._services.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
+        return {"attempts": row.attempts + 1, "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds)}
+
+    def _note(self, session: orm.Session, operation: Operation, outcome: Outcome) -> None:
+        if outcome.message:
+            who = {"request_id": operation.request_id, "user_id": operation.requested_by}
+            events.add(session, operation.server_id, operation.kind, outcome.level, outcome.message, **who)

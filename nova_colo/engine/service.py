@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import oslo_messaging as messaging
@@ -15,12 +16,21 @@ from oslo_utils import timeutils, uuidutils
 
 from nova_colo import rpc
 from nova_colo.db import lease
+from nova_colo.engine.building import Building
+from nova_colo.engine.figures import Figures
+from nova_colo.engine.housekeeping import Housekeeping
 from nova_colo.engine.inventory import Inventory
+from nova_colo.engine.isolation import isolated
 from nova_colo.engine.reconciler import Reconciler
+from nova_colo.engine.reservations import Reservations
+from nova_colo.engine.room import NoRoomError
 from nova_colo.engine.runner import Runner
 from nova_colo.engine.services import Services
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds between two writes of the hosts' and pairs' figures, looks at the agents' history, and deletions of what is old.
+FIGURES_INTERVAL, HISTORY_INTERVAL, TIDY_INTERVAL = 5.0, 30.0, 600.0
 
 
 class EngineEndpoint:
@@ -28,8 +38,9 @@ class EngineEndpoint:
 
     target = messaging.Target(version=rpc.VERSION)
 
-    def __init__(self, services: Services, woken: threading.Event):
+    def __init__(self, services: Services, building: Building, woken: threading.Event):
         self._services = services
+        self._building = building
         self._woken = woken
 
     def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any]) -> None:
@@ -39,6 +50,11 @@ class EngineEndpoint:
     def wake(self, ctxt: dict[str, Any]) -> None:
         """Look at the database at once."""
         self._woken.set()
+
+    @messaging.expected_exceptions(NoRoomError)
+    def reserve(self, ctxt: dict[str, Any], server_id: str, host: str) -> str:
+        """Reserve room for the secondary of a server that is being built; returns its host."""
+        return self._building.reserve(server_id, host)
 
 
 class EngineService(service.Service):
@@ -57,10 +73,14 @@ class EngineService(service.Service):
         """Connect, listen and begin to look."""
         transport = rpc.transport(self._conf)
         services = Services(self._conf, transport)
-        self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._name, EngineEndpoint(services, self._woken))
+        options = self._conf.agent
+        # a host that has not had the time to say anything yet is not silent
+        listens_from = time.monotonic() + options.heartbeat_interval * options.missed_heartbeats
+        endpoint = EngineEndpoint(services, Building(services, listens_from), self._woken)
+        self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._name, endpoint)
         self._server.start()
         self.tg.add_thread(self._loop, services)
-        self.tg.add_thread(self._watch_nova, services)
+        self._start_rounds(services)
         LOG.info("Engine %s is up.", self._name)
 
     def _loop(self, services: Services) -> None:
@@ -83,7 +103,7 @@ class EngineService(service.Service):
         LOG.info("Engine %s is active.", self._name)
         runner = Runner(services)
         reconciler = Reconciler(services, runner)
-        # a host that has not had the time to say anything yet is not silent
+        # also after this engine was stalled, or has lost the lease for a while
         listened_at = time.monotonic() + interval * self._conf.agent.missed_heartbeats
         self._active.set()
         try:
@@ -98,17 +118,24 @@ class EngineService(service.Service):
             self._active.clear()
             runner.stop()
 
-    def _watch_nova(self, services: Services) -> None:
-        """Look at Nova's servers while active, in a thread of its own: a Nova that is slow or away must not delay a failover."""
-        inventory = Inventory(services)
+    def _start_rounds(self, services: Services) -> None:
+        """Begin what is done now and then while active, each in a thread of its own: a slow Nova must not delay a failover."""
+        inventory, figures = Inventory(services), Figures(services)
+        options = self._conf.engine
+        self.tg.add_thread(self._repeat, options.nova_poll_interval, inventory.refresh, inventory.lift_fences)
+        self.tg.add_thread(self._repeat, FIGURES_INTERVAL, figures.write)
+        self.tg.add_thread(self._repeat, HISTORY_INTERVAL, figures.collect_history)
+        self.tg.add_thread(self._repeat, options.repair_interval, Reservations(services).repair, services.gate.enable_forgotten)
+        self.tg.add_thread(self._repeat, TIDY_INTERVAL, Housekeeping(services).tidy)
+
+    def _repeat(self, interval: float, *tasks: Callable[[], None]) -> None:
+        """Do some tasks every interval seconds while this engine is active."""
         while not self._stopped.is_set():
-            if self._active.wait(self._conf.engine.nova_poll_interval):
-                try:
-                    inventory.refresh()
-                    inventory.lift_fences()
-                except Exception:
-                    LOG.exception("Nova's servers could not be read; the engine tries again.")
-            self._stopped.wait(self._conf.engine.nova_poll_interval)
+            if self._active.wait(interval):
+                for task in tasks:
+                    with isolated(task.__qualname__):
+                        task()
+            self._stopped.wait(interval)
 
     def stop(self, graceful: bool = False) -> None:
         """Stop acting and listening, and give the lease up."""

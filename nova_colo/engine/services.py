@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What workflows work with."""
 
-import collections
-import threading
 import time
 from typing import Any
 
 import oslo_messaging as messaging
 from oslo_config import cfg
+from oslo_log import log as logging
 
-from nova_colo.db import Database, pairs
+from nova_colo.db import Database, events, pairs
+from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
+from nova_colo.engine.gate import Gate
 from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
+from nova_colo.engine.room import Room
 from nova_colo.engine.view import HostView
 from nova_colo.pair import words
 from nova_colo.rpc import AgentClient
+
+LOG = logging.getLogger(__name__)
 
 
 class WorkflowError(Exception):
@@ -32,7 +36,8 @@ class Services:
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)
         self.view = HostView(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
-        self._locks: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
+        self.gate = Gate(self.nova)
+        self.room = Room(self.database, self.nova, self.placement, self.view)
 
     def alive(self, host: str) -> bool:
         """Return whether a host's agent answers."""
@@ -66,6 +71,8 @@ class Services:
         except messaging.RemoteError as error:
             raise WorkflowError(f"{words.host(host)}: {error.value}") from error
 
-    def moving_to(self, host: str) -> threading.Lock:
-        """Return the lock that lets one server's records move to a host at a time: it is disabled for the scheduler meanwhile."""
-        return self._locks[host]
+    def note(self, server_id: str, kind: str, level: Level, message: str) -> None:
+        """Record an event."""
+        LOG.info("Server %s: %s", server_id, words.reveal(message))
+        with self.database.writer() as session:
+            events.add(session, server_id, kind, level, message)

@@ -3,6 +3,7 @@
 
 import dataclasses
 import threading
+import time
 from typing import Any
 
 from nova_colo.pair.arbitration import Witness
@@ -54,6 +55,11 @@ class HostView:
         """Return whether a host's agent is not silent."""
         with self._lock:
             return self._watch.alive(host, now)
+
+    def usable(self, host: str) -> bool:
+        """Return whether a host's agent answers now and says that the host can carry sides of pairs."""
+        with self._lock:
+            return self._watch.alive(host, time.monotonic()) and not self._reports[host].get("reasons")
 
     def snapshot(self, now: float) -> Snapshot:
         """Return what is known now."""

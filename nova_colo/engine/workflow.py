@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a workflow is: idempotent steps on one server, and what becomes of its pair at the end."""
+"""What workflows are made of: a job, steps that may be repeated, an outcome."""
 
 import dataclasses
 import threading
@@ -8,6 +8,7 @@ from typing import Any
 
 import tenacity
 
+from nova_colo.db.events import Level
 from nova_colo.engine.services import Services, WorkflowError
 from nova_colo.pair.model import State
 
@@ -28,21 +29,39 @@ class Job:
     stopping: threading.Event
 
 
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a workflow has ended.
+
+    :param values: columns of the pair to set
+    :param message: the event, in words for people; no event without one
+    :param then: kind and parameters of the workflow that follows at once, with the pair still claimed
+    """
+
+    values: dict[str, Any]
+    message: str = ""
+    level: Level = Level.INFO
+    then: tuple[str, dict[str, Any]] | None = None
+
+
 class Workflow:
-    """Steps in order. Each may be repeated; finish() and roll_back() return the columns of the pair at the end."""
+    """Steps in order, each of which may be repeated."""
 
     steps: tuple[Callable[[Job], None], ...]
 
     def __init__(self, services: Services):
         self._services = services
 
-    def finish(self, job: Job) -> dict[str, Any]:
-        """Return the pair's columns after success."""
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
         raise NotImplementedError()
 
-    def roll_back(self, job: Job, error: str) -> dict[str, Any]:
-        """Undo what can be undone, by default nothing, and return the pair's columns after failure."""
-        return {"state": State.ERROR, "state_reason": error}
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Undo what can be undone, by default nothing, and return how it has failed.
+
+        :param error: the first error, in words for people
+        """
+        return Outcome({"state": State.ERROR, "state_reason": error}, error, Level.ERROR)
 
 
 def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str) -> None:

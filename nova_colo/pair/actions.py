@@ -4,6 +4,7 @@
 import dataclasses
 from typing import Any
 
+from nova_colo.pair.arbitration import unwanted_reason
 from nova_colo.pair.model import Pair, State, Wanted, actual_mode
 from nova_colo.pair.words import host
 
@@ -86,7 +87,7 @@ def _without_protection(pair: Pair) -> str:
 
 
 def _needs_protection(pair: Pair) -> str:
-    if pair.state == State.PROTECTED:
+    if pair.state == State.PROTECTED and pair.secondary_host is not None:
         return ""
     if pair.state == State.STARTING:
         return _WAIT_STARTING
@@ -134,13 +135,13 @@ def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
 
 def _fail_over(base: dict[str, Any], reason: str, values: dict[str, Any]) -> Plan:
     values = {"state": State.FAILING_OVER, "state_reason": f"Failing over: {reason}.", "return_to": None} | values
-    return Plan("failover", base | {"reason": reason}, values, f"Failover: {reason}.")
+    return Plan("failover", base | {"reason": reason, "planned": True}, values, f"Failover: {reason}.")
 
 
 def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     suspend = action == SUSPEND
     wanted = Wanted.SUSPENDED if suspend else Wanted.UNPROTECTED
-    done = "Protection is suspended on request." if suspend else "Protection was removed on request."
+    done = unwanted_reason(dataclasses.replace(pair, wanted=wanted))
     values: dict[str, Any] = {"wanted": wanted, "return_to": None}
     if pair.secondary_host is None and pair.reserved_host is None:
         # one that is being made stops by itself when it sees what is wanted
@@ -152,7 +153,7 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
 
 
 def _put_on(pair: Pair, action: str) -> Plan:
-    values = {"wanted": Wanted.PROTECTED, "retry_at": None, "attempts": 0}
+    values: dict[str, Any] = {"wanted": Wanted.PROTECTED, "retry_at": None, "attempts": 0}
     if pair.state != State.ERROR:
         values |= {"state": State.UNPROTECTED, "state_reason": "The server waits for its secondary."}
     done = "Protection was resumed on request." if action == RESUME else "Protection was requested."

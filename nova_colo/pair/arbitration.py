@@ -27,11 +27,13 @@ class Decision:
     """An action and, in words for people, why.
 
     :param keep_room: with UNPROTECT: keep the room on the secondary's host, since a secondary will be wanted again soon
+    :param planned: with FAILOVER: it was asked for, nothing was lost
     """
 
     action: Action
     reason: str = ""
     keep_room: bool = False
+    planned: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +81,9 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if pair.server_status in STOPPED:
         reason = f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
         return Decision(Action.UNPROTECT, reason, keep_room=pair.server_status not in AWAY)
-    if pair.wanted == Wanted.UNPROTECTED:
-        return Decision(Action.UNPROTECT, "Protection was removed on request.")
-    if pair.wanted == Wanted.SUSPENDED:
-        return Decision(Action.SUSPEND, "Protection is suspended on request.")
+    if pair.wanted != Wanted.PROTECTED:
+        action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
+        return Decision(action, unwanted_reason(pair))
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
@@ -120,7 +121,8 @@ def _decide_primary_runs(pair: Pair, primary: Witness, secondary: Witness, secon
     if secondary.alive and not secondary_ok:
         return Decision(Action.RUN_ALONE, f"the secondary QEMU on {host(pair.secondary_host or '')} ended")
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
-        return Decision(Action.FAILOVER, f"the return to {host(pair.return_to or '')} from a test failover")
+        reason = f"the return to {host(pair.return_to or '')} from a test failover"
+        return Decision(Action.FAILOVER, reason, planned=True)
     return NOTHING
 
 
@@ -138,14 +140,30 @@ def idle_reason(pair: Pair) -> str:
     """Return why a pair without a secondary gets none now; an empty string when it should get one, or has one."""
     if pair.secondary_host is not None:
         return ""
-    if pair.wanted == Wanted.UNPROTECTED:
-        return "Protection was removed on request. Protect the server with ft-protect."
-    if pair.wanted == Wanted.SUSPENDED:
-        return "Protection is suspended on request. Resume it with ft-resume."
+    if pair.wanted != Wanted.PROTECTED:
+        return unwanted_reason(pair)
     if pair.server_status in STOPPED | AWAY:
         return f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
     if pair.state == State.DEGRADED and not pair.auto_reprotect:
         return "The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."
+    return ""
+
+
+def idle_state(pair: Pair) -> State:
+    """Return the state of a pair that has no secondary and gets none now."""
+    if pair.wanted == Wanted.SUSPENDED:
+        return State.SUSPENDED
+    held = pair.wanted == Wanted.PROTECTED and pair.server_status not in STOPPED | AWAY
+    return State.DEGRADED if held else State.UNPROTECTED
+
+
+def unwanted_reason(pair: Pair) -> str:
+    """Return why a pair's users have no secondary for it; an empty string when they want one."""
+    match pair.wanted:
+        case Wanted.UNPROTECTED:
+            return "Protection was removed on request. Protect the server with ft-protect."
+        case Wanted.SUSPENDED:
+            return "Protection is suspended on request. Resume it with ft-resume."
     return ""
 
 

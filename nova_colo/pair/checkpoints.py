@@ -72,3 +72,24 @@ def window(checkpoints: Iterable[Checkpoint], now: float, since: float) -> Windo
         return Window(0.0, None, None, None)
     p99 = pauses[max(math.ceil(0.99 * len(pauses)) - 1, 0)]
     return Window(len(pauses) / minutes, sum(pauses) / len(pauses), p99, pauses[-1])
+
+
+def buckets(checkpoints: Iterable[Checkpoint], width: int, since: int, now: float) -> list[dict[str, float]]:
+    """Return counts and pauses by interval, oldest first; intervals without a checkpoint are left out.
+
+    :param width: seconds; intervals begin at multiples of it
+    :param since: seconds since the epoch: only intervals that begin then or later
+    :param now: only intervals that have ended by then
+    :returns: ``start`` (seconds since the epoch), a count by each cause, ``pause_sum_ms`` and ``pause_max_ms``
+    """
+    found: dict[int, dict[str, float]] = {}
+    for checkpoint in checkpoints:
+        start = int(checkpoint.at // width * width)
+        if start < since or start + width > now:
+            continue
+        empty: dict[str, float] = {"start": start, "pause_sum_ms": 0.0, "pause_max_ms": 0.0} | {cause.value: 0 for cause in Cause}
+        bucket = found.setdefault(start, empty)
+        bucket[checkpoint.cause.value] += 1
+        bucket["pause_sum_ms"] += checkpoint.pause_ms
+        bucket["pause_max_ms"] = max(bucket["pause_max_ms"], checkpoint.pause_ms)
+    return [found[start] for start in sorted(found)]

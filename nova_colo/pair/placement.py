@@ -4,6 +4,8 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
+from nova_colo.pair.words import host
+
 #: COLO keeps a copy of the guest's RAM on the secondary's host, so a secondary needs the RAM twice.
 RAM_FACTOR = 2
 
@@ -38,12 +40,34 @@ def rank_hosts(
     :param preferred: the host that had a twin of this server before
     """
     usable = (set(candidates) & set(alive)) - {primary_host}
-    return sorted(usable, key=lambda host: (host != preferred, secondaries.get(host, 0), host))
+    return sorted(usable, key=lambda name: (name != preferred, secondaries.get(name, 0), name))
 
 
-def no_host_reason(size: Size, candidates: Collection[str], primary_host: str) -> str:
-    """Return, in words and with the remedy, why no host was found."""
+def required_traits(extra_specs: Mapping[str, str]) -> list[str]:
+    """Return what placement must require of a secondary's host: the flavor's traits, and that it is enabled.
+
+    :returns: trait names, a forbidden one with an exclamation mark before
+    """
+    signs = {"required": "", "forbidden": "!"}
+    traits = [
+        signs[value] + name.removeprefix("trait:")
+        for name, value in extra_specs.items()
+        if name.startswith("trait:") and value in signs
+    ]
+    return sorted({*traits, "!COMPUTE_STATUS_DISABLED"})
+
+
+def no_host_reason(size: Size, candidates: Collection[str], primary_host: str, only: str | None = None) -> str:
+    """Return, in words and with the remedy, why no host was found.
+
+    :param candidates: hosts with free capacity
+    :param only: the host that was asked for; None when any would do
+    """
     need = f"{RAM_FACTOR * size.memory_mb} MB of RAM"
+    if only is not None:
+        if only in candidates:
+            return f"The agent on {host(only)} is not healthy. Start it, or name another host."
+        return f"{host(only)} is not enabled or has no {need} free. Free capacity there, or name another host."
     if set(candidates) - {primary_host}:
         return "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent. Start the agent there."
     return f"Needs a secondary: no other host has {need} free. Free capacity, enable a host or move a server."

@@ -19,6 +19,8 @@ class PairSpec:
     """What both hosts need to know to make a pair.
 
     :param totals: checkpoints by cause that the server has had before
+    :param mode: the mode policy: colo, checkpoint or hybrid
+    :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
     """
 
     server_id: str
@@ -27,6 +29,8 @@ class PairSpec:
     primary_host: str
     secondary_host: str
     totals: dict[str, int] = dataclasses.field(default_factory=dict)
+    mode: str = "colo"
+    interval_ms: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +66,32 @@ class Backend(Protocol):
     def pause(self, server_id: str) -> None:
         """Stop a primary guest for a planned failover, in step with its twin."""
 
-    def promote(self, server_id: str) -> None:
-        """Let the secondary run alone."""
+    def promote(self, server_id: str) -> float | None:
+        """Let the secondary run alone. Returns for how many milliseconds nobody ran; None when that is not known."""
 
     def run_alone(self, server_id: str) -> None:
         """Let the primary run without its twin."""
+
+    def set_mode(self, server_id: str, mode: str, interval_ms: int | None) -> None:
+        """Change how a live pair synchronises; told to both hosts.
+
+        :param mode: the mode policy: colo, checkpoint or hybrid
+        :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
+        """
+
+    def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
+        """Return the checkpoints of the last quarter of an hour, counted in closed intervals of ten seconds, oldest first.
+
+        :param since: seconds since the epoch: only intervals that begin then or later
+        :returns: ``start`` (seconds since the epoch), ``mismatch``, ``periodic``, ``forced``, ``pause_sum_ms``, ``pause_max_ms``;
+            intervals without a checkpoint are left out
+        """
+
+    def lacks(self) -> list[str]:
+        """Return what keeps this host from carrying sides of pairs, in words for people; nothing when it can."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what the backend works with, by name."""
 
     def discard(self, server_id: str) -> None:
         """End the QEMU on this host and remove what it had; no error when there is none."""

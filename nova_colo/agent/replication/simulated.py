@@ -4,6 +4,7 @@
 import dataclasses
 import datetime
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from nova_colo.agent import files
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair import checkpoints
-from nova_colo.pair.model import Cause
+from nova_colo.pair.model import Cause, Mode
 from nova_colo.pair.words import host
 
 #: Figures of a real pair at rest: mean of about 9 ms with a tail to some 60 ms.
@@ -35,6 +36,7 @@ class SimulatedBackend:
         self._hypervisor = hv.Hypervisor(conf.simulated.directory, conf.host)
         self._clock = clock
         self._random = random.Random(seed)
+        self._lock = threading.RLock()  # of all replication files
 
     def prepare_secondary(self, spec: PairSpec) -> None:
         """Make a paused guest with the server's name and id."""
@@ -56,46 +58,76 @@ class SimulatedBackend:
         now = self._clock()
         path = self._hypervisor.replication(spec.server_id)
         if files.read(path) is None:
-            files.write(path, {"started_at": now, "ticked_at": None, "totals": spec.totals, "recent": []})
+            record: dict[str, Any] = {"started_at": now, "ticked_at": None, "totals": spec.totals, "recent": []}
+            files.write(path, record | {"mode": spec.mode, "interval_ms": spec.interval_ms})
 
     def report(self, server_id: str, peer: str | None) -> Report:
         """Tell how this host's side does, and let the model run on to now."""
         running = self._hypervisor.get(server_id) is not None
         if not running or peer is None:
             return Report(running)
+        with self._lock:
+            return self._report(server_id, peer)
+
+    def _report(self, server_id: str, peer: str) -> Report:
         linked = self._hypervisor.linked(server_id, peer)
         path = self._hypervisor.replication(server_id)
         record = files.read(path)
         if record is None:
-            return Report(running, linked)
+            return Report(True, linked)
         percent = self._copied(record)
         if percent < 100:
-            return Report(running, linked, {"stage": "copying disk and memory", "step": 3, "of": 4, "percent": percent})
+            return Report(True, linked, {"stage": "copying disk and memory", "step": 3, "of": 4, "percent": percent})
         if linked:
             self._advance(record)
             files.write(path, record)
-        return Report(running, linked, None, self._figures(record))
+        return Report(True, linked, None, self._figures(record))
 
     def pause(self, server_id: str) -> None:
         """Stop the primary guest."""
         self._set_state(server_id, hv.PAUSED)
 
-    def promote(self, server_id: str) -> None:
-        """Let the secondary run."""
+    def promote(self, server_id: str) -> float | None:
+        """Let the secondary run. How long nobody ran is not simulated."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
         self._set_state(server_id, hv.RUNNING)
+        return None
+
+    def set_mode(self, server_id: str, mode: str, interval_ms: int | None) -> None:
+        """Change the mode of a primary; a secondary follows by itself."""
+        path = self._hypervisor.replication(server_id)
+        with self._lock:
+            record = files.read(path)
+            if record is not None:
+                files.write(path, record | {"mode": mode, "interval_ms": interval_ms})
+
+    def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
+        """Return the checkpoints of the last five minutes in intervals of ten seconds."""
+        record = files.read(self._hypervisor.replication(server_id))
+        recent = [_checkpoint(c) for c in record["recent"]] if record else []
+        return checkpoints.buckets(recent, 10, since, self._clock())
+
+    def lacks(self) -> list[str]:
+        """Return nothing: what is simulated lacks nothing."""
+        return []
+
+    def versions(self) -> dict[str, str]:
+        """Return nothing: there is no QEMU."""
+        return {}
 
     def run_alone(self, server_id: str) -> None:
         """End replication and let the primary run."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
-        self._hypervisor.replication(server_id).unlink(missing_ok=True)
+        with self._lock:
+            self._hypervisor.replication(server_id).unlink(missing_ok=True)
         self._set_state(server_id, hv.RUNNING)
 
     def discard(self, server_id: str) -> None:
         """End the guest on this host."""
-        self._hypervisor.remove(server_id)
+        with self._lock:
+            self._hypervisor.remove(server_id)
 
     def _set_state(self, server_id: str, state: str) -> None:
         domain = self._hypervisor.get(server_id)
@@ -112,10 +144,13 @@ class SimulatedBackend:
         at = record["ticked_at"] or now
         recent = [_checkpoint(c) for c in record["recent"]]
         last = recent[-1].at if recent else at
-        rate = self._options.mismatches_per_minute / 60
+        periodic_only = record.get("mode") == Mode.CHECKPOINT
+        rate = 0.0 if periodic_only else self._options.mismatches_per_minute / 60
+        interval = record.get("interval_ms")
+        delay = interval / 1000 if periodic_only and interval else self._options.checkpoint_delay
         due = []
         while True:
-            periodic = max(last, record["started_at"]) + self._options.checkpoint_delay
+            periodic = max(last, record["started_at"]) + delay
             mismatch = at + self._random.expovariate(rate) if rate else float("inf")
             at = min(periodic, mismatch)
             if at > now:

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reserves the secondary's room of a server that is being built and must have it, or not be built at all."""
+
+import time
+
+import tenacity
+from oslo_db import exception as db_exception
+from oslo_log import log as logging
+
+from nova_colo.db import pairs
+from nova_colo.engine.inventory import columns
+from nova_colo.engine.nova import Server
+from nova_colo.engine.room import NoRoomError
+from nova_colo.engine.services import Services
+from nova_colo.pair import words
+
+LOG = logging.getLogger(__name__)
+
+
+class Building:
+    """Any engine may do this, the active one or another: what it does is in the database and in placement.
+
+    :param listens_from: monotonic seconds from which on the engine has heard every host that is alive
+    """
+
+    def __init__(self, services: Services, listens_from: float):
+        self._services = services
+        self._listens_from = listens_from
+
+    def reserve(self, server_id: str, host: str) -> str:
+        """Return the host where room for a server's secondary was reserved. May be repeated.
+
+        :param host: where the server is being built
+        :raises NoRoomError: when there is none
+        """
+        tenacity.retry(
+            retry=tenacity.retry_if_result(lambda heard: not heard),
+            wait=tenacity.wait_fixed(0.2),
+            stop=tenacity.stop_after_delay(10),
+        )(lambda: time.monotonic() >= self._listens_from)()
+        server = self._services.nova.server(server_id)
+        if server is None:
+            raise NoRoomError(f"Nova has no server {server_id}.")
+        self._make_known(server, host)
+        row = self._services.pair(server_id)
+        try:
+            found = self._services.room.take(row)
+        except NoRoomError as error:
+            raise NoRoomError(words.reveal(str(error))) from error
+        self._services.update(server_id, reserved_host=found)
+        LOG.info("Server %s is being built on %s, room for its secondary is on %s.", server_id, host, found)
+        return found
+
+    def _make_known(self, server: Server, host: str) -> None:
+        """Insert the server's pair, or note that it is built on another host now."""
+        values = columns(server) | {"primary_host": host, "nova_host": host}
+        try:
+            with self._services.database.writer() as session:
+                pairs.add(session, **values)
+        except db_exception.DBDuplicateEntry:
+            self._services.update(server.id, primary_host=host, nova_host=host)

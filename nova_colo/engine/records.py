@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's records follow a failover: a move in which nova-compute moves nothing and adopts the guest."""
+
+from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from nova_colo.db import hosts
+from nova_colo.db.events import Level
+from nova_colo.engine import sides
+from nova_colo.engine.nova import Server
+from nova_colo.engine.rest import ServiceError
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
+from nova_colo.pair import words
+from nova_colo.pair.model import State, twin_id
+
+LOG = logging.getLogger(__name__)
+
+
+class RefusedError(WorkflowError):
+    """Nova has refused a move, or given it up; the server is where it was."""
+
+
+class Follow(Workflow):
+    """Makes Nova's records name the host that runs the server since a failover."""
+
+    def __init__(self, services: Services):
+        super().__init__(services)
+        self.steps = (self.promote, self.move, self.settle)
+
+    def promote(self, job: Job) -> None:
+        """Make sure that the holder of the grant runs."""
+        self._services.ask(job.params["target"], "promote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+
+    def move(self, job: Job) -> None:
+        """Move the server's records: by force, with the target closed to others; if Nova refuses that, without force.
+
+        Nova refuses the force ("complex allocations") while an earlier dead host still holds an allocation of the server.
+        """
+        server = self._services.nova.server(job.server_id)
+        if server is None or server.host == job.params["target"]:
+            return
+        target = job.params["target"]
+        try:
+            with self._services.gate.closed(target):
+                self._move_once(job, force=True)
+                return
+        except RefusedError as error:
+            LOG.info("Forced move of %s to %s: %s Trying without force.", job.server_id, target, words.reveal(str(error)))
+        with self._services.gate.opened(target):
+            self._move_once(job, force=False)
+
+    def settle(self, job: Job) -> None:
+        """Tell the agents that the records have followed."""
+        source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
+        self._services.placement.release(twin_id(job.server_id))
+        self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
+        sides.discard(self._services, job.server_id, source)
+        self._services.update(job.server_id, nova_host=target, server_status="ACTIVE")
+
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        row = self._services.pair(job.server_id)
+        reason = f"Failed over: {row.failover_reason}. The server runs without a secondary until it is protected again."
+        # a flavor may forbid a new secondary after a loss; nothing was lost when somebody asked for the failover
+        state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
+        values = {"state": state, "state_reason": reason, "reserved_host": None, "attempts": 0, "retry_at": None}
+        return Outcome(values, f"Nova's records have followed to {words.host(job.params['target'])}.")
+
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Keep what runs; the reconciler lets the records follow again later."""
+        return Outcome(
+            {"state": State.ERROR, "state_reason": f"The server runs, but Nova's records do not follow: {error}"},
+            f"Nova's records do not follow: {error}",
+            Level.ERROR,
+        )
+
+    def _move_once(self, job: Job, force: bool) -> None:
+        nova, target = self._services.nova, job.params["target"]
+        timeout = self._services.conf.engine.records_timeout
+        # a move that an engine asked for before it was restarted
+        wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, "The end of Nova's present task")
+        server = nova.server(job.server_id)
+        if server is None or server.host == target:
+            return
+        self._services.placement.release(twin_id(job.server_id))
+        try:
+            request_id = self._ask_nova(job, force)
+            wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
+        except WorkflowError:
+            self._reserve_again(job)
+            raise
+
+    def _ask_nova(self, job: Job, force: bool) -> str:
+        nova, source, target = self._services.nova, job.params["source"], job.params["target"]
+        try:
+            if self._compute_up(source):
+                sides.demote(self._services, job)
+                return nova.live_migrate(job.server_id, target, force, job.id)
+            self._fence(source)
+            return nova.evacuate(job.server_id, target, force, job.id)
+        except ServiceError as error:
+            raise RefusedError("Nova did not accept the move.") from error
+
+    def _reserve_again(self, job: Job) -> None:
+        """Take the room on the target again before the host is opened to others."""
+        row = self._services.pair(job.server_id)
+        if not self._services.room.keep(row, job.params["target"]):
+            LOG.warning("The room of %s on %s was taken by another.", job.server_id, job.params["target"])
+
+    def _compute_up(self, host: str) -> bool:
+        service = self._services.nova.compute_services().get(host)
+        return self._services.alive(host) and service is not None and service["state"] == "up"
+
+    def _fence(self, host: str) -> None:
+        with self._services.database.writer() as session:
+            hosts.fence(session, host, timeutils.utcnow())
+        self._services.nova.force_down(host, True)
+
+
+def _idle(server: Server | None) -> bool:
+    return server is None or server.task_state is None
+
+
+def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
+    """Return whether an action has brought a server to a host and to rest.
+
+    :raises RefusedError: when the action has failed
+    """
+    server = services.nova.server(job.server_id)
+    if server is None:
+        return True
+    if server.host == host and server.status == "ACTIVE" and server.task_state is None:
+        return True
+    if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
+        raise RefusedError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
+    return False

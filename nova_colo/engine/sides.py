@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several workflows tell the two agents of a pair, and go on when one cannot be told."""
+
+from oslo_log import log as logging
+
+from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.workflow import Job
+from nova_colo.pair import words
+
+LOG = logging.getLogger(__name__)
+
+
+def demote(services: Services, job: Job) -> None:
+    """Stop the old primary, if it can be reached; its compute driver gives the records away only then."""
+    # one that cannot be told holds no grant for this epoch, so it cannot answer clients whatever state it is in
+    _tell(services, job.params["source"], "demote", job.server_id, epoch=job.params["epoch"] + 1)
+
+
+def release(services: Services, server_id: str, host: str | None) -> None:
+    """Let a primary run without replication. It is told again when it waits for a twin that it has not."""
+    _tell(services, host, "release", server_id)
+
+
+def discard(services: Services, server_id: str, host: str | None) -> None:
+    """End a side that holds no grant; what cannot be reached now is found stale when its agent is back."""
+    _tell(services, host, "discard", server_id)
+
+
+def _tell(services: Services, host: str | None, method: str, server_id: str, **arguments: int) -> None:
+    if host is None or not services.alive(host):
+        return
+    try:
+        services.ask(host, method, server_id=server_id, **arguments)
+    except WorkflowError as error:
+        LOG.warning("%s of server %s is left for later: %s", method, server_id, words.reveal(str(error)))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workflows that take protection off, for a while or for good, and that change its mode."""
+
+from nova_colo.db import pairs
+from nova_colo.engine import sides
+from nova_colo.engine.services import Services
+from nova_colo.engine.workflow import Job, Outcome, Workflow
+from nova_colo.pair.model import State, actual_mode
+
+
+class Unprotect(Workflow):
+    """Remove the secondary; the primary's guest runs on, or has ended by Nova's will."""
+
+    state = State.UNPROTECTED
+
+    def __init__(self, services: Services):
+        super().__init__(services)
+        self.steps = (self.remove, self.give_back)
+
+    def remove(self, job: Job) -> None:
+        """End the secondary."""
+        row = self._services.pair(job.server_id)
+        if row.secondary_host:
+            sides.release(self._services, job.server_id, row.primary_host)
+            sides.discard(self._services, job.server_id, row.secondary_host)
+
+    def give_back(self, job: Job) -> None:
+        """Give its room back, unless it is kept for the next one."""
+        if not self._keeps_room(job):
+            self._services.placement.release(self._services.pair(job.server_id).twin_id)
+
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        reserved = job.params["target"] if self._keeps_room(job) else None
+        values = {
+            "state": self.state,
+            "state_reason": job.params["reason"],
+            **pairs.NO_SECONDARY,
+            "reserved_host": reserved,
+            "return_to": None,
+            "first_error": None,
+            "progress": None,
+            "attempts": 0,
+            "retry_at": None,
+        }
+        return Outcome(values, job.params["reason"])
+
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Leave the pair to the reconciler, which sees what is wanted and tries again."""
+        return Outcome({"state_reason": error, "health_reasons": [error]}, f"Protection could not be taken off: {error}")
+
+    def _keeps_room(self, job: Job) -> bool:
+        return bool(job.params.get("keep_room"))
+
+
+class Suspend(Unprotect):
+    """Remove the secondary and keep its room."""
+
+    state = State.SUSPENDED
+
+    def _keeps_room(self, job: Job) -> bool:
+        return True
+
+
+class SetMode(Workflow):
+    """Change how a live pair synchronises."""
+
+    def __init__(self, services: Services):
+        super().__init__(services)
+        self.steps = (self.apply,)
+
+    def apply(self, job: Job) -> None:
+        """Tell both sides, the secondary first: it must be able to follow."""
+        row = self._services.pair(job.server_id)
+        for host in (row.secondary_host, row.primary_host):
+            if host is not None:
+                arguments = {"mode": job.params["mode"], "interval_ms": row.checkpoint_interval_ms}
+                self._services.ask(host, "set_mode", server_id=job.server_id, **arguments)
+
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        mode = job.params["mode"]
+        return Outcome({"mode_policy": mode, "mode": actual_mode(mode)}, f"The mode is {mode}.")
+
+    def roll_back(self, job: Job, error: str) -> Outcome:
+        """Leave the mode as it was."""
+        return Outcome({}, f"The mode could not be set to {job.params['mode']}: {error}")
