@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter with its database and its policy, before as much of Nova as tells whose server is which."""
+
+import contextlib
+import datetime
+import itertools
+import json
+import uuid
+
+import pytest
+import sqlalchemy as sa
+import webob
+from nova import context as nova_context
+from nova.api.openstack import wsgi
+from oslo_config import cfg
+from oslo_messaging import conffixture
+
+from nova_colo import conf as colo_conf
+from nova_colo.api.filter import FaultToleranceFilter
+from nova_colo.api.service import Service
+from nova_colo.db import hosts, migration, pairs
+from nova_colo.pair.model import twin_id
+
+NOW = datetime.datetime(2026, 1, 31, 12)
+
+
+class Api:
+    """The API of a cloud whose pairs are rows that the test has put there."""
+
+    def __init__(self, connection):
+        migration.sync(connection)
+        conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
+        conf.set_override("connection", connection, group="database")
+        self.service = Service(conf)
+        self.database = self.service.database
+        self.servers = {}
+        self._application = FaultToleranceFilter(self._nova, lambda: self.service)
+        self._numbers = itertools.count(1)
+
+    def pair(self, name=None, locked=False, **values):
+        """Add an FT server; gives its id. Anything of its row may be given."""
+        number = next(self._numbers)
+        server_id = str(uuid.UUID(int=number, version=4))
+        row = {
+            "server_id": server_id,
+            "twin_id": twin_id(server_id),
+            "name": name or f"web-{number:04}",
+            "project_id": "ours",
+            "user_id": "owner",
+            "flavor": "ft.nano",
+            "vcpus": 1,
+            "memory_mb": 64,
+            "disk_gb": 1,
+            "server_status": "ACTIVE",
+            "nova_host": "a",
+            "state": "protected",
+            "health": "ok",
+            "primary_host": "a",
+            "primary_since": NOW,
+            "secondary_host": "b",
+            "secondary_since": NOW,
+            "created_at": NOW,
+            **values,
+        }
+        row.setdefault("nova_host", row["primary_host"])
+        with self.database.writer() as session:
+            pairs.add(session, **row)
+        self.servers[server_id] = {**row, "locked": locked}
+        return server_id
+
+    def host(self, name, **values):
+        """Add a host with an agent."""
+        with self.database.writer() as session:
+            hosts.put(session, name, **values)
+
+    def row(self, server_id):
+        """Return a pair's row as a dict."""
+        with self.database.reader() as session:
+            return dict(pairs.get(session, server_id))
+
+    def request(self, method, path, role="admin", project="ours", body=None, **headers):
+        """Send a request as somebody with a role in a project; gives webob's response."""
+        request = wsgi.Request.blank(path, method=method, base_url="http://cloud/v2.1", headers=headers)
+        if body is not None:
+            request.json_body = body
+        roles = {"admin": ["admin"], "manager": ["manager", "member", "reader"], "member": ["member", "reader"]}
+        request.environ["nova.context"] = nova_context.RequestContext(
+            user_id=role, project_id=project, roles=roles.get(role, [role]), is_admin=role == "admin", overwrite=False
+        )
+        return request.get_response(self._application)
+
+    def get(self, path, *args, **kwargs):
+        """GET; gives the decoded body of a 200."""
+        response = self.request("GET", path, *args, **kwargs)
+        assert response.status_int == 200, response.text
+        return response.json_body
+
+    def act(self, server_id, body, *args, **kwargs):
+        """POST an action."""
+        return self.request("POST", f"/servers/{server_id}/action", *args, body=body, **kwargs)
+
+    @contextlib.contextmanager
+    def statements(self):
+        """Collect the SQL statements of what is done meanwhile."""
+        collected = []
+
+        def note(connection, cursor, statement, *rest):
+            if statement != "BEGIN":  # SQLite's bracket; MySQL's driver sends none
+                collected.append(statement)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            yield collected
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    def _nova(self, environ, start_response):
+        return self._answer(wsgi.Request(environ))(environ, start_response)
+
+    def _answer(self, request):
+        context = request.environ["nova.context"]
+        row = self.servers.get(request.path_info.rsplit("/", 1)[-1])
+        if row is None or not (context.is_admin or context.project_id == row["project_id"]):
+            fault = {"itemNotFound": {"code": 404, "message": "Nova knows no such thing."}}
+            return webob.Response(json.dumps(fault), 404, content_type="application/json", charset="UTF-8")
+        server = {
+            "id": row["server_id"],
+            "tenant_id": row["project_id"],
+            "user_id": row["user_id"],
+            "locked": row["locked"],
+            "flavor": {"extra_specs": {"ft:enabled": "1"}},
+        }
+        return webob.Response(json_body={"server": server}, content_type="application/json", charset="UTF-8")
+
+
+@pytest.fixture
+def api(tmp_path):
+    if "transport_url" not in cfg.CONF:
+        cfg.CONF([], default_config_files=[])
+    with conffixture.ConfFixture(cfg.CONF) as messaging:
+        messaging.transport_url = "fake:/"  # nobody listens to what the API says to the engines
+        yield Api(f"sqlite:///{tmp_path}/ft.db")
