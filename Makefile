@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .lab/venv/bin
 TEST_LAB := .lab/test
 NOVAS := 32 33 34
+DOCS := docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit functional lint bench install venv
+.PHONY: help demo demo-down test unit functional lint bench docs-samples install venv
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## bring up a whole OpenStack with fault tolerance on this machine
 	$(PYTHON) -m lab up
@@ -38,6 +39,13 @@ lint: venv ## ruff and mypy
 bench: install ## benchmarks; prints ratios against a baseline of the same run
 	$(BIN)/python -m pytest tests/benchmarks -s; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
+
+docs-samples: venv ## generate the sample files and the API description in docs/
+	mkdir -p $(DOCS)/samples
+	$(BIN)/oslo-config-generator --namespace nova_colo --namespace oslo.log --namespace oslo.messaging --namespace oslo.policy \
+	    --output-file $(DOCS)/samples/nova-colo.conf.sample
+	$(BIN)/oslopolicy-sample-generator --namespace nova_colo --output-file $(DOCS)/samples/policy.yaml.sample
+	$(BIN)/python -m nova_colo.api.openapi > $(DOCS)/openapi.json
 
 install: # Debian packages and Python packages
 	$(PYTHON) -m lab install
