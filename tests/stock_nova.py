@@ -53,7 +53,7 @@ def _wait_for(process: subprocess.Popen[bytes], url: str, log: pathlib.Path) -> 
     @tenacity.retry(
         stop=tenacity.stop_after_delay(90),
         wait=tenacity.wait_fixed(0.3),
-        retry=tenacity.retry_if_exception_type(requests.ConnectionError),
+        retry=tenacity.retry_if_exception_type((requests.ConnectionError, requests.Timeout)),
     )
     def look() -> None:
         assert process.poll() is None, log.read_text()[-2000:]
