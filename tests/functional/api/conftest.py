@@ -27,24 +27,35 @@ NOW = datetime.datetime(2026, 1, 31, 12)
 class Api:
     """The API of a cloud whose pairs are rows that the test has put there."""
 
-    def __init__(self, connection):
-        migration.sync(connection)
-        conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
-        conf.set_override("connection", connection, group="database")
+    def __init__(self, config_file):
+        conf = colo_conf.load([], [str(config_file)], conf=cfg.ConfigOpts())
+        migration.sync(conf.database.connection)
         self.service = Service(conf)
         self.database = self.service.database
         self.servers = {}
         self._application = FaultToleranceFilter(self._nova, lambda: self.service)
         self._numbers = itertools.count(1)
 
-    def pair(self, name=None, locked=False, **values):
-        """Add an FT server; gives its id. Anything of its row may be given."""
+    def pair(self, **values):
+        """Add an FT server; gives its id. Anything of its row may be given, and ``locked``."""
+        return self.pairs([values])[0]
+
+    def pairs(self, rows):
+        """Add some at once; gives their ids."""
+        made = [self._row(**values) for values in rows]
+        with self.database.writer() as session:
+            for row in made:
+                pairs.add(session, **{name: value for name, value in row.items() if name != "locked"})
+        self.servers |= {row["server_id"]: row for row in made}
+        return [row["server_id"] for row in made]
+
+    def _row(self, **values):
         number = next(self._numbers)
         server_id = str(uuid.UUID(int=number, version=4))
         row = {
             "server_id": server_id,
             "twin_id": twin_id(server_id),
-            "name": name or f"web-{number:04}",
+            "name": f"web-{number:04}",
             "project_id": "ours",
             "user_id": "owner",
             "flavor": "ft.nano",
@@ -52,7 +63,6 @@ class Api:
             "memory_mb": 64,
             "disk_gb": 1,
             "server_status": "ACTIVE",
-            "nova_host": "a",
             "state": "protected",
             "health": "ok",
             "primary_host": "a",
@@ -60,13 +70,10 @@ class Api:
             "secondary_host": "b",
             "secondary_since": NOW,
             "created_at": NOW,
+            "locked": False,
             **values,
         }
-        row.setdefault("nova_host", row["primary_host"])
-        with self.database.writer() as session:
-            pairs.add(session, **row)
-        self.servers[server_id] = {**row, "locked": locked}
-        return server_id
+        return {"nova_host": row["primary_host"], **row}
 
     def host(self, name, **values):
         """Add a host with an agent."""
@@ -134,9 +141,22 @@ class Api:
 
 
 @pytest.fixture
-def api(tmp_path):
+def etc(tmp_path):
+    """The folder of nova-colo.conf."""
+    (tmp_path / "nova-colo.conf").write_text(f"[database]\nconnection = sqlite:///{tmp_path}/ft.db\n")
+    return tmp_path
+
+
+@pytest.fixture
+def policy_file(etc):
+    """Where an operator puts overrides of the policy."""
+    return etc / "policy.yaml"
+
+
+@pytest.fixture
+def api(etc):
     if "transport_url" not in cfg.CONF:
         cfg.CONF([], default_config_files=[])
     with conffixture.ConfFixture(cfg.CONF) as messaging:
         messaging.transport_url = "fake:/"  # nobody listens to what the API says to the engines
-        yield Api(f"sqlite:///{tmp_path}/ft.db")
+        yield Api(etc / "nova-colo.conf")

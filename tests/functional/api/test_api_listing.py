@@ -19,21 +19,22 @@ LIST = "/os-fault-tolerance/servers"
 def many(api):
     """Pairs with all kinds of values, many of them alike, some missing."""
     chance = random.Random(7)
-    for number in range(60):
-        secondary = chance.choice(["b", "c", None])
-        api.pair(
-            name=chance.choice(["web", "db", "Mail_1", "50%"]),
-            project_id=chance.choice(["ours", "theirs"]),
-            state=str(chance.choice(STATES_BY_SEVERITY)),
-            health=str(chance.choice(HEALTHS_BY_SEVERITY)),
-            primary_host=chance.choice(["a", "d"]),
-            secondary_host=secondary,
-            failovers=chance.randrange(3),
-            created_at=NOW + datetime.timedelta(seconds=chance.randrange(5)),
-            protected_since=chance.choice([None, NOW, NOW + datetime.timedelta(microseconds=number)]),
-            checkpoint_rate=chance.choice([None, 0.0, 21.4567891, 1 / 3, 1e4]),
-            pause_p99_ms=chance.choice([None, 14.1, 0.001, 99.9]),
-        )
+    api.pairs(
+        {
+            "name": chance.choice(["web", "db", "Mail_1", "50%"]),
+            "project_id": chance.choice(["ours", "theirs"]),
+            "state": str(chance.choice(STATES_BY_SEVERITY)),
+            "health": str(chance.choice(HEALTHS_BY_SEVERITY)),
+            "primary_host": chance.choice(["a", "d"]),
+            "secondary_host": chance.choice(["b", "c", None]),
+            "failovers": chance.randrange(3),
+            "created_at": NOW + datetime.timedelta(seconds=chance.randrange(5)),
+            "protected_since": chance.choice([None, NOW, NOW + datetime.timedelta(microseconds=number)]),
+            "checkpoint_rate": chance.choice([None, 0.0, 21.4567891, 1 / 3, 1e4]),
+            "pause_p99_ms": chance.choice([None, 14.1, 0.001, 99.9]),
+        }
+        for number in range(60)
+    )
     return api
 
 
@@ -84,15 +85,13 @@ def test_the_order_by_figures_is_that_of_the_figures(many):
 
 
 def test_one_page_of_all_has_no_next_link_even_when_it_is_exactly_full(api):
-    for _number in range(3):
-        api.pair()
+    api.pairs([{}, {}, {}])
     assert "servers_links" not in api.get(f"{LIST}?limit=3")
     assert "servers_links" in api.get(f"{LIST}?limit=2")
 
 
 def test_a_next_link_keeps_filters_and_the_project_of_the_path(api):
-    for _number in range(3):
-        api.pair(project_id="abc0")
+    api.pairs([{"project_id": "abc0"}] * 3)
     body = api.get(f"/abc0{LIST}?limit=1&state=protected&state=error&name=web", project="abc0")
     href = urlsplit(body["servers_links"][0]["href"])
     assert href.path == "/v2.1/abc0/os-fault-tolerance/servers"
@@ -103,8 +102,7 @@ def test_a_next_link_keeps_filters_and_the_project_of_the_path(api):
 def test_links_begin_with_what_the_operator_has_told_nova(api):
     CONF.set_override("compute_link_prefix", "https://public/compute", group="api")
     try:
-        for _number in range(2):
-            api.pair()
+        api.pairs([{}, {}])
         assert api.get(f"{LIST}?limit=1")["servers_links"][0]["href"].startswith("https://public/compute/v2.1/os-fault-tolerance")
     finally:
         CONF.clear_override("compute_link_prefix", group="api")
@@ -113,8 +111,7 @@ def test_links_begin_with_what_the_operator_has_told_nova(api):
 def test_a_page_is_never_larger_than_novas(api):
     CONF.set_override("max_limit", 2, group="api")
     try:
-        for _number in range(3):
-            api.pair()
+        api.pairs([{}, {}, {}])
         for query in ("", "?limit=3", "?limit=1000000"):
             body = api.get(LIST + query)
             assert len(body["servers"]) == 2 and "servers_links" in body
@@ -161,7 +158,15 @@ def test_a_project_sees_its_own_only(many):
 
 @pytest.mark.parametrize(
     "query",
-    ["all_tenants=1", "all_tenants=", "all_tenants", "project_id=theirs", "host=a", "sort_key=primary_host", "sort_key=secondary_host"],
+    [
+        "all_tenants=1",
+        "all_tenants=",
+        "all_tenants",
+        "project_id=theirs",
+        "host=a",
+        "sort_key=primary_host",
+        "sort_key=secondary_host",
+    ],
 )
 def test_what_only_administrators_may_ask_for(many, query):
     for role in ("reader", "member", "manager"):
@@ -178,8 +183,7 @@ def test_the_marker_of_another_projects_list_is_none_of_ours(many):
 
 @pytest.mark.parametrize("marker", [False, True], ids=["first page", "a later page"])
 def test_a_thousand_pairs_cost_few_statements_and_few_looks_at_the_policy(api, monkeypatch, marker):
-    for number in range(1000):
-        api.pair(project_id=f"p{number % 3}")
+    api.pairs([{"project_id": f"p{number % 3}"} for number in range(1000)])
     looks = itertools.count()
     authorize = api.service.enforcer.authorize
     monkeypatch.setattr(api.service.enforcer, "authorize", lambda *args: next(looks) < 0 or authorize(*args))

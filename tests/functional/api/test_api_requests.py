@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What actions leave in the database, whom they are refused to, and what is said of history and hosts."""
+
+import datetime
+import time
+
+import pytest
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+from nova_colo import conf as colo_conf
+from nova_colo.db import Database, events, history, operations
+from nova_colo.db.models import Bucket
+from nova_colo.pair.actions import ACTIONS
+
+BODIES = {
+    "ft-migrate-secondary": {"host": None},
+    "ft-set-mode": {"mode": "checkpoint"},
+}
+
+
+def body(action, arguments=None):
+    return {action: arguments if arguments is not None else BODIES.get(action)}
+
+
+def running(api):
+    with api.database.reader() as session:
+        return [(found.server_id, found.kind, found.requested_by) for found in operations.running(session)]
+
+
+def recorded(api, server):
+    with api.database.reader() as session:
+        return [(event.kind, event.user_id) for event in events.newest(session, server, 10)]
+
+
+@pytest.mark.parametrize("action", ["failover", "ft-unprotect", "ft-suspend", "ft-test-failover", *BODIES])
+def test_what_is_asked_of_a_protected_server_is_recorded_once(api, action):
+    server = api.pair()
+    done = api.act(server, body(action))
+    assert (done.status_int, done.text) == (202, "")
+    assert [(found[0], found[2]) for found in running(api)] == [(server, "admin")]
+    assert recorded(api, server) == [(action, "admin")]
+    before = api.row(server)
+    again = api.act(server, body(action))
+    assert again.status_int == 409 and again.json_body["conflictingRequest"]["message"]
+    assert api.row(server) == before and len(running(api)) == 1
+
+
+@pytest.mark.parametrize("action,state", [("ft-protect", "unprotected"), ("ft-resume", "suspended")])
+def test_what_needs_no_work_is_recorded_as_a_wish(api, action, state):
+    server = api.pair(state=state, wanted=state, secondary_host=None)
+    assert api.act(server, body(action), "member").status_int == 202
+    assert api.row(server)["wanted"] == "protected" and not running(api)
+    assert recorded(api, server) == [(action, "member")]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_locked_servers_pair_is_left_alone(api, action):
+    server = api.pair(locked=True)
+    before = api.row(server)
+    refused = api.act(server, body(action), "manager")
+    assert refused.status_int == 409 and "locked" in refused.json_body["conflictingRequest"]["message"]
+    assert api.row(server) == before and not recorded(api, server)
+    assert "locked" not in api.act(server, body(action)).text
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_actions_and_the_list_of_them_agree(api, action):
+    for state, secondary in (("protected", "b"), ("unprotected", None), ("failing_over", "b"), ("suspended", None)):
+        wanted = state if state in ("suspended", "unprotected") else "protected"
+        server = api.pair(state=state, secondary_host=secondary, wanted=wanted)
+        shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
+        said = next(known for known in shown["actions"] if known["name"] == action)
+        answer = api.act(server, body(action))
+        assert (answer.status_int == 202) == said["allowed"], (state, said, answer.text)
+        if not said["allowed"]:
+            assert answer.json_body["conflictingRequest"]["message"] == said["reason"]
+
+
+def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
+    server = api.pair(primary_host="a", secondary_host="b")
+    now = timeutils.utcnow()
+    for name in ("a", "b", "c"):
+        api.host(name, seen_at=now, capable=True)
+    api.host("silent", seen_at=now - datetime.timedelta(minutes=1), capable=True)
+    api.host("old", seen_at=now, capable=False, reasons=["Its QEMU has no COLO."])
+    before = api.row(server)
+    for host, status, said in (
+        ("nowhere", 400, "nova-colo-agent"),
+        ("a", 409, "The primary runs on a."),
+        ("b", 409, "The secondary is on b already."),
+        ("silent", 409, "does not answer"),
+        ("old", 409, "Its QEMU has no COLO."),
+    ):
+        refused = api.act(server, body("ft-migrate-secondary", {"host": host}))
+        assert refused.status_int == status and said in refused.text
+    assert api.row(server) == before
+    assert api.act(server, body("ft-migrate-secondary", {"host": "c"})).status_int == 202
+
+
+def test_a_server_that_is_none_of_the_callers_is_not_there(api):
+    server = api.pair()
+    for action in ACTIONS:
+        assert api.act(server, body(action), "manager", "theirs").status_int == 404
+    for path in ("", "/checkpoints", "/events"):
+        assert api.request("GET", f"/servers/{server}/os-fault-tolerance{path}", "manager", "theirs").status_int == 404
+
+
+def test_without_the_database_the_answer_says_so(api):
+    server = api.pair()
+    api.service.database = _database_that_is_away()
+    for refused in (api.request("GET", "/os-fault-tolerance/servers"), api.act(server, {"failover": None})):
+        assert refused.status_int == 503
+        assert "database" in refused.json_body["serviceUnavailable"]["message"]
+
+
+def _database_that_is_away():
+    conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
+    conf.set_override("connection", "sqlite:////nowhere/at/all.db", group="database")
+    conf.set_override("max_retries", 0, group="database")
+    return Database(conf)
+
+
+def store(api, server, *buckets):
+    columns = ("start", "seconds", "mismatch", "periodic", "forced", "pause_sum_ms", "pause_max_ms")
+    with api.database.writer() as session:
+        for bucket in buckets:
+            session.add(Bucket(server_id=server, **dict(zip(columns, bucket, strict=True))))
+
+
+def checkpoints(api, server, query=""):
+    return api.get(f"/servers/{server}/os-fault-tolerance/checkpoints{query}", "reader")["checkpoints"]
+
+
+def test_checkpoints_of_the_last_hour(api):
+    server = api.pair()
+    now = int(time.time()) // history.FINE * history.FINE
+    store(
+        api, server, (now - 7200, 10, 9, 9, 9, 9.0, 9.0), (now - 600, 10, 2, 1, 0, 30.0, 15.0), (now - 20, 10, 0, 0, 1, 7.0, 7.0)
+    )
+    said = checkpoints(api, server)
+    assert said["bucket_s"] == 10
+    causes = [(bucket["mismatch"], bucket["periodic"], bucket["forced"]) for bucket in said["buckets"]]
+    assert causes == [(2, 1, 0), (0, 0, 1)]
+    assert [bucket["pause_ms"] for bucket in said["buckets"]] == [{"mean": 10.0, "max": 15.0}, {"mean": 7.0, "max": 7.0}]
+
+
+def test_a_long_time_comes_in_few_buckets_and_nothing_is_lost(api):
+    server = api.pair()
+    start = 1_700_000_400  # a multiple of 300
+    fine = [(start + 10 * number, 10, 1, 0, 0, 5.0, float(number % 7)) for number in range(8640)]
+    store(api, server, *fine)
+    said = checkpoints(api, server, "?since=2023-11-14T22:20:00Z&until=2023-11-15T22:20:00Z")
+    assert said["bucket_s"] == 300 and len(said["buckets"]) == 288
+    assert sum(bucket["mismatch"] for bucket in said["buckets"]) == 8640
+    assert {bucket["pause_ms"]["mean"] for bucket in said["buckets"]} == {5.0}
+    years = checkpoints(api, server, "?since=2000-01-01T00:00:00Z&until=2030-01-01T00:00:00Z")
+    assert len(years["buckets"]) <= 361 and sum(bucket["mismatch"] for bucket in years["buckets"]) == 8640
+
+
+def test_old_buckets_that_are_wider_stay_as_wide(api):
+    server = api.pair()
+    start = 1_700_000_400
+    store(api, server, (start, 300, 4, 0, 0, 8.0, 3.0), (start + 300, 10, 1, 0, 0, 2.0, 2.0))
+    said = checkpoints(api, server, "?since=2023-11-14T22:00:00&until=2023-11-14T22:40:00%2B00:00")
+    assert [(bucket["start"], bucket["seconds"], bucket["mismatch"]) for bucket in said["buckets"]] == [
+        ("2023-11-14T22:20:00Z", 300, 4),
+        ("2023-11-14T22:25:00Z", 10, 1),
+    ]
+
+
+def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(api):
+    server, other = api.pair(), api.pair()
+    with api.database.writer() as session:
+        for number in range(5):
+            events.add(session, server, "failover", "info", f"{number}: moved to [[b]], said a.")
+        events.add(session, other, "failover", "info", "not of this one")
+    path = f"/servers/{server}/os-fault-tolerance/events?limit=2"
+    messages = []
+    while path:
+        page = api.get(path, "reader")
+        messages += [event["message"] for event in page["events"]]
+        path = page["events_links"][0]["href"].removeprefix("http://cloud/v2.1") if "events_links" in page else None
+    assert messages == [f"{number}: moved to its host, said its host." for number in (4, 3, 2, 1, 0)]
+    assert api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]["message"] == "4: moved to b, said a."
+
+
+def test_hosts_say_what_they_carry(api):
+    now = timeutils.utcnow()
+    api.host("a", seen_at=now, capable=True, backend="qemu", version="1", versions={"qemu": "11.0"})
+    api.host("b", seen_at=now - datetime.timedelta(minutes=1), fenced_at=now, capable=False, reasons=["No room on [[b]]."])
+    api.pair(primary_host="a", secondary_host="b", memory_mb=100)
+    api.pair(primary_host="a", secondary_host=None, reserved_host="b", memory_mb=10, state="suspended")
+    api.pair(primary_host="unheard", secondary_host="a", memory_mb=1)
+    a, b, unheard = api.get("/os-fault-tolerance/hosts")["hosts"]
+    assert (a["agent"]["state"], a["primaries"], a["secondaries"], a["reserved_memory_mb"]) == ("up", 2, 1, 2)
+    assert a["versions"] == {"qemu": "11.0"} and a["fenced_since"] is None and a["capable"]
+    assert (b["agent"]["state"], b["primaries"], b["secondaries"], b["reserved_memory_mb"]) == ("down", 0, 1, 220)
+    assert b["reasons"] == ["No room on b."] and b["fenced_since"].endswith("Z")
+    assert (unheard["host"], unheard["agent"]["state"], unheard["agent"]["seen_at"]) == ("unheard", "down", None)
+    assert unheard["reasons"] and not unheard["capable"]
+
+
+def test_what_concerns_hosts_is_hidden_from_tenants(api):
+    server = api.pair(reserved_host="z", first_error="QEMU on z said: [[b]] is full", state_reason="Waits for [[z]].")
+    shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body["fault_tolerance"]
+    assert shown["first_error"] == "QEMU on its host said: its host is full"
+    assert shown["reserved_on"] is None and shown["state_reason"] == "Waits for its host."
+    shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
+    assert shown["first_error"] == "QEMU on z said: b is full" and shown["reserved_on"] == "z"
