@@ -79,7 +79,7 @@ class ColoFakeDriver(ColoDriverMixin, fake.FakeDriverWithoutFakeNodes):
             return
         super().resume_state_on_host_boot(context, instance, *args, **kwargs)
 
-    def _adopt(self, context: Any, instance: Any, network_info: Any) -> None:
+    def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         LOG.debug("The simulated guest runs here already.", instance=instance)
 
     def _end_demoted(self, instance: Any) -> None:

@@ -3,23 +3,45 @@
 
 The QEMU of a secondary has the name and id of its server, so that nothing changes for the guest when it becomes the primary.
 Until Nova's records have followed, nova-compute must not see it; and it must not act on a primary that the pair has stopped.
+All that the driver knows of a pair is the role of its own host, from the agent's files: it never waits for the network.
 """
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import nova.conf
 from nova import exception
 from nova.compute import power_state, task_states
+from nova.virt import event as virt_event
 from nova.virt import hardware
 from oslo_log import log as logging
 
+from nova_colo.agent import health
 from nova_colo.agent.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from nova_colo.virt import options
+from nova_colo.virt.strict import StrictBuild
 
 LOG = logging.getLogger(__name__)
 CONF = nova.conf.CONF
 options.register(CONF)
+
+#: Advertised in Placement while the host's agent is healthy.
+TRAIT = "CUSTOM_COLO"
+
+#: What a checkpoint and the start of replication look like from outside. ComputeManager.handle_lifecycle_event would read the
+#: server from the database and write its power state back at each of them.
+_CHECKPOINT_EVENTS = frozenset(
+    {
+        virt_event.EVENT_LIFECYCLE_PAUSED,
+        virt_event.EVENT_LIFECYCLE_RESUMED,
+        virt_event.EVENT_LIFECYCLE_SUSPENDED,
+        virt_event.EVENT_LIFECYCLE_POSTCOPY_STARTED,
+        virt_event.EVENT_LIFECYCLE_MIGRATION_COMPLETED,
+    }
+)
 
 
 class ColoDriverMixin:
@@ -27,7 +49,10 @@ class ColoDriverMixin:
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._roles = RoleStore(CONF.colo.agent_state_path)
+        self._state_path = CONF.colo.agent_state_path
+        self._roles = RoleStore(self._state_path)
+        self._strict = StrictBuild(CONF)
+        self._undisguised: set[str] = set()
 
     def _role(self, uuid: str) -> Role | None:
         record = self._roles.get(uuid)
@@ -36,7 +61,31 @@ class ColoDriverMixin:
     def _hidden(self, uuid: str) -> bool:
         return self._role(uuid) in (Role.SECONDARY, Role.PROMOTED)
 
-    def _adopt(self, context: Any, instance: Any, network_info: Any) -> None:
+    def _disguised(self, uuid: str) -> bool:
+        """Return whether Nova is told that a guest runs, whatever its QEMU does: its twin runs, or will in a moment."""
+        record = self._roles.get(uuid)
+        if record is None or uuid in self._undisguised:
+            return False
+        return record.role == Role.DEMOTED or (record.role == Role.PRIMARY and record.peer is not None)
+
+    @contextlib.contextmanager
+    def _truth(self, uuid: str) -> Iterator[None]:
+        """Let get_info say what is, while Nova ends a guest: LibvirtDriver._destroy waits for it to say SHUTDOWN."""
+        self._undisguised.add(uuid)
+        try:
+            yield
+        finally:
+            self._undisguised.discard(uuid)
+
+    def _runs_here(self, instance: Any) -> bool:
+        """Return whether the guest's QEMU is there."""
+        try:
+            state = super().get_info(instance).state
+        except exception.InstanceNotFound:
+            return False
+        return state in (power_state.RUNNING, power_state.PAUSED)
+
+    def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         """Make the running guest of a promoted secondary one of Nova's own."""
         raise NotImplementedError()
 
@@ -44,9 +93,9 @@ class ColoDriverMixin:
         """End the guest of a primary that was failed over from; no error when it is gone."""
         raise NotImplementedError()
 
-    def _take_over(self, context: Any, instance: Any, network_info: Any) -> None:
+    def _take_over(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         record = self._roles.get(instance.uuid)
-        self._adopt(context, instance, network_info)
+        self._adopt(context, instance, network_info, block_device_info)
         if record is not None:
             self._roles.put(RoleRecord(instance.uuid, Role.PRIMARY, record.epoch))
         LOG.info("Adopted the promoted secondary.", instance=instance)
@@ -70,29 +119,74 @@ class ColoDriverMixin:
 
         Otherwise _sync_instance_power_state would call the stop API on a server that serves its clients.
         """
-        if self._role(instance.uuid) in (Role.PRIMARY, Role.DEMOTED):
+        if self._disguised(instance.uuid):
             return hardware.InstanceInfo(state=power_state.RUNNING)
         return super().get_info(instance, use_cache=use_cache)
 
-    # --- what ends a primary's part in its pair: the engine sees the role gone and removes the twin
+    def emit_event(self, event: Any) -> None:
+        """Drop what would make Nova act on a pair, or load its database at each checkpoint."""
+        if not (isinstance(event, virt_event.LifecycleEvent) and self._drops(event)):
+            super().emit_event(event)
 
-    def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Never destroy a secondary; forget a primary's role first, since get_info must not lie to destroy()."""
-        if self._hidden(instance.uuid):
-            LOG.warning("Not destroying the guest: it is the secondary of an FT server.", instance=instance)
+    def _drops(self, event: virt_event.LifecycleEvent) -> bool:
+        role = self._role(event.uuid)
+        if role is None:
+            return False
+        if role != Role.PRIMARY:
+            return True
+        if event.transition == virt_event.EVENT_LIFECYCLE_STOPPED:
+            return self._disguised(event.uuid)
+        return event.transition in _CHECKPOINT_EVENTS
+
+    def update_provider_tree(self, provider_tree: Any, nodename: str, *args: Any, **kwargs: Any) -> None:
+        """Advertise that this host can carry sides of pairs, as long as its agent says so."""
+        super().update_provider_tree(provider_tree, nodename, *args, **kwargs)
+        if health.is_healthy(self._state_path, time.time()):
+            provider_tree.add_traits(nodename, TRAIT)
+        else:
+            provider_tree.remove_traits(nodename, TRAIT)
+
+    # --- what may start a guest
+
+    def _check_may_start(self, instance: Any) -> None:
+        """Refuse to start a guest whose twin may run: this host may have been dead when the twin took over.
+
+        :raises nova.exception.InstancePowerOnFailure: with the remedy
+        """
+        record = self._roles.get(instance.uuid)
+        if record is None or (record.role == Role.PRIMARY and record.peer is None):
             return
-        self._roles.forget(instance.uuid)
-        super().destroy(context, instance, *args, **kwargs)
+        if self._hidden(instance.uuid):
+            reason = "this host has the secondary of the server, which runs by the pair's rules alone"
+        else:
+            where = f"on {record.peer}" if record.peer else "on another host"
+            reason = (
+                f"its twin may run {where}, and two would corrupt its disk. Wait until its fault tolerance state "
+                "is protected or degraded, or remove its protection (ft-unprotect)"
+            )
+        LOG.warning("Not starting the guest: %s.", reason, instance=instance)
+        raise exception.InstancePowerOnFailure(reason=reason)
 
-    def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then power off."""
-        self._roles.forget(instance.uuid)
-        super().power_off(instance, *args, **kwargs)
+    def spawn(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Boot a new server; with [colo] strict an FT server only when there is room for its secondary."""
+        if CONF.colo.strict:
+            self._strict.reserve(instance)
+        super().spawn(context, instance, *args, **kwargs)
 
-    def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then reboot; the engine protects the server again."""
-        self._roles.forget(instance.uuid)
-        super().reboot(context, instance, *args, **kwargs)
+    def power_on(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Power on, unless the twin may run."""
+        self._check_may_start(instance)
+        super().power_on(context, instance, *args, **kwargs)
+
+    def resume(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Resume, unless the twin may run."""
+        self._check_may_start(instance)
+        super().resume(context, instance, *args, **kwargs)
+
+    def unpause(self, instance: Any) -> None:
+        """Unpause, unless it stands still for its pair."""
+        self._check_may_start(instance)
+        super().unpause(instance)
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Do not start a guest whose pair this host had a part in: it may run elsewhere. The engine decides."""
@@ -100,6 +194,32 @@ class ColoDriverMixin:
             LOG.warning("Not starting the guest: its pair decides where it runs.", instance=instance)
             return
         super().resume_state_on_host_boot(context, instance, *args, **kwargs)
+
+    # --- what ends a primary's part in its pair: the engine sees the role gone and removes the twin
+
+    def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Leave the pair, then reboot; the engine protects the server again."""
+        if self._role(instance.uuid) == Role.PRIMARY and self._runs_here(instance):
+            self._roles.forget(instance.uuid)
+        self._check_may_start(instance)
+        super().reboot(context, instance, *args, **kwargs)
+
+    def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Leave the pair, then power off. A role without a guest is kept: the twin may have taken over."""
+        if self._hidden(instance.uuid):
+            raise exception.InstancePowerOffFailure(reason="this host has the secondary of the server, not the server")
+        if self._role(instance.uuid) == Role.PRIMARY and self._runs_here(instance):
+            self._roles.forget(instance.uuid)
+        with self._truth(instance.uuid):
+            super().power_off(instance, *args, **kwargs)
+
+    def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        """Destroy a server's guest, never a secondary's."""
+        if self._hidden(instance.uuid):
+            LOG.warning("Not destroying the guest: it is the secondary of an FT server.", instance=instance)
+            return
+        self._roles.forget(instance.uuid)
+        super().destroy(context, instance, *args, **kwargs)
 
     # --- records follow an unplanned failover: evacuate
 
@@ -111,9 +231,15 @@ class ColoDriverMixin:
         # the caller saves with expected_task_state=[REBUILD_SPAWNING], as for ironic
         instance.task_state = task_states.REBUILD_SPAWNING
         instance.save(expected_task_state=[task_states.REBUILDING])
-        self._take_over(context, instance, kwargs.get("network_info"))
+        self._take_over(context, instance, kwargs.get("network_info"), kwargs.get("block_device_info"))
 
     # --- records follow a planned failover: live migration that moves nothing
+
+    def check_can_live_migrate_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refuse to move a server onto its own secondary."""
+        if self._role(instance.uuid) == Role.SECONDARY:
+            raise exception.MigrationPreCheckError(reason="its secondary is there: use the failover action instead")
+        return super().check_can_live_migrate_destination(context, instance, *args, **kwargs)
 
     def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse to move one half of a pair."""
@@ -154,8 +280,7 @@ class ColoDriverMixin:
     ) -> None:
         """Adopt the promoted secondary."""
         if self._role(instance.uuid) == Role.PROMOTED:
-            self._take_over(context, instance, network_info)
-            return
+            self._take_over(context, instance, network_info, block_device_info)
         super().post_live_migration_at_destination(context, instance, network_info, block_migration, block_device_info)
 
     def rollback_live_migration_at_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:

@@ -15,9 +15,26 @@ OPTS = [
         default="/run/nova-colo-simulated",
         help="With compute_driver = colo.ColoFakeDriver: the [simulated] directory of the agents.",
     ),
+    cfg.BoolOpt(
+        "strict",
+        default=False,
+        help="Build an FT server only when there is room for its secondary. When there is none, or no engine answers, the build "
+        "fails and says why. Otherwise the server runs unprotected until there is room.",
+    ),
+    cfg.FloatOpt(
+        "reservation_timeout",
+        default=30.0,
+        min=1.0,
+        help="With strict: seconds that an engine may take to reserve the room.",
+    ),
 ]
 
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Register the options on Nova's conf."""
     conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list:
+    """Return the options as oslo-config-generator wants them."""
+    return [(GROUP, OPTS)]

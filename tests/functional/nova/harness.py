@@ -102,6 +102,11 @@ class ColoCloud:
         api_paste.insert_filter(str(paste), str(self.conf_file))
         self.flags(api_paste_config=str(paste), group="wsgi")
         self.flags(simulated_directory=str(self.simulated), group="colo")
+        self.flags(
+            available_filters=["nova.scheduler.filters.all_filters", "nova_colo.scheduler.pair_filter.ColoPairFilter"],
+            enabled_filters=[*CONF.filter_scheduler.enabled_filters, "ColoPairFilter"],
+            group="filter_scheduler",
+        )
         self.database = Database(colo_conf.load([], [str(self.conf_file)], conf=cfg.ConfigOpts()))
 
     def _make_database(self) -> None:
@@ -129,6 +134,13 @@ class ColoCloud:
         self.hosts[name].compute.stop()
         shutil.rmtree(self.simulated / name, ignore_errors=True)
         self.force_down(name, True)
+
+    def new_state_path(self, name: str) -> pathlib.Path:
+        """Make a host's disk known to the driver that is made next: it reads the option once, so that each has its own."""
+        path = self.state_path(name)
+        path.mkdir(parents=True, exist_ok=True)
+        self.flags(agent_state_path=str(path), group="colo")
+        return path
 
     def force_down(self, name: str, down: bool) -> None:
         """Set or lift forced_down of a host's nova-compute."""
@@ -202,6 +214,10 @@ class ColoCloud:
         """Boot an FT server, on a given host unless that is None, and return it once it is ACTIVE."""
         kwargs.setdefault("networks", "none")
         return self._create_server(flavor_id=flavor or self.ft_flavor(), host=host, **kwargs)
+
+    def plain_server(self, **kwargs: Any) -> dict[str, Any]:
+        """Boot a server that is not fault tolerant and return it once it is ACTIVE."""
+        return self._create_server(flavor_id=self._create_flavor(), networks="none", **kwargs)
 
     def protect(self, server: dict[str, Any], secondary: str, **values: Any) -> Pair:
         """Let a server be protected: its twin runs, Placement has its reservation, the FT database its pair.
@@ -329,10 +345,7 @@ class ColoTestCase(ColoCloud, integrated_helpers.ProviderUsageBaseTestCase):
 
     def start_host(self, name: str) -> Host:
         """Start a host's nova-compute; a second time, as after a restart of it."""
-        path = self.state_path(name)
-        path.mkdir(parents=True, exist_ok=True)
-        # the driver reads it when it is made, so that each host can have its own in one process
-        self.flags(agent_state_path=str(path), group="colo")
+        path = self.new_state_path(name)
         if name in self.hosts:
             self.hosts[name].compute = self.restart_compute_service(self.hosts[name].compute)
         else:

@@ -1,24 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's records follow a failover: what the compute driver makes of live migration and evacuation."""
+"""Nova's records follow a failover: what the drivers make of live migration and evacuation."""
 
+from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase
+from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
+
+MOVE = {"host": "h2", "force": True}
+PLANNED = {"os-migrateLive": {**MOVE, "block_migration": "auto"}}
+UNPLANNED = {"evacuate": MOVE}
 
 
-class FailoverRecordsTest(ColoTestCase):
-    def _promote(self, server, host):
-        """What a failover's first steps do: the twin runs, its reservation is free for the server's own allocation."""
-        self.hosts[host].agent.promote({}, server["id"], 1)
-        self.release(server)
+class FollowTest(ColoTestCase):
+    """With the fake driver, agents and the simulated hypervisor."""
 
-    def test_after_a_host_death_an_evacuation_adopts_the_twin(self):
-        server = self.ft_server("h1")
-        self.protect(server, "h2")
-        self.power_cut("h1")
-        self._promote(server, "h2")
-        answer = self.act(server["id"], {"evacuate": {"host": "h2", "force": True}})
-        self.assertEqual(200, answer.status_int, answer.text)
-        after = self._wait_for_server_parameter(server, {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE"})
-        self.assertEqual(server["id"], after["id"])
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server("h1")
+        self.protect(self.server, "h2")
+        self.domains = {name: hv.Hypervisor(str(self.simulated), name) for name in self.hosts}
+
+    def _promote(self):
+        self.hosts["h2"].agent.promote({}, self.server["id"], 1)
+        self.release(self.server)
+
+    def _follow(self, action):
+        answer = self.act(self.server["id"], action)
+        self.assertIn(answer.status_int, (200, 202), answer.text)
+        expected = {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
+        after = self._wait_for_server_parameter(self.server, expected)
+        for name in ("id", "name", "addresses", "created", "metadata", "flavor"):
+            self.assertEqual(self.server[name], after[name])
         self.assertEqual(1, after["OS-EXT-STS:power_state"])
-        self.assertEqual(Role.PRIMARY, self.hosts["h2"].roles.get(server["id"]).role)
+        self.assertEqual(Role.PRIMARY, self.hosts["h2"].roles.get(self.server["id"]).role)
+        self.assertEqual(hv.RUNNING, self.domains["h2"].get(self.server["id"]).state)
+
+    def test_after_a_host_death_the_server_is_evacuated_to_its_twin(self):
+        self.power_cut("h1")
+        self._promote()
+        self._follow(UNPLANNED)
+
+    def test_a_planned_failover_migrates_the_server_to_its_twin_and_ends_the_old_primary(self):
+        self.hosts["h1"].agent.demote({}, self.server["id"], 1)
+        self._promote()
+        self._follow(PLANNED)
+        self.assertIsNone(self.domains["h1"].get(self.server["id"]))
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_half_a_pair_is_not_migrated(self):
+        for host in ("h2", "h3"):
+            self.act(self.server["id"], {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}})
+            self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
+        self.assertEqual("h1", self.seen(self.server)[2])
+        self._wait_for_log(".*use the failover action instead.*")
+
+    def test_a_rebuild_in_place_is_stocks(self):
+        self._rebuild_server(self.server, self.glance.auto_disk_config_enabled_image["id"])
+        self.assertEqual("h1", self.seen(self.server)[2])
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+
+class LibvirtFollowTest(ColoLibvirtTestCase):
+    """With the libvirt driver on fakelibvirt."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server("h1", networks="auto")
+        self.twin = self.make_twin(self.server, "h1", "h2")
+        self.set_role("h2", self.server, Role.PROMOTED, epoch=1)
+
+    def _follow(self, action):
+        answer = self.act(self.server["id"], action)
+        self.assertIn(answer.status_int, (200, 202), answer.text)
+        expected = {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
+        after = self._wait_for_server_parameter(self.server, expected)
+        self.assertEqual(self.server["addresses"], after["addresses"])
+        self.assertEqual(Role.PRIMARY, self.hosts["h2"].roles.get(self.server["id"]).role)
+        self.assertEqual([self.server["id"]], self.hosts["h2"].driver.list_instance_uuids())
+        self.assertTrue(self.domain("h2", self.server).isActive())
+        bindings = {port["binding:host_id"] for port in self.neutron.list_ports(is_admin=True)["ports"] if self._mine(port)}
+        self.assertEqual({"h2"}, bindings)
+        return after
+
+    def _mine(self, port):
+        return port.get("device_id") == self.server["id"]
+
+    def test_after_a_host_death_the_server_is_evacuated_to_its_twin(self):
+        self.hosts["h1"].compute.stop()
+        self.force_down("h1", True)
+        after = self._follow(UNPLANNED)
+        self._reboot_server(after, hard=True)
+        self.assertTrue(self.domain("h2", self.server).isActive())
+        self._delete_server(after)
+        self.assertIsNone(self.domain("h2", self.server))
+
+    def test_a_planned_failover_migrates_the_server_to_its_twin_and_ends_the_old_primary(self):
+        self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
+        self._follow(PLANNED)
+        self.assertIsNone(self.domain("h1", self.server))
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_a_migration_that_fails_leaves_the_promoted_twin_alone(self):
+        self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
+        self.stub_out("nova_colo.virt.libvirt.ColoLibvirtDriver.pre_live_migration", fail)
+        self.act(self.server["id"], PLANNED)
+        self._wait_for_migration_status(self.server, ["error", "failed"])
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+        self.assertTrue(self.twin.isActive())
+        self.assertIs(self.twin, self.domain("h2", self.server))
+        self.assertEqual(Role.PROMOTED, self.hosts["h2"].roles.get(self.server["id"]).role)
+
+
+def fail(*args, **kwargs):
+    raise RuntimeError("for the test")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[colo] strict: no FT server is built without room for its secondary."""
+
+from typing import Any
+
+import oslo_messaging as messaging
+from nova import exception
+from nova.compute import vm_states
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from nova_colo import rpc
+from nova_colo.pair.model import is_fault_tolerant
+
+LOG = logging.getLogger(__name__)
+
+
+class StrictBuild:
+    """Asks an engine for room before an FT server boots.
+
+    :param conf: Nova's options
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        self._conf = conf
+        self._engines: rpc.ReservationClient | None = None
+
+    def reserve(self, instance: Any) -> None:
+        """Reserve room for the secondary of a server that is about to boot for the first time; other servers pass.
+
+        :param instance: nova.objects.Instance
+        :raises nova.exception.BuildAbortException: when there is none; Nova undoes the build and tries no other host
+        """
+        # unshelving and rebuilding come this way too: a server that exists runs unprotected rather than not at all
+        if instance.vm_state != vm_states.BUILDING or not is_fault_tolerant({"extra_specs": instance.flavor.extra_specs}):
+            return
+        timeout = self._conf.colo.reservation_timeout
+        try:
+            if self._engines is None:
+                self._engines = rpc.ReservationClient(rpc.transport(self._conf), timeout)
+            found = self._engines.reserve(instance.uuid, instance.host)
+        except messaging.MessagingTimeout:
+            reason = f"no nova-colo-engine answered within {timeout:g} s. Is one running?"
+        except messaging.RemoteError as error:
+            reason = str(error.value)
+        except messaging.MessagingException as error:
+            reason = f"no nova-colo-engine could be asked: {error}"
+        else:
+            LOG.info("Room for the secondary is on %s.", found, instance=instance)
+            return
+        reason = f"The server is fault tolerant and there is no room for its secondary: {reason}"
+        raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)
