@@ -15,6 +15,7 @@ from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
 from lab import Lab
+from nova_colo.pair.model import twin_id
 
 BIN = pathlib.Path(sys.executable).parent
 T = TypeVar("T")
@@ -102,6 +103,32 @@ class Cloud:
             return pair if pair and pair["state"] == "protected" else None
 
         return wait_for(f"{name} is protected", seconds, look)
+
+    def in_state(self, name: str, state: str, seconds: float = 90) -> dict[str, Any]:
+        """Wait until a server's pair is in a state; gives the pair."""
+
+        def look() -> dict[str, Any] | None:
+            pair = self.pairs().get(name)
+            return pair if pair and pair["state"] == state else None
+
+        return wait_for(f"{name} is {state}", seconds, look)
+
+    def events(self, server_id: str) -> list[str]:
+        """Return what has happened to a server, newest first, as admin reads it."""
+        response = self.request("GET", f"/servers/{server_id}/os-fault-tolerance/events")
+        assert response.status_code == 200, response.text
+        return [event["message"] for event in response.json()["events"]]
+
+    def reserved(self, server_id: str) -> dict[str, dict[str, int]]:
+        """Return what placement holds for a server's secondary, by host."""
+        providers = {p["uuid"]: p["name"] for p in self.placement("GET", "/resource_providers").json()["resource_providers"]}
+        held = self.placement("GET", f"/allocations/{twin_id(server_id)}").json()["allocations"]
+        return {providers[uuid]: allocation["resources"] for uuid, allocation in held.items()}
+
+    def placement(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """Send a request to placement as admin."""
+        headers = {"X-Auth-Token": self.token("admin"), "OpenStack-API-Version": "placement 1.38"}
+        return requests.request(method, self.lab.url("placement").rstrip("/") + path, headers=headers, timeout=60, **kwargs)
 
     def failed_over(self, name: str, before: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
         """Wait until a failover that began after a pair was seen has ended; gives the pair now."""

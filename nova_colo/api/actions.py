@@ -95,7 +95,7 @@ def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str
     by = {"request_id": context.request_id, "user_id": context.user_id}
     with service.database.writer() as session:
         if plan.kind is None:
-            started = pairs.update_unchanged(session, row, **plan.values)
+            started = pairs.update_as_seen(session, row, **plan.values)
         else:
             operation_id = operations.start(
                 session,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placement's public REST API, as far as the engine needs it: a secondary's reservation is a consumer of its own."""
 
+from collections.abc import Collection
 from typing import Any
 
 from oslo_config import cfg
@@ -8,6 +9,8 @@ from oslo_config import cfg
 from nova_colo.engine.rest import RestClient, ServiceError
 
 MICROVERSION = "1.38"
+#: What Nova writes its servers' allocations with.
+NOVA_MICROVERSION = "1.36"
 CONSUMER_TYPE = "COLO_SECONDARY"
 
 
@@ -62,6 +65,22 @@ class PlacementClient(RestClient):
     def is_secondary(self, consumer: str) -> bool:
         """Return whether a consumer is the reservation of a secondary."""
         return self.get(f"/allocations/{consumer}").get("consumer_type") == CONSUMER_TYPE
+
+    def forget(self, server_id: str, providers: Collection[str]) -> None:
+        """Remove a server's own allocations on some providers, and no others.
+
+        :raises ServiceError: 409 when somebody has changed them meanwhile
+        """
+        body = self.request("GET", f"/allocations/{server_id}", microversion=NOVA_MICROVERSION).json()
+        kept = {
+            provider: {"resources": held["resources"]}
+            for provider, held in body["allocations"].items()
+            if provider not in providers
+        }
+        if kept and len(kept) < len(body["allocations"]):
+            same = {name: body[name] for name in ("project_id", "user_id", "consumer_generation")}
+            json = same | {"allocations": kept}
+            self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
 
     def release(self, consumer: str) -> None:
         """Give a reservation back; no error when there is none."""

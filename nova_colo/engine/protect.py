@@ -13,7 +13,7 @@ from nova_colo.engine.room import NoRoomError
 from nova_colo.engine.services import Services, WorkflowError
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, words
-from nova_colo.pair.model import Health, State, Wanted
+from nova_colo.pair.model import State, Wanted
 
 STEPS = 4
 
@@ -68,8 +68,6 @@ class Protect(Workflow):
         values: dict[str, Any] = {
             "state": State.PROTECTED,
             "state_reason": "",
-            "health": Health.OK,
-            "health_reasons": [],
             "secondary_host": target,
             "secondary_since": now,
             "protected_since": now,
@@ -98,8 +96,6 @@ class Protect(Workflow):
             "state": job.params["previous_state"],
             "state_reason": error,
             "first_error": row.first_error or error,
-            "health": Health.CRITICAL,
-            "health_reasons": [error],
         }
         again = error == row.first_error  # the same at each attempt is said once
         return Outcome(values, "" if again else f"The server could not be protected: {error}", Level.WARNING)

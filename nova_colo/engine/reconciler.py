@@ -124,10 +124,10 @@ class Reconciler:
                 self._discard(host, server_id, side, row is None)
 
     def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
-        """End what a host has of a server; the guest of a primary that is no FT server any more is Nova's to end."""
+        """End what a host has of a server; a guest that Nova still has, but not as an FT server's, is Nova's to end."""
         LOG.info("Host %s has a stale %s side of %s.", host, side.role, server_id)
         try:
-            if gone and side.role == Role.PRIMARY:
+            if gone and side.role == Role.PRIMARY and self._services.nova.server(server_id) is not None:
                 self._services.ask(host, "release", server_id=server_id)
             else:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)

@@ -33,16 +33,14 @@ class Follow(Workflow):
         self._services.ask(job.params["target"], "promote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
 
     def move(self, job: Job) -> None:
-        """Move the server's records: by force, with the target closed to others; if Nova refuses that, without force.
-
-        Nova refuses the force ("complex allocations") while an earlier dead host still holds an allocation of the server.
-        """
+        """Move the server's records: by force, with the target closed to others; if Nova refuses that, without force."""
         server = self._services.nova.server(job.server_id)
         if server is None or server.host == job.params["target"]:
             return
         target = job.params["target"]
         try:
             with self._services.gate.closed(target):
+                self._forget_dead_hosts(server)
                 self._move_once(job, force=True)
                 return
         except RefusedError as error:
@@ -90,6 +88,20 @@ class Follow(Workflow):
         except WorkflowError:
             self._reserve_again(job)
             raise
+
+    def _forget_dead_hosts(self, server: Server) -> None:
+        """Remove what earlier dead hosts still hold of a server in placement: Nova refuses force else ("complex allocations").
+
+        Nova itself does it when such a host is back, and finds it done then: ComputeManager._destroy_evacuated_instances.
+        """
+        if server.task_state is not None:
+            return
+        down = {host for host, service in self._services.nova.compute_services().items() if service["forced_down"]}
+        providers = [uuid for host, uuid in self._services.nova.providers().items() if host in down - {server.host}]
+        try:
+            self._services.placement.forget(server.id, providers)
+        except ServiceError as error:
+            LOG.info("Allocations of %s stay as they are: %s", server.id, error)
 
     def _ask_nova(self, job: Job, force: bool) -> str:
         nova, source, target = self._services.nova, job.params["source"], job.params["target"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs workflows: lists of idempotent steps, recorded in the database, so that another engine can go on where one was killed."""
 
+import dataclasses
 import datetime
 import threading
 import time
@@ -17,7 +18,7 @@ from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
 from nova_colo.engine.services import Services, WorkflowError
 from nova_colo.engine.workflow import Job, Outcome, Workflow
-from nova_colo.pair import words
+from nova_colo.pair import health, words
 from nova_colo.pair.model import State
 
 LOG = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Runner:
         """Record a good end, its event, and the operation that follows at once, which is returned."""
         with self._services.database.writer() as session:
             if outcome.then is None:
-                if operations.finish(session, operation.id, None, **outcome.values):
+                if operations.finish(session, operation.id, None, **self._with_health(session, operation, outcome.values)):
                     self._note(session, operation, outcome)
                 return None
             following = operations.hand_over(session, operation.id, *outcome.then, **outcome.values)
@@ -145,9 +146,21 @@ class Runner:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
             outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
         with self._services.database.writer() as session:
-            values = outcome.values | self._backoff(session, operation)
+            values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
             if operations.finish(session, job.id, message, **values):
                 self._note(session, operation, outcome)
+
+    def _with_health(self, session: orm.Session, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
+        """Return columns of a pair with the health that belongs to their state."""
+        row = pairs.get(session, operation.server_id)
+        if row is None or "state" not in values:
+            return values
+        names = ("state", "secondary_host", "wanted")
+        pair = dataclasses.replace(pairs.core(row), **{name: values[name] for name in names if name in values})
+        seen = self._services.view.snapshot(time.monotonic())
+        primary, secondary = (seen.witness(host, row.server_id) for host in (pair.primary_host, pair.secondary_host))
+        level, reasons = health.assess(pair, values.get("state_reason", row.state_reason), primary, secondary)
+        return values | {"health": level, "health_reasons": list(reasons)}
 
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
         """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""

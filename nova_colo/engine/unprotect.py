@@ -47,7 +47,7 @@ class Unprotect(Workflow):
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Leave the pair to the reconciler, which sees what is wanted and tries again."""
-        return Outcome({"state_reason": error, "health_reasons": [error]}, f"Protection could not be taken off: {error}")
+        return Outcome({"state_reason": error}, f"Protection could not be taken off: {error}")
 
     def _keeps_room(self, job: Job) -> bool:
         return bool(job.params.get("keep_room"))
