@@ -10,13 +10,20 @@ def gather_on(cloud, host):
     """Bring both FT servers' primaries to one host; gives their pairs."""
     for name in ("web-1", "web-2"):
         pair = cloud.protected(name)
-        tries = 0
-        while pair["primary"]["host"] != host:
-            assert (tries := tries + 1) < 5, f"{name} does not come to {host}"
-            cloud.act(pair["server_id"], {"failover": None})
-            cloud.failed_over(name, pair)
-            pair = cloud.protected(name)
+        if pair["primary"]["host"] == host:
+            continue
+        if pair["secondary"]["host"] != host:
+            cloud.act(pair["server_id"], {"ft-migrate-secondary": {"host": host}})
+            wait_for(f"{name}'s secondary is on {host}", 60, lambda name=name: _secondary(cloud, name) == host)
+        cloud.act(pair["server_id"], {"failover": None})
+        cloud.failed_over(name, pair)
+        cloud.protected(name)
     return cloud.pairs()
+
+
+def _secondary(cloud, name):
+    pair = cloud.pairs()[name]
+    return pair["secondary"]["host"] if pair["state"] == "protected" else None
 
 
 def switch(lab, what, host):
