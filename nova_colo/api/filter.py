@@ -82,7 +82,7 @@ def _no_server(server_id: str) -> webob.exc.HTTPNotFound:
 
 
 class FaultToleranceFilter:
-    """To be put after keystonecontext in the pipelines of nova-api.
+    """To be put right before Nova itself in the pipelines of nova-api.
 
     :param application: the rest of the pipeline
     :param make_service: called once, in the process that serves

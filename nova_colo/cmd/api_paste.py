@@ -8,7 +8,8 @@ import shutil
 import tempfile
 
 FILTER = "colo"
-AFTER = "keystonecontext"
+#: What must be in a pipeline: the filter needs to know the caller.
+CONTEXT = "keystonecontext"
 COMPOSITES = ("composite:openstack_compute_api_v21", "composite:openstack_compute_api_v21_legacy_v2_compatible")
 
 _SECTION = re.compile(r"^\[(?P<name>[^\]]+)\]")
@@ -20,7 +21,7 @@ class PasteError(Exception):
 
 
 def insert_filter(path: str, filter_config: str) -> bool:
-    """Insert the filter after keystonecontext into both composites.
+    """Insert the filter as the last one, right before Nova itself, into both composites.
 
     :param path: Nova's api-paste.ini
     :param filter_config: path of the configuration file that the filter reads
@@ -44,14 +45,15 @@ def _with_pipelines(path: str, text: str) -> str:
         if match := _SECTION.match(line):
             section = match["name"]
         match = _PIPELINE.match(line)
-        if section in COMPOSITES and match and AFTER in match["filters"].split():
+        if section in COMPOSITES and match and CONTEXT in match["filters"].split():
             found.add(section)
             if FILTER not in match["filters"].split():
-                line = re.sub(rf"\b{AFTER}\b", f"{AFTER} {FILTER}", line, count=1)
+                # the last: behind legacy_v2_compatible, which takes the microversions off our answers too
+                line = re.sub(r"(\S+)(\s*)$", rf"{FILTER} \1\2", line, count=1)
         lines.append(line)
     for name in COMPOSITES:
         if name not in found:
-            raise PasteError(f"{path}: [{name}] has no pipeline with {AFTER}. Is it Nova's api-paste.ini?")
+            raise PasteError(f"{path}: [{name}] has no pipeline with {CONTEXT}. Is it Nova's api-paste.ini?")
     return "".join(lines)
 
 

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from nova_colo.pair.actions import ACTIONS
 from nova_colo.pair.model import twin_id
 from novaclient_colo.client import make_client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
@@ -42,9 +43,19 @@ def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
         assert shown["OS-EXT-FT:ft_relations"] == {"servers": []}
 
 
-def test_a_failover_of_the_twin_means_its_pair(cloud, pair):
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
     twin = twin_id(pair["server_id"])
-    assert cloud.act(twin, {"failover": None}, "manager").status_code == 404
+    for user in ("manager", "outsider"):
+        refused = cloud.act(twin, {action: None}, user)
+        assert refused.status_code == 404 and twin in message(refused, "itemNotFound")
+    # a body that is wrong for each of them: it is read as the pair's action, and nothing is done
+    refused = cloud.act(twin, {action: "this"})
+    assert refused.status_code == 400 and action in message(refused, "badRequest")
+
+
+def test_a_failover_of_the_twin_fails_its_pair_over(cloud, pair):
+    twin = twin_id(pair["server_id"])
     assert cloud.act(twin, {"failover": None}).status_code == 202
     assert cloud.failed_over("web-1", pair)["primary"]["host"] == pair["secondary"]["host"]
 
@@ -60,7 +71,8 @@ def test_tenants_see_no_host_names(cloud, pair, user):
 
 def test_discovery(cloud):
     found = cloud.request("GET", "/os-fault-tolerance").json()["fault_tolerance"]
-    assert found["actions"] == ["failover"] and found["simulated"] and found["can_see_hosts"]
+    assert found["actions"] == list(ACTIONS) and found["modes"] == ["colo", "checkpoint", "hybrid"]
+    assert found["simulated"] and found["can_see_hosts"]
     assert not cloud.request("GET", "/os-fault-tolerance", "demo").json()["fault_tolerance"]["can_see_hosts"]
 
 

@@ -53,7 +53,9 @@ def test_every_route_of_ours_is_described(described):
 
 
 def test_every_request_has_a_rule_and_every_rule_is_one_of_a_request(described):
-    named = {rule for methods in described["paths"].values() for operation in methods.values() for rule in operation["x-policies"]}
+    named = {
+        rule for methods in described["paths"].values() for operation in methods.values() for rule in operation["x-policies"]
+    }
     assert named == {rule.name for rule in policies.list_rules() if rule.name.startswith(base.ROOT)}
     assert all(operation["x-policies"] for methods in described["paths"].values() for operation in methods.values())
 

@@ -27,10 +27,11 @@ def pipelines(path):
     return [parser.get(name, "keystone").split() for name in api_paste.COMPOSITES], parser
 
 
-def test_the_filter_stands_behind_keystonecontext_in_both_pipelines(paste):
+def test_the_filter_stands_right_before_nova_in_both_pipelines(paste):
     assert api_paste.insert_filter(str(paste), "/etc/nova-colo/nova-colo.conf")
     filters, parser = pipelines(paste)
-    assert all(names[names.index("keystonecontext") + 1] == "colo" for names in filters)
+    assert all(names[-2:] == ["colo", "osapi_compute_app_v21"] for names in filters)
+    assert all(names.index("keystonecontext") < names.index("colo") for names in filters)
     assert parser.get("filter:colo", "config_file") == "/etc/nova-colo/nova-colo.conf"
 
 
