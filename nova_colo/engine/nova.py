@@ -88,15 +88,14 @@ class NovaClient(RestClient):
                 return None
             raise
 
-    def live_migrate(self, server_id: str, host: str, force: bool, operation_id: str) -> str:
-        """Ask for a live migration to a host. Returns the request's id."""
-        body: dict[str, Any] = {"host": host, "block_migration": "auto"} | ({"force": True} if force else {})
+    def live_migrate(self, server_id: str, host: str, operation_id: str) -> str:
+        """Ask for a live migration to a host, past the scheduler. Returns the request's id."""
+        body: dict[str, Any] = {"host": host, "block_migration": "auto", "force": True}
         return self._act(server_id, {"os-migrateLive": body}, operation_id)
 
-    def evacuate(self, server_id: str, host: str, force: bool, operation_id: str) -> str:
-        """Ask for an evacuation to a host. Returns the request's id."""
-        body: dict[str, Any] = {"host": host} | ({"force": True} if force else {})
-        return self._act(server_id, {"evacuate": body}, operation_id)
+    def evacuate(self, server_id: str, host: str, operation_id: str) -> str:
+        """Ask for an evacuation to a host, past the scheduler. Returns the request's id."""
+        return self._act(server_id, {"evacuate": {"host": host, "force": True}}, operation_id)
 
     def reboot(self, server_id: str, operation_id: str) -> str:
         """Ask for a hard reboot. Returns the request's id."""

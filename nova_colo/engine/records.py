@@ -17,10 +17,6 @@ from nova_colo.pair.model import State, twin_id
 LOG = logging.getLogger(__name__)
 
 
-class RefusedError(WorkflowError):
-    """Nova has refused a move, or given it up; the server is where it was."""
-
-
 class Follow(Workflow):
     """Makes Nova's records name the host that runs the server since a failover."""
 
@@ -33,20 +29,14 @@ class Follow(Workflow):
         self._services.ask(job.params["target"], "promote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
 
     def move(self, job: Job) -> None:
-        """Move the server's records: by force, with the target closed to others; if Nova refuses that, without force."""
-        server = self._services.nova.server(job.server_id)
-        if server is None or server.host == job.params["target"]:
-            return
+        """Move the server's records by force, with the target closed to others."""
         target = job.params["target"]
-        try:
-            with self._services.gate.closed(target):
-                self._forget_dead_hosts(server)
-                self._move_once(job, force=True)
-                return
-        except RefusedError as error:
-            LOG.info("Forced move of %s to %s: %s Trying without force.", job.server_id, target, words.reveal(str(error)))
-        with self._services.gate.opened(target):
-            self._move_once(job, force=False)
+        server = self._services.nova.server(job.server_id)
+        if server is None or server.host == target:
+            return
+        with self._services.gate.closed(target):
+            self._forget_dead_hosts(server)
+            self._move(job)
 
     def settle(self, job: Job) -> None:
         """Tell the agents that the records have followed."""
@@ -67,13 +57,11 @@ class Follow(Workflow):
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Keep what runs; the reconciler lets the records follow again later."""
-        return Outcome(
-            {"state": State.ERROR, "state_reason": f"The server runs, but Nova's records do not follow: {error}"},
-            f"Nova's records do not follow: {error}",
-            Level.ERROR,
-        )
+        reason = f"The server runs, but Nova's records do not follow: {error}"
+        again = self._services.pair(job.server_id).state_reason == reason  # the same at each attempt is said once
+        return Outcome({"state": State.ERROR, "state_reason": reason}, "" if again else reason, Level.ERROR)
 
-    def _move_once(self, job: Job, force: bool) -> None:
+    def _move(self, job: Job) -> None:
         nova, target = self._services.nova, job.params["target"]
         timeout = self._services.conf.engine.records_timeout
         # a move that an engine asked for before it was restarted
@@ -83,7 +71,7 @@ class Follow(Workflow):
             return
         self._services.placement.release(twin_id(job.server_id))
         try:
-            request_id = self._ask_nova(job, force)
+            request_id = self._ask_nova(job)
             wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
         except WorkflowError:
             self._reserve_again(job)
@@ -103,16 +91,16 @@ class Follow(Workflow):
         except ServiceError as error:
             LOG.info("Allocations of %s stay as they are: %s", server.id, error)
 
-    def _ask_nova(self, job: Job, force: bool) -> str:
+    def _ask_nova(self, job: Job) -> str:
         nova, source, target = self._services.nova, job.params["source"], job.params["target"]
         try:
             if self._compute_up(source):
                 sides.demote(self._services, job)
-                return nova.live_migrate(job.server_id, target, force, job.id)
+                return nova.live_migrate(job.server_id, target, job.id)
             self._fence(source)
-            return nova.evacuate(job.server_id, target, force, job.id)
+            return nova.evacuate(job.server_id, target, job.id)
         except ServiceError as error:
-            raise RefusedError("Nova did not accept the move.") from error
+            raise WorkflowError("Nova did not accept the move.") from error
 
     def _reserve_again(self, job: Job) -> None:
         """Take the room on the target again before the host is opened to others."""
@@ -137,7 +125,7 @@ def _idle(server: Server | None) -> bool:
 def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
     """Return whether an action has brought a server to a host and to rest.
 
-    :raises RefusedError: when the action has failed
+    :raises WorkflowError: when the action has failed
     """
     server = services.nova.server(job.server_id)
     if server is None:
@@ -145,5 +133,5 @@ def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
     if server.host == host and server.status == "ACTIVE" and server.task_state is None:
         return True
     if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
-        raise RefusedError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
+        raise WorkflowError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
     return False

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds room for secondaries and keeps it: reservations in placement, each a consumer of its own."""
 
-import collections
 from collections.abc import Collection
 
-from nova_colo.db import Database, pairs
+from nova_colo.db import Database, listing
 from nova_colo.db.models import Pair
 from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
@@ -80,5 +79,5 @@ class Room:
 
     def _secondaries(self) -> dict[str, int]:
         with self._database.reader() as session:
-            rows = pairs.all_pairs(session)
-        return collections.Counter(row.secondary_host for row in rows if row.secondary_host)
+            _, secondaries = listing.load_by_host(session)
+        return {host: count for host, (count, _) in secondaries.items()}

@@ -139,7 +139,8 @@ class Runner:
             # its text may name addresses, statements or users; it is in the log
             message = f"Internal error in operation {job.id}. See the log of nova-colo-engine."
         expected = isinstance(error, WorkflowError)
-        LOG.warning("%s of %s failed: %s", job.kind, job.server_id, words.reveal(str(error)), exc_info=not expected)
+        said = words.reveal(f"{error} {error.__cause__ or ''}")
+        LOG.warning("%s of %s failed: %s", job.kind, job.server_id, said, exc_info=not expected)
         try:
             outcome = workflow.roll_back(job, message)
         except Exception:
@@ -165,7 +166,7 @@ class Runner:
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
         """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""
         row = pairs.get(session, operation.server_id)
-        if row is None or operation.requested_by is not None:
+        if row is None or (operation.requested_by is not None and operation.kind != "follow"):
             return {}
         seconds = self._services.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
         return {"attempts": row.attempts + 1, "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds)}
