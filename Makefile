@@ -6,7 +6,7 @@ NOVAS := 32 33 34
 DOCS := docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit functional lint bench docs-samples install venv
+.PHONY: help demo demo-down test unit functional lint bench docs docs-samples install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ lint: venv ## ruff and mypy
 bench: install ## benchmarks; prints ratios against a baseline of the same run
 	$(BIN)/python -m pytest tests/benchmarks -s; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
+
+docs: venv ## build the documentation as HTML in docs/_build/html; a warning is an error
+	$(BIN)/reno --quiet lint
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 docs-samples: venv ## generate the sample files and the API description in docs/
 	mkdir -p $(DOCS)/samples

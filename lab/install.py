@@ -88,7 +88,7 @@ class Environment:
 
 
 #: The lab's own: what every service of it runs in.
-LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,server,test", "constraints.txt")
+LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,server,test", "constraints.txt")
 
 
 def functional_environment(nova: str) -> Environment:
