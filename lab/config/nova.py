@@ -8,6 +8,15 @@ from lab.config.ini import Sections
 from lab.spec import Spec
 
 STOCK_DRIVER = "fake.FakeDriverWithoutFakeNodes"
+#: Nova's own default.
+STOCK_FILTERS = (
+    "ComputeFilter",
+    "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter",
+    "ServerGroupAffinityFilter",
+)
+PAIR_FILTER = "nova_colo.scheduler.pair_filter.ColoPairFilter"
 
 
 def control_conf(spec: Spec) -> Sections:
@@ -26,9 +35,16 @@ def control_conf(spec: Spec) -> Sections:
         "conductor": {"workers": 1},
         # A host is in the scheduler's hands as soon as the periodic task has seen it: no nova-manage discover_hosts.
         "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 3},
-        "filter_scheduler": {"track_instance_changes": False},
+        "filter_scheduler": {"track_instance_changes": False, **(_pair_filter() if spec.state.colo else {})},
         **_shared(spec, auth),
         "keystone_authtoken": common.keystone_authtoken(spec),
+    }
+
+
+def _pair_filter() -> dict[str, object]:
+    return {
+        "available_filters": ["nova.scheduler.filters.all_filters", PAIR_FILTER],
+        "enabled_filters": ",".join([*STOCK_FILTERS, "ColoPairFilter"]),
     }
 
 

@@ -54,6 +54,13 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
             self.start_compute(hostname=name)
             self.hosts[name] = Host(name, self.computes[name], path, self.simulated)
 
+    def restart_host(self, name: str) -> Host:
+        """Restart a host's nova-compute; its domains stay."""
+        self.new_state_path(name)
+        self.restart_compute_service(name)
+        self.hosts[name].compute = self.computes[name]
+        return self.hosts[name]
+
     def set_role(self, host: str, server: dict[str, Any], role: Role, epoch: int = 0, peer: str | None = None) -> None:
         """Say what a host is to a server, as its agent would."""
         self.hosts[host].roles.put(RoleRecord(server["id"], role, epoch, peer))
