@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sphinx directives that show one request, or one object, of the OpenAPI description as tables.
 
-sphinxcontrib-openapi (0.10) was tried first: of this description, which is OpenAPI 3.1, it shows neither the words of enumerations,
-nor what may be null, nor the bodies of the actions, which are alternatives.
+sphinxcontrib-openapi (0.10) was tried first: of this description, which is OpenAPI 3.1, it shows neither the words of
+enumerations, nor the members of what may be null, nor the bodies of the actions, which are alternatives.
 """
 
 import json
@@ -45,7 +45,8 @@ class OpenApiRequest(OpenApi):
         yield from (f"**{method.upper()}** ``{path}``", "", request["summary"], "")
         yield from ("Rules: " + ", ".join(f"``{rule}``" for rule in request["x-policies"]), "")
         query = [part for part in request["parameters"] if part["in"] == "query"]
-        yield from table("Query parameters", [(part["name"], kind(part["schema"]), part.get("description", "")) for part in query])
+        rows = [(part["name"], kind(part["schema"]), part.get("description", "")) for part in query]
+        yield from table("Query parameters", rows)
         if "requestBody" in request:
             bodies = request["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
             yield from table("Body, one of", [row for body in bodies for row in members(body)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inserts the filter into Nova's api-paste.ini, leaving every other line as it is."""
+"""Inserts the filter into Nova's api-paste.ini, and takes it out again, leaving every other line as it is."""
 
 import configparser
 import os
@@ -36,6 +36,36 @@ def insert_filter(path: str, filter_config: str) -> bool:
         return False
     _replace(path, after)
     return True
+
+
+def remove_filter(path: str) -> bool:
+    """Take the filter out of every pipeline, and its own section away.
+
+    :param path: Nova's api-paste.ini
+    :returns: whether the file was changed
+    :raises OSError: when the file cannot be read or written
+    """
+    with open(path) as stream:
+        before = stream.read()
+    after = _without_filter(before)
+    if after == before:
+        return False
+    _replace(path, after)
+    return True
+
+
+def _without_filter(text: str) -> str:
+    """Return the lines that were there before: a pipeline that still named the filter would keep nova-api from starting."""
+    section, lines = "", []
+    for line in text.splitlines(keepends=True):
+        if match := _SECTION.match(line):
+            section = match["name"]
+        if section == f"filter:{FILTER}":
+            continue
+        if _PIPELINE.match(line):
+            line = re.sub(rf"[ \t]*(?<![^\s=]){FILTER}(?!\S)", "", line)
+        lines.append(line)
+    return "".join(lines).rstrip("\n") + "\n"
 
 
 def _with_pipelines(path: str, text: str) -> str:

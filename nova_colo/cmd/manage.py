@@ -24,20 +24,24 @@ def _sync(conf: cfg.ConfigOpts) -> None:
 
 
 def _api_paste(conf: cfg.ConfigOpts) -> None:
+    file = conf.command.file
     try:
-        changed = api_paste.insert_filter(conf.command.file, conf.command.filter_config)
+        if conf.command.remove:
+            done = "was removed. Restart nova-api." if api_paste.remove_filter(file) else "is not there."
+        else:
+            inserted = api_paste.insert_filter(file, conf.command.filter_config)
+            done = "was inserted. Restart nova-api." if inserted else "is there already."
     except (OSError, api_paste.PasteError) as error:
         raise ManageError(str(error)) from error
-    print(
-        f"{conf.command.file}: " + ("the filter was inserted. Restart nova-api." if changed else "the filter is there already.")
-    )
+    print(f"{file}: the filter {done}")
 
 
 def _add_commands(subparsers: Any) -> None:
     database = subparsers.add_parser("db", help="the FT database").add_subparsers(dest="action", required=True)
     database.add_parser("sync", help="bring the schema up to date").set_defaults(run=_sync)
-    paste = subparsers.add_parser("api-paste", help="insert the API filter into Nova's api-paste.ini")
+    paste = subparsers.add_parser("api-paste", help="insert the API filter into Nova's api-paste.ini, or remove it")
     paste.add_argument("file", help="path of api-paste.ini")
+    paste.add_argument("--remove", action="store_true", help="take the filter out again")
     paste.add_argument("--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads")
     paste.set_defaults(run=_api_paste)
 

@@ -4,6 +4,7 @@
 import configparser
 import pathlib
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -63,3 +64,43 @@ def test_a_file_that_is_not_novas_is_left_as_it_is(tmp_path):
     with pytest.raises(api_paste.PasteError, match="keystonecontext"):
         api_paste.insert_filter(str(path), "/x.conf")
     assert path.read_text().startswith("[composite:main]\nuse = egg")
+
+
+def test_removing_it_leaves_the_file_that_nova_ships(paste):
+    before = paste.read_bytes()
+    api_paste.insert_filter(str(paste), "/x.conf")
+    assert api_paste.remove_filter(str(paste))
+    assert paste.read_bytes() == before
+    assert stat.S_IMODE(paste.stat().st_mode) == 0o640
+
+
+def test_removing_what_is_not_there_changes_nothing(paste):
+    before = paste.read_bytes()
+    assert not api_paste.remove_filter(str(paste))
+    assert paste.read_bytes() == before
+
+
+def test_no_pipeline_names_a_removed_filter_wherever_an_operator_has_put_it(paste):
+    api_paste.insert_filter(str(paste), "/x.conf")
+    moved = paste.read_text().replace("noauth2 = ", "noauth2 = colo ")
+    assert "noauth2 = colo " in moved
+    paste.write_text(moved + "\n[filter:mine]\npaste.filter_factory = mine:factory\n")
+    assert api_paste.remove_filter(str(paste))
+    parser = configparser.RawConfigParser()
+    parser.read(paste)
+    words = {word for section in parser.sections() for _key, value in parser.items(section) for word in value.split()}
+    assert "colo" not in words
+    assert parser.has_section("filter:mine") and not parser.has_section("filter:colo")
+
+
+def test_the_command_inserts_and_removes_and_says_so(paste):
+    command = [str(pathlib.Path(sys.executable).parent / "nova-colo-manage"), "api-paste", str(paste)]
+
+    def said(*options):
+        return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+
+    before = paste.read_bytes()
+    assert "was inserted. Restart nova-api." in said("--filter-config", "/x.conf")
+    assert "was removed. Restart nova-api." in said("--remove")
+    assert paste.read_bytes() == before
+    assert "is not there" in said("--remove")
