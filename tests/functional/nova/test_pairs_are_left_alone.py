@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-compute leaves pairs alone: what it would do to a secondary, or to a primary that stands still, and must not."""
+
+import nova.conf
+from nova import context as nova_context
+from nova import exception
+from nova.virt import event
+
+from nova_colo.agent.replication import hypervisor as hv
+from nova_colo.pair.model import Role
+from tests.functional.nova.harness import ColoTestCase
+from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
+
+CONF = nova.conf.CONF
+HARD = {"reboot": {"type": "HARD"}}
+
+
+class PairsAreLeftAloneTest(ColoTestCase):
+    """With the fake driver, agents and the simulated hypervisor."""
+
+    def setUp(self):
+        super().setUp()
+        self.domains = {name: hv.Hypervisor(str(self.simulated), name) for name in self.hosts}
+        self.server = self.ft_server("h1")
+        self.protect(self.server, "h2")
+
+    def _domain(self, host):
+        domain = self.domains[host].get(self.server["id"])
+        return domain.state if domain else None
+
+    def _periodics(self, host):
+        """What nova-compute does every so often, as far as it may end guests."""
+        manager, context = self.hosts[host].compute.manager, nova_context.get_admin_context()
+        manager._sync_power_states(context)
+        manager._cleanup_running_deleted_instances(context)
+        manager.update_available_resource(context)
+
+    def _promote(self):
+        self.hosts["h2"].agent.promote({}, self.server["id"], 1)
+        self.release(self.server)
+
+    def _wait_for_host(self, host):
+        self._wait_for_server_parameter(self.server, {"OS-EXT-SRV-ATTR:host": host, "OS-EXT-STS:task_state": None})
+
+    def test_a_secondary_outlives_restarts_and_periodic_tasks(self):
+        self.flags(running_deleted_instance_action="reap", running_deleted_instance_timeout=0)
+        self._periodics("h2")
+        self.start_host("h2")
+        self.assertEqual([], self.hosts["h2"].driver.list_instances())
+        self.assertEqual(0, self.hosts["h2"].driver.get_num_instances())
+        self._delete_server(self.server)
+        self._periodics("h2")
+        # the server is gone and so is its primary; the secondary is the engine's to end
+        self.assertIsNone(self._domain("h1"))
+        self.assertEqual(hv.PAUSED, self._domain("h2"))
+
+    def test_a_secondary_on_a_host_that_was_evacuated_outlives_its_return(self):
+        self.power_cut("h1")
+        self._promote()
+        self.act(self.server["id"], {"evacuate": {"host": "h2", "force": True}})
+        self._wait_for_host("h2")
+        # the agent is back before nova-compute is, and the engine has chosen this host for the new secondary
+        spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": "h2", "secondary_host": "h1"}
+        self.hosts["h1"].agent.discard({}, self.server["id"])
+        self.hosts["h1"].agent.prepare_secondary({}, spec | {"totals": {"mismatch": 0, "periodic": 0, "forced": 0}})
+        self.start_host("h1")
+        self.force_down("h1", False)
+        self.assertEqual(hv.PAUSED, self._domain("h1"))
+        self.assertEqual(Role.SECONDARY, self.hosts["h1"].roles.get(self.server["id"]).role)
+        self.assertEqual(("ACTIVE", None, "h2"), self.seen(self.server))
+
+    def test_nova_does_not_stop_a_server_whose_twin_takes_over_and_stops_one_that_is_alone(self):
+        self.domains["h1"].remove(self.server["id"])
+        self._periodics("h1")
+        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+        alone = self.ft_server("h1")
+        self.domains["h1"].put(hv.Domain(alone["id"], "instance-2", hv.SHUT_OFF))
+        self.hosts["h1"].agent.run_alone({}, alone["id"], 1)
+        self.domains["h1"].put(hv.Domain(alone["id"], "instance-2", hv.SHUT_OFF))
+        self._periodics("h1")
+        self._wait_for_server_parameter(alone, {"status": "SHUTOFF"})
+
+    def test_a_host_that_returns_from_the_dead_does_not_start_what_runs_elsewhere(self):
+        self.flags(resume_guests_state_on_host_boot=True)
+        plain = self.plain_server(host="h1")
+        self.power_cut("h1")
+        self._promote()
+        self.start_host("h1")
+        self.force_down("h1", False)
+        self.assertIsNone(self._domain("h1"))
+        self.assertEqual(hv.RUNNING, self.domains["h1"].get(plain["id"]).state)
+        # neither does anybody else's request
+        self.act(self.server["id"], HARD)
+        self._wait_for_log(".*its twin may run on h2.*ft-unprotect.*")
+        self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
+        self.assertIsNone(self._domain("h1"))
+
+    def test_stop_start_and_reboot_of_a_primary_leave_the_pair(self):
+        self._stop_server(self.server)
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+        self._start_server(self.server)
+        self.assertEqual(hv.RUNNING, self._domain("h1"))
+        other = self.ft_server("h1")
+        self.protect(other, "h2")
+        self._reboot_server(other, hard=True)
+        self.assertIsNone(self.hosts["h1"].roles.get(other["id"]))
+
+
+class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
+    """With the libvirt driver on fakelibvirt."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server("h1", networks="auto")
+        self.twin = self.make_twin(self.server, "h1", "h2")
+
+    def _emit(self, host, transition, server=None):
+        self.hosts[host].driver.emit_event(event.LifecycleEvent((server or self.server)["id"], transition))
+
+    def _heard(self, word):
+        return self.stdlog.logger.output.count(f"VM {word} (Lifecycle Event)")
+
+    def test_a_secondary_is_hidden(self):
+        driver = self.hosts["h2"].driver
+        self.assertEqual(([], [], 0), (driver.list_instances(), driver.list_instance_uuids(), driver.get_num_instances()))
+        self._run_periodics()
+        self.assertTrue(self.twin.isActive())
+
+    def test_checkpoints_are_not_news_to_nova(self):
+        before = [self._heard(word) for word in ("Paused", "Resumed", "Stopped")]
+        for _ in range(3):
+            self._emit("h1", event.EVENT_LIFECYCLE_PAUSED)
+            self._emit("h1", event.EVENT_LIFECYCLE_RESUMED)
+            self._emit("h2", event.EVENT_LIFECYCLE_PAUSED)
+        self._emit("h1", event.EVENT_LIFECYCLE_STOPPED)
+        self.assertEqual(before, [self._heard(word) for word in ("Paused", "Resumed", "Stopped")])
+        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+        plain = self._create_server(flavor_id=self._create_flavor(disk=1, memory_mb=256), host="h1", networks="none")
+        self._emit("h1", event.EVENT_LIFECYCLE_PAUSED, plain)
+        self.assertEqual(before[0] + 1, self._heard("Paused"))
+
+    def test_a_primary_that_has_ended_can_be_deleted(self):
+        self.domain("h1", self.server).destroy()
+        self._delete_server(self.server)
+        self.assertIsNone(self.domain("h1", self.server))
+        self.assertTrue(self.twin.isActive())
+
+    def test_a_primary_can_be_stopped(self):
+        self._stop_server(self.server)
+        self.assertFalse(self.domain("h1", self.server).isActive())
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_a_host_that_returns_from_the_dead_does_not_start_what_runs_elsewhere(self):
+        self.flags(resume_guests_state_on_host_boot=True)
+        self.domain("h1", self.server).destroy()
+        self.set_role("h2", self.server, Role.PROMOTED, epoch=1)
+        self.restart_host("h1")
+        self.assertFalse(self.domain("h1", self.server).isActive())
+        self.act(self.server["id"], HARD)
+        self._wait_for_log(".*its twin may run on h2.*ft-unprotect.*")
+        self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
+        self.assertFalse(self.domain("h1", self.server).isActive())
+
+    def test_the_last_gate_holds_whichever_way_a_guest_is_started(self):
+        driver = self.hosts["h1"].driver
+        for role in (Role.DEMOTED, Role.SECONDARY, Role.PROMOTED):
+            self.set_role("h1", self.server, role, epoch=1)
+            instance = FakeInstance(self.server["id"])
+            self.assertRaises(exception.InstancePowerOnFailure, driver._create_guest, None, "<domain/>", instance)
+
+
+class FakeInstance(dict):
+    """As much of an instance as the gate and oslo.log look at."""
+
+    def __init__(self, uuid):
+        super().__init__(uuid=uuid, name="instance-1")
+        self.uuid = uuid
