@@ -56,7 +56,9 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
         try:
             rows = listing.page(session, selection, limit + 1, parsed.get("marker"), **order)
         except listing.MarkerNotFoundError as error:
-            raise webob.exc.HTTPBadRequest(explanation=f"Marker {error} is no FT server of this list.") from None
+            raise webob.exc.HTTPBadRequest(
+                explanation=f"Marker {error} is no FT server of this list. Give the server_id of the last one of the page before."
+            ) from None
         counts = listing.counts(session, selection)
     caller = Caller(service, request)
     body: dict[str, Any] = {"servers": [views.pair(row, caller.rights(row)) for row in rows[:limit]]}

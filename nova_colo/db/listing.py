@@ -145,7 +145,7 @@ def page(
         Pair,
         limit,
         names,
-        marker=_values_at(session, selection, marker, names) if marker else None,
+        marker=_values_at(session, selection, marker, names) if marker is not None else None,
         sort_dirs=[key_direction for _name, key_direction in keys],
     )
     return list(session.scalars(query))

@@ -19,6 +19,7 @@ QUERIES = {
     f"{LIST}?limit=+1": (400, "limit"),
     f"{LIST}?limit=1&limit=2": (400, "limit"),
     f"{LIST}?marker=nobody": (400, "nobody"),
+    f"{LIST}?marker=": (400, "Marker"),
     f"{LIST}?marker={uuid.uuid4()}": (400, "Marker"),
     f"{LIST}?sort_key=flavor": (400, "sort_key"),
     f"{LIST}?sort_dir=up": (400, "sort_dir"),
