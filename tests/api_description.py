@@ -13,19 +13,24 @@ DOCUMENT = json.loads((pathlib.Path(__file__).resolve().parent.parent / "docs" /
 
 def check(response: requests.Response) -> requests.Response:
     """Fail unless the description has an answer's status for its request, and its body fits; gives the answer."""
-    assert response.request.method and response.request.url
-    operation = _operation(response.request.method, response.request.url)
-    described = operation["responses"].get(str(response.status_code))
-    assert described, f"{response.status_code} is not described: {response.text}"
+    request = response.request
+    assert request.method and request.url
+    check_answer(request.method, request.url, response.status_code, response.headers.get("Content-Type", ""), response.text)
+    return response
+
+
+def check_answer(method: str, url: str, status: int, content_type: str, text: str) -> None:
+    """Do the same with an answer of whatever HTTP library."""
+    described = _operation(method, url)["responses"].get(str(status))
+    assert described, f"{status} is not described: {text}"
     schema = described.get("content", {}).get("application/json", {}).get("schema")
     if schema is None:
-        assert response.text == ""
-    else:
-        assert response.headers["Content-Type"].startswith("application/json")
-        validator = jsonschema.Draft202012Validator(schema | {"components": DOCUMENT["components"]})
-        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(response.json())]
-        assert not errors, errors
-    return response
+        assert text == ""
+        return
+    assert content_type.startswith("application/json")
+    validator = jsonschema.Draft202012Validator(schema | {"components": DOCUMENT["components"]})
+    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(text))]
+    assert not errors, errors
 
 
 def _operation(method: str, url: str) -> dict:
