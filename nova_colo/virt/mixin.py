@@ -117,7 +117,8 @@ class ColoDriverMixin:
     def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
         """Say that a pair's guest runs, also while it stands still for a checkpoint or runs on the other host already.
 
-        Otherwise _sync_instance_power_state would call the stop API on a server that serves its clients.
+        Otherwise _sync_instance_power_state would call the stop API on a server that serves its clients, and with
+        resume_guests_state_on_host_boot a host that was dead would start what runs elsewhere by now.
         """
         if self._disguised(instance.uuid):
             return hardware.InstanceInfo(state=power_state.RUNNING)
@@ -148,24 +149,30 @@ class ColoDriverMixin:
 
     # --- what may start a guest
 
-    def _check_may_start(self, instance: Any) -> None:
-        """Refuse to start a guest whose twin may run: this host may have been dead when the twin took over.
+    def _why_not_start(self, instance: Any) -> str:
+        """Return why a guest must not be started here, with the remedy; an empty string when it may be.
 
-        :raises nova.exception.InstancePowerOnFailure: with the remedy
+        Its twin may run: this host may have been dead, or cut off, when the twin took over.
         """
         record = self._roles.get(instance.uuid)
         if record is None or (record.role == Role.PRIMARY and record.peer is None):
-            return
-        if self._hidden(instance.uuid):
-            reason = "this host has the secondary of the server, which runs by the pair's rules alone"
-        else:
-            where = f"on {record.peer}" if record.peer else "on another host"
-            reason = (
-                f"its twin may run {where}, and two would corrupt its disk. Wait until its fault tolerance state "
-                "is protected or degraded, or remove its protection (ft-unprotect)"
-            )
-        LOG.warning("Not starting the guest: %s.", reason, instance=instance)
-        raise exception.InstancePowerOnFailure(reason=reason)
+            return ""
+        if record.role in (Role.SECONDARY, Role.PROMOTED):
+            return "this host has the secondary of the server, which runs by the pair's rules alone"
+        where = f"on {record.peer}" if record.peer else "on another host"
+        return (
+            f"its twin may run {where}, and two would corrupt its disk. Wait until its fault tolerance state "
+            "is protected or degraded, or remove its protection (ft-unprotect)"
+        )
+
+    def _check_may_start(self, instance: Any) -> None:
+        """Refuse to start a guest that must not be started here.
+
+        :raises nova.exception.InstancePowerOnFailure: with the remedy
+        """
+        if reason := self._why_not_start(instance):
+            LOG.warning("Not starting the guest: %s.", reason, instance=instance)
+            raise exception.InstancePowerOnFailure(reason=reason)
 
     def spawn(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Boot a new server; with [colo] strict an FT server only when there is room for its secondary."""
@@ -187,13 +194,6 @@ class ColoDriverMixin:
         """Unpause, unless it stands still for its pair."""
         self._check_may_start(instance)
         super().unpause(instance)
-
-    def resume_state_on_host_boot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Do not start a guest whose pair this host had a part in: it may run elsewhere. The engine decides."""
-        if self._role(instance.uuid) is not None:
-            LOG.warning("Not starting the guest: its pair decides where it runs.", instance=instance)
-            return
-        super().resume_state_on_host_boot(context, instance, *args, **kwargs)
 
     # --- what ends a primary's part in its pair: the engine sees the role gone and removes the twin
 

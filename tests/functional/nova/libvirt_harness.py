@@ -41,6 +41,7 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
 
     microversion = "latest"
     ADMIN_API = True
+    CAST_AS_CALL = False
     host_names = ("h1", "h2")
 
     def setUp(self) -> None:

@@ -77,7 +77,9 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self.assertEqual(self.server["addresses"], after["addresses"])
         self.assertEqual(Role.PRIMARY, self.hosts["h2"].roles.get(self.server["id"]).role)
         self.assertEqual([self.server["id"]], self.hosts["h2"].driver.list_instance_uuids())
-        self.assertTrue(self.domain("h2", self.server).isActive())
+        domain = self.domain("h2", self.server)
+        self.assertTrue(domain.isActive())
+        self.assertFalse(domain._transient, "a reboot of the host would lose it")
         bindings = {port["binding:host_id"] for port in self.neutron.list_ports(is_admin=True)["ports"] if self._mine(port)}
         self.assertEqual({"h2"}, bindings)
         return after

@@ -82,13 +82,15 @@ class PairsAreLeftAloneTest(ColoTestCase):
 
     def test_a_host_that_returns_from_the_dead_does_not_start_what_runs_elsewhere(self):
         self.flags(resume_guests_state_on_host_boot=True)
-        plain = self.plain_server(host="h1")
+        plain, alone = self.plain_server(host="h1"), self.ft_server("h1")
+        self.hosts["h1"].agent.run_alone({}, alone["id"], 1)
         self.power_cut("h1")
         self._promote()
         self.start_host("h1")
         self.force_down("h1", False)
         self.assertIsNone(self._domain("h1"))
-        self.assertEqual(hv.RUNNING, self.domains["h1"].get(plain["id"]).state)
+        for other in (plain, alone):
+            self.assertEqual(hv.RUNNING, self.domains["h1"].get(other["id"]).state)
         # neither does anybody else's request
         self.act(self.server["id"], HARD)
         self._wait_for_log(".*its twin may run on h2.*ft-unprotect.*")
@@ -143,6 +145,15 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self.domain("h1", self.server).destroy()
         self._delete_server(self.server)
         self.assertIsNone(self.domain("h1", self.server))
+        self.assertTrue(self.twin.isActive())
+
+    def test_a_primary_that_has_ended_can_be_stopped_but_not_started_while_its_twin_may_run(self):
+        self.domain("h1", self.server).destroy()
+        self._stop_server(self.server)
+        self.api.post_server_action(self.server["id"], {"os-start": None})
+        self._wait_for_log(".*its twin may run on h2.*")
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+        self.assertFalse(self.domain("h1", self.server).isActive())
         self.assertTrue(self.twin.isActive())
 
     def test_a_primary_can_be_stopped(self):

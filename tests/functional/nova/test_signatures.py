@@ -29,24 +29,12 @@ PAIRS = [
     (libvirt.ColoLibvirtDriver, libvirt_driver.LibvirtDriver),
     (ColoPairFilter, filters.BaseHostFilter),
 ]
-#: Methods of ours that Nova has no equal of.
-OWN = {
-    "_role",
-    "_hidden",
-    "_disguised",
-    "_truth",
-    "_runs_here",
-    "_adopt",
-    "_end_demoted",
-    "_take_over",
-    "_drops",
-    "_check_may_start",
-}
 
 
 def overrides(ours):
-    """Return the names of a class's own methods that are meant to replace Nova's."""
-    return [name for name, value in vars(ours).items() if inspect.isfunction(value) and name not in OWN | {"__init__"}]
+    """Return the names of a class's own methods that replace Nova's: the public ones, and those that call what they replace."""
+    methods = {name: value for name, value in vars(ours).items() if inspect.isfunction(value) and name != "__init__"}
+    return [name for name, value in methods.items() if name[0] != "_" or f"super().{name}(" in inspect.getsource(value)]
 
 
 HOOKS = [(ours, stock, name) for ours, stock in PAIRS for name in overrides(ours)]
@@ -77,9 +65,10 @@ def calls_of(signature):
     return positional, keyword
 
 
-def test_the_own_methods_do_not_hide_novas():
+def test_other_methods_of_ours_hide_none_of_novas():
     for ours, stock in PAIRS:
-        assert not [name for name in OWN & set(vars(ours)) if hasattr(stock, name)]
+        own = {name for name, value in vars(ours).items() if inspect.isfunction(value)} - {"__init__", *overrides(ours)}
+        assert not [name for name in own if hasattr(stock, name)]
 
 
 def imports():
