@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paste filter: finds the handler for a path, passes everything else on."""
 
+import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,19 +17,35 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from nova_colo import conf as colo_conf
-from nova_colo.api import actions, checkpoints, events, fault_tolerance, hosts, servers
+from nova_colo.api import actions, checkpoints, events, fault_tolerance, guard, hosts, servers, usage, vetting
 from nova_colo.api.service import SERVER_MICROVERSION, Server, Service
 from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
 
 
-#: What a handler does: add to Nova's own answer, or answer instead of Nova.
-AFTER, INSTEAD = "after", "instead"
+#: What a handler does: let a request pass to Nova or refuse it, add to Nova's own answer, or answer instead of Nova.
+BEFORE, AFTER, INSTEAD = "before", "after", "instead"
 ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
     (AFTER, "GET", "/servers/detail", servers.detail, {}),
     (AFTER, "GET", "/servers/{server_id}", servers.show, {}),
     (INSTEAD, "POST", "/servers/{server_id}/action", actions.act, {"function": actions.is_ours}),
+    (BEFORE, "POST", "/servers/{server_id}/action", guard.action, {}),
+    (BEFORE, "POST", "/servers/{server_id}/os-volume_attachments", guard.guarding("attach volume"), {}),
+    (BEFORE, "PUT", "/servers/{server_id}/os-volume_attachments/{id}", guard.guarding("change volume"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/os-volume_attachments/{id}", guard.guarding("detach volume"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/os-interface", guard.guarding("attach interface"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/os-interface/{id}", guard.guarding("detach interface"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/shares", guard.guarding("attach share"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/shares/{id}", guard.guarding("detach share"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/migrations/{id}/action", guard.guarding("force migration"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/migrations/{id}", guard.guarding("abort migration"), {}),
+    (BEFORE, "POST", "/servers", vetting.create, {}),
+    # another name of Nova's for the same
+    (BEFORE, "POST", "/os-volumes_boot", vetting.create, {}),
+    (BEFORE, "POST", "/os-volumes_boot/{server_id}/action", guard.action, {}),
+    (AFTER, "GET", "/os-simple-tenant-usage", usage.index, {}),
+    (AFTER, "GET", "/os-simple-tenant-usage/{tenant_id}", usage.show, {}),
     (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance", fault_tolerance.show, {}),
     (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance/checkpoints", checkpoints.index, {}),
     (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance/events", events.index, {}),
@@ -46,6 +64,10 @@ def _mapper() -> routes.Mapper:
     return mapper
 
 
+#: The project id that a path may begin with.
+_PROJECT = re.compile(r"/[0-9a-f-]+(?=/)", re.ASCII)
+
+
 class Nova:
     """The rest of nova-api's pipeline, as our handlers use it."""
 
@@ -60,21 +82,34 @@ class Nova:
         if not uuidutils.is_uuid_like(server_id):
             # nor may it become another path of Nova's, as "detail" would
             raise _no_server(server_id)
-        sub = request.copy_get()
-        # else Nova's parsed microversion of this request would become the one of ours
-        sub.environ.pop("webob.adhoc_attrs", None)
-        prefix = request.path_info.split("/servers/")[0]
-        sub.path_info = f"{prefix}/servers/{server_id}"
-        sub.query_string = ""
-        sub.headers[wsgi.API_VERSION_REQUEST_HEADER] = f"compute {SERVER_MICROVERSION}"
-        sub.headers.pop(wsgi.LEGACY_API_VERSION_REQUEST_HEADER, None)
-        response = sub.get_response(self._application)
+        response = self.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION)
         if response.status_int in (403, 404):
             raise _no_server(server_id)
         if response.status_int != 200:
             raise webob.exc.status_map[response.status_int](explanation=response.text)
         body = response.json_body["server"]
         return Server(body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]), body["locked"])
+
+    def fetch(self, request: wsgi.Request, path: str, microversion: str, elevated: bool = False) -> webob.Response:
+        """Return what Nova answers to a GET.
+
+        :param path: below the endpoint, without a project id
+        :param elevated: as an administrator, where policy may keep from the caller what we must know
+        """
+        sub = request.copy_get()
+        # else Nova's parsed microversion of this request would become the one of ours
+        sub.environ.pop("webob.adhoc_attrs", None)
+        # else Nova would take no microversion at all for a request to its legacy v2 API
+        sub.environ.pop(wsgi.ENV_LEGACY_V2, None)
+        context = request.environ["nova.context"]
+        # Nova points a request's context at the cell of what was asked for
+        sub.environ["nova.context"] = context.elevated() if elevated else copy.copy(context)
+        project = _PROJECT.match(request.path_info)
+        sub.path_info = (project[0] if project else "") + path
+        sub.query_string = ""
+        sub.headers[wsgi.API_VERSION_REQUEST_HEADER] = f"compute {microversion}"
+        sub.headers.pop(wsgi.LEGACY_API_VERSION_REQUEST_HEADER, None)
+        return sub.get_response(self._application)
 
 
 def _no_server(server_id: str) -> webob.exc.HTTPNotFound:
@@ -112,6 +147,9 @@ class FaultToleranceFilter:
         match = self._match(request)
         if match is None:
             return self._application(environ, start_response)
+        if match["kind"] == BEFORE:
+            objection = None if _refusal(request, match) else self._objection(match, request)
+            return (objection or self._application)(environ, start_response)
         if match["kind"] == AFTER:
             if _refusal(request, match):
                 return self._application(environ, start_response)
@@ -127,6 +165,16 @@ class FaultToleranceFilter:
         except UnicodeDecodeError:  # no path of ours
             return None
         return found
+
+    def _objection(self, match: dict[str, Any], request: wsgi.Request) -> wsgi.Fault | None:
+        """Return why a request may not reach Nova; None when it may, as it is."""
+        try:
+            match["handler"](self.service, self._nova, request, match.get("server_id"))
+        except webob.exc.HTTPException as error:
+            return wsgi.Fault(error)
+        except Exception:
+            LOG.exception("A request goes to Nova without being checked.")
+        return None
 
     def _handle(self, match: dict[str, Any], request: wsgi.Request, response: webob.Response | None) -> Any:
         """Return what the handler answers, or the error it raises in Nova's shape."""

@@ -42,6 +42,7 @@ from nova_colo.conf import base as base_options
 from nova_colo.conf import simulated as simulated_options
 from nova_colo.db import Database, migration, pairs
 from nova_colo.db.models import Pair
+from nova_colo.pair.guard import OPERATION_HEADER
 from nova_colo.pair.model import Health, State, twin_id
 from nova_colo.pair.placement import Size, secondary_resources
 from nova_colo.virt import fake, loader
@@ -186,6 +187,12 @@ class ColoCloud:
     def act(self, server_id: str, body: dict[str, Any], **kwargs: Any) -> webob.Response:
         """POST an action on a server."""
         return self.request("POST", f"/servers/{server_id}/action", body, **kwargs)
+
+    def move(self, server: dict[str, Any], body: dict[str, Any]) -> webob.Response:
+        """POST an action as the engine does: in the name of the operation that has the server's pair."""
+        operation_id = str(uuid.uuid4())
+        self.set_pair(server, operation_id=operation_id)
+        return self.act(server["id"], body, headers={OPERATION_HEADER: operation_id})
 
     @property
     def stock_app(self) -> Any:

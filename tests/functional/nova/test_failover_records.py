@@ -25,7 +25,7 @@ class FollowTest(ColoTestCase):
         self.release(self.server)
 
     def _follow(self, action):
-        answer = self.act(self.server["id"], action)
+        answer = self.move(self.server, action)
         self.assertIn(answer.status_int, (200, 202), answer.text)
         expected = {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
         after = self._wait_for_server_parameter(self.server, expected)
@@ -49,7 +49,7 @@ class FollowTest(ColoTestCase):
 
     def test_half_a_pair_is_not_migrated(self):
         for host in ("h2", "h3"):
-            self.act(self.server["id"], {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}})
+            self.move(self.server, {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}})
             self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
         self.assertEqual("h1", self.seen(self.server)[2])
         self._wait_for_log(".*use the failover action instead.*")

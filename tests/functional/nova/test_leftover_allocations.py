@@ -32,7 +32,7 @@ class LeftoverAllocationTest(ColoTestCase):
         self.reserve(self.server, secondary)
 
     def _evacuate(self, host):
-        answer = self.act(self.server["id"], {"evacuate": {"host": host, "force": True}})
+        answer = self.move(self.server, {"evacuate": {"host": host, "force": True}})
         self.assertEqual(200, answer.status_int, answer.text)
 
     def _allocated(self):

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Nova's own actions do to an FT server: which pass, which end its pair for a while, which are refused and why."""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from nova_colo.pair.model import Pair, State, Wanted
+
+#: The header by which the engine's own requests to Nova name the operation that they belong to.
+OPERATION_HEADER = "X-Nova-Colo-Operation"
+
+
+class Effect(enum.StrEnum):
+    """What an action does to a pair.
+
+    ``none``: it reads, removes the server, or repairs records: it passes always.
+    ``keeps``: the pair stays. ``renews``: it ends the pair, and the engine makes a new one as soon as the server is ACTIVE again.
+    Both are refused only while Nova's records follow a failover.
+    ``breaks``: the twin cannot follow: refused while there is one, or while one is being made.
+    ``attaches``: what it adds can never have a twin: refused as long as the server is to be protected.
+    """
+
+    NONE = "none"
+    KEEPS = "keeps"
+    RENEWS = "renews"
+    BREAKS = "breaks"
+    ATTACHES = "attaches"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What is known of an action.
+
+    :param policies: Nova's policy rules of it; who satisfies none is Nova's to refuse
+    :param because: why it is refused: a whole sentence, which names the action
+    :param remedy: what to do instead: a whole sentence
+    """
+
+    effect: Effect
+    policies: tuple[str, ...]
+    because: str = ""
+    remedy: str = ""
+
+
+_UNPROTECT = "Remove its protection with ft-unprotect first."
+_FAIL_OVER = "Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."
+
+
+def _policies(*names: str) -> tuple[str, ...]:
+    return tuple(f"os_compute_api:{name}" for name in names)
+
+
+def _passes(effect: Effect, *policies: str) -> Rule:
+    return Rule(effect, _policies(*policies))
+
+
+def _refused(effect: Effect, policies: tuple[str, ...], because: str, remedy: str = _UNPROTECT) -> Rule:
+    return Rule(effect, _policies(*policies), because, remedy)
+
+
+#: The actions of POST /servers/{id}/action, by their names in the body. An action that is not here is passed on to Nova.
+ACTIONS: Mapping[str, Rule] = {
+    # --- nothing happens to the guest
+    "os-getConsoleOutput": _passes(Effect.NONE, "os-console-output"),
+    "os-getVNCConsole": _passes(Effect.NONE, "os-remote-consoles"),
+    "os-getSPICEConsole": _passes(Effect.NONE, "os-remote-consoles"),
+    "os-getRDPConsole": _passes(Effect.NONE, "os-remote-consoles"),
+    "os-getSerialConsole": _passes(Effect.NONE, "os-remote-consoles"),
+    # an operator's tool to repair a move that has failed: needed just when the records do not follow
+    "os-resetState": _passes(Effect.NONE, "os-admin-actions:reset_state"),
+    "forceDelete": _passes(Effect.NONE, "os-deferred-delete:force"),
+    # --- both guests see the same
+    "lock": _passes(Effect.KEEPS, "os-lock-server:lock"),
+    "unlock": _passes(Effect.KEEPS, "os-lock-server:unlock"),
+    "changePassword": _passes(Effect.KEEPS, "os-admin-password"),
+    "trigger_crash_dump": _passes(Effect.KEEPS, "servers:trigger_crash_dump"),
+    "addSecurityGroup": _passes(Effect.KEEPS, "os-security-groups:add"),
+    "removeSecurityGroup": _passes(Effect.KEEPS, "os-security-groups:remove"),
+    "addFloatingIp": _passes(Effect.KEEPS, "os-floating-ips:add"),
+    "removeFloatingIp": _passes(Effect.KEEPS, "os-floating-ips:remove"),
+    # one more address of a port that is there: no device comes or goes
+    "addFixedIp": _passes(Effect.KEEPS, "os-multinic:add"),
+    "removeFixedIp": _passes(Effect.KEEPS, "os-multinic:remove"),
+    "resetNetwork": _passes(Effect.KEEPS),
+    "injectNetworkInfo": _passes(Effect.KEEPS, "os-admin-actions:inject_network_info"),
+    # --- the guest starts or stops
+    "os-start": _passes(Effect.RENEWS, "servers:start"),
+    "os-stop": _passes(Effect.RENEWS, "servers:stop"),
+    "reboot": _passes(Effect.RENEWS, "servers:reboot"),
+    "rebuild": _passes(Effect.RENEWS, "servers:rebuild"),
+    "shelve": _passes(Effect.RENEWS, "os-shelve:shelve"),
+    "shelveOffload": _passes(Effect.RENEWS, "os-shelve:shelve_offload"),
+    "unshelve": _passes(Effect.RENEWS, "os-shelve:unshelve"),
+    "restore": _passes(Effect.RENEWS, "os-deferred-delete:restore"),
+    "unpause": _passes(Effect.RENEWS, "os-pause-server:unpause"),
+    "resume": _passes(Effect.RENEWS, "os-suspend-server:resume"),
+    "unrescue": _passes(Effect.RENEWS, "os-unrescue"),
+    "confirmResize": _passes(Effect.RENEWS, "servers:confirm_resize"),
+    "revertResize": _passes(Effect.RENEWS, "servers:revert_resize"),
+    # --- the twin cannot follow
+    "pause": _refused(
+        Effect.BREAKS,
+        ("os-pause-server:pause",),
+        "A protected server cannot be paused: its twin would take that for a failure.",
+        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]}",
+    ),
+    "suspend": _refused(
+        Effect.BREAKS,
+        ("os-suspend-server:suspend",),
+        "A protected server cannot be suspended: its memory would be saved on one of its two hosts only.",
+        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]} To rest its protection alone, use ft-suspend.",
+    ),
+    "migrate": _refused(
+        Effect.BREAKS,
+        ("os-migrate-server:migrate", "os-migrate-server:migrate:host"),
+        "One half of a pair cannot be migrated.",
+        _FAIL_OVER,
+    ),
+    "os-migrateLive": _refused(
+        Effect.BREAKS,
+        ("os-migrate-server:migrate_live", "os-migrate-server:migrate_live:host"),
+        "One half of a pair cannot be live migrated.",
+        _FAIL_OVER,
+    ),
+    "evacuate": _refused(
+        Effect.BREAKS,
+        ("os-evacuate",),
+        "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is lost.",
+        "Use failover to switch to the secondary by hand.",
+    ),
+    "resize": _refused(
+        Effect.BREAKS,
+        ("servers:resize",),
+        "A protected server cannot be resized: its secondary has the size that it was made with.",
+    ),
+    "createImage": _refused(
+        Effect.BREAKS,
+        ("servers:create_image",),
+        "No image can be made of a protected server: its disk is being replicated.",
+    ),
+    "createBackup": _refused(
+        Effect.BREAKS,
+        ("os-create-backup",),
+        "No backup can be made of a protected server: its disk is being replicated.",
+    ),
+    "rescue": _refused(
+        Effect.BREAKS,
+        ("os-rescue",),
+        "A protected server cannot be rescued: its twin has other disks than the rescue system.",
+    ),
+}
+
+_VOLUME = "A volume cannot be {} a fault tolerant server: volumes are not replicated."
+
+#: Requests to other paths below a server, by names of ours.
+REQUESTS: Mapping[str, Rule] = {
+    "attach volume": _refused(Effect.ATTACHES, ("os-volumes-attachments:create",), _VOLUME.format("attached to")),
+    "change volume": _refused(
+        Effect.BREAKS,
+        ("os-volumes-attachments:update", "os-volumes-attachments:swap"),
+        _VOLUME.format("exchanged in"),
+    ),
+    "detach volume": _refused(
+        Effect.BREAKS,
+        ("os-volumes-attachments:delete",),
+        "A volume cannot be detached from a protected server: the devices of its two guests would differ.",
+    ),
+    "attach interface": _refused(
+        Effect.ATTACHES,
+        ("os-attach-interfaces:create",),
+        "An interface cannot be attached to a fault tolerant server: the devices of its two guests would differ.",
+    ),
+    "detach interface": _refused(
+        Effect.BREAKS,
+        ("os-attach-interfaces:delete",),
+        "An interface cannot be detached from a protected server: the devices of its two guests would differ.",
+    ),
+    "attach share": _refused(
+        Effect.ATTACHES,
+        ("os-server-shares:create",),
+        "A share cannot be attached to a fault tolerant server: what is mounted on one of its hosts is not on the other.",
+    ),
+    "detach share": _refused(
+        Effect.BREAKS,
+        ("os-server-shares:delete",),
+        "A share cannot be detached from a protected server: the devices of its two guests would differ.",
+    ),
+    # a protected server has a live migration only while records follow a failover
+    "abort migration": _passes(Effect.KEEPS, "servers:migrations:delete"),
+    "force migration": _passes(Effect.KEEPS, "servers:migrations:force_complete"),
+}
+
+_BUSY = "Something else is being done to this server's pair. Wait until it has finished."
+_FAILING_OVER = "A failover of this server is in progress. Wait until it has finished."
+_FOLLOWING = "Nova's records still follow a failover of this server. Wait until they name its new host."
+
+
+def refusal(rule: Rule, pair: Pair, *, busy: bool) -> str:
+    """Return why an action must not reach Nova now, with the remedy; an empty string when it may.
+
+    :param busy: whether an operation has the pair
+    """
+    if rule.effect == Effect.NONE:
+        return ""
+    if pair.state == State.FAILING_OVER:
+        return _FAILING_OVER
+    if pair.nova_host != pair.primary_host:
+        return _FOLLOWING
+    if rule.effect in (Effect.KEEPS, Effect.RENEWS):
+        return ""
+    wanted = rule.effect == Effect.ATTACHES and pair.wanted != Wanted.UNPROTECTED
+    if wanted or pair.secondary_host is not None or pair.state == State.STARTING:
+        return f"{rule.because} {rule.remedy}"
+    return _BUSY if busy else ""

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's own actions on FT servers: each is named in the table, and does what the table says."""
+
+import json
+
+import nova.policies
+import sqlalchemy as sa
+import webob
+from nova.api.openstack.compute import routes
+
+from nova_colo.api import filter as colo_filter
+from nova_colo.pair import guard
+from nova_colo.pair.guard import OPERATION_HEADER, Effect
+from nova_colo.pair.model import State, Wanted
+from tests.functional.nova.harness import OTHER_PROJECT, ROLES, ColoTestCase
+
+VOLUME = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
+PORT = "ce531f90-199f-48c0-816c-13e38010b442"
+REFUSED_ACTIONS = {
+    "pause": None,
+    "suspend": None,
+    "migrate": None,
+    "os-migrateLive": {"host": None, "block_migration": "auto"},
+    "evacuate": {"host": "h3"},
+    "resize": {"flavorRef": "1"},
+    "createImage": {"name": "snap"},
+    "createBackup": {"name": "b", "backup_type": "daily", "rotation": 1},
+    "rescue": None,
+}
+REFUSED_REQUESTS = [
+    ("POST", "os-volume_attachments", {"volumeAttachment": {"volumeId": VOLUME}}),
+    ("PUT", f"os-volume_attachments/{VOLUME}", {"volumeAttachment": {"volumeId": VOLUME}}),
+    ("DELETE", f"os-volume_attachments/{VOLUME}", None),
+    ("POST", "os-interface", {"interfaceAttachment": {"port_id": PORT}}),
+    ("DELETE", f"os-interface/{PORT}", None),
+    ("POST", "shares", {"share": {"share_id": VOLUME}}),
+    ("DELETE", f"shares/{VOLUME}", None),
+]
+#: Requests below a server that change nothing of its guest; all others must be routes of ours.
+HARMLESS = {
+    "/servers/{}",
+    "/servers/{}/consoles",
+    "/servers/{}/consoles/{}",
+    "/servers/{}/metadata",
+    "/servers/{}/metadata/{}",
+    "/servers/{}/os-server-password",
+    "/servers/{}/remote-consoles",
+    "/servers/{}/tags",
+    "/servers/{}/tags/{}",
+}
+
+
+def plain(path):
+    return path.replace("{server_id}", "{}").replace("{id}", "{}")
+
+
+class TableTest(ColoTestCase):
+    """A release of Nova that has something new fails here: decide what it does to a pair."""
+
+    host_names = ()
+
+    def test_every_action_of_nova_is_in_the_table(self):
+        of_nova = set()
+        for path, methods in routes.ROUTE_LIST:
+            if plain(path) in ("/servers/{}/action", "/os-volumes_boot/{}/action"):
+                of_nova |= set(methods["POST"][0]().wsgi_actions)
+        self.assertEqual(set(), of_nova - set(guard.ACTIONS))
+
+    def test_every_path_that_changes_a_server_is_guarded(self):
+        guarded = {(method, plain(path)) for _, method, path, *_ in colo_filter.ROUTES}
+        for path, methods in routes.ROUTE_LIST:
+            if path.startswith("/servers/{") and plain(path) not in HARMLESS:
+                self.assertEqual(set(), {(method, plain(path)) for method in methods if method != "GET"} - guarded)
+
+    def test_the_policies_are_novas(self):
+        """Those of the newest release: an older one may know fewer."""
+        known = {rule.name for rule in nova.policies.list_rules()}
+        for name, rule in [*guard.ACTIONS.items(), *guard.REQUESTS.items()]:
+            if name not in ("resetNetwork", "os-getRDPConsole"):
+                self.assertTrue(known & set(rule.policies), f"{name}: {rule.policies}")
+
+
+class GuardTest(ColoTestCase):
+    host_names = ("h1", "h2")
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server("h1")
+        self.protect(self.server, "h2")
+
+    def request_on(self, server, method, path, body=None, **kwargs):
+        return self.request(method, f"/servers/{server['id']}/{path}", body, **kwargs)
+
+    def assert_refused(self, answer, rule):
+        self.assertEqual(409, answer.status_int, answer.text)
+        self.assertEqual({"code": 409, "message": f"{rule.because} {rule.remedy}"}, answer.json["conflictingRequest"])
+        self.assertEqual("compute 2.67", answer.headers["OpenStack-API-Version"])
+
+    def assert_as_stock(self, method, path, body, **kwargs):
+        """The answer is Nova's own, byte for byte."""
+        ours, stock = (self.request(method, path, body, stock=stock, **kwargs) for stock in (False, True))
+        self.assertEqual((stock.status, stock.body), (ours.status, ours.body))
+        volatile = ("date", "x-compute-request-id", "x-openstack-request-id")
+        headers = [
+            sorted((name, value) for name, value in answer.headerlist if name.lower() not in volatile) for answer in (ours, stock)
+        ]
+        self.assertEqual(headers[1], headers[0])
+        return ours
+
+    def test_what_the_twin_cannot_follow_is_refused_with_a_remedy(self):
+        self.assertEqual({name for name, rule in guard.ACTIONS.items() if rule.because}, set(REFUSED_ACTIONS))
+        for name, arguments in REFUSED_ACTIONS.items():
+            self.assert_refused(self.act(self.server["id"], {name: arguments}), guard.ACTIONS[name])
+        refused = [rule for rule in guard.REQUESTS.values() if rule.because]
+        self.assertEqual(len(refused), len(REFUSED_REQUESTS))
+        for rule, (method, path, body) in zip(refused, REFUSED_REQUESTS, strict=True):
+            self.assert_refused(self.request_on(self.server, method, path, body), rule)
+        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+
+    def test_the_other_name_of_the_servers_path_is_no_way_around(self):
+        for name in ("resize", "createImage"):
+            answer = self.request("POST", f"/os-volumes_boot/{self.server['id']}/action", {name: REFUSED_ACTIONS[name]})
+            self.assert_refused(answer, guard.ACTIONS[name])
+
+    def test_the_legacy_endpoint_and_a_wrong_microversion_are_no_way_around(self):
+        request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action/", method="POST")
+        request.headers.update({"X-Auth-User": "admin", "X-Auth-Project-Id": self.server["tenant_id"], "X-Roles": ROLES["admin"]})
+        request.headers["OpenStack-API-Version"] = "compute 9.99"
+        request.json_body, request.content_type = {"pause": None}, "application/json"
+        self.assertEqual(409, request.get_response(self.api_fixture.app()).status_int)
+
+    def test_what_changes_no_guest_passes(self):
+        self.assertEqual(202, self.act(self.server["id"], {"lock": None}).status_int)
+        self.assertEqual(202, self.act(self.server["id"], {"unlock": None}).status_int)
+        self.assertEqual(200, self.request_on(self.server, "POST", "metadata", {"metadata": {"a": "b"}}).status_int)
+        self.assertEqual(201, self.request_on(self.server, "PUT", "tags/blue").status_int)
+        renamed = self.request("PUT", f"/servers/{self.server['id']}", {"server": {"name": "other"}})
+        self.assertEqual("other", renamed.json["server"]["name"])
+
+    def test_a_protected_server_is_stopped_rebuilt_and_deleted(self):
+        self.assertEqual(202, self.act(self.server["id"], {"reboot": {"type": "HARD"}}).status_int)
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+        self.assertEqual(202, self.act(self.server["id"], {"os-stop": None}).status_int)
+        self._wait_for_state_change(self.server, "SHUTOFF")
+        self.assertEqual(204, self.request("DELETE", f"/servers/{self.server['id']}").status_int)
+        self._wait_until_deleted(self.server)
+
+    def test_without_a_secondary_a_server_is_like_any_other(self):
+        self.set_pair(self.server, secondary_host=None, state=State.DEGRADED)
+        self.assertEqual(202, self.act(self.server["id"], {"createImage": {"name": "snap"}}).status_int)
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+        attach = self.request_on(self.server, "POST", *REFUSED_REQUESTS[0][1:])
+        self.assert_refused(attach, guard.REQUESTS["attach volume"])
+        self.set_pair(self.server, wanted=Wanted.UNPROTECTED, state=State.UNPROTECTED)
+        self.assertEqual(200, self.request_on(self.server, "POST", *REFUSED_REQUESTS[0][1:]).status_int)
+
+    def test_nothing_but_its_deletion_and_repair_reaches_a_server_that_is_failing_over(self):
+        for moving in ({"state": State.FAILING_OVER}, {"state": State.DEGRADED, "primary_host": "h2"}):
+            self.set_pair(self.server, **moving)
+            for name, rule in guard.ACTIONS.items():
+                answer = self.act(self.server["id"], {name: REFUSED_ACTIONS.get(name)}, version="2.1")
+                refused = answer.status_int == 409 and "failover" in answer.text and "Wait until" in answer.text
+                self.assertEqual(rule.effect != Effect.NONE and bool(rule.policies), refused, f"{name}: {answer.text}")
+                if name == "forceDelete":
+                    break
+        self.assertEqual(409, self.request_on(self.server, "DELETE", "migrations/1").status_int)
+
+    def test_the_engines_own_requests_pass_in_the_name_of_their_operation_only(self):
+        body = {"os-migrateLive": {"host": "nowhere", "block_migration": "auto"}}
+        self.set_pair(self.server, state=State.FAILING_OVER, operation_id="1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11")
+        for header in (None, "", "another"):
+            headers = {} if header is None else {OPERATION_HEADER: header}
+            self.assertEqual(409, self.act(self.server["id"], body, headers=headers).status_int)
+        answer = self.act(self.server["id"], body, headers={OPERATION_HEADER: "1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"})
+        self.assertEqual(400, answer.status_int)
+        self.assertIn("nowhere", answer.json["badRequest"]["message"])
+
+    def test_who_may_not_do_it_hears_novas_own_answer(self):
+        path = f"/servers/{self.server['id']}/action"
+        # what the release's defaults say; Nova's fixtures still take its rules of old
+        self.policy.set_rules({"os_compute_api:os-pause-server:pause": "role:member"}, overwrite=False)
+        self.assertEqual(403, self.assert_as_stock("POST", path, {"pause": None}, user="reader").status_int)
+        self.assertEqual(403, self.assert_as_stock("POST", path, {"migrate": None}, user="member").status_int)
+        other = self.assert_as_stock("POST", path, {"pause": None}, user="member", project=OTHER_PROJECT)
+        self.assertEqual(404, other.status_int)
+        self.assertEqual(409, self.act(self.server["id"], {"pause": None}, user="member").status_int)
+
+    def test_other_servers_actions_are_novas_byte_for_byte_for_one_statement(self):
+        server = self._create_server(networks="none", host="h1")
+        path = f"/servers/{server['id']}/action"
+        for body in ({"unpause": None}, {"rescue": 1}, {"fall-over": None}, {"pause": None, "lock": None}, ["pause"], b"{pause"):
+            self.assert_as_stock("POST", path, body)
+        self.assert_as_stock("POST", f"/servers/{server['id']}/os-interface", {"interfaceAttachment": {"port_id": "x"}})
+        with _Statements(self.folder / "ft.db") as statements:
+            self.assertEqual(202, self.act(server["id"], {"pause": None}).status_int)
+            self.assertEqual(1, len(statements), statements)
+            self.request("GET", f"/servers/{server['id']}/os-interface")
+            self.act(server["id"], {"os-getConsoleOutput": {}})
+            self.assertEqual(1, len(statements), statements)
+
+
+class WithoutDatabaseTest(ColoTestCase):
+    host_names = ("h1",)
+
+    def setUp(self):
+        super().setUp()
+        self.servers = {"ft": self.ft_server("h1"), "plain": self._create_server(networks="none", host="h1")}
+        self.add_pair(self.servers["ft"], secondary_host="h2", state=State.PROTECTED)
+        with self.database.writer() as session:
+            session.execute(sa.text("ALTER TABLE pairs RENAME TO away"))
+
+    def test_only_what_would_break_a_pair_is_refused(self):
+        refused = self.act(self.servers["ft"]["id"], {"pause": None})
+        self.assertEqual(503, refused.status_int, refused.text)
+        self.assertIn("Try again", refused.json["serviceUnavailable"]["message"])
+        self.assertEqual(202, self.act(self.servers["ft"]["id"], {"os-stop": None}).status_int)
+        self.assertEqual(202, self.act(self.servers["plain"]["id"], {"pause": None}).status_int)
+
+    def test_a_policy_that_hides_extra_specs_does_not_hide_the_pair(self):
+        self.policy.set_rules({"os_compute_api:servers:show:flavor-extra-specs": "role:admin"}, overwrite=False)
+        self.assertEqual(503, self.act(self.servers["ft"]["id"], {"pause": None}, user="member").status_int)
+
+    def test_the_legacy_endpoint_is_no_way_around(self):
+        for name, expected in (("ft", 503), ("plain", 202)):
+            request = webob.Request.blank(f"/v2/servers/{self.servers[name]['id']}/action", method="POST")
+            request.headers.update({"X-Auth-User": "admin", "X-Auth-Project-Id": self.servers[name]["tenant_id"]})
+            request.headers["X-Roles"] = ROLES["admin"]
+            request.body, request.content_type = json.dumps({"pause": None}).encode(), "application/json"
+            self.assertEqual(expected, request.get_response(self.api_fixture.app()).status_int)
+
+
+class _Statements:
+    """The statements that are sent to a database, while it is entered; BEGIN, which MySQL's driver does not send, aside."""
+
+    def __init__(self, path):
+        self._path, self._seen = str(path), []
+
+    def __enter__(self):
+        sa.event.listen(sa.Engine, "before_cursor_execute", self._note)
+        return self._seen
+
+    def __exit__(self, *error):
+        sa.event.remove(sa.Engine, "before_cursor_execute", self._note)
+
+    def _note(self, connection, cursor, statement, *rest):
+        if connection.engine.url.database == self._path and statement != "BEGIN":
+            self._seen.append(statement)
