@@ -36,6 +36,7 @@ def start(
     if not pairs.claim(session, server_id, epoch, operation_id, **pair_values):
         return None
     _add(session, operation_id, server_id, kind, params, requested_by, request_id)
+    session.flush()
     return operation_id
 
 
@@ -76,6 +77,7 @@ def hand_over(session: orm.Session, operation_id: str, kind: str, params: dict[s
     if before is None or not _end(session, operation_id, None, operation_id=following, **pair_values):
         return None
     _add(session, following, before.server_id, kind, params, before.requested_by, before.request_id)
+    session.flush()
     return following
 
 

@@ -41,7 +41,7 @@ class Failover(Workflow):
         target, epoch = job.params["target"], job.params["epoch"] + 1
         if (row.epoch, row.primary_host) != (epoch, target):
             raise WorkflowError(f"The grant for epoch {epoch} is no longer valid.")
-        sides.demote(self._services, job)
+        sides.demote_paired(self._services, job)
         job.params["gap_ms"] = self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
 
     def finish(self, job: Job) -> Outcome:
@@ -72,7 +72,11 @@ class Failover(Workflow):
             side = self._services.ask(target, "status", server_id=job.server_id)
             if side is not None and side["role"] != Role.SECONDARY:
                 return failed  # it runs: the records follow by another workflow
-            self._services.ask(target, "discard", server_id=job.server_id)
+            if side is not None:
+                kept = {"role": Role.SECONDARY, "epoch": side["epoch"]}
+                self._services.ask(target, "discard", server_id=job.server_id, **kept)
+                if self._services.ask(target, "status", server_id=job.server_id) is not None:
+                    return failed  # another engine has let it run meanwhile
             self._give_back(job, row.epoch, source)
         except WorkflowError as second:
             LOG.error("Giving %s back to %s: %s", job.server_id, source, words.reveal(str(second)))

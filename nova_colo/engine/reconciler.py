@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at every pair and starts what must be done."""
 
+import functools
 import time
 from typing import Any
 
@@ -92,9 +93,9 @@ class Reconciler:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
         with self._services.database.writer() as session:
-            operations.start(session, row.server_id, row.epoch, decision.action.value, params, **values)
-            unfinished = operations.running(session)
-        for operation in unfinished:
+            started = operations.start(session, row.server_id, row.epoch, decision.action.value, params, **values)
+            operation = operations.get(session, started) if started else None
+        if operation is not None:
             self._runner.submit(operation)
 
     def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
@@ -121,7 +122,9 @@ class Reconciler:
                 continue
             side = side_of(reported)
             if arbitration.is_stale(core(row) if row else None, host, side):
-                self._discard(host, server_id, side, row is None)
+                # not here: the lease is renewed in this thread, and an agent may be slow
+                task = functools.partial(self._discard, host, server_id, side, row is None)
+                self._runner.aside(f"discard {server_id} on {host}", task)
 
     def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
         """End what a host has of a server; a guest that Nova still has, but not as an FT server's, is Nova's to end."""

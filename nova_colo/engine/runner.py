@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -16,6 +17,7 @@ from nova_colo.db import events, operations, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
+from nova_colo.engine.isolation import isolated
 from nova_colo.engine.services import Services, WorkflowError
 from nova_colo.engine.workflow import Job, Outcome, Workflow
 from nova_colo.pair import health, words
@@ -41,7 +43,7 @@ WORKFLOWS: dict[str, type[Workflow]] = {
 
 #: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.
 POOLS = {"failover": "urgent", "run_alone": "urgent", "follow": "records"}
-PATIENT = "patient"
+PATIENT, ASIDE = "patient", "aside"
 
 
 class Runner:
@@ -50,7 +52,7 @@ class Runner:
     def __init__(self, services: Services):
         self._services = services
         workers = services.conf.engine.max_workers
-        names = {*POOLS.values(), PATIENT}
+        names = {*POOLS.values(), PATIENT, ASIDE}
         self._pools = {name: futures.ThreadPoolExecutor(workers, thread_name_prefix=name) for name in names}
         self._active: set[str] = set()
         self._lock = threading.Lock()
@@ -59,11 +61,27 @@ class Runner:
 
     def submit(self, operation: Operation) -> None:
         """Run an operation, unless it runs here already."""
+        self._begin(POOLS.get(operation.kind, PATIENT), operation.id, lambda: self._run(operation.id))
+
+    def aside(self, key: str, task: Callable[[], None]) -> None:
+        """Do something that is recorded nowhere and may be repeated, unless what has this key is being done here already."""
+        self._begin(ASIDE, key, task)
+
+    def _begin(self, pool: str, key: str, task: Callable[[], None]) -> None:
         with self._lock:
-            if operation.id in self._active:
+            if key in self._active:
                 return
-            self._active.add(operation.id)
-        self._pools[POOLS.get(operation.kind, PATIENT)].submit(self._run, operation.id)
+            self._active.add(key)
+
+        def run() -> None:
+            try:
+                with isolated(key):
+                    task()
+            finally:
+                with self._lock:
+                    self._active.discard(key)
+
+        self._pools[pool].submit(run)
 
     def just_finished(self, server_id: str, now: float) -> bool:
         """Return whether a workflow on a server ended so lately that heartbeats may still show what was before it.
@@ -79,21 +97,15 @@ class Runner:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, operation_id: str) -> None:
-        try:
-            # read again: the one that was submitted may have been read before it was finished
-            with self._services.database.reader() as session:
-                operation = operations.get(session, operation_id)
-            if operation is None or operation.status != operations.RUNNING:
-                return
-            following = self._run_steps(operation)
-            self._finished[operation.server_id] = time.monotonic()
-            if following is not None:
-                self.submit(following)
-        except Exception:
-            LOG.exception("Operation %s could not be recorded; it will be taken up again.", operation_id)
-        finally:
-            with self._lock:
-                self._active.discard(operation_id)
+        """Run an operation; when its end cannot be recorded it is taken up again."""
+        # read again: the one that was submitted may have been read before it was finished
+        with self._services.database.reader() as session:
+            operation = operations.get(session, operation_id)
+        if operation is None or operation.status != operations.RUNNING:
+            return
+        following = self._run_steps(operation)
+        if following is not None:
+            self.submit(following)
 
     def _run_steps(self, operation: Operation) -> Operation | None:
         """Run what is left of a workflow. Returns the operation that follows it at once."""
@@ -120,6 +132,7 @@ class Runner:
 
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
         """Record a good end, its event, and the operation that follows at once, which is returned."""
+        self._finished[operation.server_id] = time.monotonic()
         with self._services.database.writer() as session:
             if outcome.then is None:
                 if operations.finish(session, operation.id, None, **self._with_health(session, operation, outcome.values)):
@@ -129,7 +142,6 @@ class Runner:
             if following is None:
                 return None
             self._note(session, operation, outcome)
-            session.flush()
             return operations.get(session, following)
 
     def _fail(self, workflow: Workflow, job: Job, operation: Operation, error: Exception) -> None:
@@ -146,6 +158,7 @@ class Runner:
         except Exception:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
             outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
+        self._finished[operation.server_id] = time.monotonic()
         with self._services.database.writer() as session:
             values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
             if operations.finish(session, job.id, message, **values):

@@ -8,6 +8,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
@@ -24,6 +25,10 @@ LOG = logging.getLogger(__name__)
 
 class WorkflowError(Exception):
     """A workflow cannot go on; the message says why, in words for people."""
+
+
+class AgentRefusalError(WorkflowError):
+    """An agent has answered that what it was asked must not be."""
 
 
 class Services:
@@ -62,6 +67,7 @@ class Services:
     def ask(self, host: str, method: str, **arguments: Any) -> Any:
         """Ask the agent of a host.
 
+        :raises AgentRefusalError: when it says that this must not be
         :raises WorkflowError: when it does not answer or cannot do it
         """
         try:
@@ -69,7 +75,8 @@ class Services:
         except messaging.MessagingTimeout as error:
             raise WorkflowError(f"The agent on {words.host(host)} did not answer.") from error
         except messaging.RemoteError as error:
-            raise WorkflowError(f"{words.host(host)}: {error.value}") from error
+            refused = error.exc_type == ReplicationError.__name__
+            raise (AgentRefusalError if refused else WorkflowError)(f"{words.host(host)}: {error.value}") from error
 
     def note(self, server_id: str, kind: str, level: Level, message: str) -> None:
         """Record an event."""

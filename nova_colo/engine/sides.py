@@ -3,7 +3,7 @@
 
 from oslo_log import log as logging
 
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.services import AgentRefusalError, Services, WorkflowError
 from nova_colo.engine.workflow import Job
 from nova_colo.pair import words
 
@@ -11,9 +11,24 @@ LOG = logging.getLogger(__name__)
 
 
 def demote(services: Services, job: Job) -> None:
-    """Stop the old primary, if it can be reached; its compute driver gives the records away only then."""
-    # one that cannot be told holds no grant for this epoch, so it cannot answer clients whatever state it is in
+    """Let the old primary's compute driver give the records away; it is not told when it cannot be reached."""
     _tell(services, job.params["source"], "demote", job.server_id, epoch=job.params["epoch"] + 1)
+
+
+def demote_paired(services: Services, job: Job) -> None:
+    """Stop the old primary before its twin runs, if it can be reached.
+
+    :raises AgentRefusalError: when Nova has started its guest anew: the twin is another's, and the guest may answer clients
+    """
+    # one that cannot be told holds no grant for this epoch, so it cannot answer clients whatever state it is in
+    source, epoch = job.params["source"], job.params["epoch"]
+    if services.alive(source):
+        try:
+            services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
+        except AgentRefusalError:
+            raise
+        except WorkflowError as error:
+            LOG.warning("demote of server %s is left for later: %s", job.server_id, words.reveal(str(error)))
 
 
 def release(services: Services, server_id: str, host: str | None) -> None:
