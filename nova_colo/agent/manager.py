@@ -91,9 +91,16 @@ class AgentManager:
             self._backend.start(pair)
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
-    def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
-        """Stop the primary guest for a planned failover to ``epoch``."""
+    def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int, expected: int | None = None) -> None:
+        """Stop the primary guest for a failover to ``epoch``.
+
+        :param expected: the epoch that it must be the primary of: not so when Nova has started it anew, outside its pair
+        """
         with self._lock(server_id):
+            record = self._roles.get(server_id)
+            paired = record is not None and (record.role, record.epoch) in ((Role.PRIMARY, expected), (Role.DEMOTED, epoch))
+            if expected is not None and not paired:
+                raise ReplicationError(f"{host(self._host)} is not the primary of {server_id} in epoch {expected} any more.")
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             self._backend.pause(server_id)
