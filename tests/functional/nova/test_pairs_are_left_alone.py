@@ -57,7 +57,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
     def test_a_secondary_on_a_host_that_was_evacuated_outlives_its_return(self):
         self.power_cut("h1")
         self._promote()
-        self.act(self.server["id"], {"evacuate": {"host": "h2", "force": True}})
+        self.move(self.server, {"evacuate": {"host": "h2", "force": True}})
         self._wait_for_host("h2")
         # the agent is back before nova-compute is, and the engine has chosen this host for the new secondary
         spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": "h2", "secondary_host": "h1"}
