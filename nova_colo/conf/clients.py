@@ -15,6 +15,8 @@ def register(conf: cfg.ConfigOpts) -> None:
         loading.register_adapter_conf_options(conf, group)
         # without one, a service that hangs would stop the workflow for good
         conf.set_default("timeout", 30, group=group)
+        # a service that is being restarted is not away
+        conf.set_default("connect_retries", 2, group=group)
         conf.set_default("service_type", service_type, group=group)
         conf.set_default("valid_interfaces", ["internal", "public"], group=group)
 

@@ -8,9 +8,9 @@ from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
 from nova_colo.db import pairs
+from nova_colo.engine.errors import NoRoomError
 from nova_colo.engine.inventory import columns
 from nova_colo.engine.nova import Server
-from nova_colo.engine.room import NoRoomError
 from nova_colo.engine.services import Services
 from nova_colo.pair import words
 

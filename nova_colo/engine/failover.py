@@ -9,8 +9,9 @@ from oslo_utils import timeutils
 from nova_colo.db import pairs
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
+from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.records import settled
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import words
 from nova_colo.pair.model import Role, State, twin_id

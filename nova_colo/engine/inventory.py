@@ -8,8 +8,8 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import hosts, operations, pairs
+from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.nova import Server
-from nova_colo.engine.rest import ServiceError
 from nova_colo.engine.services import Services
 from nova_colo.pair.model import Health, State, actual_mode, twin_id
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from oslo_log import log as logging
 
+from nova_colo.engine.errors import WorkflowError
+from nova_colo.pair import words
+
 LOG = logging.getLogger(__name__)
 
 
@@ -14,5 +17,7 @@ def isolated(what: str) -> Iterator[None]:
     """Log what goes wrong with one thing, and go on with the others."""
     try:
         yield
+    except WorkflowError as error:
+        LOG.warning("%s could not be looked after: %s", what, words.reveal(str(error)))
     except Exception:
         LOG.exception("%s could not be looked after.", what)

@@ -10,7 +10,8 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova_colo.engine.rest import RestClient, ServiceError
+from nova_colo.engine.errors import ServiceError
+from nova_colo.engine.rest import RestClient
 from nova_colo.pair.model import Policy, is_fault_tolerant, policy_of
 from nova_colo.pair.placement import Size
 

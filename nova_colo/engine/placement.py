@@ -6,7 +6,8 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova_colo.engine.rest import RestClient, ServiceError
+from nova_colo.engine.errors import ServiceError
+from nova_colo.engine.rest import RestClient
 
 MICROVERSION = "1.38"
 #: What Nova writes its servers' allocations with.

@@ -9,8 +9,8 @@ from nova_colo.db import pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
 from nova_colo.engine import sides
-from nova_colo.engine.room import NoRoomError
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, words
 from nova_colo.pair.model import State, Wanted
@@ -29,10 +29,7 @@ class Protect(Workflow):
         """Find a host and reserve the room."""
         row = self._wanted(job)
         self._progress(job, "finding a host", 1)
-        try:
-            job.params["target"] = self._services.room.take(row)
-        except NoRoomError as error:
-            raise WorkflowError(str(error)) from error
+        job.params["target"] = self._services.room.take(row)
 
     def prepare(self, job: Job) -> None:
         """Make the secondary."""
@@ -139,10 +136,7 @@ class MoveSecondary(Protect):
         """Reserve the new place besides the present one."""
         row = self._wanted(job)
         self._progress(job, "finding a host", 1)
-        try:
-            job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
-        except NoRoomError as error:
-            raise WorkflowError(str(error)) from error
+        job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
 
     def leave(self, job: Job) -> None:
         """Give the present secondary up."""

@@ -11,9 +11,10 @@ from oslo_utils import timeutils
 from nova_colo.db import events, operations, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.pairs import core
+from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import Runner
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.view import Snapshot, side_of
 from nova_colo.pair import arbitration, health, model, words
 from nova_colo.pair.arbitration import Action

@@ -7,9 +7,10 @@ from oslo_utils import timeutils
 from nova_colo.db import hosts
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
+from nova_colo.engine.errors import ServiceError, WorkflowError
+from nova_colo.engine.isolation import isolated
 from nova_colo.engine.nova import Server
-from nova_colo.engine.rest import ServiceError
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import words
 from nova_colo.pair.model import State, twin_id
@@ -93,20 +94,18 @@ class Follow(Workflow):
 
     def _ask_nova(self, job: Job) -> str:
         nova, source, target = self._services.nova, job.params["source"], job.params["target"]
-        try:
-            if self._compute_up(source):
-                sides.demote(self._services, job)
-                return nova.live_migrate(job.server_id, target, job.id)
-            self._fence(source)
-            return nova.evacuate(job.server_id, target, job.id)
-        except ServiceError as error:
-            raise WorkflowError("Nova did not accept the move.") from error
+        if self._compute_up(source):
+            sides.demote(self._services, job)
+            return nova.live_migrate(job.server_id, target, job.id)
+        self._fence(source)
+        return nova.evacuate(job.server_id, target, job.id)
 
     def _reserve_again(self, job: Job) -> None:
         """Take the room on the target again before the host is opened to others."""
-        row = self._services.pair(job.server_id)
-        if not self._services.room.keep(row, job.params["target"]):
-            LOG.warning("The room of %s on %s was taken by another.", job.server_id, job.params["target"])
+        with isolated(f"The room of server {job.server_id}"):
+            row = self._services.pair(job.server_id)
+            if not self._services.room.keep(row, job.params["target"]):
+                LOG.warning("The room of %s on %s was taken by another.", job.server_id, job.params["target"])
 
     def _compute_up(self, host: str) -> bool:
         service = self._services.nova.compute_services().get(host)

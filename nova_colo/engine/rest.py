@@ -6,16 +6,7 @@ from typing import Any
 from keystoneauth1 import adapter, exceptions, loading
 from oslo_config import cfg
 
-
-class ServiceError(Exception):
-    """A service answered a request with an error.
-
-    :param status: HTTP status
-    """
-
-    def __init__(self, service: str, status: int, message: str):
-        super().__init__(f"{service} answered {status}: {message}")
-        self.status = status
+from nova_colo.engine.errors import ServiceError
 
 
 class RestClient:
@@ -36,16 +27,16 @@ class RestClient:
         """Send a request and return the response.
 
         :param path: below the service's endpoint
-        :raises ServiceError: when the answer is 400 or above, with the service's own message
-        :raises keystoneauth1.exceptions.ClientException: when there is no answer
+        :raises ServiceError: when the answer is 400 or above, with the service's own message, and when there is none
         """
         kwargs.setdefault("microversion", self._microversion)
         try:
             response = self.adapter.request(path, method, raise_exc=False, **kwargs)
-        except exceptions.EndpointNotFound:
+        except exceptions.ClientException as error:
             # the token keeps the catalog of when it was issued: the next request shall see today's
-            self.adapter.invalidate()
-            raise
+            if isinstance(error, exceptions.EndpointNotFound):
+                self.adapter.invalidate()
+            raise ServiceError(self._name, 0, "") from error
         if response.status_code >= 400:
             raise ServiceError(self._name, response.status_code, _message(response))
         return response

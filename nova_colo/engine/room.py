@@ -5,15 +5,12 @@ from collections.abc import Collection
 
 from nova_colo.db import Database, listing
 from nova_colo.db.models import Pair
+from nova_colo.engine.errors import NoRoomError
 from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
 from nova_colo.engine.view import HostView
 from nova_colo.pair import placement
 from nova_colo.pair.placement import Size
-
-
-class NoRoomError(Exception):
-    """No host can carry a secondary; the message says why and what to do, in words for people."""
 
 
 def size_of(row: Pair) -> Size:

@@ -17,8 +17,9 @@ from nova_colo.db import events, operations, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
+from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.isolation import isolated
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow
 from nova_colo.pair import health, words
 from nova_colo.pair.model import State

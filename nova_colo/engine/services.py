@@ -12,6 +12,7 @@ from nova_colo.agent.replication import ReplicationError
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
+from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.gate import Gate
 from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
@@ -21,14 +22,6 @@ from nova_colo.pair import words
 from nova_colo.rpc import AgentClient
 
 LOG = logging.getLogger(__name__)
-
-
-class WorkflowError(Exception):
-    """A workflow cannot go on; the message says why, in words for people."""
-
-
-class AgentRefusalError(WorkflowError):
-    """An agent has answered that what it was asked must not be."""
 
 
 class Services:

@@ -3,7 +3,8 @@
 
 from oslo_log import log as logging
 
-from nova_colo.engine.services import AgentRefusalError, Services, WorkflowError
+from nova_colo.engine.errors import AgentRefusalError, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job
 from nova_colo.pair import words
 

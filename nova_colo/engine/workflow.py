@@ -9,7 +9,8 @@ from typing import Any
 import tenacity
 
 from nova_colo.db.events import Level
-from nova_colo.engine.services import Services, WorkflowError
+from nova_colo.engine.errors import ServiceError, WorkflowError
+from nova_colo.engine.services import Services
 from nova_colo.pair.model import State
 
 
@@ -72,7 +73,7 @@ def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str)
     :raises WorkflowError: when it does not hold in time, or this engine is stopping
     """
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held),
+        retry=tenacity.retry_any(tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_passing)),
         wait=tenacity.wait_fixed(0.3),
         sleep=tenacity.sleep_using_event(job.stopping),
         stop=tenacity.stop_any(tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)),
@@ -81,3 +82,8 @@ def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str)
         waiting(condition)
     except tenacity.RetryError as error:
         raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.") from error
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Return whether a service is away for a while, as while it is restarted."""
+    return isinstance(error, ServiceError) and (error.status == 0 or error.status >= 500)

@@ -13,8 +13,8 @@ from nova_colo.agent.manager import AgentManager
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.agent.replication import simulated
 from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.nova import Server
-from nova_colo.engine.rest import ServiceError
 from nova_colo.pair.model import Policy, Role
 from nova_colo.pair.placement import Size
 
