@@ -18,7 +18,7 @@ demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install lint unit functional ## lint, then all tests; installs what is missing, leaves nothing running
+test: install lint docs unit functional ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
@@ -42,7 +42,7 @@ bench: install ## benchmarks; prints ratios against a baseline of the same run
 
 docs: venv ## build the documentation as HTML in docs/_build/html; a warning is an error
 	$(BIN)/reno --quiet lint
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
 
 docs-samples: venv ## generate the sample files and the API description in docs/
 	mkdir -p $(DOCS)/samples

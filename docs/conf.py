@@ -22,6 +22,8 @@ extensions = [
     "reno.sphinxext",
 ]
 exclude_patterns = ["_build", "extensions"]
+# of blocks that name none
+highlight_language = "text"
 # headings up to this depth can be linked to as #their-text
 myst_heading_anchors = 3
 html_theme = "furo"
