@@ -101,8 +101,10 @@ class Reconciler:
 
     def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
         """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
-        LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
         message = f"Not running: {reason}."
+        if (row.state, row.state_reason) == (State.ERROR, message):
+            return
+        LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
         values = {"state": State.ERROR, "state_reason": message, "return_to": None}
         with self._services.database.writer() as session:
             if pairs.update_unchanged(session, row, **values, **pairs.NO_SECONDARY):

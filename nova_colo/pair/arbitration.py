@@ -73,8 +73,10 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     :param secondary: what is known of the secondary's host; ignored while the pair has none
     """
     if pair.nova_host != pair.primary_host:
-        if not (primary.alive and primary.side is not None and primary.side.running):
+        if not primary.alive or primary.side is None:
             return NOTHING
+        if not primary.side.running:
+            return Decision(Action.LOST, f"the guest on {host(pair.primary_host)} ended before Nova's records had followed to it")
         return Decision(Action.FOLLOW, f"Nova's records still name {host(pair.nova_host)}")
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)

@@ -146,7 +146,7 @@ class Agents:
         self._world = world
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
-        lost = self._world.take_loss()
+        lost = self._world.take_loss(method)
         if lost == "request" or not self._world.hosts[host].answers_engine:
             raise messaging.MessagingTimeout()
         if lost == "late":
@@ -225,6 +225,11 @@ class Engine:
         if now >= self._listens_from:
             self._begin(self._reconciler.reconcile)
 
+    @property
+    def active(self) -> bool:
+        """Whether it believes to hold the lease."""
+        return self._active is not None
+
     def refresh(self) -> None:
         """Look at Nova."""
         self._begin(self._inventory.refresh)
@@ -287,7 +292,7 @@ class World:
                 hosts.put(session, name)
         self.nova, self.placement = Nova(self), Placement()
         self.late: list[tuple[str, str, dict[str, Any]]] = []
-        self._loss = ""
+        self._loss, self._loses = "", None
         self._answered = 0
         self._grants: dict[int, str] = {}
         self._grants_table = sqlite3.connect(folder / "ft.db")
@@ -302,15 +307,18 @@ class World:
 
     # --- faults
 
-    def lose_next(self, what: str) -> None:
+    def lose_next(self, what: str, method: str | None = None) -> None:
         """Let the next call to an agent fail.
 
         :param what: its ``request`` is lost, or its ``answer``; it is done ``late``; the agent dies ``before`` or ``after`` it
             has changed its roles
+        :param method: the next call of this one; of any when not given
         """
-        self._loss = what
+        self._loss, self._loses = what, method
 
-    def take_loss(self) -> str:
+    def take_loss(self, method: str) -> str:
+        if self._loses not in (None, method):
+            return ""
         lost, self._loss = self._loss, ""
         return lost
 

@@ -78,7 +78,8 @@ CASES = {
     "a test failover has another twin by now": (pair(return_to="c"), primary(), secondary(), Action.NONE),
     "a test failover returns only in step": (pair(return_to="b", state=State.STARTING), primary(), secondary(), Action.NONE),
     "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
-    "records lag but nothing runs": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
+    "records lag and the guest's host is silent": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
+    "records lag and the guest ended": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED, running=False)), DEAD, Action.LOST),
 }
 
 
