@@ -6,6 +6,7 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log as logging
+from sqlalchemy import exc
 
 from nova_colo import conf as colo_conf
 from nova_colo.cmd import api_paste
@@ -19,7 +20,12 @@ class ManageError(Exception):
 def _sync(conf: cfg.ConfigOpts) -> None:
     if not conf.database.connection:
         raise ManageError("[database] connection is not set. Name the FT database in nova-colo.conf.")
-    migration.sync(conf.database.connection)
+    try:
+        migration.sync(conf.database.connection)
+    except (exc.SQLAlchemyError, ImportError) as error:
+        # the driver's own words, without the statement and SQLAlchemy's links
+        reason = getattr(error, "orig", None) or error
+        raise ManageError(f"The database that [database] connection names cannot be brought up to date: {reason}") from error
     print("The schema of the FT database is up to date.")
 
 
