@@ -10,6 +10,7 @@ from nova.api.openstack import wsgi
 from oslo_utils import timeutils
 
 from nova_colo.api import hosts as host_views
+from nova_colo.api import vetting
 from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import actions as schema
@@ -45,6 +46,8 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
         refusal = _refusal_of_host(service, row, host)
     if refusal:
         raise webob.exc.HTTPConflict(explanation=say(refusal))
+    if action == actions.PROTECT:
+        vetting.protect(nova, request, row.server_id)
     _start(service, request, row, action, arguments)
     return with_microversion(request, webob.Response(status=202, content_type="application/json"))
 

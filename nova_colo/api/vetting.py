@@ -63,7 +63,7 @@ def resize(nova: Any, request: wsgi.Request, server_id: str, arguments: Any) -> 
     extra_specs = _extra_specs(request, arguments["flavorRef"])
     if not is_fault_tolerant({"extra_specs": extra_specs}):
         return
-    server = of_server(nova, request, server_id, extra_specs)
+    server = _of_server(nova, request, server_id, extra_specs)
     if server is not None:
         _refuse_problems(server, arguments["flavorRef"])
 
@@ -78,7 +78,18 @@ def rebuild(request: wsgi.Request, arguments: Any) -> None:
         _refuse_problems(vetting.Server(extra_specs={}, image=image), None)
 
 
-def of_server(
+def protect(nova: Any, request: wsgi.Request, server_id: str) -> None:
+    """POST /servers/{id}/action with ft-protect: things may have been attached while the server was unprotected.
+
+    :raises webob.exc.HTTPConflict: when the server cannot be fault tolerant as it is now
+    """
+    server = _of_server(nova, request, server_id)
+    refusal = _refusal(server) if server else ""
+    if refusal:
+        raise webob.exc.HTTPConflict(explanation=refusal)
+
+
+def _of_server(
     nova: Any, request: wsgi.Request, server_id: str, extra_specs: dict[str, str] | None = None
 ) -> vetting.Server | None:
     """Return what a server that is there has, or None when Nova does not show it to the caller.
@@ -203,8 +214,13 @@ def _port(body: dict[str, Any]) -> vetting.Port:
 
 
 def _refuse_problems(server: vetting.Server, flavor: Any) -> None:
-    found = vetting.problems(server)
-    if found:
-        listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(found, 1))
+    refusal = _refusal(server)
+    if refusal:
         end = " Or use a flavor without ft:enabled." if flavor else ""
-        raise webob.exc.HTTPBadRequest(explanation=f"The server cannot be fault tolerant. {listed}{end}")
+        raise webob.exc.HTTPBadRequest(explanation=refusal + end)
+
+
+def _refusal(server: vetting.Server) -> str:
+    """Return everything that keeps a server from being fault tolerant; an empty string when it can be."""
+    listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(vetting.problems(server), 1))
+    return f"The server cannot be fault tolerant. {listed}" if listed else ""

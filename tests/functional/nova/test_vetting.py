@@ -2,6 +2,7 @@
 """What may not become an FT server is refused at once, with everything that is wrong with it."""
 
 import sqlalchemy as sa
+from nova import context
 from nova.tests.fixtures import CinderFixture, NeutronFixture
 
 from nova_colo.pair.model import State, Wanted
@@ -28,12 +29,7 @@ class VettingTest(ColoTestCase):
         like = self.glance.show(None, IMAGE)
         made = {**like, "id": None, "properties": {**like["properties"], **properties}}
         del made["id"]
-        return self.glance.create(self.context_of_admin(), made)["id"]
-
-    def context_of_admin(self):
-        from nova import context
-
-        return context.get_admin_context()
+        return self.glance.create(context.get_admin_context(), made)["id"]
 
     def assert_refused(self, answer, *parts):
         self.assertEqual(400, answer.status_int, answer.text)
@@ -150,6 +146,18 @@ class VettingTest(ColoTestCase):
         self.assert_refused(self.act(server["id"], {"rebuild": {"imageRef": image}}), "hw_mem_encryption=true")
         self.assertEqual(202, self.act(server["id"], {"rebuild": {"imageRef": IMAGE}}).status_int)
         self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})
+
+    def test_what_was_attached_to_an_unprotected_server_keeps_it_from_being_protected(self):
+        server = self.ft_server("h1")
+        self.add_pair(server, wanted=Wanted.UNPROTECTED, state=State.UNPROTECTED)
+        self._attach_volume(server, CinderFixture.IMAGE_BACKED_VOL)
+        answer = self.act(server["id"], {"ft-protect": None})
+        self.assertEqual(409, answer.status_int, answer.text)
+        self.assertIn(CinderFixture.IMAGE_BACKED_VOL, answer.json["conflictingRequest"]["message"])
+        self.assertEqual(Wanted.UNPROTECTED, self.pair(server).wanted)
+        self.api.delete_server_volume(server["id"], CinderFixture.IMAGE_BACKED_VOL)
+        self._wait_for_volume_detach(server["id"], CinderFixture.IMAGE_BACKED_VOL)
+        self.assertEqual(202, self.act(server["id"], {"ft-protect": None}).status_int)
 
     def test_other_servers_cost_no_statement_of_ours(self):
         seen = []
