@@ -11,7 +11,6 @@ from novaclient_colo.client import make_client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
 
 VOLATILE = ("date", "x-compute-request-id", "x-openstack-request-id", "content-length")
-LATEST = {"OpenStack-API-Version": "compute latest"}
 
 
 @pytest.mark.parametrize("with_project", [False, True], ids=["/v2.1/servers", "/v2.1/{project}/servers"])
