@@ -47,6 +47,7 @@ class Inventory:
         self._looked_at = now
         if full:
             self._full_at = now
+            LOG.info("All servers of Nova were looked at: %d, of them with a pair before: %d.", len(servers), len(known))
 
     def lift_fences(self) -> None:
         """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the filter costs GET /servers/detail with 200 servers: in nova-api's pipeline against out of it, in one run."""
+"""Lists of 1,000 servers: Nova's own with the filter in nova-api's pipeline and out of it, and ours of as many pairs."""
 
 import itertools
 import statistics
@@ -9,59 +9,113 @@ import pytest
 import requests
 
 from lab.schema import connect_as_root
+from nova_colo.db import pairs
+from tests.benchmarks.made_up import ft_database, pair_columns
 from tests.cloud import Cloud, wait_for
 from tests.stock_nova import stock_nova_api
 
-SERVERS = {"ft.nano": 20, "m1.nano": 177}
-ROUNDS = 40
-PATH = "/servers/detail?all_tenants=1&limit=200"
+COUNT = 1000
+#: Besides the three demo servers.
+SERVERS = {"ft.nano": 20, "m1.nano": COUNT - 23}
+AT_ONCE = 100
+ROUNDS = 15
+PATH = f"/servers/detail?all_tenants=1&limit={COUNT}"
+PAIRS_PATH = f"/os-fault-tolerance/servers?all_tenants=1&limit={COUNT}"
 
 
 @pytest.fixture(scope="module")
 def cloud(lab) -> Cloud:
-    """The demo servers and 197 more."""
+    """The demo servers and as many more as make a thousand."""
     cloud = Cloud(lab)
-    image = cloud.openstack("image", "show", "cirros")["id"]
-    headers = {"OpenStack-API-Version": "compute 2.67"}
     for name, count in SERVERS.items():
-        body = {
-            "name": f"bench-{name}",
-            "imageRef": image,
-            "flavorRef": cloud.openstack("flavor", "show", name)["id"],
-            "networks": "none",
-            "min_count": count,
-        }
-        answer = cloud.request("POST", "/servers", headers=headers, json={"server": body})
-        assert answer.status_code == 202, answer.text
-
-    def active() -> bool:
-        servers = cloud.request("GET", PATH).json()["servers"]
-        return len(servers) == 200 and all(server["status"] == "ACTIVE" for server in servers)
-
-    wait_for("200 servers are ACTIVE", 600, active)
+        make(cloud, name, count)
     return cloud
+
+
+def make(cloud: Cloud, flavor: str, count: int) -> None:
+    """Create servers, some at a time."""
+    image = cloud.openstack("image", "show", "cirros")["id"]
+    flavor_id = cloud.openstack("flavor", "show", flavor)["id"]
+    for number in range(0, count, AT_ONCE):
+        body = {
+            "name": f"bench-{flavor}-{number}",
+            "imageRef": image,
+            "flavorRef": flavor_id,
+            "networks": "none",
+            "min_count": min(AT_ONCE, count - number),
+        }
+        before = len(active(cloud))
+        answer = cloud.request("POST", "/servers", headers={"OpenStack-API-Version": "compute 2.67"}, json={"server": body})
+        assert answer.status_code == 202, answer.text
+        wanted = before + body["min_count"]
+        wait_for(f"{wanted} servers are ACTIVE", 600, lambda wanted=wanted: len(active(cloud)) == wanted)
+
+
+def active(cloud: Cloud) -> list[str]:
+    """Return the ids of all servers that are ACTIVE."""
+    found = cloud.request("GET", f"/servers?all_tenants=1&status=ACTIVE&limit={COUNT}").json()["servers"]
+    return [server["id"] for server in found]
 
 
 def test_the_filter_against_stock_nova(cloud, lab, tmp_path, capsys):
     """A ratio of medians over interleaved requests; nothing is asserted of it."""
     token = {"X-Auth-Token": cloud.token("admin")}
-    seconds: dict[str, list[float]] = {"with": [], "without": []}
-    with stock_nova_api(lab, tmp_path) as stock_url, requests.Session() as session:
-        urls = {"with": cloud.compute + PATH, "without": stock_url + PATH}
-        for number, (name, url) in itertools.product(range(ROUNDS + 4), urls.items()):
-            began = time.perf_counter()
-            response = session.get(url, headers=token, timeout=120)
-            assert len(response.json()["servers"]) == 200
-            if number >= 4:  # the workers' first requests connect to everything
-                seconds[name].append(time.perf_counter() - began)
+    with stock_nova_api(lab, tmp_path) as stock_url:
+        seconds = _measure({"with": cloud.compute + PATH, "without": stock_url + PATH}, token)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     ratios = [one / other for one, other in zip(seconds["with"], seconds["without"], strict=True)]
     statements = _statements_per_request(cloud, lab)
     with capsys.disabled():
-        print(f"\nGET /servers/detail, 200 servers, {ROUNDS} rounds, filter in the pipeline against out of it:")
+        print(f"\nGET /servers/detail, {COUNT} servers, {ROUNDS} rounds, filter in the pipeline against out of it:")
         print(f"  median {1000 * medians['with']:.0f} ms against {1000 * medians['without']:.0f} ms")
         print(f"  ratio of medians {medians['with'] / medians['without']:.3f}, median of ratios {statistics.median(ratios):.3f}")
         print(f"  extra SQL statements per request: {statements:.2f}")
+
+
+def test_our_list_against_novas_own(cloud, lab, tmp_path, capsys):
+    """As many pairs as servers; the engine, which would remove pairs of servers that are none, is stopped meanwhile."""
+    token = {"X-Auth-Token": cloud.token("admin")}
+    lab.service("engine").stop()
+    added = _add_pairs(lab, set(active(cloud)))
+    try:
+        with stock_nova_api(lab, tmp_path) as stock_url:
+            seconds = _measure({"pairs": cloud.compute + PAIRS_PATH, "servers": stock_url + PATH}, token)
+    finally:
+        _remove_pairs(lab, added)
+        lab.service("engine").start()
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    with capsys.disabled():
+        print(f"\nlist of {COUNT} pairs against stock Nova's GET /servers/detail of {COUNT} servers, {ROUNDS} rounds:")
+        print(f"  median {1000 * medians['pairs']:.0f} ms against {1000 * medians['servers']:.0f} ms")
+        print(f"  ratio of medians {medians['pairs'] / medians['servers']:.3f}")
+
+
+def _measure(urls: dict[str, str], token: dict[str, str]) -> dict[str, list[float]]:
+    """Time interleaved requests, in seconds."""
+    seconds: dict[str, list[float]] = {name: [] for name in urls}
+    with requests.Session() as session:
+        for number, (name, url) in itertools.product(range(ROUNDS + 4), urls.items()):
+            began = time.perf_counter()
+            response = session.get(url, headers=token, timeout=120)
+            assert len(response.json()["servers"]) == COUNT
+            if number >= 4:  # the workers' first requests connect to everything
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def _add_pairs(lab, servers: set[str]) -> set[str]:
+    database = ft_database(lab.layout.etc / "nova-colo" / "nova-colo.conf")
+    with database.writer() as session:
+        added = servers - {row.server_id for row in pairs.all_pairs(session)}
+        for server_id in sorted(added):
+            pairs.add(session, **pair_columns(server_id, "compute-a", "compute-b"))
+    return added
+
+
+def _remove_pairs(lab, added: set[str]) -> None:
+    with ft_database(lab.layout.etc / "nova-colo" / "nova-colo.conf").writer() as session:
+        for server_id in added:
+            pairs.remove(session, server_id)
 
 
 def _statements_per_request(cloud: Cloud, lab) -> float:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs that are only written down, for figures at a scale that no single machine has."""
+
+import pathlib
+from typing import Any
+
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+from nova_colo import conf as colo_conf
+from nova_colo.db import Database
+from nova_colo.pair.model import twin_id
+
+
+def ft_database(config_file: pathlib.Path) -> Database:
+    """Return the FT database that a configuration file names."""
+    return Database(colo_conf.load([], [str(config_file)], conf=cfg.ConfigOpts()))
+
+
+def figures(**more: Any) -> dict[str, Any]:
+    """Return what an agent reports of a pair's checkpoints."""
+    return {
+        "total": 1000,
+        "mismatch": 700,
+        "periodic": 300,
+        "forced": 0,
+        "last_at": "2026-01-01T00:00:00Z",
+        "window_s": 300,
+        "per_min": 6.5,
+        "pause_ms": {"mean": 9.1, "p99": 20.2, "max": 40.3},
+        **more,
+    }
+
+
+def pair_columns(server_id: str, primary: str, secondary: str) -> dict[str, Any]:
+    """Return the columns of a protected pair."""
+    now = timeutils.utcnow()
+    return {
+        "server_id": server_id,
+        "twin_id": twin_id(server_id),
+        "name": f"made-up-{server_id[:8]}",
+        "project_id": "0123456789abcdef0123456789abcdef",
+        "user_id": "fedcba9876543210fedcba9876543210",
+        "flavor": "ft.nano",
+        "vcpus": 1,
+        "memory_mb": 64,
+        "disk_gb": 0,
+        "server_status": "ACTIVE",
+        "nova_host": primary,
+        "primary_host": primary,
+        "primary_since": now,
+        "secondary_host": secondary,
+        "secondary_since": now,
+        "protected_since": now,
+        "state": "protected",
+        "state_reason": "",
+        "health": "ok",
+        "health_reasons": [],
+        "checkpoints": figures(),
+        "measured_at": now,
+        "backend": "simulated",
+    }

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents of many hosts in one process: heartbeats of made-up pairs at the real rate, with the time they were sent in them.
+
+python made_up_agents.py CONFIG PAIRS HOSTS
+"""
+
+import sys
+import threading
+import time
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+from nova_colo import conf as colo_conf
+from nova_colo import rpc
+from nova_colo.pair import checkpoints
+from nova_colo.pair.model import Cause
+from tests.benchmarks.made_up import figures
+
+
+class Agent:
+    """One host: the primaries and secondaries that it has by layout()."""
+
+    target = messaging.Target(version=rpc.VERSION)
+
+    def __init__(self, primaries: list[str], secondaries: list[str]):
+        self._primaries = primaries
+        self._secondaries = secondaries
+
+    def report(self) -> dict[str, Any]:
+        """Return a heartbeat."""
+        side = {"epoch": 0, "running": True, "link_up": True, "progress": None, "checkpoints": None}
+        made_up = figures(sent_at=time.time())
+        servers = {server: side | {"role": "primary", "checkpoints": made_up} for server in self._primaries}
+        servers |= {server: side | {"role": "secondary"} for server in self._secondaries}
+        return {"backend": "simulated", "version": "0", "versions": {}, "reasons": [], "servers": servers}
+
+    def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, float]]]:
+        """Return one checkpoint in each ten seconds."""
+        now = time.time()
+        taken = [checkpoints.Checkpoint(at, Cause.MISMATCH, 9.0) for at in range(max(since, int(now) - 60), int(now), 10)]
+        return {server: checkpoints.buckets(taken, 10, since, now) for server in self._primaries}
+
+
+def server_ids(pairs: int) -> list[str]:
+    """Return the ids of made-up servers."""
+    return [f"{number:08x}-0000-4000-8000-000000000000" for number in range(pairs)]
+
+
+def layout(pairs: int, hosts: int) -> dict[str, tuple[str, str]]:
+    """Return primary and secondary host of each made-up server."""
+    names = [f"made-up-{number}" for number in range(hosts)]
+    return {server: (names[n % hosts], names[(n + 1) % hosts]) for n, server in enumerate(server_ids(pairs))}
+
+
+def main(config: str, pairs: int, hosts: int) -> None:
+    """Send heartbeats until killed."""
+    colo_conf.load([], [config])
+    transport = rpc.transport(cfg.CONF)
+    engines = rpc.EngineClient(transport)
+    placed = layout(pairs, hosts)
+    agents = {}
+    for host in sorted({host for both in placed.values() for host in both}):
+        primaries = [server for server, (primary, _) in placed.items() if primary == host]
+        secondaries = [server for server, (_, secondary) in placed.items() if secondary == host]
+        agents[host] = Agent(primaries, secondaries)
+        rpc.server(transport, rpc.AGENT_TOPIC, host, agents[host]).start()
+    print("ready", flush=True)
+    waiting = threading.Event()
+    while True:
+        began = time.monotonic()
+        for host, agent in agents.items():
+            engines.heartbeat(host, agent.report())
+        waiting.wait(max(1.0 - (time.monotonic() - began), 0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
