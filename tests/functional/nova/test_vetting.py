@@ -31,6 +31,11 @@ class VettingTest(ColoTestCase):
         del made["id"]
         return self.glance.create(context.get_admin_context(), made)["id"]
 
+    def attach(self, server, volume):
+        self.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": volume}})
+        self._wait_for_volume_attach(server["id"], volume)
+        self.notifier.wait_for_versioned_notifications("instance.volume_attach.end")
+
     def assert_refused(self, answer, *parts):
         self.assertEqual(400, answer.status_int, answer.text)
         message = answer.json["badRequest"]["message"]
@@ -132,7 +137,7 @@ class VettingTest(ColoTestCase):
     def test_a_resize_that_would_make_an_ft_server_is_vetted_as_a_create_is(self):
         server = self._create_server(networks="none", host="h1")
         volume = CinderFixture.IMAGE_BACKED_VOL
-        self._attach_volume(server, volume)
+        self.attach(server, volume)
         answer = self.act(server["id"], {"resize": {"flavorRef": self.ft_flavor(hw__cpu_policy="dedicated")}})
         self.assert_refused(answer, f"It has volume {volume}", "dedicated CPUs")
         self.assertEqual(
@@ -150,7 +155,7 @@ class VettingTest(ColoTestCase):
     def test_what_was_attached_to_an_unprotected_server_keeps_it_from_being_protected(self):
         server = self.ft_server("h1")
         self.add_pair(server, wanted=Wanted.UNPROTECTED, state=State.UNPROTECTED)
-        self._attach_volume(server, CinderFixture.IMAGE_BACKED_VOL)
+        self.attach(server, CinderFixture.IMAGE_BACKED_VOL)
         answer = self.act(server["id"], {"ft-protect": None})
         self.assertEqual(409, answer.status_int, answer.text)
         self.assertIn(CinderFixture.IMAGE_BACKED_VOL, answer.json["conflictingRequest"]["message"])
