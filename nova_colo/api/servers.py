@@ -9,7 +9,7 @@ import webob.exc
 from nova.api.openstack import wsgi
 
 from nova_colo.api import links
-from nova_colo.api.service import Service, answer
+from nova_colo.api.service import Service, answer, rewrite
 from nova_colo.db import pairs
 from nova_colo.db.models import Pair
 from nova_colo.pair import model
@@ -29,8 +29,7 @@ def detail(service: Service, request: wsgi.Request, response: webob.Response, se
         states = pairs.statuses(session, [server["id"] for server in body["servers"]])
     for server in body["servers"]:
         server[FT_STATUS] = _status(server, states.get(server["id"]))
-    response.json_body = body
-    return response
+    return rewrite(response, body)
 
 
 def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: str) -> webob.Response:
@@ -49,8 +48,7 @@ def show(service: Service, request: wsgi.Request, response: webob.Response, serv
     if row is not None and row.secondary_host and service.may(request, policy.NAMES, target):
         twins = [{"id": row.twin_id, "name": row.name, "links": links.server(request, row.twin_id)}]
     server[FT_RELATIONS] = {"servers": twins}
-    response.json_body = body
-    return response
+    return rewrite(response, body)
 
 
 def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtStatus:

@@ -8,7 +8,7 @@ from typing import Any
 import webob
 from nova.api.openstack import wsgi
 
-from nova_colo.api.service import Service
+from nova_colo.api.service import Service, rewrite
 from nova_colo.db import secondaries
 
 FT_USAGE = "ft_secondary_usage"
@@ -45,8 +45,7 @@ def _add(service: Service, response: webob.Response, usages: Any, project_key: s
     for usage in detailed:
         for server in usage["server_usages"]:
             server[FT_USAGE] = [_entry(size, spent) for size, spent in hours.get(server["instance_id"], {}).items()]
-    response.json_body = body
-    return response
+    return rewrite(response, body)
 
 
 def _entry(size: Size, hours: float) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from oslo_config import cfg
 
 from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.rest import RestClient
+from nova_colo.pair.guard import OPERATION_HEADER
 from nova_colo.pair.model import Policy, is_fault_tolerant, policy_of
 from nova_colo.pair.placement import Size
 
 MICROVERSION = "2.67"
-#: Names the operation that an action of ours belongs to: the filter in nova-api lets it pass where it refuses users' actions.
-OPERATION_HEADER = "X-Nova-Colo-Operation"
 
 
 @dataclasses.dataclass(frozen=True)
