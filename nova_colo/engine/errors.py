@@ -18,8 +18,10 @@ class ServiceError(WorkflowError):
     """A service of the cloud answered a request with an error, or not at all.
 
     :param status: HTTP status; 0 when there was no answer
+    :param code: the service's own word for the error; empty when it has none
     """
 
-    def __init__(self, service: str, status: int, message: str):
+    def __init__(self, service: str, status: int, message: str, code: str = ""):
         super().__init__(f"{service} answered {status}: {message}" if status else f"{service} does not answer.")
         self.status = status
+        self.code = code

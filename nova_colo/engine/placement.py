@@ -4,6 +4,7 @@
 from collections.abc import Collection
 from typing import Any
 
+import tenacity
 from oslo_config import cfg
 
 from nova_colo.engine.errors import ServiceError
@@ -13,6 +14,8 @@ MICROVERSION = "1.38"
 #: What Nova writes its servers' allocations with.
 NOVA_MICROVERSION = "1.36"
 CONSUMER_TYPE = "COLO_SECONDARY"
+#: Placement's word for a conflict that is no lack of room.
+CONCURRENT = "placement.concurrent_update"
 
 
 class PlacementClient(RestClient):
@@ -36,6 +39,26 @@ class PlacementClient(RestClient):
         :param amounts: resources by the uuid of their provider
         :returns: False when there is no room any more
         """
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    self._put(consumer, amounts)
+        except ServiceError as error:
+            if error.status == 409 and error.code != CONCURRENT:
+                return False
+            raise
+        return True
+
+    def _retrying(self) -> tenacity.Retrying:
+        """Return the patience with what others change at the same moment: Placement gives up after ten attempts of its own."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code == CONCURRENT),
+            wait=tenacity.wait_random(0.1, 1.0),
+            stop=tenacity.stop_after_attempt(10),
+            reraise=True,
+        )
+
+    def _put(self, consumer: str, amounts: dict[str, dict[str, int]]) -> None:
         generation = self.get(f"/allocations/{consumer}").get("consumer_generation")
         body: dict[str, Any] = {
             "allocations": {provider: {"resources": resources} for provider, resources in amounts.items()},
@@ -45,13 +68,7 @@ class PlacementClient(RestClient):
             "consumer_generation": generation,
             "consumer_type": CONSUMER_TYPE,
         }
-        try:
-            self.request("PUT", f"/allocations/{consumer}", json=body)
-        except ServiceError as error:
-            if error.status == 409:
-                return False
-            raise
-        return True
+        self.request("PUT", f"/allocations/{consumer}", json=body)
 
     def allocations_on(self, provider: str) -> dict[str, dict[str, int]]:
         """Return the resources of each consumer on a provider; none when there is no such provider."""

@@ -38,7 +38,7 @@ class RestClient:
                 self.adapter.invalidate()
             raise ServiceError(self._name, 0, "") from error
         if response.status_code >= 400:
-            raise ServiceError(self._name, response.status_code, _message(response))
+            raise ServiceError(self._name, response.status_code, *_error(response))
         return response
 
     def get(self, path: str, **params: Any) -> Any:
@@ -46,12 +46,12 @@ class RestClient:
         return self.request("GET", path, params=params).json()
 
 
-def _message(response: Any) -> str:
-    """Return the message in an error body, in Nova's shape or Placement's."""
+def _error(response: Any) -> tuple[str, str]:
+    """Return the message and the code in an error body, in Nova's shape or Placement's."""
     try:
         body = response.json()
         errors = body.get("errors") or list(body.values())
         first = errors[0]
-        return str(first.get("message") or first.get("detail") or first.get("title"))
+        return str(first.get("message") or first.get("detail") or first.get("title")), str(first.get("code", ""))
     except (ValueError, AttributeError, IndexError):
-        return str(response.reason)
+        return str(response.reason), ""
