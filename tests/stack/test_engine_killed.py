@@ -102,10 +102,7 @@ def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            # what keeps a host closed to others for good comes last
-            last = {point: pair for point, pair in pairs.items() if point[2] == "asked"}
-            first = {point: pair for point, pair in pairs.items() if point not in last}
-            for group in (first, last):
+            for group in _groups(pairs):
                 _begin(cloud, group)
                 wait_for("all stand still", 150, functools.partial(_stand_still, process, group, reached))
             assert process.wait(10) == -signal.SIGKILL, _missing(pairs, reached, folder / "log")
@@ -115,6 +112,12 @@ def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _groups(pairs: dict[tuple[str, str, str], dict[str, Any]]) -> list[dict[tuple[str, str, str], dict[str, Any]]]:
+    """Return what is begun at a time: what needs a host first, what keeps one closed to others last."""
+    order = {point: 2 if point[2] == "asked" else 0 if point[0] in ("protect", "move_secondary") else 1 for point in pairs}
+    return [{point: pair for point, pair in pairs.items() if order[point] == number} for number in range(3)]
 
 
 def _begin(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]]) -> None:
