@@ -48,5 +48,5 @@ class StrictBuild:
         else:
             LOG.info("Room for the secondary is on %s.", found, instance=instance)
             return
-        reason = f"The server is fault tolerant and there is no room for its secondary: {reason}"
+        reason = f"The server is fault tolerant and no room could be reserved for its secondary: {reason}"
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)
