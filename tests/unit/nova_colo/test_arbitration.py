@@ -79,7 +79,12 @@ CASES = {
     "a test failover returns only in step": (pair(return_to="b", state=State.STARTING), primary(), secondary(), Action.NONE),
     "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
     "records lag and the guest's host is silent": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
-    "records lag and the guest ended": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED, running=False)), DEAD, Action.LOST),
+    "records lag and the guest ended": (
+        pair(nova_host="z"),
+        Witness(True, side(Role.PROMOTED, running=False)),
+        DEAD,
+        Action.LOST,
+    ),
 }
 
 
