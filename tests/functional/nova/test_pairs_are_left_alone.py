@@ -97,6 +97,11 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertIsNone(self._domain("h1"))
 
+    def test_the_last_gate_holds_even_if_nova_asks(self):
+        self.domains["h1"].remove(self.server["id"])
+        self.hosts["h1"].driver.resume_state_on_host_boot(None, FakeInstance(self.server["id"]), None, None)
+        self.assertIsNone(self._domain("h1"))
+
     def test_stop_start_and_reboot_of_a_primary_leave_the_pair(self):
         self._stop_server(self.server)
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
