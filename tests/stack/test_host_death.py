@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host loses its power, and nobody asks for anything."""
 
+import time
+
+from nova_colo.pair.model import twin_id
+from tests import many_servers
 from tests.cloud import identity, lab_command, wait_for
 
 WITHIN_S = 30
@@ -70,14 +74,17 @@ def _fail_over_while_it_is_down(cloud):
     assert cloud.server("web-1")["OS-EXT-SRV-ATTR:host"] == before["secondary"]["host"]
 
 
-def _use_it_again(cloud, host):
-    """A host that is back can carry secondaries: here when the only other host dies."""
-
+def _usable_again(cloud, host):
     def usable():
         services = cloud.openstack("compute", "service", "list", "--service", "nova-compute", "--long")
         return any(s["Host"] == host and s["State"] == "up" and not s["Forced Down"] for s in services)
 
     wait_for(f"{host} is up again for Nova", 120, usable)
+
+
+def _use_it_again(cloud, host):
+    """A host that is back can carry secondaries: here when the only other host dies."""
+    _usable_again(cloud, host)
     pair = cloud.protected("web-1")
     other = pair["secondary"]["host"]
     switch(cloud.lab, "kill", other)
@@ -114,3 +121,54 @@ def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud
         for host in others:
             switch(lab, "start", host)
     assert cloud.protected("web-1", 180)["health"] == "ok"
+
+
+MANY = 50
+
+
+def test_a_power_cut_under_fifty_servers(cloud, pair, lab, record_property):
+    host = "compute-a"
+    with many_servers.ft_servers(cloud, "many", MANY, f"nova:{host}") as before:
+        assert {pair["primary"]["host"] for pair in before.values()} == {host}
+        targets = {name: pair["secondary"]["host"] for name, pair in before.items()}
+        switch(lab, "kill", host)
+        began = time.monotonic()
+        try:
+
+            def run_elsewhere():
+                found = {name: many_servers.guests(cloud, pair["server_id"]) for name, pair in before.items()}
+                return all(found[name].get(target) == "running" for name, target in targets.items())
+
+            wait_for("all run on their secondaries' hosts", 60, run_elsewhere)
+            record_property("all run again after s", round(time.monotonic() - began, 1))
+
+            def followed():
+                servers = many_servers.listed(cloud, "many")
+                return len(servers) == MANY and all(
+                    (server["status"], server["OS-EXT-STS:task_state"], server["OS-EXT-SRV-ATTR:host"])
+                    == ("ACTIVE", None, targets[name])
+                    for name, server in servers.items()
+                )
+
+            wait_for("Nova's records have followed", 150, followed)
+            record_property("Nova's records have followed after s", round(time.monotonic() - began, 1))
+            after = wait_for("all are protected", 180, lambda: many_servers.in_states(cloud, "many", MANY, "protected"))
+            record_property("all protected again after s", round(time.monotonic() - began, 1))
+            _each_has_one_twin(cloud, before, after, host)
+        finally:
+            switch(lab, "start", host)
+        _usable_again(cloud, host)
+    for name in ("web-1", "web-2"):
+        cloud.protected(name)
+
+
+def _each_has_one_twin(cloud, before, after, dead):
+    """No server is lost or was promoted twice, and placement holds one reservation of each."""
+    held = many_servers.allocations(cloud)
+    for name, pair in after.items():
+        primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
+        assert primary == before[name]["secondary"]["host"] and secondary not in (primary, dead), name
+        assert pair["epoch"] == before[name]["epoch"] + 1, name
+        assert many_servers.guests(cloud, pair["server_id"]) == {primary: "running", secondary: "paused"}, name
+        assert held[twin_id(pair["server_id"])] == {secondary}, name
+        assert held[pair["server_id"]] - {dead} == {primary}, name
