@@ -195,8 +195,8 @@ def _named_ports(request: wsgi.Request, port_ids: list[str]) -> Iterable[vetting
 
 
 def _attached_ports(request: wsgi.Request, server_id: str) -> Iterable[vetting.Port]:
-    client = neutron.get_client(request.environ["nova.context"], admin=True)
     try:
+        client = neutron.get_client(request.environ["nova.context"], admin=True)
         found = client.list_ports(device_id=server_id, fields=_PORT_FIELDS)["ports"]
     except Exception as error:
         LOG.warning("The ports of server %s are not vetted: %s", server_id, error)

@@ -72,10 +72,10 @@ def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     assert set(TRIGGERS) == set(WORKFLOWS), "say in TRIGGERS what begins each kind of workflow"
     with many_servers.ft_servers(cloud, PREFIX, len(POINTS)) as made:
         servers = dict(zip(POINTS, made, strict=True))
-        for point, name in servers.items():
-            if point[0] == "protect":
-                ask("ft-unprotect")(cloud, made[name])
-        wait_for("those to be protected are not", 60, lambda: many_servers.in_states(cloud, PREFIX, len(POINTS), *ENDED[::2]))
+        to_protect = {name for point, name in servers.items() if point[0] == "protect"}
+        for name in to_protect:
+            ask("ft-unprotect")(cloud, made[name])
+        wait_for("those to be protected are not", 60, lambda: _unprotected(cloud) == to_protect)
         engine = cloud.lab.service("engine")
         engine.stop()
         try:
@@ -89,6 +89,11 @@ def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
         wait_for("nothing is left to do", 120, lambda: _all_rest(cloud, wanted))
         after = cloud.pairs()
         yield {point: (before[name], after[name]) for point, name in servers.items()}
+
+
+def _unprotected(cloud: Cloud) -> set[str]:
+    """Return the names of the servers at rest without protection."""
+    return {name for name, pair in cloud.pairs().items() if name.startswith(PREFIX) and pair["state"] == "unprotected"}
 
 
 def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]], folder: pathlib.Path) -> None:
