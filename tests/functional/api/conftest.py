@@ -136,6 +136,7 @@ class Api:
             "user_id": row["user_id"],
             "locked": row["locked"],
             "flavor": {"extra_specs": {"ft:enabled": "1"}},
+            "image": {"id": "an image", "properties": {"os_type": "linux"}},
         }
         return webob.Response(json_body={"server": server}, content_type="application/json", charset="UTF-8")
 
