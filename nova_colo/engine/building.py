@@ -3,7 +3,6 @@
 
 import time
 
-import tenacity
 from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
@@ -33,11 +32,7 @@ class Building:
         :param host: where the server is being built
         :raises NoRoomError: when there is none
         """
-        tenacity.retry(
-            retry=tenacity.retry_if_result(lambda heard: not heard),
-            wait=tenacity.wait_fixed(0.2),
-            stop=tenacity.stop_after_delay(10),
-        )(lambda: time.monotonic() >= self._listens_from)()
+        time.sleep(max(self._listens_from - time.monotonic(), 0.0))
         server = self._services.nova.server(server_id)
         if server is None:
             raise NoRoomError(f"Nova has no server {server_id}.")

@@ -11,6 +11,7 @@ import requests
 
 from lab.schema import connect_as_root
 from nova_colo.db import pairs
+from tests import many_servers
 from tests.benchmarks.made_up import ft_database, pair_columns
 from tests.cloud import Cloud, wait_for
 from tests.stock_nova import stock_nova_api
@@ -37,20 +38,9 @@ def cloud(lab) -> Cloud:
 
 def make(cloud: Cloud, flavor: str, count: int) -> None:
     """Create servers, some at a time."""
-    image = cloud.openstack("image", "show", "cirros")["id"]
-    flavor_id = cloud.openstack("flavor", "show", flavor)["id"]
     for number in range(0, count, AT_ONCE):
-        body = {
-            "name": f"bench-{flavor}-{number}",
-            "imageRef": image,
-            "flavorRef": flavor_id,
-            "networks": "none",
-            "min_count": min(AT_ONCE, count - number),
-        }
-        before = len(active(cloud))
-        answer = cloud.request("POST", "/servers", headers={"OpenStack-API-Version": "compute 2.67"}, json={"server": body})
-        assert answer.status_code == 202, answer.text
-        wanted = before + body["min_count"]
+        wanted = len(active(cloud)) + min(AT_ONCE, count - number)
+        many_servers.create(cloud, f"bench-{flavor}-{number}", flavor, min(AT_ONCE, count - number))
         wait_for(f"{wanted} servers are ACTIVE", 600, lambda wanted=wanted: len(active(cloud)) == wanted)
 
 

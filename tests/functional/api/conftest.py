@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filter with its database and its policy, before as much of Nova as tells whose server is which."""
 
-import contextlib
 import datetime
 import itertools
 import json
 import uuid
 
 import pytest
-import sqlalchemy as sa
 import webob
 from nova import context as nova_context
 from nova.api.openstack import wsgi
@@ -105,21 +103,6 @@ class Api:
     def act(self, server_id, body, *args, **kwargs):
         """POST an action."""
         return self.request("POST", f"/servers/{server_id}/action", *args, body=body, **kwargs)
-
-    @contextlib.contextmanager
-    def statements(self):
-        """Collect the SQL statements of what is done meanwhile."""
-        collected = []
-
-        def note(connection, cursor, statement, *rest):
-            if statement != "BEGIN":  # SQLite's bracket; MySQL's driver sends none
-                collected.append(statement)
-
-        sa.event.listen(sa.Engine, "before_cursor_execute", note)
-        try:
-            yield collected
-        finally:
-            sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
     def _nova(self, environ, start_response):
         return self._answer(wsgi.Request(environ))(environ, start_response)

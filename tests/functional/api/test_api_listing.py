@@ -11,6 +11,7 @@ from nova.conf import CONF
 
 from nova_colo.db.listing import HEALTHS_BY_SEVERITY, SORT_KEYS, STATES_BY_SEVERITY
 from tests.functional.api.conftest import NOW
+from tests.statements import collected
 
 LIST = "/os-fault-tolerance/servers"
 
@@ -188,7 +189,7 @@ def test_a_thousand_pairs_cost_few_statements_and_few_looks_at_the_policy(api, m
     authorize = api.service.enforcer.authorize
     monkeypatch.setattr(api.service.enforcer, "authorize", lambda *args: next(looks) < 0 or authorize(*args))
     query = f"all_tenants=1&marker={next(iter(api.servers))}" if marker else "all_tenants=1"
-    with api.statements() as statements:
+    with collected() as statements:
         body = api.get(f"{LIST}?{query}")
     assert len(body["servers"]) == 1000 - marker
     assert len(statements) == 2 + marker, statements

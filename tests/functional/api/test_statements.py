@@ -4,7 +4,6 @@
 import json
 
 import pytest
-import sqlalchemy as sa
 import webob
 from nova.api.openstack import wsgi
 from oslo_config import cfg
@@ -13,6 +12,7 @@ from nova_colo import conf as colo_conf
 from nova_colo.api.filter import FaultToleranceFilter
 from nova_colo.api.service import Service
 from nova_colo.db import migration
+from tests.statements import collected
 
 SERVERS = [{"id": f"{number:08x}-0000-4000-8000-000000000000", "name": f"s{number}"} for number in range(200)]
 
@@ -34,20 +34,9 @@ def application(tmp_path):
 
 
 def test_a_list_of_200_servers_costs_one_statement(application):
-    statements = []
-
-    def note(connection, cursor, statement, *rest):
-        if statement != "BEGIN":  # SQLite's bracket; MySQL's driver sends none
-            statements.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        request = wsgi.Request.blank("/servers/detail")
-        request.get_response(application)
-        statements.clear()
+    wsgi.Request.blank("/servers/detail").get_response(application)
+    with collected() as sent:
         body = json.loads(wsgi.Request.blank("/servers/detail").get_response(application).body)
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
     assert len(body["servers"]) == 200
     assert all(server["OS-EXT-FT:ft_status"] == "not_ft" for server in body["servers"])
-    assert len(statements) == 1, statements
+    assert len(sent) == 1, sent

@@ -6,21 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_colo.pair import actions
-from nova_colo.pair.model import Pair, State, Wanted
-
-
-def pair(**changes):
-    values = {
-        "server_id": "s",
-        "state": State.PROTECTED,
-        "epoch": 3,
-        "primary_host": "a",
-        "secondary_host": "b",
-        "nova_host": "a",
-        "server_status": "ACTIVE",
-    }
-    return Pair(**(values | changes))
-
+from nova_colo.pair.model import State, Wanted
+from tests.made_pairs import pair
 
 PROTECTED = pair()
 ALONE = pair(secondary_host=None, state=State.DEGRADED)

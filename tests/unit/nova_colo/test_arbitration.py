@@ -7,20 +7,8 @@ from hypothesis import strategies as st
 
 from nova_colo.pair import arbitration
 from nova_colo.pair.arbitration import Action, Witness, decide
-from nova_colo.pair.model import Pair, Role, Side, State, Wanted
-
-
-def pair(**changes):
-    values = {
-        "server_id": "s",
-        "state": State.PROTECTED,
-        "epoch": 3,
-        "primary_host": "a",
-        "secondary_host": "b",
-        "nova_host": "a",
-        "server_status": "ACTIVE",
-    }
-    return Pair(**(values | changes))
+from nova_colo.pair.model import Role, Side, State, Wanted
+from tests.made_pairs import pair
 
 
 def side(role=Role.PRIMARY, epoch=3, running=True, link_up=True):

@@ -9,23 +9,11 @@ from hypothesis import strategies as st
 
 from nova_colo.pair import guard
 from nova_colo.pair.guard import Effect, Rule, refusal
-from nova_colo.pair.model import Pair, State, Wanted
+from nova_colo.pair.model import State, Wanted
+from tests.made_pairs import pair
 
 GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "actions.md"
 RULES = [*guard.ACTIONS.items(), *guard.REQUESTS.items()]
-
-
-def pair(**values):
-    base = {
-        "server_id": "s",
-        "state": State.PROTECTED,
-        "epoch": 1,
-        "primary_host": "a",
-        "secondary_host": "b",
-        "nova_host": "a",
-        "server_status": "ACTIVE",
-    }
-    return Pair(**base | values)
 
 
 PAIRS = st.builds(
