@@ -2,6 +2,7 @@
 """What is asked of a database, as it is sent."""
 
 import contextlib
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,12 +10,16 @@ import sqlalchemy as sa
 
 
 @contextlib.contextmanager
-def collected() -> Iterator[list[str]]:
-    """Collect the SQL statements of what is done meanwhile, by all engines of this process."""
+def collected(database: pathlib.Path | None = None) -> Iterator[list[str]]:
+    """Collect the SQL statements of what is done meanwhile.
+
+    :param database: the SQLite file they are sent to; None for those to any database
+    """
     found: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if statement != "BEGIN":  # SQLite's bracket; MySQL's driver sends none
+        wanted = database is None or connection.engine.url.database == str(database)
+        if wanted and statement != "BEGIN":  # SQLite's bracket; MySQL's driver sends none
             found.append(statement)
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)

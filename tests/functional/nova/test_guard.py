@@ -13,6 +13,7 @@ from nova_colo.pair import guard
 from nova_colo.pair.guard import OPERATION_HEADER, Effect
 from nova_colo.pair.model import State, Wanted
 from tests.functional.nova.harness import OTHER_PROJECT, ROLES, ColoTestCase
+from tests.statements import collected
 
 VOLUME = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
 PORT = "ce531f90-199f-48c0-816c-13e38010b442"
@@ -191,7 +192,7 @@ class GuardTest(ColoTestCase):
         for body in ({"unpause": None}, {"rescue": 1}, {"fall-over": None}, {"pause": None, "lock": None}, ["pause"], b"{pause"):
             self.assert_as_stock("POST", path, body)
         self.assert_as_stock("POST", f"/servers/{server['id']}/os-interface", {"interfaceAttachment": {"port_id": "x"}})
-        with _Statements(self.folder / "ft.db") as statements:
+        with collected(self.folder / "ft.db") as statements:
             self.assertEqual(202, self.act(server["id"], {"pause": None}).status_int)
             self.assertEqual(1, len(statements), statements)
             self.request("GET", f"/servers/{server['id']}/os-interface")
@@ -227,21 +228,3 @@ class WithoutDatabaseTest(ColoTestCase):
             request.headers["X-Roles"] = ROLES["admin"]
             request.body, request.content_type = json.dumps({"pause": None}).encode(), "application/json"
             self.assertEqual(expected, request.get_response(self.api_fixture.app()).status_int)
-
-
-class _Statements:
-    """The statements that are sent to a database, while it is entered; BEGIN, which MySQL's driver does not send, aside."""
-
-    def __init__(self, path):
-        self._path, self._seen = str(path), []
-
-    def __enter__(self):
-        sa.event.listen(sa.Engine, "before_cursor_execute", self._note)
-        return self._seen
-
-    def __exit__(self, *error):
-        sa.event.remove(sa.Engine, "before_cursor_execute", self._note)
-
-    def _note(self, connection, cursor, statement, *rest):
-        if connection.engine.url.database == self._path and statement != "BEGIN":
-            self._seen.append(statement)
