@@ -76,7 +76,7 @@ class AgentManager:
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
             record = self._roles.get(pair.server_id)
-            if record is not None and record.role in (Role.PRIMARY, Role.PROMOTED):
+            if record is not None and record.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED):
                 raise ReplicationError(f"{host(self._host)} runs {pair.server_id} itself, epoch {record.epoch}.")
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.discard(pair.server_id)
@@ -98,10 +98,12 @@ class AgentManager:
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
+            if record is not None and record.role == Role.LEAVING and record.peer is not None:
+                record = dataclasses.replace(record, role=Role.PRIMARY)  # it has not left yet
             paired = record is not None and (record.role, record.epoch) in ((Role.PRIMARY, expected), (Role.DEMOTED, epoch))
             if expected is not None and not paired:
                 raise ReplicationError(f"{host(self._host)} is not the primary of {server_id} in epoch {expected} any more.")
-            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
+            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             self._backend.pause(server_id)
 
@@ -124,9 +126,11 @@ class AgentManager:
     def run_alone(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Let the primary go on without its twin, by the grant for ``epoch``."""
         with self._lock(server_id):
-            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.DEMOTED)
+            self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
+            record = self._roles.get(server_id)
+            leaves = record is not None and record.role == Role.LEAVING
             self._backend.run_alone(server_id)
-            self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
+            self._roles.put(RoleRecord(server_id, Role.LEAVING if leaves else Role.PRIMARY, epoch))
 
     def _check_epoch(self, server_id: str, epoch: int, *roles: Role) -> None:
         """Refuse what is said too late: when this host has seen a later epoch, or is something else to the server by now."""
@@ -142,12 +146,17 @@ class AgentManager:
                 self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
 
     def release(self, ctxt: dict[str, Any], server_id: str) -> None:
-        """Stop protecting the guest that runs here; the guest runs on."""
+        """Stop protecting the guest that runs here; the guest runs on, or is Nova's to end."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            if record is not None and record.role == Role.PRIMARY and self._backend.report(server_id, None).running:
+            leaves = record is not None and record.role == Role.LEAVING
+            if record is not None and (leaves or record.role == Role.PRIMARY) and self._backend.report(server_id, None).running:
                 self._backend.run_alone(server_id)
-            self._roles.forget(server_id)
+            if record is not None and leaves:
+                # the compute driver waits for this, and forgets the role when Nova is done
+                self._roles.put(dataclasses.replace(record, peer=None))
+            else:
+                self._roles.forget(server_id)
 
     def discard(self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None) -> None:
         """End this host's side: its QEMU must not run any more. No error when this host has none.

@@ -102,6 +102,12 @@ def update_as_seen(session: orm.Session, row: Pair, **values: Any) -> bool:
     return session.execute(query).rowcount == 1
 
 
+def update_claimed(session: orm.Session, server_id: str, operation_id: str, **values: Any) -> bool:
+    """Set columns of a pair, unless the operation does not have it any more. Returns whether it has."""
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id).values(**values)
+    return session.execute(query).rowcount == 1
+
+
 def grant(session: orm.Session, server_id: str, epoch: int, **values: Any) -> bool:
     """Grant the right to run alone: compare-and-swap of the epoch to epoch + 1, with other columns set in the same statement.
 

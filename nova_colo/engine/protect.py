@@ -13,7 +13,7 @@ from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, words
-from nova_colo.pair.model import State, Wanted
+from nova_colo.pair.model import Role, State, Wanted
 
 STEPS = 4
 
@@ -50,6 +50,8 @@ class Protect(Workflow):
             side = self._services.ask(primary, "status", server_id=job.server_id)
             if side is None or not side["running"]:
                 raise WorkflowError(f"The guest on {words.host(primary)} ended while its secondary was made.")
+            if side["role"] == Role.LEAVING:
+                raise WorkflowError(f"The guest on {words.host(primary)} is being restarted, replaced or stopped by Nova.")
             if side["link_up"] is False:
                 raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
             if side["progress"] and side["progress"] != row.progress:
@@ -141,9 +143,7 @@ class MoveSecondary(Protect):
     def leave(self, job: Job) -> None:
         """Give the present secondary up."""
         row = self._services.pair(job.server_id)
-        sides.release(self._services, job.server_id, row.primary_host)
-        sides.discard(self._services, job.server_id, job.params["old"])
-        self._services.update(job.server_id, **pairs.NO_SECONDARY)
+        sides.give_up(self._services, job, row.primary_host, job.params["old"])
         self._services.room.keep(row, job.params["target"])
 
     def finish(self, job: Job) -> Outcome:

@@ -133,7 +133,7 @@ class Reconciler:
         """End what a host has of a server; a guest that Nova still has, but not as an FT server's, is Nova's to end."""
         LOG.info("Host %s has a stale %s side of %s.", host, side.role, server_id)
         try:
-            if gone and side.role == Role.PRIMARY and self._services.nova.server(server_id) is not None:
+            if gone and side.role in (Role.PRIMARY, Role.LEAVING) and self._services.nova.server(server_id) is not None:
                 self._services.ask(host, "release", server_id=server_id)
             else:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)

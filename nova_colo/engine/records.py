@@ -7,13 +7,13 @@ from oslo_utils import timeutils
 from nova_colo.db import hosts
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
-from nova_colo.engine.errors import ServiceError, WorkflowError
+from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import words
-from nova_colo.pair.model import State, twin_id
+from nova_colo.pair.model import Role, State, twin_id
 
 LOG = logging.getLogger(__name__)
 
@@ -26,8 +26,17 @@ class Follow(Workflow):
         self.steps = (self.promote, self.move, self.settle)
 
     def promote(self, job: Job) -> None:
-        """Make sure that the holder of the grant runs."""
-        self._services.ask(job.params["target"], "promote", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+        """Make sure that the holder of the grant runs. One that has ended is restarted there, once Nova knows it to be there."""
+        target, epoch = job.params["target"], job.params["epoch"] + 1
+        try:
+            self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
+        except AgentRefusalError:
+            side = self._services.ask(target, "status", server_id=job.server_id)
+            if side is None or (side["role"], side["epoch"], side["running"]) != (Role.PROMOTED, epoch, False):
+                raise
+            job.params["ended"] = True
+            reason = f"Not running: {_ended(target)}. It is restarted there when they have followed."
+            self._services.update(job.server_id, state=State.ERROR, state_reason=reason)
 
     def move(self, job: Job) -> None:
         """Move the server's records by force, with the target closed to others."""
@@ -58,7 +67,8 @@ class Follow(Workflow):
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Keep what runs; the reconciler lets the records follow again later."""
-        reason = f"The server runs, but Nova's records do not follow: {error}"
+        ended = f"Not running: {_ended(job.params['target'])}, and they do not follow: {error}"
+        reason = ended if job.params.get("ended") else f"The server runs, but Nova's records do not follow: {error}"
         again = self._services.pair(job.server_id).state_reason == reason  # the same at each attempt is said once
         return Outcome({"state": State.ERROR, "state_reason": reason}, "" if again else reason, Level.ERROR)
 
@@ -115,6 +125,10 @@ class Follow(Workflow):
         with self._services.database.writer() as session:
             hosts.fence(session, host, timeutils.utcnow())
         self._services.nova.force_down(host, True)
+
+
+def _ended(host: str) -> str:
+    return f"the guest on {words.host(host)} ended before Nova's records had followed to it"
 
 
 def _idle(server: Server | None) -> bool:

@@ -3,6 +3,7 @@
 
 from oslo_log import log as logging
 
+from nova_colo.db import pairs
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job
@@ -30,6 +31,19 @@ def demote_paired(services: Services, job: Job) -> None:
             raise
         except WorkflowError as error:
             LOG.warning("demote of server %s is left for later: %s", job.server_id, words.reveal(str(error)))
+
+
+def give_up(services: Services, job: Job, primary: str, secondary: str | None) -> None:
+    """Remove a secondary: the pair has none from now on, whatever its hosts say and whether they can be told.
+
+    :raises WorkflowError: when another engine has ended the operation
+    """
+    # first of all: when the primary hears of it, Nova may start its guest anew, and no twin may take over then
+    with services.database.writer() as session:
+        if not pairs.update_claimed(session, job.server_id, job.id, **pairs.NO_SECONDARY):
+            raise WorkflowError("The operation was ended by another engine.")
+    release(services, job.server_id, primary)
+    discard(services, job.server_id, secondary)
 
 
 def release(services: Services, server_id: str, host: str | None) -> None:

@@ -20,9 +20,7 @@ class Unprotect(Workflow):
     def remove(self, job: Job) -> None:
         """End the secondary."""
         row = self._services.pair(job.server_id)
-        if row.secondary_host:
-            sides.release(self._services, job.server_id, row.primary_host)
-            sides.discard(self._services, job.server_id, row.secondary_host)
+        sides.give_up(self._services, job, row.primary_host, row.secondary_host or job.params["target"])
 
     def give_back(self, job: Job) -> None:
         """Give its room back, unless it is kept for the next one."""

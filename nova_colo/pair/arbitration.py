@@ -63,6 +63,10 @@ def _runs(witness: Witness, role: Role, epoch: int) -> bool:
     return witness.alive and side is not None and side.role == role and side.epoch == epoch and side.running
 
 
+def _leaves(witness: Witness) -> bool:
+    return witness.alive and witness.side is not None and witness.side.role == Role.LEAVING
+
+
 def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     """Return what should be started for a pair that nothing is being done about.
 
@@ -76,7 +80,9 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
         if not primary.alive or primary.side is None:
             return NOTHING
         if not primary.side.running:
-            return Decision(Action.LOST, f"the guest on {host(pair.primary_host)} ended before Nova's records had followed to it")
+            # it is restarted there, once Nova knows it to be there
+            ended = host(pair.primary_host)
+            return Decision(Action.FOLLOW, f"the guest on {ended} ended before Nova's records had followed to it")
         return Decision(Action.FOLLOW, f"Nova's records still name {host(pair.nova_host)}")
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)
@@ -86,6 +92,9 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
+    if _leaves(primary):
+        reason = f"The guest on {host(pair.primary_host)} is being restarted, replaced or stopped by Nova."
+        return Decision(Action.UNPROTECT, reason, keep_room=True)
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
@@ -105,7 +114,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
 def _decide_alone(pair: Pair, primary: Witness) -> Decision:
     if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
         return Decision(Action.UNPROTECT, idle_reason(pair))
-    if pair.server_status != "ACTIVE" or not primary.alive:
+    if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
         return NOTHING
     if primary.side is not None and not primary.side.running:
         return Decision(Action.RESTART, f"the guest on {host(pair.primary_host)} ended and has no twin")

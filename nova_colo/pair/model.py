@@ -72,13 +72,15 @@ class Role(enum.StrEnum):
     """What a host is to a server, as its agent remembers it.
 
     ``promoted`` is a secondary that has become the primary while Nova's records still name the old host; ``demoted`` is the old
-    primary of a failover in the same interval.
+    primary of a failover in the same interval. ``leaving`` is a primary whose guest Nova is about to end: it waits until the
+    engine has given the twin up, and is not protected anew before Nova is done.
     """
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
     PROMOTED = "promoted"
     DEMOTED = "demoted"
+    LEAVING = "leaving"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ All that the driver knows of a pair is the role of its own host, from the agent'
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import nova.conf
@@ -21,7 +21,7 @@ from oslo_log import log as logging
 from nova_colo.agent import health
 from nova_colo.agent.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
-from nova_colo.virt import options
+from nova_colo.virt import leaving, options
 from nova_colo.virt.strict import StrictBuild
 
 LOG = logging.getLogger(__name__)
@@ -42,6 +42,15 @@ _CHECKPOINT_EVENTS = frozenset(
         virt_event.EVENT_LIFECYCLE_MIGRATION_COMPLETED,
     }
 )
+
+
+#: Roles of a host that runs the server, and whose guest is Nova's own.
+_PRIMARY = (Role.PRIMARY, Role.LEAVING)
+
+
+def _no_rebuild(reason: str) -> exception.InstanceFaultRollback:
+    """Return what leaves a server as it was: ComputeManager._error_out_instance_on_exception makes an ERROR of all else."""
+    return exception.InstanceFaultRollback(inner_exception=exception.InstancePowerOffFailure(reason=reason))
 
 
 class ColoDriverMixin:
@@ -66,7 +75,7 @@ class ColoDriverMixin:
         record = self._roles.get(uuid)
         if record is None or uuid in self._undisguised:
             return False
-        return record.role == Role.DEMOTED or (record.role == Role.PRIMARY and record.peer is not None)
+        return record.role == Role.DEMOTED or (record.role in _PRIMARY and record.peer is not None)
 
     @contextlib.contextmanager
     def _truth(self, uuid: str) -> Iterator[None]:
@@ -133,7 +142,7 @@ class ColoDriverMixin:
         role = self._role(event.uuid)
         if role is None:
             return False
-        if role != Role.PRIMARY:
+        if role not in _PRIMARY:
             return True
         if event.transition == virt_event.EVENT_LIFECYCLE_STOPPED:
             return self._disguised(event.uuid)
@@ -155,7 +164,7 @@ class ColoDriverMixin:
         Its twin may run: this host may have been dead, or cut off, when the twin took over.
         """
         record = self._roles.get(instance.uuid)
-        if record is None or (record.role == Role.PRIMARY and record.peer is None):
+        if record is None or (record.role in _PRIMARY and record.peer is None):
             return ""
         if record.role in (Role.SECONDARY, Role.PROMOTED):
             return "this host has the secondary of the server, which runs by the pair's rules alone"
@@ -195,26 +204,45 @@ class ColoDriverMixin:
         self._check_may_start(instance)
         super().unpause(instance)
 
-    # --- what ends a primary's part in its pair: the engine sees the role gone and removes the twin
+    # --- what ends a primary's part in its pair: the engine gives the twin up, and protects the server again when Nova is done
+
+    @contextlib.contextmanager
+    def _leaving(self, instance: Any, refusal: Callable[..., exception.NovaException]) -> Iterator[None]:
+        """Leave the pair of a guest that Nova is about to end. A role without a guest is kept: the twin may have taken over.
+
+        :param refusal: makes of a reason what is raised when the pair cannot be left
+        """
+        leaves = self._role(instance.uuid) in _PRIMARY and self._runs_here(instance)
+        if leaves and (reason := leaving.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)):
+            LOG.warning("Not ending the guest: %s.", reason, instance=instance)
+            raise refusal(reason=reason)
+        try:
+            yield
+        finally:
+            if leaves:
+                leaving.end(self._roles, instance.uuid)
+
+    def init_host(self, host: str) -> None:
+        """Settle what was being left when nova-compute ended."""
+        leaving.resume(self._roles)
+        super().init_host(host)
 
     def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then reboot; the engine protects the server again."""
-        if self._role(instance.uuid) == Role.PRIMARY and self._runs_here(instance):
-            self._roles.forget(instance.uuid)
-        self._check_may_start(instance)
-        super().reboot(context, instance, *args, **kwargs)
+        """Leave the pair, then reboot."""
+        with self._leaving(instance, exception.InstanceRebootFailure):
+            self._check_may_start(instance)
+            super().reboot(context, instance, *args, **kwargs)
 
     def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then power off. A role without a guest is kept: the twin may have taken over."""
+        """Leave the pair, then power off."""
         if self._hidden(instance.uuid):
             raise exception.InstancePowerOffFailure(reason="this host has the secondary of the server, not the server")
-        if self._role(instance.uuid) == Role.PRIMARY and self._runs_here(instance):
-            self._roles.forget(instance.uuid)
-        with self._truth(instance.uuid):
+        rebuilt = instance.task_state == task_states.REBUILDING
+        with self._leaving(instance, _no_rebuild if rebuilt else exception.InstancePowerOffFailure), self._truth(instance.uuid):
             super().power_off(instance, *args, **kwargs)
 
     def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Destroy a server's guest, never a secondary's."""
+        """Destroy a server's guest, never a secondary's. It waits for nothing; a rebuild has powered it off before."""
         if self._hidden(instance.uuid):
             LOG.warning("Not destroying the guest: it is the secondary of an FT server.", instance=instance)
             return
@@ -243,7 +271,7 @@ class ColoDriverMixin:
 
     def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse to move one half of a pair."""
-        if self._role(instance.uuid) == Role.PRIMARY:
+        if self._role(instance.uuid) in _PRIMARY:
             reason = "it is fault tolerant: use the failover action instead, or remove its protection first"
             raise exception.MigrationPreCheckError(reason=reason)
         return super().check_can_live_migrate_source(context, instance, *args, **kwargs)

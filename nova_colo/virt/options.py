@@ -22,6 +22,13 @@ OPTS = [
         "fails and says why. Otherwise the server runs unprotected until there is room.",
     ),
     cfg.FloatOpt(
+        "leave_timeout",
+        default=60.0,
+        min=1.0,
+        help="Seconds that the engine may take to give up the secondary of an FT server that is to be rebooted, stopped or "
+        "rebuilt. When it takes longer nothing is done and the request fails: the secondary might take over at the same time.",
+    ),
+    cfg.FloatOpt(
         "reservation_timeout",
         default=30.0,
         min=1.0,

@@ -19,6 +19,7 @@ from tests.stock_nova import stock_nova_api
 #: Servers in the lists. Making a thousand takes a quarter of an hour on two cores.
 COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))
 FT_SERVERS = 20
+pytestmark = pytest.mark.timeout(3600)
 AT_ONCE = 100
 ROUNDS = 15
 PATH = f"/servers/detail?all_tenants=1&limit={COUNT}"

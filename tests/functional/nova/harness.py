@@ -4,7 +4,8 @@
 Real: nova-api with its paste pipeline and our filter, nova-conductor, nova-scheduler, nova-compute with our driver on each host,
 Placement, our agents' managers with the simulated backend, the FT database (SQLite). Nova's own fixtures stand in for Keystone,
 Neutron, Glance, Cinder and the message broker. The engine does not run by itself: a test says what has happened to a pair by
-:meth:`ColoCloud.protect` and by what it asks of the agents, or sets columns by :meth:`ColoCloud.set_pair`.
+:meth:`ColoCloud.protect` and by what it asks of the agents, or sets columns by :meth:`ColoCloud.set_pair`. Only what Nova waits
+for is done by itself: :class:`GivesTwinsUp`.
 
 How to write a test: derive from :class:`ColoTestCase` (hosts h1, h2 and h3 with the fake driver) or
 :class:`tests.functional.nova.libvirt_harness.ColoLibvirtTestCase` (LibvirtDriver on Nova's fakelibvirt), in this folder, and use
@@ -18,11 +19,13 @@ These environments have no hypothesis, no psutil-based lab and no Horizon; a tes
 """
 
 import contextlib
+import dataclasses
 import pathlib
 import shutil
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fixtures
@@ -43,9 +46,9 @@ from nova_colo.conf import simulated as simulated_options
 from nova_colo.db import Database, migration, pairs
 from nova_colo.db.models import Pair
 from nova_colo.pair.guard import OPERATION_HEADER
-from nova_colo.pair.model import Health, State, twin_id
+from nova_colo.pair.model import Health, Role, State, twin_id
 from nova_colo.pair.placement import Size, secondary_resources
-from nova_colo.virt import fake, loader
+from nova_colo.virt import fake, leaving, loader
 
 CONF = nova.conf.CONF
 SHIPPED_PASTE = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
@@ -108,6 +111,7 @@ class ColoCloud:
             enabled_filters=[*CONF.filter_scheduler.enabled_filters, "ColoPairFilter"],
             group="filter_scheduler",
         )
+        self.gives_up = self.useFixture(GivesTwinsUp(lambda: [host.roles for host in self.hosts.values()]))
         self.database = Database(colo_conf.load([], [str(self.conf_file)], conf=cfg.ConfigOpts()))
 
     def _make_database(self) -> None:
@@ -313,6 +317,30 @@ class ColoCloud:
         """Return a server's status, task and host as Nova shows them."""
         server = self.admin_api.get_server(server["id"])
         return server["status"], server["OS-EXT-STS:task_state"], server["OS-EXT-SRV-ATTR:host"]
+
+
+class GivesTwinsUp(fixtures.Fixture):
+    """Do what an engine does, which is not here, when a primary is leaving its pair; ``waits`` says how often it was waited for.
+
+    :param roles: of all hosts
+    """
+
+    def __init__(self, roles: Callable[[], list[RoleStore]]):
+        super().__init__()
+        self._roles = roles
+        self.waits = 0
+        self.answers = True
+
+    def _setUp(self) -> None:  # noqa: N802
+        self.useFixture(fixtures.MockPatchObject(leaving, "sleep", self._wait))
+
+    def _wait(self, seconds: float) -> None:
+        self.waits += 1
+        for roles in self._roles() if self.answers else ():
+            for record in roles.all():
+                if record.role == Role.LEAVING:
+                    roles.put(dataclasses.replace(record, peer=None))
+        time.sleep(seconds)
 
 
 class NodePerHost(fixtures.Fixture):

@@ -47,6 +47,23 @@ class FollowTest(ColoTestCase):
         self.assertIsNone(self.domains["h1"].get(self.server["id"]))
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
 
+    def test_records_follow_to_a_guest_that_has_ended_and_it_is_rebooted_there(self):
+        for action in (PLANNED, UNPLANNED):
+            server = self.server = self.ft_server("h1")
+            self.protect(server, "h2")
+            if action is PLANNED:
+                self.hosts["h1"].agent.demote({}, server["id"], 1)
+            else:
+                self.power_cut("h1")
+            self._promote()
+            self.domains["h2"].remove(server["id"])
+            self.move(server, action)
+            expected = {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
+            after = self._wait_for_server_parameter(server, expected)
+            self.hosts["h2"].agent.release({}, server["id"])
+            self._reboot_server(after, hard=True)
+            self.assertEqual(hv.RUNNING, self.domains["h2"].get(server["id"]).state)
+
     def test_half_a_pair_is_not_migrated(self):
         for host in ("h2", "h3"):
             self.move(self.server, {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}})

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-compute leaves pairs alone: what it would do to a secondary, or to a primary that stands still, and must not."""
 
+import dataclasses
+import time
+
 import nova.conf
 from nova import context as nova_context
 from nova import exception
 from nova.virt import event
 
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication import hypervisor as hv
+from nova_colo.agent.roles import RoleRecord
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
@@ -111,6 +116,62 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.protect(other, "h2")
         self._reboot_server(other, hard=True)
         self.assertIsNone(self.hosts["h1"].roles.get(other["id"]))
+        self.assertEqual(hv.RUNNING, self._domain("h1"))
+
+    def test_no_guest_is_ended_before_its_twin_is_given_up(self):
+        self.flags(leave_timeout=1.0, group="colo")
+        self.gives_up.answers = False
+        rebuild = {"rebuild": {"imageRef": self.glance.auto_disk_config_enabled_image["id"]}}
+        for number, action in enumerate(({"os-stop": None}, HARD, rebuild), 1):
+            self.act(self.server["id"], action)
+            self._wait_for(lambda number=number: self.stdlog.logger.output.count("Not ending the guest") == number)
+            after = self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+            self.assertEqual("ACTIVE", after["status"])
+            self.assertEqual(hv.RUNNING, self._domain("h1"))
+            self.assertEqual((Role.PRIMARY, "h2"), self._role_and_peer("h1"))
+        self._wait_for_log(".*its twin on h2 was not given up within 1 s.*Look whether nova-colo-engine.*")
+
+    def test_a_failover_wins_over_a_reboot_that_waits(self):
+        self.gives_up.answers = False
+        self.api.post_server_action(self.server["id"], HARD)
+        self._wait_for(lambda: self._role_and_peer("h1") == (Role.LEAVING, "h2"))
+        self.hosts["h1"].agent.demote({}, self.server["id"], 1, expected=0)
+        self._wait_for_log(".*its twin has just taken over.*")
+        self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
+        self.assertEqual((Role.DEMOTED, None), self._role_and_peer("h1"))
+
+    def test_a_deletion_waits_for_nobody(self):
+        self.gives_up.answers = False
+        self._delete_server(self.server)
+        self.assertIsNone(self._domain("h1"))
+        self.assertEqual(0, self.gives_up.waits)
+
+    def test_a_nova_compute_that_ended_while_it_was_leaving_stays_in_the_pair(self):
+        roles = self.hosts["h1"].roles
+        roles.put(dataclasses.replace(roles.get(self.server["id"]), role=Role.LEAVING))
+        self.start_host("h1")
+        self.assertEqual((Role.PRIMARY, "h2"), self._role_and_peer("h1"))
+        roles.put(RoleRecord(self.server["id"], Role.LEAVING, 0))
+        self.start_host("h1")
+        self.assertIsNone(roles.get(self.server["id"]))
+
+    def test_what_is_leaving_is_not_protected_anew_nor_moved(self):
+        self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.LEAVING, 0))
+        spec = {"server_id": self.server["id"], "name": "s", "epoch": 0, "primary_host": "h1", "secondary_host": "h3"}
+        self.assertRaises(ReplicationError, self.hosts["h1"].agent.start_replication, {}, spec)
+        self.move(self.server, {"os-migrateLive": {"host": "h3", "force": True, "block_migration": "auto"}})
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
+        self.assertEqual("h1", self.seen(self.server)[2])
+
+    def _role_and_peer(self, host):
+        record = self.hosts[host].roles.get(self.server["id"])
+        return record.role, record.peer
+
+    def _wait_for(self, look):
+        deadline = time.monotonic() + 20
+        while not look():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
 
 
 class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):

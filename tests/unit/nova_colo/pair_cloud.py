@@ -17,9 +17,10 @@ from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.nova import Server
 from nova_colo.pair.model import Policy, Role
 from nova_colo.pair.placement import Size
+from nova_colo.virt import leaving
 
 if TYPE_CHECKING:
-    from tests.unit.nova_colo.pair_world import World
+    from tests.unit.nova_colo.pair_world import Thread, World
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("a", "b", "c")
@@ -158,6 +159,7 @@ class Nova:
         self.task: tuple[str, str, str] | None = None
         self.failed: set[str] = set()
         self._requests = 0
+        self._compute: Thread | None = None
 
     # --- what engines ask
 
@@ -230,20 +232,44 @@ class Nova:
         if self.task is None:
             self.look_at_guest()
             return
-        (task, target, request_id), self.task = self.task, None
+        task, target, request_id = self.task
         source, there = self._world.hosts[self.host], self._world.hosts[target]
         able = there.powered and (task == "rebuilding" or source.powered)
-        done = (
-            well
-            and able
-            and {"migrating": self._move, "rebuilding": self._rebuild, "rebooting": self._reboot}[task](source, there)
-        )
-        if not done:
+        if well and able and task in ("rebooting", "powering-off") and not self._leave(source):
+            return
+        if not (well and able):
+            self.compute_ends(source)
+        self.task = None
+        does = {"migrating": self._move, "rebuilding": self._rebuild, "rebooting": self._reboot, "powering-off": self._power_off}
+        if not (well and able and does[task](source, there)):
             self.failed.add(request_id)
+        if task in ("rebooting", "powering-off"):
+            leaving.end(source.roles, SERVER)
+
+    def _leave(self, host: Host) -> bool:
+        """Leave the pair, as the compute driver does; returns whether it is done with that."""
+        role = host.role()
+        if self._compute is None:
+            if role is None or role.role not in (Role.PRIMARY, Role.LEAVING) or host.guest() is None:
+                return True
+            self._compute = self._world.thread(lambda: leaving.leave(host.roles, SERVER, 60.0))
+        self._compute.switch()
+        if not self._compute.dead:
+            return False
+        self._compute = None
+        return True
+
+    def compute_ends(self, host: Host) -> None:
+        """End nova-compute, and let it settle what it has left when it begins anew."""
+        if self._compute is not None and host.name == self.host:
+            self._compute.killed = True
+            self._compute.switch()
+            self._compute = None
+        leaving.resume(host.roles)
 
     def _move(self, source: Host, target: Host) -> bool:
         role, there = source.role(), target.role()
-        if (there and there.role == Role.SECONDARY) or (role and role.role == Role.PRIMARY):
+        if (there and there.role == Role.SECONDARY) or (role and role.role in (Role.PRIMARY, Role.LEAVING)):
             return False
         assert role is not None and role.role == Role.DEMOTED, f"Nova moves the guest itself: {role}"
         source.end_guest()
@@ -265,14 +291,19 @@ class Nova:
         return True
 
     def _reboot(self, source: Host, target: Host) -> bool:
-        role = source.role()
-        if role is not None and role.role == Role.PRIMARY and source.guest() is not None:
-            source.roles.forget(SERVER)
         return self._start(source)
+
+    def _power_off(self, source: Host, target: Host) -> bool:
+        role = source.role()
+        if role is not None and (role.role in (Role.SECONDARY, Role.PROMOTED) or (source.guest() and role.peer is not None)):
+            return False
+        source.end_guest()
+        self.status = "SHUTOFF"
+        return True
 
     def _start(self, host: Host) -> bool:
         role = host.role()
-        if role is not None and not (role.role == Role.PRIMARY and role.peer is None):
+        if role is not None and not (role.role in (Role.PRIMARY, Role.LEAVING) and role.peer is None):
             return False
         host.end_guest()
         host.boot(host.disk)
@@ -288,15 +319,9 @@ class Nova:
     # --- what users ask
 
     def stop(self) -> None:
-        """Stop the server, as ComputeManager.stop_instance does."""
-        host = self._world.hosts[self.host]
-        role = host.role()
-        if self.task or not host.powered or self.status != "ACTIVE" or (role and role.role in (Role.SECONDARY, Role.PROMOTED)):
-            return
-        if role and role.role == Role.PRIMARY and host.guest() is not None:
-            host.roles.forget(SERVER)
-        host.end_guest()
-        self.status = "SHUTOFF"
+        """Ask for a stop of the server."""
+        if self.task is None and self.status == "ACTIVE":
+            self._accept("powering-off", self.host)
 
     def start(self) -> None:
         host = self._world.hosts[self.host]
@@ -309,5 +334,7 @@ class Nova:
 
     def back_on(self, host: Host) -> None:
         """Do what nova-compute does when its host has power again."""
+        self.compute_ends(host)
+        leaving.resume(host.roles)
         if self.host == host.name and self.status == "ACTIVE" and host.role() is None and host.guest() is None:
             host.boot(host.disk)

@@ -41,6 +41,7 @@ from nova_colo.engine.reservations import Reservations
 from nova_colo.engine.room import Room
 from nova_colo.pair import actions
 from nova_colo.pair.model import Role, State
+from nova_colo.virt import leaving
 from tests.unit.nova_colo.pair_cloud import HOSTS, NOTHING, SERVER, AgentDied, Clock, Host, Nova, Placement
 
 
@@ -277,6 +278,7 @@ class World:
         time = types.SimpleNamespace(monotonic=self.clock, time=self.clock, sleep=lambda seconds: None)
         for module in (reconciler, runner, services, view, tenacity):
             self._patches.enter_context(mock.patch.object(module, "time", time))
+        self._patches.enter_context(mock.patch.object(leaving, "sleep", lambda seconds: pause()))
         # else each transaction ends with a sleep(0), which a busy machine makes long
         self._patches.enter_context(mock.patch.object(engines, "_thread_yield", lambda *arguments: None))
         self._patches.callback(timeutils.clear_time_override)
@@ -298,6 +300,15 @@ class World:
         self._grants_table = sqlite3.connect(folder / "ft.db")
         self.hosts["a"].boot(0)
         self.engines = [Engine(self), Engine(self)]
+
+    def thread(self, function: Callable[[], object]) -> Thread:
+        """Return a thread of something that is no engine; it begins when it is switched to."""
+
+        def run() -> None:
+            with contextlib.suppress(Killed):
+                function()
+
+        return Thread(run, self.main)
 
     def close(self) -> None:
         for engine in self.engines:

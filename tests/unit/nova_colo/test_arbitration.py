@@ -71,8 +71,16 @@ CASES = {
         pair(nova_host="z"),
         Witness(True, side(Role.PROMOTED, running=False)),
         DEAD,
-        Action.LOST,
+        Action.FOLLOW,
     ),
+    "Nova is about to end the guest": (pair(), Witness(True, side(Role.LEAVING)), secondary(), Action.UNPROTECT),
+    "Nova is about to end the guest, whose twin is lost": (
+        pair(),
+        Witness(True, side(Role.LEAVING, link_up=False)),
+        DEAD,
+        Action.UNPROTECT,
+    ),
+    "Nova has not ended the guest yet": (pair(secondary_host=None), Witness(True, side(Role.LEAVING)), DEAD, Action.NONE),
 }
 
 
