@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hybrid rule: when a pair leaves COLO for periodic checkpoints, and when COLO is tried again.
+
+COLO pays only while replies agree. Where they keep differing, each client request costs a checkpoint, while with output that
+is buffered there are as many as the interval says, whatever the clients do. Checkpoints on demand and periodic ones as the two
+ends of one scale: Dong et al., "COLO: COarse-grained LOck-stepping Virtual Machines for Non-stop Service", SoCC 2013. Whether
+replies agree again is only found by trying, so the waits between two tries grow while they fail.
+"""
+
+import dataclasses
+
+from nova_colo.pair.checkpoints import Checkpoint
+from nova_colo.pair.model import Cause, Mode
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """When to change the mode.
+
+    :param run: so many short COLO intervals in a row make the pair go periodic
+    :param short_s: a COLO interval, from one checkpoint to the mismatch after it, is short below this many seconds. At the
+        interval of periodic checkpoints COLO takes as many of them, which is where it stops to pay
+    :param first_wait_s: seconds before COLO is tried again
+    :param growth: what the wait is multiplied by when COLO did not hold
+    :param max_wait_s: what the wait never exceeds, in seconds
+    :param calm_s: seconds that COLO has to hold for the wait to begin anew
+    :raises ValueError: when these contradict each other
+    """
+
+    run: int = 10
+    short_s: float = 0.1
+    first_wait_s: float = 10.0
+    growth: float = 2.0
+    max_wait_s: float = 600.0
+    calm_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.run < 1 or self.short_s <= 0 or self.calm_s <= 0 or self.growth < 1:
+            raise ValueError("hybrid rule: run, short_s and calm_s are more than nothing, and growth is no less than 1")
+        if not 0 < self.first_wait_s <= self.max_wait_s:
+            raise ValueError("hybrid rule: first_wait_s is more than nothing and no more than max_wait_s")
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Where a pair under the hybrid policy is.
+
+    :param mode: colo or checkpoint
+    :param since: when the mode was entered, in seconds since the epoch
+    :param wait_s: how long this stay in checkpoint mode lasts, or the next one when the mode is colo
+    :param short_run: short COLO intervals in a row up to now
+    :param last: when the last checkpoint in this stay in COLO was; None before the first
+    """
+
+    mode: Mode
+    since: float
+    wait_s: float
+    short_run: int = 0
+    last: float | None = None
+
+
+def begin(rule: Rule, now: float) -> State:
+    """Return the state of a pair that has just come under the policy."""
+    return State(Mode.COLO, now, rule.first_wait_s)
+
+
+def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
+    """Return the state after a checkpoint.
+
+    A forced one says nothing of the load; a periodic one says that COLO has held for as long as it may.
+    """
+    if state.mode != Mode.COLO or checkpoint.at < state.since:
+        return state  # told late: it belongs to the stay before
+    state = _calmed(state, rule, checkpoint.at)
+    last = state.since if state.last is None else state.last
+    match checkpoint.cause:
+        case Cause.MISMATCH:
+            run = state.short_run + 1 if checkpoint.at - last < rule.short_s else 0
+            if run >= rule.run:
+                return State(Mode.CHECKPOINT, checkpoint.at, state.wait_s)
+        case Cause.PERIODIC:
+            run = 0
+        case Cause.FORCED:
+            run = state.short_run
+    return dataclasses.replace(state, short_run=run, last=max(checkpoint.at, last))
+
+
+def passed(state: State, rule: Rule, now: float) -> State:
+    """Return the state at a time, in seconds since the epoch."""
+    if now < state.since:  # the clock was set back: nobody waits for it to catch up
+        return dataclasses.replace(state, since=now, last=None)
+    if state.mode == Mode.COLO:
+        return _calmed(state, rule, now)
+    if now - state.since < state.wait_s:
+        return state
+    return State(Mode.COLO, now, min(state.wait_s * rule.growth, rule.max_wait_s))
+
+
+def _calmed(state: State, rule: Rule, now: float) -> State:
+    """Begin the wait anew when COLO has held."""
+    return dataclasses.replace(state, wait_s=rule.first_wait_s) if now - state.since >= rule.calm_s else state

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rule for the replication link of one side of a pair: whether it works, how well, and why."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from nova_colo.pair.model import Health
+
+
+@dataclasses.dataclass(frozen=True)
+class Signs:
+    """What one side sees of the link. None stands for what it does not measure, or not yet.
+
+    :param chardevs: whether each socket of the link is connected, by its name in QEMU
+    :param heartbeat_age_s: seconds since the twin's host last answered over the replication network
+    :param pause_p99_ms: 99th percentile of the checkpoints' pauses, in milliseconds
+    :param mismatches_per_min: checkpoints per minute because replies differed
+    :param checkpoint_age_s: seconds since the last checkpoint ended, or since replication began
+    :param checkpoint_delay_s: seconds between two periodic checkpoints
+    """
+
+    chardevs: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    heartbeat_age_s: float | None = None
+    pause_p99_ms: float | None = None
+    mismatches_per_min: float | None = None
+    checkpoint_age_s: float | None = None
+    checkpoint_delay_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """Where a sign becomes a reason.
+
+    :param silent_s: an answer older than this many seconds is none
+    :param pause_ms: pauses are long from this p99 on, in milliseconds: clients' TCP begins to send again after 200
+    :param storm_per_min: mismatches are a storm from this many per minute on
+    :param late_s: a checkpoint is late so many seconds after it was due
+    :param stuck_s: replication is stuck so many seconds after a checkpoint was due, whatever the sockets say. QEMU tells
+        nothing of a twin that is frozen: the primary waits for its reply without an end
+    """
+
+    silent_s: float = 3.0
+    pause_ms: float = 200.0
+    storm_per_min: float = 60.0
+    late_s: float = 2.0
+    stuck_s: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """What to think of the link.
+
+    :param up: it works; None while nothing is known of it, since a link that is down makes sides part
+    :param reasons: sentences, none when health is ok
+    """
+
+    up: bool | None
+    health: Health
+    reasons: tuple[str, ...]
+
+
+def assess(signs: Signs, thresholds: Thresholds = Thresholds()) -> Link:
+    """Return what to think of a link that shows these signs."""
+    overdue = _overdue(signs)
+    down = tuple(_failures(signs, thresholds, overdue))
+    if down:
+        return Link(False, Health.CRITICAL, down)
+    if not signs.chardevs and signs.heartbeat_age_s is None:
+        return Link(None, Health.UNKNOWN, ("Nothing is known of the replication link yet.",))
+    troubles = tuple(_troubles(signs, thresholds, overdue))
+    return Link(True, Health.WARNING if troubles else Health.OK, troubles)
+
+
+def _overdue(signs: Signs) -> float:
+    """Return for how many seconds a checkpoint has been due."""
+    if signs.checkpoint_age_s is None or signs.checkpoint_delay_s is None:
+        return 0.0
+    return max(signs.checkpoint_age_s - signs.checkpoint_delay_s, 0.0)
+
+
+def _failures(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[str]:
+    if signs.heartbeat_age_s is not None and signs.heartbeat_age_s > thresholds.silent_s:
+        yield f"The twin's host has not answered on the replication network for {signs.heartbeat_age_s:.0f} s."
+    lost = sorted(name for name, connected in signs.chardevs.items() if not connected)
+    if lost:
+        yield f"Replication is disconnected: {', '.join(lost)}."
+    if overdue >= thresholds.stuck_s:
+        yield f"Replication is stuck: a checkpoint is {overdue:.0f} s late."
+
+
+def _troubles(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[str]:
+    if overdue >= thresholds.late_s:
+        yield f"A checkpoint is {overdue:.0f} s late."
+    if signs.pause_p99_ms is not None and signs.pause_p99_ms >= thresholds.pause_ms:
+        yield f"Checkpoint pauses are long: p99 {signs.pause_p99_ms:.0f} ms."
+    if signs.mismatches_per_min is not None and signs.mismatches_per_min >= thresholds.storm_per_min:
+        yield f"A mismatch storm: replies differ {signs.mismatches_per_min:.0f} times a minute."

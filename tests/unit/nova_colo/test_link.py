@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rule for the replication link."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_colo.pair import link
+from nova_colo.pair.link import Signs
+from nova_colo.pair.model import Health
+
+WELL = {"chardevs": {"compare1": True, "mirror0": True}, "heartbeat_age_s": 0.4}
+
+
+def test_a_link_without_trouble_needs_no_reason():
+    assert link.assess(Signs(**WELL)) == link.Link(True, Health.OK, ())
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason"),
+    [
+        ({"heartbeat_age_s": 5.0}, "The twin's host has not answered on the replication network for 5 s."),
+        ({"chardevs": {"compare1": False, "mirror0": True}}, "Replication is disconnected: compare1."),
+        ({"checkpoint_age_s": 50.0, "checkpoint_delay_s": 20.0}, "Replication is stuck: a checkpoint is 30 s late."),
+    ],
+)
+def test_a_link_that_does_not_work_is_down_and_says_why(sign, reason):
+    assert link.assess(Signs(**WELL | sign)) == link.Link(False, Health.CRITICAL, (reason,))
+
+
+@pytest.mark.parametrize(
+    ("sign", "reason"),
+    [
+        ({"pause_p99_ms": 240.0}, "Checkpoint pauses are long: p99 240 ms."),
+        ({"mismatches_per_min": 132.0}, "A mismatch storm: replies differ 132 times a minute."),
+        ({"checkpoint_age_s": 24.0, "checkpoint_delay_s": 20.0}, "A checkpoint is 4 s late."),
+    ],
+)
+def test_a_link_that_does_badly_is_up_and_says_why(sign, reason):
+    assert link.assess(Signs(**WELL | sign)) == link.Link(True, Health.WARNING, (reason,))
+
+
+def test_a_link_that_nothing_is_known_of_is_not_called_down():
+    found = link.assess(Signs(pause_p99_ms=9.0))
+    assert (found.up, found.health) == (None, Health.UNKNOWN)
+
+
+def test_silence_alone_is_enough_to_be_down():
+    assert link.assess(Signs(heartbeat_age_s=3.1)).up is False
+
+
+def test_the_time_between_two_periodic_checkpoints_is_not_late():
+    assert link.assess(Signs(**WELL, checkpoint_age_s=19.0, checkpoint_delay_s=20.0)).health == Health.OK
+
+
+def maybe(high):
+    return st.none() | st.floats(0, high)
+
+
+signs = st.builds(
+    Signs, st.dictionaries(st.sampled_from("abc"), st.booleans()), maybe(10), maybe(500), maybe(200), maybe(60), maybe(20)
+)
+
+
+@given(signs)
+def test_health_comes_with_reasons_unless_it_is_ok_and_down_is_always_critical(signs):
+    found = link.assess(signs)
+    assert bool(found.reasons) == (found.health != Health.OK)
+    assert (found.up is False) == (found.health == Health.CRITICAL)
+    assert all(reason.endswith(".") for reason in found.reasons)
+
+
+@given(signs, st.floats(0, 10))
+def test_silence_never_makes_a_link_better(signs, more):
+    if signs.heartbeat_age_s is None:
+        return
+    longer = Signs(**vars(signs) | {"heartbeat_age_s": signs.heartbeat_age_s + more})
+    assert not (link.assess(signs).up is False and link.assess(longer).up)
