@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .lab/venv/bin
 TEST_LAB := .lab/test
+TEST_HOSTS := .lab/test-colo
 NOVAS := 32 33 34
 DOCS := docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit functional lint bench docs docs-samples install venv
+.PHONY: help demo demo-down test unit functional colo lint bench docs docs-samples install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,10 @@ functional: ## the server side inside Nova's own services, in one process, on ea
 
 functional-%:
 	.lab/nova-$*/bin/python -m pytest tests/functional/nova
+
+colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
+	$(BIN)/python -m pytest tests/colo; result=$$?; \
+	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
 
 lint: venv ## ruff and mypy
 	$(BIN)/ruff check .

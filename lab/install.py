@@ -88,7 +88,7 @@ class Environment:
 
 
 #: The lab's own: what every service of it runs in.
-LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,server,test", "constraints.txt")
+LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,libvirt,server,test", "constraints.txt")
 
 
 def functional_environment(nova: str) -> Environment:
@@ -125,7 +125,26 @@ def missing_packages() -> list[str]:
         ("chromium", shutil.which("chromium", path=path)),
         ("chromium-driver", shutil.which("chromedriver", path=path)),
     ]
-    return [package for package, present in wanted if not present] + _missing_build_packages()
+    missing = [package for package, present in [*wanted, *_hypervisor(path)] if not present]
+    return list(dict.fromkeys(missing + _missing_build_packages()))
+
+
+def _hypervisor(path: str) -> list[tuple[str, bool]]:
+    """Return the Debian packages that hosts with a real hypervisor and their guests need, and whether they are there.
+
+    :param path: the folders in which programs are looked for
+    """
+    return [
+        ("qemu-system-x86", shutil.which("qemu-system-x86_64", path=path) is not None),
+        ("qemu-utils", shutil.which("qemu-img", path=path) is not None),
+        ("libvirt-daemon", shutil.which("libvirtd", path=path) is not None),
+        ("libvirt-daemon-driver-qemu", any(Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so"))),
+        ("iproute2", all(shutil.which(program, path=path) for program in ("ip", "tc"))),
+        # A busybox that needs libraries is no use in a guest that has none.
+        ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),
+        ("gcc", shutil.which("gcc", path=path) is not None),
+        ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
+    ]
 
 
 def ensure_packages(say: Say, log: Path) -> None:
@@ -153,7 +172,7 @@ def ensure_functional(nova: str, say: Say, log: Path) -> None:
 
 
 def _missing_build_packages() -> list[str]:
-    """Return what uWSGI, which PyPI has as source only, and the venv module need and this machine lacks."""
+    """Return what uWSGI and libvirt-python, which PyPI has as source only, and the venv module need and this machine lacks."""
     if venv_is_current():
         return []
     packages = []
@@ -163,6 +182,10 @@ def _missing_build_packages() -> list[str]:
         packages += ["gcc", "libc6-dev"]
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         packages.append("python3-dev")
+    if not Path("/usr/include/libvirt/libvirt.h").exists():
+        packages.append("libvirt-dev")
+    if not shutil.which("pkg-config"):
+        packages.append("pkg-config")
     return packages
 
 

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host: namespaces of its own, a libvirtd of its own, a disk of its own."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import libvirt
+
+from lab.errors import LabError
+from lab.hosts.colo import libvirtd
+from lab.hosts.colo.domain import Guest, domain_xml
+from lab.hosts.colo.image import GuestImage
+from lab.hosts.colo.network import GUEST, REPLICATION, Link, Namespace, Switch, add_bridge
+from lab.layout import Layout
+from lab.process import Supervisor
+from lab.service import Service
+from lab.waiting import wait_for
+
+#: Where the guests' network cards are plugged, on every host.
+BRIDGE = "br-guest"
+REPLICATION_NETWORK = "10.78.0.0/24"
+
+#: Keeps the mount and host name namespaces of a host: $1 its host name, $2 a file that says it is there, then pairs to bind.
+HOLDER = """\
+set -e
+mount --make-rprivate /
+hostname "$1"
+ready=$2
+shift 2
+while [ $# -gt 0 ]; do mount --bind "$1" "$2"; shift 2; done
+: >"$ready"
+exec sleep infinity
+"""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the hosts of a bed have in common."""
+
+    layout: Layout
+    supervisor: Supervisor
+    switch: Switch
+
+
+class Host:
+    """One host of a bed.
+
+    :ivar name: what the bed calls it
+    :ivar hostname: what it calls itself
+    :ivar address: its address in the replication network
+    :ivar uri: reaches its libvirtd from anywhere on this machine; inside of the host ``qemu:///system`` does
+    :ivar replication: its cable to the other hosts
+    :ivar guest_network: the cable that carries the guests' traffic
+    """
+
+    def __init__(self, name: str, number: int, room: Room, namespace: Namespace) -> None:
+        self.name = name
+        self.hostname = f"compute-{name}"
+        self.address = f"10.78.0.{number}"
+        self._folder = room.layout.host(name)
+        self._instances = room.layout.prefix / "instances"
+        self.uri = f"qemu+unix:///system?socket={self._folder / 'run' / 'libvirt-sock'}"
+        self._ports = {GUEST: f"{GUEST}-{number}", REPLICATION: f"{REPLICATION}-{number}"}
+        self.guest_network = Link(room.switch, self._ports[GUEST])
+        self.replication = Link(room.switch, self._ports[REPLICATION])
+        self.namespace = namespace
+        self._switch = room.switch
+        self._supervisor = room.supervisor
+        self._holder = f"host-{name}"
+        self._libvirtd = f"libvirtd-{name}"
+
+    @property
+    def instances(self) -> Path:
+        """The folder of the guests' files: one path for all hosts, and behind it, inside each of them, another folder."""
+        return self._instances
+
+    def outside(self, path: Path) -> Path:
+        """Return where a file below :attr:`instances` is for who is not inside of the host."""
+        return self._folder / "instances" / path.relative_to(self._instances)
+
+    def is_on(self) -> bool:
+        """Tell whether it has power."""
+        return self._supervisor.is_running(self._holder)
+
+    def power_on(self) -> None:
+        """Switch it on, if it is not: cables plugged, libvirtd answers, no guest runs. Cut cables are whole again."""
+        if self.is_on():
+            return
+        self.namespace.create()
+        self._plug_in()
+        self._hold(libvirtd.prepare(self._folder))
+        self.start_libvirtd()
+
+    def power_cut(self) -> None:
+        """Take its power: silent at once, its processes are gone and so is /run; its disk stays. May be repeated."""
+        # The cables first: the kernel says goodbye to the peers of a killed process, a host without power does not.
+        for port in self._ports.values():
+            self._switch.unplug(port)
+        self.namespace.delete()
+        self._supervisor.stop([self._libvirtd, self._holder])
+        shutil.rmtree(self._folder / "run", ignore_errors=True)
+
+    def freeze(self) -> None:
+        """Stop every process of it, with nobody told: neither its connections nor its carrier are lost."""
+        self.namespace.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let what was frozen go on."""
+        self.namespace.signal(signal.SIGCONT)
+
+    def start_libvirtd(self) -> None:
+        """Start libvirtd, if it does not run, and wait until it answers."""
+        self._supervisor.start(Service(self._libvirtd, tuple(self.command(libvirtd.COMMAND)), host=self.name))
+        wait_for(f"libvirtd on {self.name}", self._missing_socket, self._supervisor, [self._libvirtd], seconds=60)
+        self.connect().close()
+
+    def restart_libvirtd(self) -> None:
+        """End libvirtd gracefully and start it again; its guests go on."""
+        self._supervisor.stop([self._libvirtd])
+        self.start_libvirtd()
+
+    def kill_libvirtd(self) -> None:
+        """Kill libvirtd with SIGKILL; its guests go on."""
+        self._supervisor.kill([self._libvirtd])
+
+    def connect(self) -> libvirt.virConnect:
+        """Return a new connection to its libvirtd."""
+        return libvirt.open(self.uri)
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """Return the command that runs ``argv`` inside of the host. It holds until the host loses its power."""
+        pid = self._supervisor.pid(self._holder)
+        if pid is None:
+            raise LabError(f"{self.name} has no power")
+        return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts", "--", *argv]
+
+    def run(self, argv: Sequence[str]) -> str:
+        """Run a command inside of the host and return what it printed. Raises LabError with its complaint."""
+        result = subprocess.run(self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise LabError(f"'{' '.join(argv)}' on {self.name} ended with {result.returncode}: {result.stderr.strip()}")
+        return result.stdout
+
+    def reaches(self, other: "Host") -> bool:
+        """Tell whether a ping to another host is answered over the replication network."""
+        try:
+            self.run(["busybox", "ping", "-c", "1", "-W", "1", other.address])
+        except LabError:
+            return False
+        return True
+
+    def create_disks(self, guest: Guest) -> None:
+        """Make the guest's folder and its disks, all zeros, unless they are there."""
+        for path in guest.disk_paths(self._instances):
+            disk = self.outside(path)
+            disk.parent.mkdir(parents=True, exist_ok=True)
+            with disk.open("ab") as handle:
+                handle.truncate(guest.disk_bytes)
+
+    def start_guest(self, guest: Guest) -> libvirt.virDomain:
+        """Make its disks, define it and start it, as Nova would. Returns the running domain."""
+        self.create_disks(guest)
+        domain = self.connect().defineXML(domain_xml(guest, GuestImage.ensure(), self._instances))
+        domain.create()
+        return domain
+
+    def remove_guest(self, guest: Guest) -> None:
+        """End a guest, whoever started it here, and remove its definition and its files. Does nothing when there is none."""
+        for domain in self.connect().listAllDomains():
+            if domain.name() != guest.name:
+                continue
+            if domain.isPersistent():
+                domain.undefine()  # one that runs becomes transient
+            if domain.isActive():
+                domain.destroy()
+        shutil.rmtree(self.outside(self._instances / guest.uuid), ignore_errors=True)
+
+    def console(self, guest: Guest) -> str:
+        """Return what the guest has printed on its serial console on this host."""
+        log = self.outside(guest.console_path(self._instances))
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def qemu_pid(self, name: str) -> int | None:
+        """Return the pid of the QEMU of a domain, None when none runs here."""
+        try:
+            pid = int((self._folder / "run" / "qemu" / f"{name}.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if pid in self.namespace.pids() else None
+
+    def kill_qemu(self, name: str) -> None:
+        """Kill the QEMU of a domain with SIGKILL."""
+        pid = self.qemu_pid(name)
+        if pid is None:
+            raise LabError(f"no QEMU of {name} runs on {self.name}")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def _plug_in(self) -> None:
+        add_bridge(self.namespace, BRIDGE)
+        self._switch.plug(GUEST, self._ports[GUEST], self.namespace, "uplink")
+        self.namespace.ip("link", "set", "uplink", "master", BRIDGE)
+        self._switch.plug(REPLICATION, self._ports[REPLICATION], self.namespace, "repl")
+        self.namespace.ip("address", "add", f"{self.address}/24", "dev", "repl")
+        # COLO's control channel sends small messages one way: each would wait for a delayed acknowledgement, 40 ms.
+        route = [REPLICATION_NETWORK, "dev", "repl", "proto", "kernel", "scope", "link", "src", self.address]
+        self.namespace.ip("route", "change", *route, "quickack", "1")
+
+    def _hold(self, bound: dict[Path, Path]) -> None:
+        """Begin the mount and host name namespaces, with ``bound`` over what is elsewhere on this machine."""
+        hosts = self._folder / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost\n{self.address} {self.hostname}\n")
+        for folder in (self._instances, self._folder / "instances"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        bound = bound | {hosts: Path("/etc/hosts"), self._folder / "instances": self._instances}
+        ready = self._folder / "run" / "ready"
+        ready.unlink(missing_ok=True)
+        pairs = [str(path) for pair in bound.items() for path in pair]
+        unshare = ["ip", "netns", "exec", self.namespace.name, "unshare", "--mount", "--uts"]
+        argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), *pairs)
+        self._supervisor.start(Service(self._holder, argv, host=self.name))
+        missing = f"{ready} is not there"
+        wait_for(f"host {self.name}", lambda: None if ready.exists() else missing, self._supervisor, [self._holder], seconds=30)
+
+    def _missing_socket(self) -> str | None:
+        """Return what is missing before libvirtd takes connections; it answers them once its drivers are ready."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self._folder / "run" / "libvirt-sock"))
+        return None
