@@ -17,7 +17,7 @@ LAST_TO_STOP = (("mariadb", "rabbitmq"), ("epmd",))
 
 def control_plane(spec: Spec) -> list[Service]:
     """Return every service of the control plane of this lab."""
-    services = [_mariadb(spec), _epmd(spec), _rabbitmq(spec)]
+    services = [_mariadb(spec), *broker(spec)]
     services += [
         _api(spec, "keystone", {"OS_KEYSTONE_CONFIG_DIR": "keystone"}, "/v3"),
         _api(spec, "placement", {"OS_PLACEMENT_CONFIG_DIR": "placement"}, "/"),
@@ -39,6 +39,11 @@ def control_plane(spec: Spec) -> list[Service]:
     if spec.state.dashboard:
         services.append(_horizon(spec))
     return services
+
+
+def broker(spec: Spec, address: str = rabbitmq.LOOPBACK) -> list[Service]:
+    """Return RabbitMQ, which listens on one address, after what it needs."""
+    return [_epmd(spec), _rabbitmq(spec, address)]
 
 
 def program(name: str) -> str:
@@ -79,8 +84,8 @@ def _find_epmd() -> str:
     return str(found[-1])
 
 
-def _rabbitmq(spec: Spec) -> Service:
-    return Service("rabbitmq", (str(RABBITMQ_SERVER),), rabbitmq.environment(spec), port=spec.port("rabbitmq"))
+def _rabbitmq(spec: Spec, address: str) -> Service:
+    return Service("rabbitmq", (str(RABBITMQ_SERVER),), rabbitmq.environment(spec, address), port=spec.port("rabbitmq"))
 
 
 def _horizon(spec: Spec) -> Service:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RabbitMQ's configuration: loopback only, its own epmd, a generated user instead of guest."""
+"""RabbitMQ's configuration: one address, its own epmd on loopback, a generated user instead of guest."""
 
 import base64
 import hashlib
@@ -7,11 +7,13 @@ import json
 
 from lab.spec import Spec
 
+LOOPBACK = "127.0.0.1"
 
-def rabbitmq_conf(spec: Spec) -> str:
-    """Return rabbitmq.conf."""
+
+def rabbitmq_conf(spec: Spec, address: str = LOOPBACK) -> str:
+    """Return rabbitmq.conf for a broker that listens on one address."""
     lines = [
-        f"listeners.tcp.1 = 127.0.0.1:{spec.port('rabbitmq')}",
+        f"listeners.tcp.1 = {address}:{spec.port('rabbitmq')}",
         "log.console = true",
         "log.console.level = warning",
         "log.console.use_colors = off",
@@ -45,16 +47,16 @@ def definitions(spec: Spec) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def environment(spec: Spec) -> dict[str, str]:
-    """Return the environment of the broker."""
+def environment(spec: Spec, address: str = LOOPBACK) -> dict[str, str]:
+    """Return the environment of a broker that listens on one address."""
     folder = spec.layout.prefix / "rabbitmq"
     return {
         "HOME": str(folder),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_EPMD_PORT": str(spec.port("epmd")),
         "RABBITMQ_NODENAME": "lab@localhost",
         "RABBITMQ_NODE_PORT": str(spec.port("rabbitmq")),
-        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_IP_ADDRESS": address,
         "RABBITMQ_DIST_PORT": str(spec.port("rabbitmq-distribution")),
         "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
         "RABBITMQ_LOG_BASE": str(spec.layout.logs),

@@ -51,12 +51,14 @@ class AgentManager:
         primaries = [record.server_id for record in self._roles.all() if record.role == Role.PRIMARY]
         return {server_id: self._backend.buckets(server_id, since) for server_id in primaries}
 
-    def set_mode(self, ctxt: dict[str, Any], server_id: str, mode: str, interval_ms: int | None) -> None:
-        """Change how the pair of a server synchronises."""
+    def set_mode(
+        self, ctxt: dict[str, Any], server_id: str, mode: str, interval_ms: int | None, actual: str | None = None
+    ) -> None:
+        """Change how the pair of a server synchronises. See Backend.set_mode."""
         with self._lock(server_id):
             if self._roles.get(server_id) is None:
                 raise ReplicationError(f"{host(self._host)} has no side of {server_id}.")
-            self._backend.set_mode(server_id, mode, interval_ms)
+            self._backend.set_mode(server_id, mode, interval_ms, actual)
 
     def _lock(self, server_id: str) -> threading.RLock:
         return self._locks.setdefault(server_id, threading.RLock())
@@ -71,8 +73,19 @@ class AgentManager:
             record = self._roles.get(server_id)
             return self._side(record) if record else None
 
-    def prepare_secondary(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
-        """Make a secondary that waits for its primary."""
+    def describe(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+        """Say what the twin of the guest that runs here must be like."""
+        pair = PairSpec(**spec)
+        with self._lock(pair.server_id):
+            self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
+            return self._backend.describe(pair)
+
+    def prepare_secondary(self, ctxt: dict[str, Any], spec: dict[str, Any], primary: dict[str, Any]) -> dict[str, Any]:
+        """Make a secondary that waits for its primary.
+
+        :param primary: what the primary's host has said of it
+        :returns: what the primary's host needs to know
+        """
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
             record = self._roles.get(pair.server_id)
@@ -81,14 +94,17 @@ class AgentManager:
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.discard(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
-            self._backend.prepare_secondary(pair)
+            return self._backend.prepare_secondary(pair, primary)
 
-    def start_replication(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> None:
-        """Start to protect the guest that runs here."""
+    def start_replication(self, ctxt: dict[str, Any], spec: dict[str, Any], secondary: dict[str, Any]) -> None:
+        """Start to protect the guest that runs here.
+
+        :param secondary: what the secondary's host has said of it
+        """
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
             self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
-            self._backend.start(pair)
+            self._backend.start(pair, secondary)
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
     def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int, expected: int | None = None) -> None:
@@ -150,8 +166,8 @@ class AgentManager:
         with self._lock(server_id):
             record = self._roles.get(server_id)
             leaves = record is not None and record.role == Role.LEAVING
-            if record is not None and (leaves or record.role == Role.PRIMARY) and self._backend.report(server_id, None).running:
-                self._backend.run_alone(server_id)
+            if record is None or leaves or record.role == Role.PRIMARY:
+                self._backend.release(server_id)
             if record is not None and leaves:
                 # the compute driver waits for this, and forgets the role when Nova is done
                 self._roles.put(dataclasses.replace(record, peer=None))

@@ -8,9 +8,9 @@ from oslo_db import options as db_options
 from oslo_log import log as logging
 
 from nova_colo import version
-from nova_colo.conf import agent, base, clients, engine, simulated
+from nova_colo.conf import agent, base, clients, engine, qemu, simulated
 
-_PARTS = (base, engine, agent, simulated, clients)
+_PARTS = (base, engine, agent, qemu, simulated, clients)
 
 
 def load(

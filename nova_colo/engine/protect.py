@@ -35,11 +35,14 @@ class Protect(Workflow):
         """Make the secondary."""
         self._progress(job, "making the secondary", 2)
         job.params["spec"] = self._spec(job)
-        self._services.ask(job.params["target"], "prepare_secondary", spec=job.params["spec"])
+        spec = job.params["spec"]
+        primary = self._services.ask(spec["primary_host"], "describe", spec=spec)
+        job.params["secondary"] = self._services.ask(job.params["target"], "prepare_secondary", spec=spec, primary=primary)
 
     def start(self, job: Job) -> None:
         """Start the copy."""
-        self._services.ask(job.params["spec"]["primary_host"], "start_replication", spec=job.params["spec"])
+        spec = job.params["spec"]
+        self._services.ask(spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"])
 
     def synchronise(self, job: Job) -> None:
         """Wait until primary and secondary run in step, or nobody wants it any more."""
@@ -52,10 +55,13 @@ class Protect(Workflow):
                 raise WorkflowError(f"The guest on {words.host(primary)} ended while its secondary was made.")
             if side["role"] == Role.LEAVING:
                 raise WorkflowError(f"The guest on {words.host(primary)} is being restarted, replaced or stopped by Nova.")
+            if side["error"]:
+                raise WorkflowError(side["error"])
             if side["link_up"] is False:
                 raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
             if side["progress"] and side["progress"] != row.progress:
                 self._services.update(job.server_id, progress=side["progress"])
+            job.params["stood_still_ms"] = side.get("stood_still_ms")
             return side["progress"] is None
 
         wait_for(job, in_step, self._services.conf.engine.protect_timeout, "The first synchronisation")
@@ -77,6 +83,8 @@ class Protect(Workflow):
             "retry_at": None,
         }
         message = f"Protected: the secondary runs on {words.host(target)}."
+        if job.params.get("stood_still_ms") is not None:
+            message += f" The guest stood still for {job.params['stood_still_ms']:.0f} ms."
         if row.return_to and row.return_to != target:
             values["return_to"] = None
             message += f" The test failover does not return to {words.host(row.return_to)}, which has no room or is away."

@@ -72,13 +72,15 @@ class SetMode(Workflow):
         row = self._services.pair(job.server_id)
         for host in (row.secondary_host, row.primary_host):
             if host is not None:
-                arguments = {"mode": job.params["mode"], "interval_ms": row.checkpoint_interval_ms}
+                arguments = {name: job.params.get(name) for name in ("mode", "actual")}
+                arguments["interval_ms"] = row.checkpoint_interval_ms
                 self._services.ask(host, "set_mode", server_id=job.server_id, **arguments)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
-        mode = job.params["mode"]
-        return Outcome({"mode_policy": mode, "mode": actual_mode(mode)}, f"The mode is {mode}.")
+        mode, actual = job.params["mode"], job.params.get("actual")
+        said = f"Under the policy {mode} the pair goes on in mode {actual}." if actual else f"The mode is {mode}."
+        return Outcome({"mode_policy": mode, "mode": actual or actual_mode(mode)}, said)
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Leave the mode as it was."""

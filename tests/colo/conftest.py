@@ -14,11 +14,12 @@ PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-colo"
 
 @pytest.fixture(scope="session")
 def bed() -> Iterator[Bed]:
-    """Two hosts and a client."""
-    made = Bed(PREFIX, hosts=("a", "b"))
+    """Three hosts and a client."""
+    made = Bed(PREFIX, hosts=("a", "b", "c"))
     with made:
         yield made
     assert not made.namespaces, "network namespaces are left"
+    assert not pathlib.Path("/sys/class/net", made.interface).exists(), "a network interface is left"
     assert not _processes_of(PREFIX), "processes are left"
 
 

@@ -10,9 +10,12 @@ from types import TracebackType
 from typing import TextIO
 
 from lab.errors import RefusalError
+from lab.hosts.colo.agents import Agents
+from lab.hosts.colo.broker import Broker
 from lab.hosts.colo.client import Client
 from lab.hosts.colo.host import Host, Room
 from lab.hosts.colo.image import GuestImage
+from lab.hosts.colo.management import Management
 from lab.hosts.colo.network import NAMESPACES, Namespace, Switch
 from lab.layout import MAX_SOCKET_PATH, Layout
 from lab.process import Supervisor
@@ -31,8 +34,12 @@ class Bed:
         self._mark = "colo-" + hashlib.sha256(str(self._layout.prefix).encode()).hexdigest()[:8]
         self._supervisor = Supervisor(self._layout)
         self._switch = Switch(self._namespace("switch"))
+        self._management = Management(self._switch, f"{self._mark}-m")
+        self._broker: Broker | None = None
+        self._agents: Agents | None = None
         self._lock: TextIO | None = None
         self.client = Client(self._namespace("client"), self._switch, self._layout, self._supervisor)
+        self._room = Room(self._layout, self._supervisor, self._switch, self._management, self.broker)
         self.hosts = {name: self._host(name, number) for number, name in enumerate(hosts, start=1)}
 
     @property
@@ -46,9 +53,28 @@ class Bed:
         return self._layout.prefix / "instances"
 
     @property
+    def interface(self) -> str:
+        """This machine's own interface in the management network."""
+        return self._management.interface
+
+    @property
     def namespaces(self) -> list[str]:
         """The names of the network namespaces that are there."""
         return sorted(path.name for path in NAMESPACES.glob(f"{self._mark}-*"))
+
+    def broker(self) -> Broker:
+        """Start RabbitMQ in the management network, unless it runs, and return it."""
+        if self._broker is None:
+            self._broker = Broker(self._layout, self._supervisor, self._management)
+        self._broker.start()
+        return self._broker
+
+    @property
+    def agents(self) -> Agents:
+        """What an engine sees of the hosts' agents, from the first use on."""
+        if self._agents is None:
+            self._agents = Agents(self.broker().transport_url, self._layout.etc / "engine.conf", self._supervisor)
+        return self._agents
 
     def up(self) -> None:
         """Switch everything on, with empty disks. What an earlier run has left goes first.
@@ -57,10 +83,11 @@ class Bed:
         """
         self._take_lock()
         self._clear()
-        for folder in (self._layout.prefix / "hosts", self.instances):
+        for folder in (self._layout.prefix / "hosts", self._layout.prefix / "rabbitmq", self.instances):
             shutil.rmtree(folder, ignore_errors=True)
         GuestImage.ensure()
         self._switch.create()
+        self._management.plug_in()
         self.client.power_on()
         for host in self.hosts.values():
             host.power_on()
@@ -90,7 +117,7 @@ class Bed:
         socket = self._layout.host(name) / "run" / "libvirt-sock"
         if len(str(socket)) > MAX_SOCKET_PATH:
             raise RefusalError(f"the folder is too deep for a Unix socket in it: {self._layout.prefix}")
-        return Host(name, number, Room(self._layout, self._supervisor, self._switch), self._namespace(name))
+        return Host(name, number, self._room, self._namespace(name))
 
     def _namespace(self, part: str) -> Namespace:
         return Namespace(f"{self._mark}-{part}")
@@ -111,9 +138,14 @@ class Bed:
 
     def _clear(self) -> None:
         """End and remove what is there, whoever began it: namespaces first, for what runs in them is on no other record."""
+        if self._agents is not None:
+            self._agents.close()
+        self._agents = self._broker = None
         self.client.power_off()
         for host in self.hosts.values():
             host.power_cut()
+        self._supervisor.stop(["rabbitmq"])  # says goodbye to its port mapper
+        self._management.unplug()
         for name in self.namespaces:
             Namespace(name).delete()
         self._supervisor.stop(self._supervisor.started_names())

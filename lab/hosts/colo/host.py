@@ -7,18 +7,23 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import libvirt
 
+from lab import services
+from lab.config.ini import render
 from lab.errors import LabError
-from lab.hosts.colo import libvirtd
+from lab.hosts.colo import agent, libvirtd
+from lab.hosts.colo.broker import Broker
 from lab.hosts.colo.domain import Guest, domain_xml
 from lab.hosts.colo.image import GuestImage
-from lab.hosts.colo.network import GUEST, REPLICATION, Link, Namespace, Switch, add_bridge
-from lab.layout import Layout
+from lab.hosts.colo.management import Management
+from lab.hosts.colo.network import GUEST, MANAGEMENT, REPLICATION, Link, Namespace, Switch, add_bridge
+from lab.layout import Layout, write_private
 from lab.process import Supervisor
 from lab.service import Service
 from lab.waiting import wait_for
@@ -42,11 +47,16 @@ exec sleep infinity
 
 @dataclass(frozen=True)
 class Room:
-    """What the hosts of a bed have in common."""
+    """What the hosts of a bed have in common.
+
+    :ivar broker: starts the bed's broker unless it runs, and returns it
+    """
 
     layout: Layout
     supervisor: Supervisor
     switch: Switch
+    management: Management
+    broker: Callable[[], Broker]
 
 
 class Host:
@@ -57,7 +67,10 @@ class Host:
     :ivar address: its address in the replication network
     :ivar uri: reaches its libvirtd from anywhere on this machine; inside of the host ``qemu:///system`` does
     :ivar replication: its cable to the other hosts
+    :ivar management: its cable to the broker
     :ivar guest_network: the cable that carries the guests' traffic
+    :ivar state_path: where its agent keeps what outlives a power cut, the same from inside and outside
+    :ivar agent_log: what its agent has logged since the bed is up
     """
 
     def __init__(self, name: str, number: int, room: Room, namespace: Namespace) -> None:
@@ -67,14 +80,25 @@ class Host:
         self._folder = room.layout.host(name)
         self._instances = room.layout.prefix / "instances"
         self.uri = f"qemu+unix:///system?socket={self._folder / 'run' / 'libvirt-sock'}"
-        self._ports = {GUEST: f"{GUEST}-{number}", REPLICATION: f"{REPLICATION}-{number}"}
+        self._number = number
+        self._ports = {network: f"{network}-{number}" for network in (GUEST, REPLICATION, MANAGEMENT)}
         self.guest_network = Link(room.switch, self._ports[GUEST])
         self.replication = Link(room.switch, self._ports[REPLICATION])
+        self.management = Link(room.switch, self._ports[MANAGEMENT])
+        self.state_path = self._folder / "state"
+        self.agent_log = self._folder / "log" / "nova-colo-agent.log"
         self.namespace = namespace
+        self._room = room
         self._switch = room.switch
         self._supervisor = room.supervisor
         self._holder = f"host-{name}"
         self._libvirtd = f"libvirtd-{name}"
+        self._agent = f"agent-{name}"
+
+    @property
+    def management_address(self) -> str:
+        """Its address in the management network, once the bed is up."""
+        return self._room.management.address(self._number)
 
     @property
     def instances(self) -> Path:
@@ -104,7 +128,7 @@ class Host:
         for port in self._ports.values():
             self._switch.unplug(port)
         self.namespace.delete()
-        self._supervisor.stop([self._libvirtd, self._holder])
+        self._supervisor.stop([self._agent, self._libvirtd, self._holder])
         shutil.rmtree(self._folder / "run", ignore_errors=True)
 
     def freeze(self) -> None:
@@ -129,6 +153,28 @@ class Host:
     def kill_libvirtd(self) -> None:
         """Kill libvirtd with SIGKILL; its guests go on."""
         self._supervisor.kill([self._libvirtd])
+
+    def start_agent(self, **options: Mapping[str, object]) -> None:
+        """Start nova-colo-agent, if it does not run, and wait until it answers and has begun to send heartbeats.
+
+        :param options: sections of its configuration, over what :func:`lab.hosts.colo.agent.conf` says
+        :raises LabError: when it ends, or has not connected to the broker in time
+        """
+        broker = self._room.broker()
+        conf = self._folder / "etc" / "nova-colo-agent.conf"
+        write_private(conf, render(agent.conf(self, broker.transport_url, options)))
+        begun = time.time()
+        argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)])
+        self._supervisor.start(Service(self._agent, tuple(argv), host=self.name))
+        wait_for(f"the agent of {self.name}", lambda: agent.missing(self, begun), self._supervisor, [self._agent], seconds=60)
+
+    def stop_agent(self) -> None:
+        """End the agent gracefully; its guests go on."""
+        self._supervisor.stop([self._agent])
+
+    def kill_agent(self) -> None:
+        """Kill the agent with SIGKILL; its guests go on."""
+        self._supervisor.kill([self._agent])
 
     def connect(self) -> libvirt.virConnect:
         """Return a new connection to its libvirtd."""
@@ -212,6 +258,8 @@ class Host:
         # COLO's control channel sends small messages one way: each would wait for a delayed acknowledgement, 40 ms.
         route = [REPLICATION_NETWORK, "dev", "repl", "proto", "kernel", "scope", "link", "src", self.address]
         self.namespace.ip("route", "change", *route, "quickack", "1")
+        self._switch.plug(MANAGEMENT, self._ports[MANAGEMENT], self.namespace, "mgmt")
+        self.namespace.ip("address", "add", f"{self.management_address}/24", "dev", "mgmt")
 
     def _hold(self, bound: dict[Path, Path]) -> None:
         """Begin the mount and host name namespaces, with ``bound`` over what is elsewhere on this machine."""

@@ -16,6 +16,7 @@ POLL_SECONDS = 0.02
 
 GUEST = "guest"
 REPLICATION = "repl"
+MANAGEMENT = "mgmt"
 
 
 def run(*argv: str) -> str:
@@ -86,15 +87,19 @@ class Switch:
     def create(self) -> None:
         """Make it, with a bridge for each network and no ports."""
         self.namespace.create()
-        for network in (GUEST, REPLICATION):
+        for network in (GUEST, REPLICATION, MANAGEMENT):
             add_bridge(self.namespace, network)
 
     def plug(self, network: str, port: str, machine: Namespace, device: str) -> None:
         """Lay a cable between a new ``port`` in the bridge of ``network`` and a new ``device`` of a machine."""
-        switch = self.namespace.name
-        run("ip", "link", "add", port, "netns", switch, "type", "veth", "peer", "name", device, "netns", machine.name)
-        self.namespace.ip("link", "set", port, "master", network, "up")
+        self.lay_cable(network, port, machine.name, device)
         machine.ip("link", "set", device, "up")
+
+    def lay_cable(self, network: str, port: str, machine: str, device: str) -> None:
+        """Do the same to a machine that is named as ``ip link``'s netns wants it: a name or a process; its end stays down."""
+        switch = self.namespace.name
+        run("ip", "link", "add", port, "netns", switch, "type", "veth", "peer", "name", device, "netns", machine)
+        self.namespace.ip("link", "set", port, "master", network, "up")
 
     def unplug(self, port: str) -> None:
         """Take a cable away, if it is there; both ends of it are gone."""

@@ -41,12 +41,20 @@ class Report:
     :param link_up: the replication link works; None without a twin
     :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is made, else None
     :param checkpoints: the wire's ``checkpoints`` object, on a primary with a twin, else None
+    :param error: why the pair could not be made: the first error, in words for people
+    :param reasons: what is wrong with the replication link, in words for people
+    :param stood_still_ms: for how long the guest stood still when the pair was made; None when that was not measured
+    :param mode: the mode, colo or checkpoint, that a pair under the policy hybrid should be in; None under another policy
     """
 
     running: bool
     link_up: bool | None = None
     progress: dict[str, Any] | None = None
     checkpoints: dict[str, Any] | None = None
+    error: str | None = None
+    reasons: list[str] = dataclasses.field(default_factory=list)
+    stood_still_ms: float | None = None
+    mode: str | None = None
 
 
 class Backend(Protocol):
@@ -54,11 +62,21 @@ class Backend(Protocol):
 
     name: str
 
-    def prepare_secondary(self, spec: PairSpec) -> None:
-        """Make a secondary on this host that waits for the primary."""
+    def describe(self, spec: PairSpec) -> dict[str, Any]:
+        """Say what the twin of the guest that runs here must be like. What it says is for the backend on the twin's host."""
 
-    def start(self, spec: PairSpec) -> None:
-        """Start to protect the guest that runs here; returns at once, report() tells the progress."""
+    def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
+        """Make a secondary on this host that waits for the primary.
+
+        :param primary: what the primary's host has said of it by describe()
+        :returns: what the primary's host needs to know of the secondary, for start()
+        """
+
+    def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
+        """Start to protect the guest that runs here; returns at once, report() tells the progress.
+
+        :param secondary: what the secondary's host has said of it
+        """
 
     def report(self, server_id: str, peer: str | None) -> Report:
         """Tell how this host's side does."""
@@ -72,10 +90,14 @@ class Backend(Protocol):
     def run_alone(self, server_id: str) -> None:
         """Let the primary run without its twin."""
 
-    def set_mode(self, server_id: str, mode: str, interval_ms: int | None) -> None:
-        """Change how a live pair synchronises; told to both hosts.
+    def release(self, server_id: str) -> None:
+        """Let the primary run as if it had never been in a pair; no error when it ended."""
+
+    def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
+        """Change how a live pair synchronises; told to both hosts, the secondary's first.
 
         :param mode: the mode policy: colo, checkpoint or hybrid
+        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
         :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
         """
 

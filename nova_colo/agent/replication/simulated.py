@@ -38,15 +38,20 @@ class SimulatedBackend:
         self._random = random.Random(seed)
         self._lock = threading.RLock()  # of all replication files
 
-    def prepare_secondary(self, spec: PairSpec) -> None:
+    def describe(self, spec: PairSpec) -> dict[str, Any]:
+        """Say nothing: a simulated guest has no devices."""
+        return {}
+
+    def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         """Make a paused guest with the server's name and id."""
         if spec.secondary_host != self._host:
             raise ReplicationError(
                 f"The secondary of {spec.server_id} belongs on {host(spec.secondary_host)}, this is {host(self._host)}."
             )
         self._hypervisor.put(hv.Domain(spec.server_id, spec.name, hv.PAUSED))
+        return {}
 
-    def start(self, spec: PairSpec) -> None:
+    def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
         """Begin the first copy to the secondary."""
         domain = self._hypervisor.get(spec.server_id)
         if domain is None or domain.state != hv.RUNNING:
@@ -94,7 +99,7 @@ class SimulatedBackend:
         self._set_state(server_id, hv.RUNNING)
         return None
 
-    def set_mode(self, server_id: str, mode: str, interval_ms: int | None) -> None:
+    def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
         """Change the mode of a primary; a secondary follows by itself."""
         path = self._hypervisor.replication(server_id)
         with self._lock:
@@ -123,6 +128,11 @@ class SimulatedBackend:
         with self._lock:
             self._hypervisor.replication(server_id).unlink(missing_ok=True)
         self._set_state(server_id, hv.RUNNING)
+
+    def release(self, server_id: str) -> None:
+        """End replication and let the primary run, if it is there."""
+        if self._hypervisor.get(server_id) is not None:
+            self.run_alone(server_id)
 
     def discard(self, server_id: str) -> None:
         """End the guest on this host."""

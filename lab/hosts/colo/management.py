@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This machine's own place in a bed's management network: the broker listens on it, and tests reach the agents from it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.hosts.colo.network import MANAGEMENT, Switch, run
+
+PORT = f"{MANAGEMENT}-root"
+NETWORKS = range(256)
+#: This machine is in the management networks of all beds that are up: each has to be another one. Held while one is chosen.
+LOCK = Path("/run/colo-bed.lock")
+
+
+class Management:
+    """The cable between this machine and a bed's management network, which is 10.79.0.0/24 or the next that is not in use.
+
+    :ivar interface: this machine's end of it
+    """
+
+    def __init__(self, switch: Switch, interface: str) -> None:
+        self._switch = switch
+        self.interface = interface
+        self._network: int | None = None
+
+    @property
+    def network(self) -> int:
+        """The third number of all addresses in it. Raises LabError unless the bed is up."""
+        if self._network is None:
+            raise LabError("the management network is not there: the bed is not up")
+        return self._network
+
+    @property
+    def own_address(self) -> str:
+        """This machine's address."""
+        return self.address(254)
+
+    def address(self, number: int) -> str:
+        """Return the address with that last number."""
+        return f"10.79.{self.network}.{number}"
+
+    def plug_in(self) -> None:
+        """Choose a network and lay the cable."""
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._network = next((number for number in NETWORKS if not _in_use(number)), None)
+            self._switch.lay_cable(MANAGEMENT, PORT, str(os.getpid()), self.interface)
+            run("ip", "address", "add", f"{self.own_address}/24", "dev", self.interface)
+        run("ip", "link", "set", self.interface, "up")
+
+    def unplug(self) -> None:
+        """Take the cable away, if it is there."""
+        self._switch.unplug(PORT)
+        self._network = None
+
+
+def _in_use(number: int) -> bool:
+    return bool(run("ip", "-o", "-4", "address", "show", "to", f"10.79.{number}.0/24"))

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The QEMU backend: COLO on a stock QEMU and libvirt, driven by QMP while the guest runs."""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import shutil
+import threading
+import time
+from concurrent import futures
+from typing import Any
+
+import libvirt
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from nova_colo.agent.replication import PairSpec, ReplicationError, Report
+from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary
+from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError
+from nova_colo.agent.replication.qemu.ports import Ports
+from nova_colo.agent.replication.qemu.record import Record, Records, Stage
+from nova_colo.agent.replication.qemu.side import Side
+from nova_colo.pair import hybrid, link
+from nova_colo.pair.model import Mode, actual_mode
+from nova_colo.pair.words import host
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks at each QEMU.
+LOOK_S = 0.5
+#: Seconds that a primary may take to stand still for a planned failover.
+STAND_S = 5.0
+
+
+class QemuBackend:
+    """Sides of pairs on this host's QEMUs. See nova_colo.agent.replication.Backend for what its methods promise."""
+
+    name = "qemu"
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        options = conf.qemu
+        self._options = options
+        self._host = conf.host
+        self._address = options.replication_address
+        self._records = Records(conf.state_path)
+        self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
+        self._reach = reach.Reach(options.reach_port)
+        self._ports = Ports(self._address or "127.0.0.1", options.port_min, options.port_max)
+        self._sides: dict[str, Side] = {}
+        self._lock = threading.Lock()
+        self._making: dict[str, futures.Future[None]] = {}
+        self._called_off: set[str] = set()
+        self._makers = futures.ThreadPoolExecutor(thread_name_prefix="protect")
+        self._lookers = futures.ThreadPoolExecutor(32, thread_name_prefix="look")
+        for record in self._records.all():
+            self._take_up(record)
+        threading.Thread(target=self._keep_looking, name="looks", daemon=True).start()
+
+    def _take_up(self, record: Record) -> None:
+        """Go on with a side that was there before this agent was."""
+        self._ports.keep(record.ports)
+        side = self._add(record)
+        if record.primary and record.stage == Stage.STARTING:
+            self._undo(side, "The agent was restarted while the secondary was made.")
+
+    def _add(self, record: Record) -> Side:
+        uuid = record.server_id
+        options = self._options
+        rule = hybrid.Rule(
+            run=options.hybrid_run,
+            first_wait_s=options.hybrid_wait,
+            max_wait_s=max(options.hybrid_wait, options.hybrid_max_wait),
+        )
+        is_there = functools.partial(self._is_there, uuid)
+        side = Side(record, self._hypervisor.guest(uuid), self._reach, is_there, self._records.put, rule)
+        with self._lock:
+            self._sides[uuid] = side
+        return side
+
+    def _side(self, server_id: str) -> Side | None:
+        with self._lock:
+            return self._sides.get(server_id)
+
+    def _drop(self, server_id: str) -> None:
+        with self._lock:
+            side = self._sides.pop(server_id, None)
+        if side is not None:
+            self._ports.give_back(side.record.ports)
+        self._records.forget(server_id)
+        shutil.rmtree(self._folder(server_id), ignore_errors=True)
+
+    # --- what is seen
+
+    def _is_there(self, server_id: str) -> bool | None:
+        try:
+            return self._hypervisor.domain(server_id) is not None
+        except GoneError:
+            return None
+
+    def _on_event(self, server_id: str, event: Event) -> None:
+        side = self._side(server_id)
+        if side is not None:
+            side.heard(event)
+
+    def _on_reconnect(self) -> None:
+        with self._lock:
+            sides = list(self._sides.values())
+        for side in sides:
+            side.reconnected()
+
+    def _keep_looking(self) -> None:
+        pause = threading.Event()
+        looking: dict[str, futures.Future[None]] = {}
+        while True:
+            with self._lock:
+                sides = dict(self._sides)
+            for server_id, side in sides.items():
+                if server_id not in looking or looking[server_id].done():
+                    looking[server_id] = self._lookers.submit(self._look, side)
+            pause.wait(LOOK_S)
+
+    def _look(self, side: Side) -> None:
+        try:
+            side.look()
+        except Exception:
+            LOG.exception("Server %s could not be looked at.", side.record.server_id)
+
+    def report(self, server_id: str, peer: str | None) -> Report:
+        """Tell how this host's side does, as of the last look at it."""
+        there = self._is_there(server_id)
+        side = self._side(server_id)
+        if side is None:
+            return Report(bool(there))
+        report = side.report(peer is not None)
+        return dataclasses.replace(report, running=False) if there is False else report
+
+    def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
+        """Return the history of a primary's checkpoints."""
+        side = self._side(server_id)
+        return side.ledger.closed(since, time.time()) if side else []
+
+    def lacks(self) -> list[str]:
+        """Return what keeps this host from carrying sides of pairs."""
+        reasons = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)
+        if not self._address:
+            reasons.append("This host has no address in the replication network. Set [qemu] replication_address.")
+        try:
+            self._hypervisor.connection()
+        except GoneError as error:
+            reasons.append(f"libvirtd does not answer: {error}.")
+        return reasons
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of QEMU and libvirt."""
+        found = {"qemu": capabilities.version(capabilities.probe())}
+        with contextlib.suppress(GoneError, libvirt.libvirtError):
+            number = self._hypervisor.connection().getLibVersion()
+            found["libvirt"] = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+        return found
+
+    # --- making a pair
+
+    def describe(self, spec: PairSpec) -> dict[str, Any]:
+        """Say what a secondary must be like, and where the primary will listen for it. Nothing is done to the guest."""
+        running = self._hypervisor.running(spec.server_id)
+        guest = self._hypervisor.guest(spec.server_id)
+        all_disks, nics = domain.disks(running), domain.nics(running)
+        side = self._side(spec.server_id)
+        if side is None:
+            side = self._add(Record(spec.server_id, True, Stage.OFFERED, []))
+        wanted = 2 * len(nics)
+        if len(side.record.ports) != wanted:
+            self._ports.give_back(side.record.ports)
+            side.save(ports=self._ports.take(wanted))
+        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=[disk.path for disk in all_disks])
+        sizes = zip(all_disks, disks.sizes(guest, all_disks), strict=True)
+        return {
+            "xml": domain.xml_of(running),
+            "disks": [{"path": disk.path, "format": disk.format, "size": size} for disk, size in sizes],
+            "address": self._needed_address(),
+            "ports": _pairs(side.record.ports),
+        }
+
+    def _needed_address(self) -> str:
+        if not self._address:
+            raise ReplicationError(f"{host(self._host)} has no [qemu] replication_address.")
+        return self._address
+
+    def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
+        """Start a QEMU that waits for the primary. One that was left over is ended before."""
+        self.discard(spec.server_id)
+        if self._is_there(spec.server_id):
+            raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
+        address, ports = self._needed_address(), self._ports.take(2)
+        pace = self._pace(spec.mode, spec.interval_ms)
+        side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], **pace))
+        side.save()
+        try:
+            made = secondary.start(self._hypervisor, primary, self._host)
+            side.save(disks=secondary.prepare(side.guest, made, primary, address, ports))
+            if side.record.mode == Mode.CHECKPOINT:
+                network.buffer_output(side.guest, domain.nics(made), True)
+        except Exception:
+            self.discard(spec.server_id)
+            raise
+        return {"address": address, "disks_port": ports[0], "memory_port": ports[1]}
+
+    def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
+        """Begin to protect the guest that runs here; report() tells how far it is, and what has gone wrong."""
+        running = self._hypervisor.running(spec.server_id)
+        side = self._side(spec.server_id)
+        if side is None:
+            raise ReplicationError(f"{host(self._host)} was not asked what the secondary of {spec.server_id} must be like.")
+        if side.record.stage in (Stage.STARTING, Stage.IN_STEP):
+            return
+        pace = self._pace(spec.mode, spec.interval_ms)
+        side.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
+        side.count_from(spec.totals)
+        self._called_off.discard(spec.server_id)
+        what = domain.disks(running), domain.nics(running)
+        self._making[spec.server_id] = self._makers.submit(self._make, side, what, secondary)
+
+    def _make(self, side: Side, what: Any, offer: dict[str, Any]) -> None:
+        server_id = side.record.server_id
+        try:
+            folder = self._make_folder(server_id)
+            here = network.Listening(self._needed_address(), tuple(_pairs(side.record.ports)))
+            self._check_reached(side.record.peer or "")
+            go_on = functools.partial(self._check_making, side)
+            stood_still_ms = primary.protect(side, what, here, offer, folder, self._options.max_bandwidth, go_on)
+            side.in_step(stood_still_ms)
+            LOG.info("Server %s runs in step with its secondary.", server_id)
+        except Exception as error:
+            LOG.exception("Server %s could not be protected.", server_id)
+            known = isinstance(error, ReplicationError)
+            self._undo(side, str(error) if known else "Internal error of the agent. See its log.")
+
+    def _check_making(self, side: Side) -> None:
+        """Refuse to go on with a pair that is not wanted any more, or whose secondary's host does not answer."""
+        if side.record.server_id in self._called_off:
+            raise ReplicationError("The making of the secondary was called off.")
+        address = side.record.peer or ""
+        if self._reach.age(address) > link.Thresholds().silent_s:
+            self._check_reached(address)
+
+    def _check_reached(self, address: str) -> None:
+        if not reach.answers(address, self._options.reach_port):
+            raise ReplicationError(f"The secondary's host does not answer on the replication network, at {address}.")
+
+    def _undo(self, side: Side, error: str) -> None:
+        """Let the guest run as before, and keep the first error."""
+        try:
+            primary.part(side)
+        except ReplicationError as second:
+            LOG.error("Server %s: %s", side.record.server_id, second)
+        side.parted(error)
+
+    def _make_folder(self, server_id: str) -> str:
+        """Make the folder of the sockets with which a primary's QEMU talks to itself; nobody else may use them."""
+        path = self._folder(server_id)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = domain.owner(self._hypervisor.running(server_id))
+        if owner is not None:
+            shutil.chown(path, *owner)
+        return str(path)
+
+    def _folder(self, server_id: str) -> pathlib.Path:
+        return pathlib.Path(self._options.runtime_directory) / server_id
+
+    def _pace(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
+        """Return what a record says of how a pair synchronises."""
+        mode = Mode(actual) if actual else actual_mode(policy)
+        interval = interval_ms or self._options.checkpoint_interval
+        delay = interval if mode == Mode.CHECKPOINT else self._options.checkpoint_delay
+        return {"policy": policy, "mode": mode.value, "interval_ms": interval, "delay_ms": delay}
+
+    def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
+        """Change how a live pair synchronises. A secondary's answers go nowhere in mode checkpoint."""
+        side = self._side(server_id)
+        if side is None:
+            return
+        pace = self._pace(mode, interval_ms, actual)
+        if side.record.primary:
+            side.pace(**pace)
+            channel.set_delay(side.guest, pace["delay_ms"])
+        else:
+            if pace["mode"] != side.record.mode:
+                nics = domain.nics(self._hypervisor.running(server_id))
+                network.buffer_output(side.guest, nics, pace["mode"] == Mode.CHECKPOINT)
+            side.save(**pace)
+
+    # --- parting
+
+    def pause(self, server_id: str) -> None:
+        """Let the primary stand still: its twin is about to run."""
+        side = self._side(server_id)
+        if side is None or not self._is_there(server_id):
+            return
+        try:
+            channel.stand_still(side.guest, side.record.delay_ms, STAND_S)
+        except SilentError:
+            LOG.warning("The frozen QEMU of %s cannot be stopped; without its twin it cannot answer anybody.", server_id)
+
+    def promote(self, server_id: str) -> float | None:
+        """Let the secondary run."""
+        side = self._side(server_id)
+        if not self._is_there(server_id):
+            raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
+        if side is None or side.record.stage == Stage.PARTED:
+            return None
+        if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
+            raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
+        gap_ms = secondary.promote(side.guest)
+        side.save(primary=True)
+        side.parted()
+        return gap_ms
+
+    def run_alone(self, server_id: str) -> None:
+        """Let the primary run without its twin."""
+        side = self._side(server_id)
+        if not self._is_there(server_id):
+            raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
+        self._call_off(server_id)
+        if side is not None:
+            primary.part(side)
+            side.parted()
+
+    def _call_off(self, server_id: str) -> None:
+        making = self._making.pop(server_id, None)
+        if making is not None:
+            self._called_off.add(server_id)
+            with contextlib.suppress(Exception):
+                making.result(primary.SYNCHRONISE_S)
+
+    def release(self, server_id: str) -> None:
+        """Let the primary run without its twin, and leave nothing of the pair in its QEMU."""
+        side = self._side(server_id)
+        if side is None:
+            return
+        if self._is_there(server_id):
+            self.run_alone(server_id)
+            primary.leave_no_trace(side, domain.disks(self._hypervisor.running(server_id)))
+        self._drop(server_id)
+
+    def discard(self, server_id: str) -> None:
+        """End the QEMU here, and remove what a secondary kept beside its disks."""
+        self._called_off.add(server_id)
+        running = self._hypervisor.domain(server_id)
+        if running is not None:
+            with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
+                running.destroy()
+        side = self._side(server_id)
+        if side is not None:
+            secondary.remove_files(side.record.disks)
+        self._drop(server_id)
+        self._hypervisor.forget(server_id)
+
+
+def _pairs(ports: list[int]) -> list[tuple[int, int]]:
+    return list(zip(ports[::2], ports[1::2], strict=True))

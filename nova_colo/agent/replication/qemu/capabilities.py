@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host's QEMU lacks to carry sides of pairs, by name. It is asked; versions tell only what is known to be broken."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from typing import Any
+
+EMULATOR = "qemu-system-x86_64"
+OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
+DRIVERS = ("quorum", "replication", "nbd")
+COMMANDS = ("x-colo-lost-heartbeat", "x-blockdev-change", "yank", "nbd-server-start", "blockdev-mirror", "query-colo-status")
+#: Known to lose or spoil guests in COLO.
+BROKEN = ((10, 0), (10, 1))
+
+
+@functools.lru_cache(maxsize=4)
+def _probe(emulator: str, modified: float) -> dict[str, Any]:
+    """Start a QEMU without a guest and ask it what it has."""
+    commands = ("qmp_capabilities", "query-version", "query-qmp-schema", "quit")
+    said = "\n".join(json.dumps({"execute": command}) for command in commands)
+    arguments = [emulator, "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio", "-S"]
+    done = subprocess.run(arguments, input=said, capture_output=True, text=True, timeout=30, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    returned = [answer["return"] for answer in answers if "return" in answer]
+    if len(returned) < 3:
+        return {"error": done.stderr.strip() or "it does not answer"}
+    return {"version": returned[1]["qemu"], "schema": returned[2]}
+
+
+def probe(emulator: str = EMULATOR) -> dict[str, Any]:
+    """Return a QEMU's ``version`` and ``schema``, or an ``error``; asked again when its program has changed."""
+    path = shutil.which(emulator)
+    if path is None:
+        return {"error": f"{emulator} is not installed"}
+
+    return _probe(path, os.stat(path).st_mtime)
+
+
+def version(found: dict[str, Any]) -> str:
+    """Return a QEMU's version as people write it; an empty string when it is not known."""
+    parts = found.get("version")
+    return f"{parts['major']}.{parts['minor']}.{parts['micro']}" if parts else ""
+
+
+def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[str]:
+    """Return what keeps a QEMU from carrying sides of pairs, in words.
+
+    :param found: as ``probe`` returns it
+    :param allow_broken: take versions that are known to be broken
+    """
+    if "error" in found:
+        return [f"QEMU cannot be asked what it has: {found['error']}."]
+    schema = found["schema"]
+    names = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
+    values = {value for entry in schema if entry["meta-type"] == "enum" for value in _members(entry)}
+    variants = {variant["case"] for entry in schema for variant in entry.get("variants", ())}
+    missing = [name for name in COMMANDS if name not in names]
+    missing += [
+        name for name in (*OBJECTS, *DRIVERS, "x-colo", "x-checkpoint-delay") if name not in values | variants | _fields(schema)
+    ]
+    reasons = [f"QEMU {version(found)} has no {name}." for name in missing]
+    release = (found["version"]["major"], found["version"]["minor"])
+    if release in BROKEN and not allow_broken:
+        reasons.append(f"COLO is known to be broken in QEMU {version(found)}. Use 7.2 to 9.2, or 10.2 and later.")
+    return reasons
+
+
+def _members(entry: dict[str, Any]) -> list[str]:
+    return [member["name"] for member in entry.get("members", ())] or entry.get("values", [])
+
+
+def _fields(schema: list[dict[str, Any]]) -> set[str]:
+    return {member["name"] for entry in schema if entry["meta-type"] == "object" for member in entry.get("members", ())}

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The block graph of a pair. What is ours in it has names that begin with ``colo-``, so that it is found again by looking.
+
+A primary's device writes to a quorum over its disk and, by the network, the secondary's. A secondary's device writes to a quorum
+over a replication node, which keeps apart what was written since the last checkpoint. (QEMU: docs/block-replication.txt)
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication.qemu.domain import Disk
+from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
+
+PREFIX = "colo-"
+QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
+#: Seconds that a finished copy may take to end.
+END_S = 60.0
+
+
+def inet(address: str, port: int) -> dict[str, str]:
+    """Return an address as QEMU's InetSocketAddress."""
+    return {"host": address, "port": str(port)}
+
+
+def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
+    """Return the sizes of disks, in bytes."""
+    return [_inserted(guest, disk)["image"]["virtual-size"] for disk in disks]
+
+
+def _inserted(guest: Guest, disk: Disk) -> dict[str, Any]:
+    for entry in guest("query-block"):
+        if entry.get("qdev") == disk.qom and "inserted" in entry:
+            return entry["inserted"]
+    raise ReplicationError(f"QEMU does not show disk {disk.target} at {disk.qom}.")
+
+
+def top(guest: Guest, disk: Disk) -> str:
+    """Return the node that a disk's device writes to."""
+    return _inserted(guest, disk)["node-name"]
+
+
+def make_file(path: str, kind: str, size: int) -> None:
+    """Make the file of a secondary's disk, unless there is one of the right size.
+
+    :param kind: raw or qcow2
+    :param size: bytes that the guest sees
+    :raises ReplicationError: when there is another one: nothing of somebody else's is overwritten
+    """
+    file = pathlib.Path(path)
+    if file.exists():
+        found = _virtual_size(path, kind)
+        if found != size:
+            raise ReplicationError(
+                f"There is a disk at {path} already, of {found} bytes instead of {size}. Remove it, or find out whose it is."
+            )
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _image(["create", "-q", "-f", kind, path, str(size)])
+
+
+def _virtual_size(path: str, kind: str) -> int:
+
+    return json.loads(_image(["info", "-U", "--output=json", "-f", kind, path]))["virtual-size"]
+
+
+def _image(arguments: list[str]) -> str:
+    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ReplicationError(f"qemu-img: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
+    return done.stdout
+
+
+# --- the secondary
+
+
+def overlay_paths(disk: Disk) -> tuple[str, str]:
+    """Return the files that keep what was written since the last checkpoint."""
+    return f"{disk.path}.colo-hidden", f"{disk.path}.colo-active"
+
+
+def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
+    """Make these files anew."""
+    for path in overlay_paths(disk):
+        pathlib.Path(path).unlink(missing_ok=True)
+        _image(["create", "-q", "-f", "qcow2", path, str(size)])
+        if owner:
+            os.chown(path, *owner)
+
+
+def remove_overlays(disk_path: str) -> None:
+    """Remove the files of a secondary that has ended."""
+    for kind in ("hidden", "active"):
+        pathlib.Path(f"{disk_path}.colo-{kind}").unlink(missing_ok=True)
+
+
+def build_secondary(guest: Guest, disks: Sequence[Disk], address: str, port: int) -> None:
+    """Put the replication nodes under the devices of a secondary, and export its disks to the primary."""
+    guest("nbd-server-start", {"addr": {"type": "inet", "data": inet(address, port)}})
+    for number, disk in enumerate(disks):
+        bottom = top(guest, disk)
+        below = bottom
+        for kind, path in zip(("hidden", "active"), overlay_paths(disk), strict=True):
+            node = f"{PREFIX}{kind}{number}"
+            file = {"driver": "file", "filename": path}
+            guest("blockdev-add", {"driver": "qcow2", "node-name": node, "file": file, "backing": below})
+            below = node
+        child = f"{PREFIX}child{number}"
+        quorum = f"{PREFIX}disk{number}"
+        replication = {"driver": "replication", "mode": "secondary", "top-id": quorum, "file": below}
+        guest("blockdev-add", {**replication, "node-name": child})
+        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [child]})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
+        export = {"type": "nbd", "id": f"{PREFIX}export{number}", "node-name": bottom, "name": f"disk{number}", "writable": True}
+        guest("block-export-add", export)
+
+
+def stop_exports(guest: Guest) -> None:
+    """End the export of a secondary's disks, before it is promoted."""
+    try:
+        guest("nbd-server-stop")
+    except MonitorError:  # there is none any more
+        pass
+
+
+# --- the primary
+
+
+def needs_quorum(guest: Guest, disks: Sequence[Disk]) -> bool:
+    """Return whether a primary's devices write straight to their disks yet."""
+    return any(not top(guest, disk).startswith(PREFIX) for disk in disks)
+
+
+def put_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Put a quorum over each disk of a guest that is stopped.
+
+    A quorum refuses to sit on a node that a device still writes to: it is built over a placeholder, which is then exchanged.
+    """
+    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
+        bottom = top(guest, disk)
+        if bottom.startswith(PREFIX):
+            continue
+        placeholder, quorum = f"{PREFIX}placeholder{number}", f"{PREFIX}disk{number}"
+        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [placeholder]})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
+        guest("x-blockdev-change", {"parent": quorum, "node": bottom})
+        guest("x-blockdev-change", {"parent": quorum, "child": "children.0"})
+        guest("blockdev-del", {"node-name": placeholder})
+
+
+def remove_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Let the devices of a guest that is stopped write straight to their disks again. A former secondary keeps its nodes."""
+    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
+        quorum, placeholder = f"{PREFIX}disk{number}", f"{PREFIX}placeholder{number}"
+        bottoms = [node for node, _ in _children(guest, quorum) if not node.startswith(PREFIX)]
+        if top(guest, disk) != quorum or len(bottoms) != 1:
+            continue
+        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest("x-blockdev-change", {"parent": quorum, "node": placeholder})
+        _drop_child(guest, quorum, bottoms[0])
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": bottoms[0]})
+        guest("blockdev-del", {"node-name": quorum})
+        guest("blockdev-del", {"node-name": placeholder})
+
+
+def start_copies(guest: Guest, count: int, address: str, port: int) -> None:
+    """Start to copy the disks of a guest that runs to its secondary's."""
+    for number in range(count):
+        node = f"{PREFIX}copy{number}"
+        _add_export(guest, node, number, address, port)
+        guest("blockdev-mirror", {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"})
+
+
+def copied(guest: Guest, count: int) -> float | None:
+    """Return how much of the disks has been copied, from 0 to 1; None when primary and secondary are the same now.
+
+    :raises ReplicationError: when a copy has failed
+    """
+    jobs = {job["device"]: job for job in guest("query-block-jobs")}
+    mine = [jobs.get(f"{PREFIX}copy{number}") for number in range(count)]
+    if any(job is None or job["io-status"] != "ok" for job in mine):
+        raise ReplicationError("The copy of a disk to the secondary's host has failed. Look into QEMU's log there.")
+    if all(job["ready"] for job in mine if job):
+        return None
+    return sum(job["offset"] for job in mine if job) / max(sum(job["len"] for job in mine if job), 1)
+
+
+def end_copies(guest: Guest, count: int, pause: Callable[[], None]) -> None:
+    """End the copies of a guest that is stopped, when nothing is left to copy."""
+    for number in range(count):
+        guest("block-job-cancel", {"device": f"{PREFIX}copy{number}"})
+    while any(job["device"].startswith(f"{PREFIX}copy") for job in guest("query-block-jobs")):
+        pause()
+    for number in range(count):
+        guest("blockdev-del", {"node-name": f"{PREFIX}copy{number}"})
+
+
+def add_replication(guest: Guest, count: int, address: str, port: int) -> None:
+    """Let the quorums write to the secondary's disks too."""
+    for number in range(count):
+        remote, node = f"{PREFIX}nbd{number}", f"{PREFIX}replication{number}"
+        _add_export(guest, remote, number, address, port)
+        guest("blockdev-add", {"driver": "replication", "node-name": node, "mode": "primary", "file": remote})
+        guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": node})
+
+
+def _add_export(guest: Guest, node: str, number: int, address: str, port: int) -> None:
+    server = {"type": "inet", **inet(address, port)}
+    guest("blockdev-add", {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"})
+
+
+def drop_replication(guest: Guest) -> None:
+    """Let a primary's quorums write to its own disks only. Nothing is done when they do."""
+    for job in guest("query-block-jobs"):
+        if job["device"].startswith(f"{PREFIX}copy"):
+            guest("block-job-cancel", {"device": job["device"], "force": True})
+    for node in _nodes(guest):
+        if node.startswith(f"{PREFIX}disk"):
+            _drop_child(guest, node, f"{PREFIX}replication{node.removeprefix(f'{PREFIX}disk')}")
+
+
+def remove_remote_nodes(guest: Guest) -> bool:
+    """Remove the nodes through which a primary reached its secondary's disks. Returns whether none is left."""
+    left = False
+    for kind in ("replication", "nbd", "copy"):
+        for node in _nodes(guest):
+            if node.startswith(f"{PREFIX}{kind}"):
+                try:
+                    guest("blockdev-del", {"node-name": node})
+                except MonitorError:
+                    left = True  # in use until COLO or the copy has ended
+    return not left
+
+
+def _nodes(guest: Guest) -> list[str]:
+    return [node["node-name"] for node in guest("query-named-block-nodes", {"flat": True})]
+
+
+def _children(guest: Guest, parent: str) -> list[tuple[str, str]]:
+    """Return the node and the name of each child of a node. A child's name is not told by where it was added."""
+    graph = guest("x-debug-query-block-graph")
+    names = {node["id"]: node["name"] for node in graph["nodes"]}
+    edges = [edge for edge in graph["edges"] if names[edge["parent"]] == parent]
+    return [(names[edge["child"]], edge["name"]) for edge in edges]
+
+
+def _drop_child(guest: Guest, parent: str, node: str) -> None:
+    for child, name in _children(guest, parent):
+        if child == node:
+            guest("x-blockdev-change", {"parent": parent, "child": name})

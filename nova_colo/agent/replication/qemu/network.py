@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network filters of a pair. What is ours has ids that begin with ``colo-``. (QEMU: docs/COLO-FT.txt, docs/colo-proxy.txt)
+
+A primary's incoming packets are mirrored to the secondary; what the two answer is compared, and goes out when it is the same, or
+at the next checkpoint. A secondary's answers go to the primary and nowhere else until it is promoted.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nova_colo.agent.replication.qemu.disks import PREFIX, inet
+from nova_colo.agent.replication.qemu.domain import Nic
+from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
+
+IOTHREAD = f"{PREFIX}iothread"
+#: Seconds between two attempts of a secondary to reach a primary that does not listen yet.
+RECONNECT_S = 1
+#: What swallows a secondary's answers in mode checkpoint.
+NOWHERE = f"{PREFIX}nowhere"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening:
+    """Where a primary listens for the answers of its secondary.
+
+    :param ports: for each network card that of its mirrored packets and that of the answers
+    """
+
+    address: str
+    ports: tuple[tuple[int, int], ...]
+
+
+def _vnet(nic: Nic) -> dict[str, Any]:
+    return {"vnet_hdr_support": True} if nic.vnet_hdr else {}
+
+
+def _socket(guest: Guest, name: str, address: dict[str, Any], *, server: bool) -> None:
+    data: dict[str, Any] = {"addr": address, "server": server}
+    data |= {"wait": False} if server else {}
+    if not server and address["type"] == "inet":
+        data["reconnect"] = RECONNECT_S
+    guest("chardev-add", {"id": name, "backend": {"type": "socket", "data": data}})
+
+
+def _tcp(address: str, port: int) -> dict[str, Any]:
+    return {"type": "inet", "data": inet(address, port)}
+
+
+# --- the secondary
+
+
+def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> None:
+    """Let a secondary's cards receive what the primary's do, and answer to it alone."""
+    for number, (nic, (mirror, answers)) in enumerate(zip(nics, primary.ports, strict=True)):
+        _socket(guest, f"{PREFIX}in{number}", _tcp(primary.address, mirror), server=False)
+        _socket(guest, f"{PREFIX}out{number}", _tcp(primary.address, answers), server=False)
+        common = {"netdev": nic.netdev, **_vnet(nic)}
+        redirector = {"qom-type": "filter-redirector", **common}
+        guest("object-add", {**redirector, "id": f"{PREFIX}from{number}", "queue": "tx", "indev": f"{PREFIX}in{number}"})
+        guest("object-add", {**redirector, "id": f"{PREFIX}to{number}", "queue": "rx", "outdev": f"{PREFIX}out{number}"})
+        guest("object-add", {"qom-type": "filter-rewriter", "id": f"{PREFIX}rewriter{number}", "queue": "all", **common})
+
+
+def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
+    """Let a secondary's answers go nowhere, so that the primary's wait for the next checkpoint; or to the primary again."""
+    if on and NOWHERE not in _chardevs(guest):
+        guest("chardev-add", {"id": NOWHERE, "backend": {"type": "null", "data": {}}})
+    for number, nic in enumerate(nics):
+        name = f"{PREFIX}to{number}"
+        guest("object-del", {"id": name})
+        place = {"insert": "before", "position": f"id={PREFIX}rewriter{number}"}
+        out = NOWHERE if on else f"{PREFIX}out{number}"
+        redirector = {"qom-type": "filter-redirector", "id": name, "netdev": nic.netdev, "queue": "rx", "outdev": out}
+        guest("object-add", {**redirector, **place, **_vnet(nic)})
+    if not on:
+        _remove_chardevs(guest, [NOWHERE])
+
+
+def release_secondary(guest: Guest) -> None:
+    """Let a promoted secondary's cards speak for themselves. The rewriter stays: connections go on that began before."""
+    _remove_objects(guest, ("to", "from"))
+    _remove_chardevs(guest, _chardevs(guest))
+
+
+# --- the primary
+
+
+def listen(guest: Guest, nics: Sequence[Nic], where: Listening, folder: str) -> None:
+    """Listen for the secondary.
+
+    :param folder: for the sockets with which this QEMU talks to itself
+    """
+    for number, (mirror, answers) in enumerate(where.ports):
+        _socket(guest, f"{PREFIX}mirror{number}", _tcp(where.address, mirror), server=True)
+        _socket(guest, f"{PREFIX}answers{number}", _tcp(where.address, answers), server=True)
+        for kind in ("own", "agreed"):
+            path = {"type": "unix", "data": {"path": f"{folder}/{kind}{number}"}}
+            _socket(guest, f"{PREFIX}{kind}{number}", path, server=True)
+            _socket(guest, f"{PREFIX}{kind}{number}-end", path, server=False)
+
+
+def compare(guest: Guest, nics: Sequence[Nic]) -> None:
+    """Let a primary's answers wait for the secondary's. A card that was a secondary's has a rewriter, which comes after."""
+    guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
+    rewriters = _objects(guest)
+    for number, nic in enumerate(nics):
+        rewriter = f"{PREFIX}rewriter{number}"
+        place = {"insert": "before", "position": f"id={rewriter}"} if rewriter in rewriters else {}
+        common = {"netdev": nic.netdev, **place, **_vnet(nic)}
+        mirror = {"qom-type": "filter-mirror", "queue": "tx", "outdev": f"{PREFIX}mirror{number}"}
+        guest("object-add", {**mirror, "id": f"{PREFIX}mirrors{number}", **common})
+        redirector = {"qom-type": "filter-redirector", "queue": "rx", **common}
+        guest("object-add", {**redirector, "id": f"{PREFIX}agrees{number}", "indev": f"{PREFIX}agreed{number}"})
+        guest("object-add", {**redirector, "id": f"{PREFIX}answers{number}", "outdev": f"{PREFIX}own{number}"})
+        ends = {"primary_in": f"{PREFIX}own{number}-end", "secondary_in": f"{PREFIX}answers{number}"}
+        out = {"outdev": f"{PREFIX}agreed{number}-end", "iothread": IOTHREAD}
+        guest("object-add", {"qom-type": "colo-compare", "id": f"{PREFIX}compare{number}", **ends, **out, **_vnet(nic)})
+
+
+def release_primary(guest: Guest) -> None:
+    """Let a primary's answers go out by themselves. Nothing is done when they do."""
+    _remove_objects(guest, ("compare", "iothread", "mirrors", "agrees", "answers"))
+
+
+def stop_listening(guest: Guest) -> None:
+    """Stop listening for a secondary."""
+    _remove_chardevs(guest, _chardevs(guest))
+
+
+def connections(guest: Guest) -> dict[str, bool]:
+    """Return for each of a side's sockets to its twin, by name, whether it is connected."""
+    far = ("mirror", "answers", "in", "out")
+    found = {}
+    for chardev in guest("query-chardev"):
+        name = chardev["label"].removeprefix(PREFIX)
+        if chardev["label"].startswith(PREFIX) and name.rstrip("0123456789") in far:
+            found[name] = not chardev["filename"].startswith("disconnected:")
+    return found
+
+
+# --- both
+
+
+def _objects(guest: Guest) -> set[str]:
+    return {entry["name"] for entry in guest("qom-list", {"path": "/objects"}) if entry["name"].startswith(PREFIX)}
+
+
+def _chardevs(guest: Guest) -> list[str]:
+    return [chardev["label"] for chardev in guest("query-chardev") if chardev["label"].startswith(PREFIX)]
+
+
+def _remove_objects(guest: Guest, kinds: Iterable[str]) -> None:
+    """Remove objects in the order of their kinds."""
+    there = _objects(guest)
+    for kind in kinds:
+        for name in sorted(there):
+            if name.removeprefix(PREFIX).rstrip("0123456789") == kind:
+                with contextlib.suppress(MonitorError):
+                    guest("object-del", {"id": name})
+
+
+def _remove_chardevs(guest: Guest, names: Iterable[str]) -> None:
+    # those that connect before those that listen
+    for name in sorted(names, key=lambda name: not name.endswith("-end")):
+        with contextlib.suppress(MonitorError):
+            guest("chardev-remove", {"id": name})

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this host's agent must remember of a side when it is restarted. The rest is seen in QEMU."""
+
+import dataclasses
+import enum
+import pathlib
+from typing import Any
+
+from nova_colo.agent import files
+
+
+class Stage(enum.StrEnum):
+    """How far a side is.
+
+    ``offered``: ports are taken, QEMU is as it was; ``starting``: the pair is being made; ``in_step``: it runs; ``parted``: the
+    twin was lost, or the pair could not be made.
+    """
+
+    OFFERED = "offered"
+    STARTING = "starting"
+    IN_STEP = "in_step"
+    PARTED = "parted"
+
+
+@dataclasses.dataclass
+class Record:
+    """One server's side on this host.
+
+    :param ports: those that its QEMU listens on
+    :param peer: the twin's address; None while that is not known
+    :param disks: files of its disks
+    :param policy: colo, checkpoint or hybrid
+    :param mode: colo or checkpoint
+    :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
+    :param delay_ms: x-checkpoint-delay
+    :param error: why the pair could not be made
+    :param ledger: as Ledger.record returns it; only a primary's
+    """
+
+    server_id: str
+    primary: bool
+    stage: Stage
+    ports: list[int]
+    peer: str | None = None
+    disks: list[str] = dataclasses.field(default_factory=list)
+    policy: str = "colo"
+    mode: str = "colo"
+    interval_ms: int = 100
+    delay_ms: int = 20000
+    error: str | None = None
+    ledger: dict[str, Any] | None = None
+
+
+class Records:
+    """The records below an agent's state_path."""
+
+    def __init__(self, state_path: str):
+        self._folder = pathlib.Path(state_path) / "qemu"
+
+    def put(self, record: Record) -> None:
+        """Set a server's record."""
+        files.write(self._folder / f"{record.server_id}.json", dataclasses.asdict(record))
+
+    def forget(self, server_id: str) -> None:
+        """Remove a server's record; no error when there is none."""
+        (self._folder / f"{server_id}.json").unlink(missing_ok=True)
+
+    def all(self) -> list[Record]:
+        """Return all records."""
+        found = (files.read(path) for path in sorted(self._folder.glob("*.json")))
+        return [_record(values) for values in found if values is not None]
+
+
+def _record(values: dict[str, Any]) -> Record:
+    return Record(**values | {"stage": Stage(values["stage"])})

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One side of a pair as its host sees it: its events are counted, and now and then its QEMU is looked at."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nova_colo.agent.replication import ReplicationError, Report
+from nova_colo.agent.replication.qemu import channel, network
+from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Guest, SilentError
+from nova_colo.agent.replication.qemu.reach import Reach
+from nova_colo.agent.replication.qemu.record import Record, Stage
+from nova_colo.pair import hybrid, link, stream
+from nova_colo.pair.checkpoints import Totals
+from nova_colo.pair.ledger import Ledger
+from nova_colo.pair.model import Cause, Mode
+
+#: Steps of protecting that the engine has done before ours.
+STEPS_BEFORE, STEPS = 2, 4
+
+
+class Side:
+    """A side. Its methods may be called from any thread.
+
+    :param is_there: whether its QEMU is; None when libvirt does not answer
+    :param keep: writes its record
+    :param rule: when a pair under the policy hybrid changes its mode
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        guest: Guest,
+        reach: Reach,
+        is_there: Callable[[], bool | None],
+        keep: Callable[[Record], None],
+        rule: hybrid.Rule | None = None,
+    ):
+        self.record = record
+        self.guest = guest
+        self._reach = reach
+        self._is_there = is_there
+        self._keep = keep
+        self._lock = threading.RLock()
+        self._running = True
+        self._silent = False
+        self._lost = False
+        self._link: link.Link | None = None
+        self._progress: tuple[str, int, int] | None = None
+        self._stream: stream.Stream | None = None
+        self._checkpoint_at: float | None = None
+        self._stood_still_ms: float | None = None
+        self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
+        self._changed = False
+        self._rule = rule or hybrid.Rule()
+        self._hybrid: hybrid.State | None = None
+        if record.stage == Stage.IN_STEP:
+            self._stream = stream.attach(time.time(), record.delay_ms, record.mode == "checkpoint")
+            self._begin_hybrid()
+
+    # --- what it is told
+
+    def save(self, **values: Any) -> None:
+        """Set values of its record, and keep it."""
+        with self._lock:
+            for name, value in values.items():
+                setattr(self.record, name, value)
+            self._write()
+
+    def _write(self) -> None:
+        if self.record.primary:
+            self.record.ledger = self.ledger.record()
+        self._keep(self.record)
+        self._changed = False
+
+    def count_from(self, totals: dict[str, int]) -> None:
+        """Begin to count checkpoints, after those that the server has had before."""
+        with self._lock:
+            self.ledger = Ledger(time.time(), Totals(**totals))
+
+    def show(self, stage: str, step: int, percent: int = 0) -> None:
+        """Show how far the making of the pair is."""
+        with self._lock:
+            self._progress = (stage, step, percent)
+
+    def begins(self) -> None:
+        """Its memory is about to be sent or received."""
+        with self._lock:
+            self._lost, self._checkpoint_at = False, None
+            self._stream = stream.begin(self.record.delay_ms, self.record.mode == "checkpoint")
+
+    def in_step(self, stood_still_ms: float | None = None) -> None:
+        """It runs in step with its twin.
+
+        :param stood_still_ms: for how long it stood still until then
+        """
+        with self._lock:
+            self._stood_still_ms = stood_still_ms
+            self._progress, self._checkpoint_at = None, time.time()
+            self.save(stage=Stage.IN_STEP, error=None)
+            self._begin_hybrid()
+
+    def parted(self, error: str | None = None) -> None:
+        """It has no twin any more."""
+        with self._lock:
+            self._progress, self._stream, self._link, self._hybrid = None, None, None, None
+            self.save(stage=Stage.PARTED, error=error)
+
+    def _begin_hybrid(self) -> None:
+        record = self.record
+        wanted = record.primary and record.policy == Mode.HYBRID and record.stage == Stage.IN_STEP
+        if wanted and self._hybrid is None:
+            self._rule = dataclasses.replace(self._rule, short_s=record.interval_ms / 1000)
+            self._hybrid = hybrid.State(Mode(record.mode), time.time(), self._rule.first_wait_s)
+        elif not wanted:
+            self._hybrid = None
+
+    def pace(self, delay_ms: int, mode: str, policy: str, interval_ms: int) -> None:
+        """Its pace is about to be changed."""
+        with self._lock:
+            if self._stream is not None:
+                self._stream = self._stream.delay_set(time.time(), delay_ms).buffering(mode == "checkpoint")
+            self.save(delay_ms=delay_ms, mode=mode, policy=policy, interval_ms=interval_ms)
+            self._begin_hybrid()
+
+    def reconnected(self) -> None:
+        """Events are heard again, after some may have been missed."""
+        with self._lock:
+            if self._stream is not None:
+                self._stream = self._stream.reconnected(time.time())
+
+    def heard(self, event: Event) -> None:
+        """Take an event of its QEMU in."""
+        with self._lock:
+            match event.name:
+                case "COLO_EXIT":
+                    self._lost = True
+                case "STOP" if self._stream is not None:
+                    self._stream = self._stream.stop(event.at)
+                case "RESUME":
+                    self._checkpoint_at = event.at
+                    if self._stream is None:
+                        return
+                    self._stream, taken = self._stream.resume(event.at)
+                    if taken is not None and self.record.primary:
+                        self.ledger.add(taken, time.time())
+                        self._changed = True
+                        if self._hybrid is not None:
+                            self._hybrid = hybrid.taken(self._hybrid, self._rule, taken)
+
+    # --- what it looks like
+
+    def look(self) -> None:
+        """Look at its QEMU; takes as long as a command may at most."""
+        there = self._is_there()
+        if there is None:
+            return  # libvirt is away, and QEMU runs on without it
+        seen: dict[str, bool] | None = None
+        silent = False
+        if there:
+            try:
+                seen = self._see()
+            except SilentError:
+                silent = True
+            except GoneError:
+                there = self._is_there() is not False
+            except ReplicationError:
+                pass  # it is being changed at this moment
+        with self._lock:
+            self._running, self._silent = there, silent
+            if self.record.stage == Stage.IN_STEP:
+                self._link = link.assess(self._signs(seen or {}))
+            if self._hybrid is not None:
+                self._hybrid = hybrid.passed(self._hybrid, self._rule, time.time())
+            if self._changed:
+                self._write()
+
+    def _see(self) -> dict[str, bool]:
+        if not self.record.primary and self.record.stage == Stage.STARTING and channel.is_in_colo(self.guest):
+            self.in_step()
+        return network.connections(self.guest) if self.record.stage == Stage.IN_STEP else {}
+
+    def _signs(self, chardevs: dict[str, bool]) -> link.Signs:
+        now = time.time()
+        figures = self.ledger.figures(now)
+        age = self._reach.age(self.record.peer) if self.record.peer else None
+        since = self._checkpoint_at
+        return link.Signs(
+            chardevs=chardevs,
+            heartbeat_age_s=age,
+            pause_p99_ms=figures["pause_ms"]["p99"],
+            mismatches_per_min=self.ledger.rate(now, Cause.MISMATCH),
+            checkpoint_age_s=now - since if since else None,
+            checkpoint_delay_s=self.record.delay_ms / 1000,
+        )
+
+    def report(self, paired: bool) -> Report:
+        """Return how it does, as of the last look.
+
+        :param paired: it is supposed to have a twin
+        """
+        with self._lock:
+            running = self._running and not self._silent
+            if not paired:
+                return Report(running)
+            up = self._link.up if self._link else None
+            if self._lost or self.record.stage == Stage.PARTED:
+                up = False
+            progress = None
+            if self.record.stage in (Stage.OFFERED, Stage.STARTING):
+                stage, step, percent = self._progress or ("waiting for the primary", STEPS_BEFORE, 0)
+                progress = {"stage": stage, "step": step, "of": STEPS, "percent": percent}
+            figures = self.ledger.figures(time.time()) if self.record.primary and self.record.stage == Stage.IN_STEP else None
+            reasons = list(self._link.reasons) if self._link else []
+            mode = self._hybrid.mode.value if self._hybrid else None
+            return Report(running, up, progress, figures, self.record.error, reasons, self._stood_still_ms, mode)

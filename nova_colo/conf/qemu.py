@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the QEMU replication backend."""
+
+from oslo_config import cfg
+
+GROUP = "qemu"
+OPTS = [
+    cfg.StrOpt("libvirt_uri", default="qemu:///system", help="libvirt connection of this host."),
+    cfg.IPOpt(
+        "replication_address",
+        help="Address of this host in the replication network, the only one that QEMU listens on for pairs. With none this host "
+        "carries no sides of pairs. Keep this network to the compute hosts: whoever reaches it can read and write guests.",
+    ),
+    cfg.PortOpt("port_min", default=10500, help="First TCP port that QEMU may listen on for pairs."),
+    cfg.PortOpt(
+        "port_max",
+        default=10999,
+        help="Last TCP port that QEMU may listen on for pairs. A primary takes two ports for each network card, a secondary two.",
+    ),
+    cfg.PortOpt(
+        "reach_port",
+        default=10499,
+        help="TCP port at which the hosts of twins are asked whether they answer on the replication network. Nobody listens "
+        "there: a refusal is an answer. Firewalls must let it through, and refuse nothing in the host's name.",
+    ),
+    cfg.StrOpt(
+        "runtime_directory",
+        default="/run/nova-colo",
+        help="Folder for the sockets with which a primary's QEMU talks to itself. QEMU must be able to make sockets below it.",
+    ),
+    cfg.IntOpt(
+        "checkpoint_delay",
+        default=20000,
+        min=100,
+        help="In mode colo: milliseconds without a mismatch until a periodic checkpoint.",
+    ),
+    cfg.IntOpt(
+        "checkpoint_interval",
+        default=100,
+        min=10,
+        help="In mode checkpoint: milliseconds between two checkpoints, where the flavor has no ft:checkpoint_interval_ms.",
+    ),
+    cfg.IntOpt(
+        "hybrid_run",
+        default=10,
+        min=1,
+        help="Under the policy hybrid: so many mismatches in a row, each within the interval of mode checkpoint after the last "
+        "checkpoint, make a pair go to mode checkpoint.",
+    ),
+    cfg.FloatOpt(
+        "hybrid_wait",
+        default=10.0,
+        min=1.0,
+        help="Under the policy hybrid: seconds in mode checkpoint before colo is tried again. Doubled while that fails.",
+    ),
+    cfg.FloatOpt("hybrid_max_wait", default=600.0, min=1.0, help="What hybrid_wait is doubled to at most, in seconds."),
+    cfg.IntOpt(
+        "max_bandwidth",
+        default=10_000_000_000,
+        min=1,
+        help="Bytes per second that a pair's memory is sent with at most.",
+    ),
+    cfg.FloatOpt(
+        "command_timeout",
+        default=5.0,
+        min=0.5,
+        help="Seconds that a QEMU may take to answer. One that takes longer counts as not running: its guest is frozen.",
+    ),
+    cfg.BoolOpt(
+        "allow_unsuitable_versions",
+        default=False,
+        help="Use a QEMU whose COLO is known to be broken (10.0 and 10.1) all the same.",
+    ),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options on conf."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list:
+    """Return the options as oslo-config-generator wants them."""
+    return [(GROUP, OPTS)]

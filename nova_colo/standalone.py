@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pair without OpenStack: what an engine does, with a person, or a program, who gives the grants.
+
+There is no database: what is known of the pair is what its two agents remember. So whoever lets a side run alone must be sure
+that nobody else does the same on the other host.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from nova_colo.pair.model import Role
+
+#: Seconds between two looks at the progress.
+INTERVAL = 0.2
+NO_TOTALS = {"mismatch": 0, "periodic": 0, "forced": 0}
+
+
+class PairError(Exception):
+    """Something cannot be done; the message says why."""
+
+
+class Agents(Protocol):
+    """What reaches the agents: nova_colo.rpc.AgentClient."""
+
+    def call(self, host: str, method: str, **arguments: Any) -> Any:
+        """Ask a host's agent to do something."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where a pair stands.
+
+    :param primary: the host that holds the grant; None when no host has a side
+    :param secondary: the host of its twin, or None
+    :param sides: what the agents that have one say of their sides, by host
+    """
+
+    primary: str | None
+    secondary: str | None
+    epoch: int
+    sides: dict[str, dict[str, Any]]
+
+
+class LonePair:
+    """A guest and its twin on two hosts.
+
+    :param server_id: the domain's uuid, which is the same on both
+    """
+
+    def __init__(self, agents: Agents, server_id: str, name: str):
+        self._agents = agents
+        self._id = server_id
+        self._name = name
+
+    def standing(self, *hosts: str) -> Standing:
+        """Return where the pair stands, as some hosts know it."""
+        asked = {host: self._agents.call(host, "status", server_id=self._id) for host in hosts}
+        sides = {host: side for host, side in asked.items() if side is not None}
+        alone = {host: side for host, side in sides.items() if side["role"] in (Role.PRIMARY, Role.PROMOTED)}
+        primary = max(alone, key=lambda host: alone[host]["epoch"], default=None)
+        epoch = sides[primary]["epoch"] if primary else 0
+        waiting = (host for host, side in sides.items() if side["role"] == Role.SECONDARY and side["epoch"] == epoch)
+        return Standing(primary, next(waiting, None), epoch, sides)
+
+    def protect(
+        self,
+        primary: str,
+        secondary: str,
+        *,
+        epoch: int = 0,
+        mode: str = "colo",
+        interval_ms: int | None = None,
+        totals: dict[str, int] | None = None,
+        timeout: float = 300.0,
+    ) -> Iterator[dict[str, Any]]:
+        """Make a secondary of a guest that runs, and yield the progress until the two run in step.
+
+        :param epoch: that the primary is in
+        :param interval_ms: milliseconds between two periodic checkpoints; None for the agents' own default
+        :param totals: checkpoints that the server has had before
+        :param timeout: seconds
+        :raises PairError: with the first error; the guest runs as before then
+        """
+        spec = {"server_id": self._id, "name": self._name, "epoch": epoch, "primary_host": primary, "secondary_host": secondary}
+        spec |= {"totals": totals or NO_TOTALS, "mode": mode, "interval_ms": interval_ms}
+        try:
+            said = self._agents.call(primary, "describe", spec=spec)
+            offer = self._agents.call(secondary, "prepare_secondary", spec=spec, primary=said)
+            self._agents.call(primary, "start_replication", spec=spec, secondary=offer)
+            yield from self._until_in_step(primary, timeout)
+        except BaseException:
+            self._agents.call(primary, "release", server_id=self._id)
+            self._agents.call(secondary, "discard", server_id=self._id)
+            raise
+
+    def _until_in_step(self, primary: str, timeout: float) -> Iterator[dict[str, Any]]:
+        deadline, before = time.monotonic() + timeout, None
+        while True:
+            side = self._agents.call(primary, "status", server_id=self._id)
+            if side is None or not side["running"]:
+                raise PairError(f"The guest on {primary} ended while its secondary was made.")
+            if side["error"]:
+                raise PairError(side["error"])
+            if side["progress"] is None:
+                return
+            if side["progress"] != before:
+                before = side["progress"]
+                yield before
+            if time.monotonic() > deadline:
+                raise PairError(f"The first synchronisation has not ended within {timeout:g} s.")
+            time.sleep(INTERVAL)
+
+    def fail_over(self, standing: Standing) -> float | None:
+        """Let the secondary take over from a primary whose host answers; the old primary's guest ends.
+
+        :returns: for how many milliseconds nobody ran; None when that is not known
+        """
+        source, target = _both(standing)
+        self._agents.call(source, "demote", server_id=self._id, epoch=standing.epoch + 1, expected=standing.epoch)
+        gap_ms = self.take_over(standing)
+        self._agents.call(source, "discard", server_id=self._id)
+        return gap_ms
+
+    def take_over(self, standing: Standing) -> float | None:
+        """Let the secondary take over from a primary that is lost.
+
+        :returns: for how many milliseconds nobody ran; None when that is not known
+        """
+        _, target = _both(standing)
+        gap_ms = self._agents.call(target, "promote", server_id=self._id, epoch=standing.epoch + 1)
+        self._agents.call(target, "settle", server_id=self._id, epoch=standing.epoch + 1)
+        return gap_ms
+
+    def go_on_alone(self, standing: Standing) -> None:
+        """Let the primary go on without a secondary that is lost."""
+        if standing.primary is None:
+            raise PairError("No host has a primary of this guest.")
+        self._agents.call(standing.primary, "run_alone", server_id=self._id, epoch=standing.epoch + 1)
+
+    def unprotect(self, standing: Standing) -> None:
+        """Remove the secondary; the guest runs on as if it had never had one."""
+        source, target = _both(standing)
+        self._agents.call(source, "release", server_id=self._id)
+        self._agents.call(target, "discard", server_id=self._id)
+
+    def set_mode(self, standing: Standing, mode: str, interval_ms: int | None = None) -> None:
+        """Change how the pair synchronises."""
+        source, target = _both(standing)
+        for host in (target, source):
+            self._agents.call(host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms)
+
+
+def _both(standing: Standing) -> tuple[str, str]:
+    if standing.primary is None or standing.secondary is None:
+        raise PairError("The guest has no secondary.")
+    return standing.primary, standing.secondary

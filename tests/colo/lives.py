@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest that lives through faults, and a user who counts on it over one connection all the while."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import oslo_messaging as messaging
+
+from lab.hosts.colo import Bed, Guest, Host
+from nova_colo.standalone import LonePair, Standing
+
+#: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
+DELAY_MS = 1000
+OPTIONS = {"checkpoint_delay": DELAY_MS, "hybrid_run": 3, "hybrid_wait": 4.0}
+#: Seconds that anything may take on a machine without KVM that has other things to do.
+PATIENCE = 60.0
+
+
+class Life:
+    """One guest, its agents, its user. What an engine would decide a test does.
+
+    :ivar hosts: by host name
+    """
+
+    def __init__(self, bed: Bed, guest: Guest, command: str = "d"):
+        self.bed = bed
+        self.guest = guest
+        self.hosts = {host.hostname: host for host in bed.hosts.values()}
+        for host in bed.hosts.values():
+            host.start_agent(qemu=OPTIONS)
+        self.pair = LonePair(bed.agents, guest.uuid, guest.name)
+        bed.hosts["a"].start_guest(guest)
+        bed.client.wait_for_answer(guest.address)
+        self._counting = bed.client.count(guest.address, command)
+        self._counting.__enter__()
+        self._counting.wait_for_more(10)
+        self.on = "compute-a"
+
+    def close(self) -> None:
+        """End the user and the guest."""
+        self._counting.__exit__(None, None, None)
+        for host in self.hosts.values():
+            if host.is_on():
+                host.remove_guest(self.guest)
+
+    # --- what an engine knows
+
+    def side(self, host: str) -> dict[str, Any] | None:
+        """Return what the agent of a host says of its side."""
+        return self.bed.agents.call(host, "status", server_id=self.guest.uuid)
+
+    def standing(self) -> Standing:
+        """Return where the pair stands, as all hosts know it that answer."""
+        answering = []
+        for name in self.hosts:
+            try:
+                self.bed.agents.client(3.0).call(name, "status", server_id=self.guest.uuid)
+                answering.append(name)
+            except messaging.MessagingTimeout:
+                pass
+        return self.pair.standing(*answering)
+
+    def epoch(self) -> int:
+        """Return the epoch of the host that runs the guest; 0 before the first protection."""
+        side = self.side(self.on)
+        return side["epoch"] if side else 0
+
+    # --- what an engine does
+
+    def protect(self, **values: Any) -> Standing:
+        """Make a secondary on another host, unless there is one."""
+        standing = self.standing()
+        if standing.secondary is None:
+            others = [name for name in self.hosts if name != self.on]
+            target = next(name for name in others if self.side(name) is None)
+            list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=PATIENCE, **values))
+            standing = self.pair.standing(self.on, target)
+        assert standing.primary == self.on, standing
+        for name in (standing.primary, standing.secondary):
+            self.wait(f"{name} sees the link", lambda name=name: self.side(name)["link_up"])
+        return standing
+
+    def take_over(self, standing: Standing) -> float | None:
+        """Grant the secondary to run alone."""
+        gap_ms = self.pair.take_over(standing)
+        self.on = standing.secondary or ""
+        return gap_ms
+
+    def set_mode(self, standing: Standing, mode: str, interval_ms: int, actual: str | None = None) -> None:
+        """Change how a pair synchronises, its secondary first."""
+        for name in (standing.secondary, standing.primary):
+            self.bed.agents.call(
+                name or "", "set_mode", server_id=self.guest.uuid, mode=mode, interval_ms=interval_ms, actual=actual
+            )
+
+    def discard(self, name: str) -> None:
+        """End what a host has of the pair."""
+        self.bed.agents.call(name, "discard", server_id=self.guest.uuid)
+
+    # --- what a test waits for
+
+    def wait(self, what: str, look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+        """Wait until something is true, and return it."""
+        deadline = time.monotonic() + seconds
+        while not (seen := look()):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            time.sleep(0.1)
+        return seen
+
+    def wait_for_loss(self, name: str) -> dict[str, Any]:
+        """Wait until a host has noticed that its side has lost its twin."""
+        return self.wait(f"{name} has lost its twin", lambda: (side := self.side(name)) and side["link_up"] is False and side)
+
+    def answers(self, seconds: float) -> int:
+        """Return how many answers the user gets within some seconds."""
+        before = self._counting.stats().answers
+        time.sleep(seconds)
+        return self._counting.stats().answers - before
+
+    def goes_on(self) -> None:
+        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole."""
+        self._counting.wait_for_more(10, seconds=PATIENCE)
+        seen = self._counting.stats()
+        assert (seen.error, seen.contiguous) == (None, True), seen
+        said = self.bed.client.ask(self.guest.address, "v")
+        assert said.startswith("ok"), said
+
+    def runs_on(self) -> list[str]:
+        """Return the hosts that have a QEMU of the guest."""
+        return [name for name, host in self.hosts.items() if host.is_on() and host.qemu_pid(self.guest.name)]
+
+    def host(self, name: str | None) -> Host:
+        """Return a host by its host name."""
+        assert name is not None
+        return self.hosts[name]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts' agents are the real ones, on a real broker, and a test can be the engine that they talk to."""
+
+import json
+import pathlib
+import uuid
+from collections.abc import Callable
+
+import oslo_messaging as messaging
+import psutil
+import pytest
+
+from lab.hosts.colo import Bed, Host
+from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.pair.model import Role
+from tests.colo.conftest import PREFIX
+
+#: Three missed heartbeats: when an engine takes a host for silent.
+SILENT_S = 3.0
+
+
+@pytest.fixture
+def hosts(bed: Bed) -> tuple[Host, Host]:
+    """Two hosts whose agents run and have been heard."""
+    one, other = bed.hosts["a"], bed.hosts["b"]
+    for host in (one, other):
+        host.start_agent()
+        bed.agents.wait_for_heartbeat(host.hostname)
+    return one, other
+
+
+def test_every_agent_is_heard(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    for host in hosts:
+        heartbeat = bed.agents.wait_for_heartbeat(host.hostname)
+        assert (heartbeat.report["backend"], heartbeat.report["servers"]) == ("qemu", {})
+
+
+def test_every_agent_answers(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    for host in hosts:
+        assert bed.agents.call(host.hostname, "status", server_id=str(uuid.uuid4())) is None
+        assert f"Agent of host {host.hostname} is up." in host.agent_log.read_text()
+
+
+@pytest.mark.parametrize("end", [Host.kill_agent, Host.stop_agent])
+def test_an_agent_that_ended_is_silent_until_it_is_started_again(
+    bed: Bed, hosts: tuple[Host, Host], end: Callable[[Host], None]
+) -> None:
+    one, other = hosts
+    end(one)
+    bed.agents.wait_for_silence(one.hostname, SILENT_S)
+    assert bed.agents.silence(other.hostname) < SILENT_S
+    with pytest.raises(messaging.MessagingTimeout):
+        bed.agents.client(1.0).call(one.hostname, "status", server_id="")
+    one.start_agent()
+    bed.agents.wait_for_heartbeat(one.hostname)
+    assert bed.agents.call(one.hostname, "status", server_id="") is None
+
+
+def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    one, other = hosts
+    one.management.cut()
+    try:
+        bed.agents.wait_for_silence(one.hostname, SILENT_S)
+        assert bed.agents.silence(other.hostname) < SILENT_S
+        assert other.reaches(one)
+    finally:
+        one.management.restore()
+    bed.agents.wait_for_heartbeat(one.hostname)
+    assert bed.agents.call(one.hostname, "status", server_id="") is None
+
+
+def test_what_an_agent_knows_outlives_a_power_cut(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    one, other = hosts
+    role = RoleRecord(str(uuid.uuid4()), Role.SECONDARY, 7, other.hostname)
+    roles = RoleStore(str(one.state_path))
+    roles.put(role)
+    one.power_cut()
+    try:
+        bed.agents.wait_for_silence(one.hostname, SILENT_S)
+        one.power_on()
+        one.start_agent()
+        side = bed.agents.call(one.hostname, "status", server_id=role.server_id)
+        assert (side["role"], side["epoch"], side["running"]) == (Role.SECONDARY, 7, False)
+        assert role.server_id in bed.agents.wait_for_heartbeat(one.hostname).report["servers"]
+    finally:
+        roles.forget(role.server_id)
+        one.power_on()
+
+
+def test_the_broker_is_nobody_elses(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    processes = [psutil.Process(int(path.read_text().split()[0])) for path in _pid_files("rabbitmq", "epmd")]
+    addresses = {c.laddr.ip for process in processes for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    assert addresses <= {"127.0.0.1", "::1", hosts[0].management_address.rpartition(".")[0] + ".254"}
+
+
+def test_the_brokers_password_is_kept(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    password = json.loads((PREFIX / "passwords.json").read_text())["broker"]
+    assert password in bed.broker().transport_url
+    assert not [line for line in _command_lines() if password in line]
+    readable = [path for path in PREFIX.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert not [path for path in readable if password.encode() in path.read_bytes()]
+
+
+def test_two_beds_have_management_networks_of_their_own(bed: Bed) -> None:
+    with Bed(PREFIX.with_name("test-colo-other"), hosts=("a",)) as other:
+        assert other.interface != bed.interface
+        assert other.hosts["a"].management_address != bed.hosts["a"].management_address
+    assert not pathlib.Path("/sys/class/net", other.interface).exists()
+
+
+def _pid_files(*names: str) -> list[pathlib.Path]:
+    return [PREFIX / "pid" / name for name in names]
+
+
+def _command_lines() -> list[str]:
+    return [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
