@@ -66,6 +66,19 @@ class Reconciler:
             values = {"state": arbitration.idle_state(pair), "state_reason": reason, "retry_at": None, "attempts": 0}
             with self._services.database.writer() as session:
                 pairs.update_unchanged(session, row, **values)
+        elif mode := _wished_mode(row, seen):
+            self._change_mode(row, mode)
+
+    def _change_mode(self, row: pairs.Pair, mode: str) -> None:
+        """Let a pair under the policy hybrid change its mode; its primary's agent has seen what it answers."""
+        if row.retry_at is not None and row.retry_at > timeutils.utcnow():
+            return
+        params = {"mode": row.mode_policy, "actual": mode}
+        with self._services.database.writer() as session:
+            started = operations.start(session, row.server_id, row.epoch, "set_mode", params)
+            operation = operations.get(session, started) if started else None
+        if operation is not None:
+            self._runner.submit(operation)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
         urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
@@ -113,7 +126,7 @@ class Reconciler:
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
         primary = seen.witness(row.primary_host, row.server_id)
         secondary = seen.witness(row.secondary_host, row.server_id)
-        level, reasons = health.assess(core(row), row.state_reason, primary, secondary)
+        level, reasons = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
         if (level, list(reasons)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
                 pairs.update(session, row.server_id, health=level, health_reasons=list(reasons))
@@ -139,3 +152,12 @@ class Reconciler:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
         except WorkflowError as error:
             LOG.warning("%s", words.reveal(str(error)))
+
+
+def _wished_mode(row: pairs.Pair, seen: Snapshot) -> str | None:
+    """Return the mode that a protected pair under the policy hybrid should be in; None when it is, or has another policy."""
+    if row.state != State.PROTECTED or row.mode_policy != model.Mode.HYBRID:
+        return None
+    report = seen.reports.get(row.primary_host, {"servers": {}})
+    wished = report["servers"].get(row.server_id, {}).get("mode")
+    return wished if wished in (model.Mode.COLO, model.Mode.CHECKPOINT) and wished != row.mode else None

@@ -69,4 +69,4 @@ class HostView:
 
 def side_of(side: dict[str, Any]) -> Side:
     """Return one server's part of a heartbeat as the core knows it."""
-    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"])
+    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"], tuple(side.get("reasons", ())))

@@ -115,12 +115,14 @@ class Side:
 
     :param running: the QEMU process is there
     :param link_up: the replication link to the twin works; None while there is no twin
+    :param reasons: what is wrong with that link, in words for people
     """
 
     role: Role
     epoch: int
     running: bool
     link_up: bool | None
+    reasons: tuple[str, ...] = ()
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@
 python made_up_agents.py CONFIG PAIRS HOSTS
 """
 
+import dataclasses
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from oslo_config import cfg
 
 from nova_colo import conf as colo_conf
 from nova_colo import rpc
+from nova_colo.agent.replication import Report
 from nova_colo.pair import checkpoints
 from nova_colo.pair.model import Cause
 from tests.benchmarks.made_up import figures
@@ -30,7 +32,7 @@ class Agent:
 
     def report(self) -> dict[str, Any]:
         """Return a heartbeat."""
-        side = {"epoch": 0, "running": True, "link_up": True, "progress": None, "checkpoints": None}
+        side = {"epoch": 0, **dataclasses.asdict(Report(running=True, link_up=True))}
         made_up = figures(sent_at=time.time())
         servers = {server: side | {"role": "primary", "checkpoints": made_up} for server in self._primaries}
         servers |= {server: side | {"role": "secondary"} for server in self._secondaries}

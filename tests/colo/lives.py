@@ -68,12 +68,15 @@ class Life:
 
     # --- what an engine does
 
-    def protect(self, **values: Any) -> Standing:
-        """Make a secondary on another host, unless there is one."""
+    def protect(self, target: str | None = None, **values: Any) -> Standing:
+        """Make a secondary on another host, unless there is one.
+
+        :param target: by default the first that has no side
+        """
         standing = self.standing()
         if standing.secondary is None:
             others = [name for name in self.hosts if name != self.on]
-            target = next(name for name in others if self.side(name) is None)
+            target = target or next(name for name in others if self.side(name) is None)
             list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=PATIENCE, **values))
             standing = self.pair.standing(self.on, target)
         assert standing.primary == self.on, standing

@@ -222,10 +222,12 @@ class Host:
         for domain in self.connect().listAllDomains():
             if domain.name() != guest.name:
                 continue
+            runs = domain.isActive()
             if domain.isPersistent():
-                domain.undefine()  # one that runs becomes transient
-            if domain.isActive():
-                domain.destroy()
+                domain.undefine()  # one that runs becomes transient, another is gone
+            if runs:
+                with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
+                    domain.destroy()
         shutil.rmtree(self.outside(self._instances / guest.uuid), ignore_errors=True)
 
     def console(self, guest: Guest) -> str:

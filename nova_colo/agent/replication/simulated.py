@@ -130,8 +130,8 @@ class SimulatedBackend:
         self._set_state(server_id, hv.RUNNING)
 
     def release(self, server_id: str) -> None:
-        """End replication and let the primary run, if it is there."""
-        if self._hypervisor.get(server_id) is not None:
+        """End replication and let the primary run, if it is in a pair: one that Nova has stopped stays so."""
+        if self._hypervisor.get(server_id) is not None and self._hypervisor.replication(server_id).exists():
             self.run_alone(server_id)
 
     def discard(self, server_id: str) -> None:

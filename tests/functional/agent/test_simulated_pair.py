@@ -64,11 +64,15 @@ def hosts(tmp_path, clock):
     return made
 
 
+def replicate(a, b):
+    offer = b.agent.prepare_secondary({}, spec(), a.agent.describe({}, spec()))
+    a.agent.start_replication({}, spec(), offer)
+
+
 @pytest.fixture
 def pair(hosts, clock):
     a, b = hosts
-    b.agent.prepare_secondary({}, spec())
-    a.agent.start_replication({}, spec())
+    replicate(a, b)
     clock.now += 10
     a.side()
     return hosts
@@ -76,8 +80,7 @@ def pair(hosts, clock):
 
 def test_making_a_pair_shows_its_progress(hosts, clock):
     a, b = hosts
-    b.agent.prepare_secondary({}, spec())
-    a.agent.start_replication({}, spec())
+    replicate(a, b)
     clock.now += 1
     assert a.side()["progress"]["percent"] == 50
     clock.now += 1
@@ -104,9 +107,9 @@ def test_figures_and_roles_survive_a_restart_of_the_agent(pair, clock, tmp_path)
 def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
     a, b = hosts
     a.hypervisor.remove(SERVER)
-    b.agent.prepare_secondary({}, spec())
     with pytest.raises(ReplicationError, match="does not run"):
-        a.agent.start_replication({}, spec())
+        replicate(a, b)
+    assert b.side()["role"] == Role.SECONDARY
 
 
 def test_a_planned_failover(pair):
@@ -145,7 +148,7 @@ def test_what_is_said_too_late_is_refused(pair):
     a, b = pair
     a.agent.demote({}, SERVER, 1)
     a.agent.run_alone({}, SERVER, 2)
-    for late in (lambda: a.agent.demote({}, SERVER, 1), lambda: a.agent.prepare_secondary({}, spec())):
+    for late in (lambda: a.agent.demote({}, SERVER, 1), lambda: a.agent.prepare_secondary({}, spec(), {})):
         with pytest.raises(ReplicationError):
             late()
     with pytest.raises(ReplicationError):

@@ -246,10 +246,15 @@ class ColoCloud:
             "secondary_host": secondary,
             "totals": {"mismatch": 0, "periodic": 0, "forced": 0},
         }
-        self.hosts[secondary].agent.prepare_secondary({}, spec)
-        self.hosts[primary].agent.start_replication({}, spec)
+        self.replicate(spec)
         self.reserve(server, secondary)
         return self.add_pair(server, **{"secondary_host": secondary, "state": State.PROTECTED} | values)
+
+    def replicate(self, spec: dict[str, Any]) -> None:
+        """Let the agents of a pair's two hosts do what an engine asks of them when it protects a server."""
+        primary, secondary = (self.hosts[spec[name]].agent for name in ("primary_host", "secondary_host"))
+        offer = secondary.prepare_secondary({}, spec, primary.describe({}, spec))
+        primary.start_replication({}, spec, offer)
 
     def add_pair(self, server: dict[str, Any], **values: Any) -> Pair:
         """Write a pair's row, by default that of a server that has no secondary yet."""

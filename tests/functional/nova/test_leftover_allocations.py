@@ -27,8 +27,7 @@ class LeftoverAllocationTest(ColoTestCase):
     def _protect_again(self, primary, secondary):
         spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": primary, "secondary_host": secondary}
         spec["totals"] = {"mismatch": 0, "periodic": 0, "forced": 0}
-        self.hosts[secondary].agent.prepare_secondary({}, spec)
-        self.hosts[primary].agent.start_replication({}, spec)
+        self.replicate(spec)
         self.reserve(self.server, secondary)
 
     def _evacuate(self, host):

@@ -67,7 +67,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         # the agent is back before nova-compute is, and the engine has chosen this host for the new secondary
         spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": "h2", "secondary_host": "h1"}
         self.hosts["h1"].agent.discard({}, self.server["id"])
-        self.hosts["h1"].agent.prepare_secondary({}, spec | {"totals": {"mismatch": 0, "periodic": 0, "forced": 0}})
+        self.hosts["h1"].agent.prepare_secondary({}, spec | {"totals": {"mismatch": 0, "periodic": 0, "forced": 0}}, {})
         self.start_host("h1")
         self.force_down("h1", False)
         self.assertEqual(hv.PAUSED, self._domain("h1"))
@@ -158,7 +158,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
     def test_what_is_leaving_is_not_protected_anew_nor_moved(self):
         self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.LEAVING, 0))
         spec = {"server_id": self.server["id"], "name": "s", "epoch": 0, "primary_host": "h1", "secondary_host": "h3"}
-        self.assertRaises(ReplicationError, self.hosts["h1"].agent.start_replication, {}, spec)
+        self.assertRaises(ReplicationError, self.hosts["h1"].agent.start_replication, {}, spec, {})
         self.move(self.server, {"os-migrateLive": {"host": "h3", "force": True, "block_migration": "auto"}})
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
         self.assertEqual("h1", self.seen(self.server)[2])

@@ -26,7 +26,7 @@ CODE_SPANS = re.findall(r"`([^`\n]+)`", GUIDE)
 #: Where reasons of pairs are worded. What is said of other requests is in actions.md.
 SOURCES = sorted(
     path
-    for package in ("pair", "engine", "agent", "agent/replication")
+    for package in ("pair", "engine", "agent", "agent/replication", "agent/replication/qemu")
     for path in (REPO / "nova_colo" / package).glob("*.py")
     if path.name not in ("guard.py", "vetting.py")
 )

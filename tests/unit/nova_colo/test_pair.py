@@ -11,7 +11,7 @@ from nova_colo.pair import checkpoints, health, model, placement, words
 from nova_colo.pair.arbitration import Witness
 from nova_colo.pair.checkpoints import Checkpoint, Totals
 from nova_colo.pair.liveness import Watch
-from nova_colo.pair.model import Cause, FtStatus, Health, Pair, State
+from nova_colo.pair.model import Cause, FtStatus, Health, Pair, Role, Side, State
 
 INTERVAL, MISSED = 1.0, 3
 
@@ -136,3 +136,62 @@ def test_health_comes_with_reasons_unless_it_is_ok(state, second, level):
     found, reasons = health.assess(pair, "", Witness(True), second)
     assert found == level
     assert bool(reasons) == (level != Health.OK)
+
+
+LONG, DISCONNECTED = "Checkpoint pauses are long: p99 {} ms.", "Replication is disconnected: {}."
+
+
+def protected(primary, secondary, said=()):
+    """Assess a protected pair of which these sides, or silent agents (None), have reported."""
+    pair = Pair("s", State.PROTECTED, 0, "a", "b", "a", "ACTIVE")
+    return health.assess(pair, "", *(Witness(side is not None, side) for side in (primary, secondary)), said)
+
+
+def side(*reasons, link_up=True, role=Role.PRIMARY):
+    return Side(role, 0, True, link_up, reasons)
+
+
+def test_what_the_sides_report_of_their_link_is_said_once_the_primarys_first():
+    first, second = side(LONG.format(240), "A checkpoint is 4 s late."), side("Replies differ.", LONG.format(250))
+    said = (LONG.format(240), "A checkpoint is 4 s late.", "Replies differ.")
+    assert protected(first, second) == (Health.WARNING, said)
+    assert protected(side(), side()) == (Health.OK, ())
+
+
+@pytest.mark.parametrize("sides", [(side("It is cut.", link_up=False), side()), (side(), side("It is cut.", link_up=False))])
+def test_a_link_that_does_not_work_is_critical_whoever_reports_it(sides):
+    assert protected(*sides) == (Health.CRITICAL, ("It is cut.",))
+
+
+def test_a_silent_agent_is_named_beside_what_the_other_reports():
+    silent = f"The agent on {words.host('a')} does not answer."
+    assert protected(None, side("It is cut.", link_up=False)) == (Health.CRITICAL, (silent, "It is cut."))
+    assert protected(None, side()) == (Health.WARNING, (silent,))
+
+
+def test_what_is_reported_of_a_pair_that_is_not_protected_is_left_to_the_reason_of_its_state():
+    pair = Pair("s", State.STARTING, 0, "a", "b", "a", "ACTIVE")
+    assert health.assess(pair, "It starts.", Witness(True, side("Late.")), Witness(True)) == (Health.WARNING, ("It starts.",))
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=50))
+def test_a_figure_is_said_anew_only_when_it_has_doubled_or_halved(figures):
+    said, shown = (), 0
+    for figure in figures:
+        before = said
+        _, said = protected(side(LONG.format(figure)), side(), said)
+        anew = not shown or figure >= 2 * shown or shown >= 2 * figure
+        assert said == ((LONG.format(figure),) if anew else before)
+        shown = figure if anew else shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (DISCONNECTED.format("mirror1"), DISCONNECTED.format("mirror2")),
+        (LONG.format(200), "A checkpoint is 4 s late."),
+        (LONG.format(200), LONG.format(0)),
+    ],
+)
+def test_another_reason_is_said_at_once_names_with_numbers_are_no_figures(before, after):
+    assert protected(side(after), side(), (before,))[1] == (after,)

@@ -2,7 +2,6 @@
 """The QEMU backend: COLO on a stock QEMU and libvirt, driven by QMP while the guest runs."""
 
 import contextlib
-import dataclasses
 import functools
 import pathlib
 import shutil
@@ -29,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks at each QEMU.
 LOOK_S = 0.5
+#: Seconds that the making of a pair may take to end when it is called off.
+CALL_OFF_S = 8.0
 #: Seconds that a primary may take to stand still for a planned failover.
 STAND_S = 5.0
 
@@ -128,12 +129,8 @@ class QemuBackend:
 
     def report(self, server_id: str, peer: str | None) -> Report:
         """Tell how this host's side does, as of the last look at it."""
-        there = self._is_there(server_id)
         side = self._side(server_id)
-        if side is None:
-            return Report(bool(there))
-        report = side.report(peer is not None)
-        return dataclasses.replace(report, running=False) if there is False else report
+        return side.report(peer is not None) if side else Report(bool(self._is_there(server_id)))
 
     def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
         """Return the history of a primary's checkpoints."""
@@ -148,7 +145,7 @@ class QemuBackend:
         try:
             self._hypervisor.connection()
         except GoneError as error:
-            reasons.append(f"libvirtd does not answer: {error}.")
+            reasons.append(f"libvirtd does not answer: {str(error).removeprefix('libvirt: ')}.")
         return reasons
 
     def versions(self) -> dict[str, str]:
@@ -246,7 +243,7 @@ class QemuBackend:
 
     def _check_reached(self, address: str) -> None:
         if not reach.answers(address, self._options.reach_port):
-            raise ReplicationError(f"The secondary's host does not answer on the replication network, at {address}.")
+            raise ReplicationError("The secondary's host does not answer on the replication network.")
 
     def _undo(self, side: Side, error: str) -> None:
         """Let the guest run as before, and keep the first error."""
@@ -254,7 +251,7 @@ class QemuBackend:
             primary.part(side)
         except ReplicationError as second:
             LOG.error("Server %s: %s", side.record.server_id, second)
-        side.parted(error)
+        side.parted(f"{host(self._host)}: {error}")
 
     def _make_folder(self, server_id: str) -> str:
         """Make the folder of the sockets with which a primary's QEMU talks to itself; nobody else may use them."""
@@ -330,15 +327,16 @@ class QemuBackend:
         making = self._making.pop(server_id, None)
         if making is not None:
             self._called_off.add(server_id)
-            with contextlib.suppress(Exception):
-                making.result(primary.SYNCHRONISE_S)
+            futures.wait([making], CALL_OFF_S)
+            if not making.done():
+                raise ReplicationError("The making of the secondary has not ended yet.")
 
     def release(self, server_id: str) -> None:
         """Let the primary run without its twin, and leave nothing of the pair in its QEMU."""
         side = self._side(server_id)
         if side is None:
             return
-        if self._is_there(server_id):
+        if side.record.stage != Stage.OFFERED and self._is_there(server_id):
             self.run_alone(server_id)
             primary.leave_no_trace(side, domain.disks(self._hypervisor.running(server_id)))
         self._drop(server_id)

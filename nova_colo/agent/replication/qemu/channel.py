@@ -5,6 +5,8 @@ A side that has lost the other stands still until it is told x-colo-lost-heartbe
 """
 
 import contextlib
+import time
+from collections.abc import Callable
 from typing import Any
 
 from nova_colo.agent.replication import ReplicationError
@@ -40,11 +42,12 @@ def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def wait_until_in_step(guest: Guest, after: int, timeout: float) -> float | None:
+def wait_until_in_step(guest: Guest, after: int, timeout: float, go_on: Callable[[], None]) -> float | None:
     """Wait until primary and secondary run in step.
 
     :param after: number of the event before the memory was sent
     :param timeout: seconds
+    :param go_on: raises when it is not to go on; called now and then
     :returns: when the guest ran again, by QEMU's clock; None when that was not heard
     :raises ReplicationError: when the memory could not be sent
     """
@@ -52,7 +55,9 @@ def wait_until_in_step(guest: Guest, after: int, timeout: float) -> float | None
     def ended(event: Event) -> bool:
         return event.name == "MIGRATION" and event.data["status"] in ("colo", "failed", "cancelled")
 
-    event = guest.wait_for_event(ended, after, timeout)
+    deadline = time.monotonic() + timeout
+    while (event := guest.wait_for_event(ended, after, 10 * INTERVAL)) is None and time.monotonic() < deadline:
+        go_on()
     if event is None or event.data["status"] != "colo":
         said = guest("query-migrate").get("error-desc", "no reason was given")
         raise ReplicationError(f"The guest's memory could not be sent to the secondary: {said}.")

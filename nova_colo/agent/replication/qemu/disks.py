@@ -5,6 +5,7 @@ A primary's device writes to a quorum over its disk and, by the network, the sec
 over a replication node, which keeps apart what was written since the last checkpoint. (QEMU: docs/block-replication.txt)
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,9 +13,13 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from oslo_log import log as logging
+
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu.domain import Disk
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
+
+LOG = logging.getLogger(__name__)
 
 PREFIX = "colo-"
 QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
@@ -34,7 +39,8 @@ def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
 
 def _inserted(guest: Guest, disk: Disk) -> dict[str, Any]:
     for entry in guest("query-block"):
-        if entry.get("qdev") == disk.qom and "inserted" in entry:
+        # QEMU names a device by its id where it has one of its own, else by where it is
+        if entry.get("qdev") in (disk.qom, disk.qom.rpartition("/")[2]) and "inserted" in entry:
             return entry["inserted"]
     raise ReplicationError(f"QEMU does not show disk {disk.target} at {disk.qom}.")
 
@@ -55,8 +61,9 @@ def make_file(path: str, kind: str, size: int) -> None:
     if file.exists():
         found = _virtual_size(path, kind)
         if found != size:
+            LOG.error("%s is there already, of %d bytes instead of %d.", path, found, size)
             raise ReplicationError(
-                f"There is a disk at {path} already, of {found} bytes instead of {size}. Remove it, or find out whose it is."
+                f"There is a disk already, of {found} bytes instead of {size}. Remove it, or find out whose it is."
             )
         return
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -121,10 +128,8 @@ def build_secondary(guest: Guest, disks: Sequence[Disk], address: str, port: int
 
 def stop_exports(guest: Guest) -> None:
     """End the export of a secondary's disks, before it is promoted."""
-    try:
+    with contextlib.suppress(MonitorError):  # there is none any more
         guest("nbd-server-stop")
-    except MonitorError:  # there is none any more
-        pass
 
 
 # --- the primary

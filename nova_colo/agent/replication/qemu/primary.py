@@ -53,7 +53,7 @@ def protect(
     before = guest.position
     side.begins()
     channel.send(guest, address, secondary["memory_port"], side.record.delay_ms, max_bandwidth)
-    runs_at = channel.wait_until_in_step(guest, before, SYNCHRONISE_S)
+    runs_at = channel.wait_until_in_step(guest, before, SYNCHRONISE_S, go_on)
     stop = guest.wait_for_event(lambda event: event.name == "STOP", stops, 0)
     return (runs_at - stop.at) * 1000 if runs_at and stop else None
 

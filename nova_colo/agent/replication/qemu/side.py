@@ -106,6 +106,7 @@ class Side:
         """It has no twin any more."""
         with self._lock:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
+            self._lost = False
             self.save(stage=Stage.PARTED, error=error)
 
     def _begin_hybrid(self) -> None:
@@ -208,6 +209,8 @@ class Side:
             up = self._link.up if self._link else None
             if self._lost or self.record.stage == Stage.PARTED:
                 up = False
+            if self.record.stage in (Stage.OFFERED, Stage.STARTING):
+                up = None
             progress = None
             if self.record.stage in (Stage.OFFERED, Stage.STARTING):
                 stage, step, percent = self._progress or ("waiting for the primary", STEPS_BEFORE, 0)

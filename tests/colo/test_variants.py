@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of several kinds, several at a time, and what is counted against what QEMU itself has said."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import libvirt
+import libvirt_qemu
+import pytest
+
+from lab.hosts.colo import Bed, Guest, Host
+from tests.colo.lives import Life
+
+VARIANTS = [
+    Guest("wide", number=120, disks=2, bus="virtio", nics=2, vcpus=2),
+    Guest("scsi", number=121, disks=2, bus="scsi"),
+]
+
+
+@pytest.mark.parametrize("guest", VARIANTS, ids=lambda guest: guest.name)
+def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(bed: Bed, guest: Guest) -> None:
+    life = Life(bed, guest)
+    try:
+        for _ in range(2):
+            pair = life.protect()
+            for address in guest.addresses:
+                assert life.bed.client.ask(address, "v").startswith("ok")
+            life.host(pair.primary).kill_qemu(guest.name)
+            life.wait_for_loss(pair.secondary or "")
+            life.take_over(pair)
+            life.goes_on()
+            for address in guest.addresses:
+                assert life.bed.client.ask(address, "v").startswith("ok")
+            life.discard(pair.primary or "")
+    finally:
+        life.close()
+
+
+def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(bed: Bed) -> None:
+    lives = [Life(bed, Guest(f"many-{number}", number=130 + number)) for number in range(3)]
+    try:
+        pairs = [life.protect(target="compute-b") for life in lives]
+        ports = [port for host in ("a", "b") for port in listening(bed.hosts[host])]
+        assert len(ports) == len(set(ports)) >= 3 * 4
+        lives[0].host("compute-a").kill_qemu(lives[0].guest.name)
+        lives[0].wait_for_loss("compute-b")
+        lives[0].take_over(pairs[0])
+        for life in lives:
+            life.goes_on()
+        assert all(life.side("compute-a")["link_up"] for life in lives[1:])
+    finally:
+        for life in lives:
+            life.close()
+
+
+def listening(host: Host) -> list[str]:
+    """Return the TCP sockets that a host's processes listen on, without those of its own management."""
+    lines = host.run(["ss", "-Hltn"]).splitlines()
+    return [line.split()[3] for line in lines if ":105" in line.split()[3]]
+
+
+@pytest.fixture
+def trace() -> Iterator["Trace"]:
+    made = Trace()
+    yield made
+    made.close()
+
+
+class Trace:
+    """What a QEMU says to somebody who has nothing to do with the agent."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[float, str]] = []
+        self._connection: libvirt.virConnect | None = None
+        libvirt.virEventRegisterDefaultImpl()
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def listen(self, host: Host, guest: Guest) -> None:
+        self._connection = host.connect()
+        domain = self._connection.lookupByUUIDString(guest.uuid)
+        libvirt_qemu.qemuMonitorEventRegister(self._connection, domain, None, self._heard, None, 0)
+        self._thread.start()
+
+    def _run(self) -> None:
+        timer = libvirt.virEventAddTimeout(100, lambda timer, opaque: None, None)
+        while not self._ends.is_set():
+            libvirt.virEventRunDefaultImpl()
+        libvirt.virEventRemoveTimeout(timer)
+
+    def _heard(self, connection, domain, event, seconds, micros, details, opaque) -> None:
+        self.events.append((seconds + micros / 1e6, event))
+
+    def checkpoints(self) -> int:
+        """Return how many times it has stopped and run again."""
+        said = [event for _, event in self.events if event in ("STOP", "RESUME")]
+        return sum(pair == ("STOP", "RESUME") for pair in itertools.pairwise(said))
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+
+def test_what_is_counted_is_what_qemu_has_said_and_by_the_right_cause(bed: Bed, trace: Trace) -> None:
+    life = Life(bed, Guest("counted", number=140), command="i")
+    try:
+        pair = life.protect()
+        primary = pair.primary or ""
+        trace.listen(life.host(primary), life.guest)
+        before = life.side(primary)["checkpoints"]
+        time.sleep(5)  # idle: the timer alone
+        idle = life.side(primary)["checkpoints"]
+        assert idle["periodic"] > before["periodic"] and idle["forced"] == before["forced"]
+        for _ in range(5):
+            life.bed.client.ask(life.guest.address, "t")
+        life.wait("mismatches", lambda: life.side(primary)["checkpoints"]["mismatch"] > idle["mismatch"])
+        life.set_mode(pair, "colo", 200)  # the delay is set anew, which forces one
+        forced = life.wait("a forced one", lambda: (now := life.side(primary)["checkpoints"])["forced"] > idle["forced"] and now)
+        assert forced["forced"] == idle["forced"] + 1
+
+        def agrees() -> bool:
+            seen = trace.checkpoints()
+            counted = life.side(primary)["checkpoints"]["total"] - before["total"]
+            return abs(counted - seen) <= 1 and seen == trace.checkpoints()
+
+        life.wait("as many as QEMU has said", agrees)
+        assert json.dumps(life.side(primary))
+    finally:
+        life.close()

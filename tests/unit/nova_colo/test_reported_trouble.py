@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What agents report of a pair's replication link reaches the pair's row, and is written there only when it has changed."""
+
+import dataclasses
+
+import pytest
+
+from nova_colo.pair.model import Health, State
+from tests import statements
+from tests.unit.nova_colo.pair_world import World
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path)
+    for _ in range(5):
+        some_seconds_pass(made, 1)
+    assert made.row().state == State.PROTECTED
+    yield made
+    made.close()
+
+
+def some_seconds_pass(world, number):
+    for _ in range(number):
+        world.second()
+        for engine in world.engines:
+            engine.refresh()
+            engine.run_all(60)
+        world.nova.work(True)
+
+
+def report(monkeypatch, host, reasons, **values):
+    """Let a host's agent report something of its side; reasons is a function, called at each heartbeat."""
+    tell = host.backend.report
+
+    def told(server_id, peer):
+        return dataclasses.replace(tell(server_id, peer), reasons=reasons(), **values)
+
+    monkeypatch.setattr(host.backend, "report", told)
+
+
+def health(world):
+    row = world.row()
+    return row.health, row.health_reasons
+
+
+def test_a_pair_is_as_well_as_its_sides_report(world, monkeypatch):
+    row, reasons = world.row(), ["A checkpoint is 4 s late."]
+    assert health(world) == (Health.OK, [])
+    report(monkeypatch, world.hosts[row.secondary_host], lambda: reasons)
+    some_seconds_pass(world, 1)
+    assert health(world) == (Health.WARNING, ["A checkpoint is 4 s late."])
+    reasons.clear()
+    some_seconds_pass(world, 1)
+    assert health(world) == (Health.OK, [])
+
+
+def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_time(world, monkeypatch, tmp_path):
+    measured = iter(range(300, 400))
+    report(monkeypatch, world.hosts[world.row().primary_host], lambda: [f"Checkpoint pauses are long: p99 {next(measured)} ms."])
+    with statements.collected(tmp_path / "ft.db") as sent:
+        some_seconds_pass(world, 20)
+    assert len([statement for statement in sent if "health_reasons" in statement and statement.startswith("UPDATE")]) == 1
+    level, (reason,) = health(world)
+    assert level == Health.WARNING and reason.startswith("Checkpoint pauses are long: p99 30")
