@@ -19,7 +19,7 @@ demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install lint docs unit functional ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+test: install lint docs unit functional colo ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 

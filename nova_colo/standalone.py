@@ -5,9 +5,10 @@ There is no database: what is known of the pair is what its two agents remember.
 that nobody else does the same on the other host.
 """
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
 from nova_colo.pair.model import Role
@@ -32,7 +33,7 @@ class Agents(Protocol):
 class Standing:
     """Where a pair stands.
 
-    :param primary: the host that holds the grant; None when no host has a side
+    :param primary: the host that holds the grant, or gave it up for a failover that was interrupted; None when no host says so
     :param secondary: the host of its twin, or None
     :param sides: what the agents that have one say of their sides, by host
     """
@@ -57,12 +58,7 @@ class LonePair:
     def standing(self, *hosts: str) -> Standing:
         """Return where the pair stands, as some hosts know it."""
         asked = {host: self._agents.call(host, "status", server_id=self._id) for host in hosts}
-        sides = {host: side for host, side in asked.items() if side is not None}
-        alone = {host: side for host, side in sides.items() if side["role"] in (Role.PRIMARY, Role.PROMOTED)}
-        primary = max(alone, key=lambda host: alone[host]["epoch"], default=None)
-        epoch = sides[primary]["epoch"] if primary else 0
-        waiting = (host for host, side in sides.items() if side["role"] == Role.SECONDARY and side["epoch"] == epoch)
-        return Standing(primary, next(waiting, None), epoch, sides)
+        return standing_of(asked)
 
     def protect(
         self,
@@ -74,7 +70,7 @@ class LonePair:
         interval_ms: int | None = None,
         totals: dict[str, int] | None = None,
         timeout: float = 300.0,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Make a secondary of a guest that runs, and yield the progress until the two run in step.
 
         :param epoch: that the primary is in
@@ -91,11 +87,20 @@ class LonePair:
             self._agents.call(primary, "start_replication", spec=spec, secondary=offer)
             yield from self._until_in_step(primary, timeout)
         except BaseException:
-            self._agents.call(primary, "release", server_id=self._id)
-            self._agents.call(secondary, "discard", server_id=self._id)
+            self._give_up(primary, secondary, epoch)
             raise
 
-    def _until_in_step(self, primary: str, timeout: float) -> Iterator[dict[str, Any]]:
+    def _give_up(self, primary: str, secondary: str, epoch: int) -> None:
+        """Leave the guest as it was, as far as the agents answer: what has gone wrong before is what matters."""
+        with contextlib.suppress(Exception):
+            if epoch:  # to be remembered: an earlier primary, not seen since, must not pass for the present one
+                self._agents.call(primary, "run_alone", server_id=self._id, epoch=epoch)
+            else:
+                self._agents.call(primary, "release", server_id=self._id)
+        with contextlib.suppress(Exception):
+            self._agents.call(secondary, "discard", server_id=self._id)
+
+    def _until_in_step(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
         deadline, before = time.monotonic() + timeout, None
         while True:
             side = self._agents.call(primary, "status", server_id=self._id)
@@ -117,7 +122,7 @@ class LonePair:
 
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
-        source, target = _both(standing)
+        source, _ = _both(standing)
         self._agents.call(source, "demote", server_id=self._id, epoch=standing.epoch + 1, expected=standing.epoch)
         gap_ms = self.take_over(standing)
         self._agents.call(source, "discard", server_id=self._id)
@@ -128,7 +133,9 @@ class LonePair:
 
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
-        _, target = _both(standing)
+        target = standing.secondary
+        if target is None:
+            raise PairError("The guest has no secondary.")
         gap_ms = self._agents.call(target, "promote", server_id=self._id, epoch=standing.epoch + 1)
         self._agents.call(target, "settle", server_id=self._id, epoch=standing.epoch + 1)
         return gap_ms
@@ -139,17 +146,47 @@ class LonePair:
             raise PairError("No host has a primary of this guest.")
         self._agents.call(standing.primary, "run_alone", server_id=self._id, epoch=standing.epoch + 1)
 
+    def settle(self, standing: Standing) -> None:
+        """End a failover that was interrupted after the secondary had taken over."""
+        primary = standing.primary
+        if primary is not None and standing.sides[primary]["role"] == Role.PROMOTED:
+            self._agents.call(primary, "settle", server_id=self._id, epoch=standing.epoch)
+
+    def discard(self, host: str, side: Mapping[str, Any]) -> None:
+        """End what a host has of the pair, if it still is what it was seen to be."""
+        self._agents.call(host, "discard", server_id=self._id, role=side["role"], epoch=side["epoch"])
+
     def unprotect(self, standing: Standing) -> None:
-        """Remove the secondary; the guest runs on as if it had never had one."""
-        source, target = _both(standing)
-        self._agents.call(source, "release", server_id=self._id)
-        self._agents.call(target, "discard", server_id=self._id)
+        """Remove the secondary, and what other hosts have left of the pair; the guest runs on as if it had never had one."""
+        if standing.primary is None:
+            raise PairError("No host has a primary of this guest.")
+        self._agents.call(standing.primary, "release", server_id=self._id)
+        for host in standing.sides:
+            if host != standing.primary:
+                self._agents.call(host, "discard", server_id=self._id)
 
     def set_mode(self, standing: Standing, mode: str, interval_ms: int | None = None) -> None:
         """Change how the pair synchronises."""
         source, target = _both(standing)
         for host in (target, source):
             self._agents.call(host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms)
+
+
+def standing_of(asked: Mapping[str, dict[str, Any] | None]) -> Standing:
+    """Return where a pair stands.
+
+    :param asked: what the agents that answer say of their sides, by host; None for a host that has none
+    """
+    sides = {host: side for host, side in asked.items() if side is not None}
+    alone = {host: side["epoch"] for host, side in sides.items() if side["role"] in (Role.PRIMARY, Role.PROMOTED, Role.LEAVING)}
+    waiting = {host: side["epoch"] for host, side in sides.items() if side["role"] == Role.SECONDARY}
+    epoch = max((*alone.values(), *waiting.values()), default=0)
+    primary = next((host for host in alone if alone[host] == epoch), None)
+    secondary = next((host for host in waiting if waiting[host] == epoch), None)
+    if primary is None and secondary is not None:
+        given_up = {host for host, side in sides.items() if side["role"] == Role.DEMOTED and side["epoch"] == epoch + 1}
+        primary = next(iter(given_up), None)
+    return Standing(primary, secondary, epoch, sides)
 
 
 def _both(standing: Standing) -> tuple[str, str]:

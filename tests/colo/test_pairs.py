@@ -63,7 +63,7 @@ def test_checkpoints_are_counted(life, pair):
 def test_the_secondary_takes_over_when_the_primary_is_killed_and_not_before_it_may(life, pair):
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
-    assert life.side(pair.primary)["running"] is False
+    life.wait("its end is known", lambda: life.side(pair.primary)["running"] is False)
     assert life.answers(HELD) == 0
     gap_ms = life.take_over(pair)
     assert gap_ms is not None and gap_ms >= HELD * 1000
@@ -154,7 +154,7 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
     life.goes_on()
     life.host(pair.primary).power_on()
     life.host(pair.primary).start_agent(qemu=OPTIONS)
-    assert life.side(pair.primary)["running"] is False
+    life.wait("it knows that its guest has ended", lambda: life.side(pair.primary)["running"] is False)
     life.discard(pair.primary)
 
 
