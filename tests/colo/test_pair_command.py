@@ -139,6 +139,7 @@ def test_run_survives_the_loss_of_the_primary_and_protects_again_on_the_spare(pr
             assert (where["primary"], where["secondary"], where["epoch"]) == (B, C, 1)
         finally:
             run.send_signal(signal.SIGTERM)
+            print(*(event["message"] for event in events), sep="\n")
         assert (run.wait(60), run.stderr.read()) == (0, "")
         reader.join()
     assert events[-1]["event"] == "stopped"

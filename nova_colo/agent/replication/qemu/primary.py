@@ -44,6 +44,7 @@ def protect(
     while (part := disks.copied(guest, count)) is not None:
         side.show("copying disks", STEPS_BEFORE + 1, int(100 * part))
         _pause(go_on)
+    _wait_until_connected(guest, go_on)
     side.show("sending memory", STEPS_BEFORE + 2)
     stops = guest.position
     with stopped(side, resume=False):
@@ -56,6 +57,15 @@ def protect(
     runs_at = channel.wait_until_in_step(guest, before, SYNCHRONISE_S, go_on)
     stop = guest.wait_for_event(lambda event: event.name == "STOP", stops, 0)
     return (runs_at - stop.at) * 1000 if runs_at and stop else None
+
+
+def _wait_until_connected(guest: Guest, go_on: Callable[[], None]) -> None:
+    """Wait for the secondary's sockets, which try again every now and then: a pair without them looks lost from the start."""
+    deadline = time.monotonic() + PART_S
+    while not all(network.connections(guest).values()):
+        if time.monotonic() > deadline:
+            raise ReplicationError(f"The secondary has not connected within {PART_S:g} s.")
+        _pause(go_on)
 
 
 def _pause(go_on: Callable[[], None]) -> None:
