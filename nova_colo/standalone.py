@@ -165,11 +165,14 @@ class LonePair:
             if host != standing.primary:
                 self._agents.call(host, "discard", server_id=self._id)
 
-    def set_mode(self, standing: Standing, mode: str, interval_ms: int | None = None) -> None:
-        """Change how the pair synchronises."""
+    def set_mode(self, standing: Standing, mode: str, interval_ms: int | None = None, actual: str | None = None) -> None:
+        """Change how the pair synchronises.
+
+        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
+        """
         source, target = _both(standing)
         for host in (target, source):
-            self._agents.call(host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms)
+            self._agents.call(host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms, actual=actual)
 
 
 def standing_of(asked: Mapping[str, dict[str, Any] | None]) -> Standing:

@@ -37,9 +37,7 @@ def write_all(spec: Spec) -> None:
     texts = {name: render(sections) for name, sections in ini.items()}
     texts |= neutron.plugin_files()
     texts["mariadb/init.sql"] = mariadb.init_sql(spec)
-    texts["rabbitmq/rabbitmq.conf"] = rabbitmq.rabbitmq_conf(spec)
-    texts["rabbitmq/definitions.json"] = rabbitmq.definitions(spec)
-    texts["rabbitmq/enabled_plugins"] = "[].\n"
+    texts |= rabbitmq.files(spec)
     for name, text in texts.items():
         write_private(etc / name, text)
     shutil.copyfile(VENV / "etc" / "nova" / "api-paste.ini", etc / "nova" / "api-paste.ini")

@@ -47,6 +47,15 @@ def definitions(spec: Spec) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
+def files(spec: Spec, address: str = LOOPBACK) -> dict[str, str]:
+    """Return the files of a broker that listens on one address, by their names below ``etc``."""
+    return {
+        "rabbitmq/rabbitmq.conf": rabbitmq_conf(spec, address),
+        "rabbitmq/definitions.json": definitions(spec),
+        "rabbitmq/enabled_plugins": "[].\n",
+    }
+
+
 def environment(spec: Spec, address: str = LOOPBACK) -> dict[str, str]:
     """Return the environment of a broker that listens on one address."""
     folder = spec.layout.prefix / "rabbitmq"

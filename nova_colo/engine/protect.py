@@ -54,7 +54,7 @@ class Protect(Workflow):
             if side is None or not side["running"]:
                 raise WorkflowError(f"The guest on {words.host(primary)} ended while its secondary was made.")
             if side["role"] == Role.LEAVING:
-                raise WorkflowError(f"The guest on {words.host(primary)} is being restarted, replaced or stopped by Nova.")
+                raise WorkflowError(arbitration.leaving_reason(primary))
             if side["error"]:
                 raise WorkflowError(side["error"])
             if side["link_up"] is False:

@@ -73,12 +73,7 @@ class Reconciler:
         """Let a pair under the policy hybrid change its mode; its primary's agent has seen what it answers."""
         if row.retry_at is not None and row.retry_at > timeutils.utcnow():
             return
-        params = {"mode": row.mode_policy, "actual": mode}
-        with self._services.database.writer() as session:
-            started = operations.start(session, row.server_id, row.epoch, "set_mode", params)
-            operation = operations.get(session, started) if started else None
-        if operation is not None:
-            self._runner.submit(operation)
+        self._begin(row, "set_mode", {"mode": row.mode_policy, "actual": mode})
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
         urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
@@ -106,8 +101,15 @@ class Reconciler:
             case Action.FOLLOW:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
+        self._begin(row, decision.action.value, params, **values)
+
+    def _begin(self, row: pairs.Pair, kind: str, params: dict[str, Any], **values: Any) -> None:
+        """Start an operation on a pair that is as it was read, and run it.
+
+        :param values: columns of the pair to set at once
+        """
         with self._services.database.writer() as session:
-            started = operations.start(session, row.server_id, row.epoch, decision.action.value, params, **values)
+            started = operations.start(session, row.server_id, row.epoch, kind, params, **values)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)

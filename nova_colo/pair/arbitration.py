@@ -67,6 +67,11 @@ def _leaves(witness: Witness) -> bool:
     return witness.alive and witness.side is not None and witness.side.role == Role.LEAVING
 
 
+def leaving_reason(host_name: str) -> str:
+    """Return why a guest whose host leaves its pair has no secondary for now."""
+    return f"The guest on {host(host_name)} is being restarted, replaced or stopped by Nova."
+
+
 def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     """Return what should be started for a pair that nothing is being done about.
 
@@ -93,8 +98,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
     if _leaves(primary):
-        reason = f"The guest on {host(pair.primary_host)} is being restarted, replaced or stopped by Nova."
-        return Decision(Action.UNPROTECT, reason, keep_room=True)
+        return Decision(Action.UNPROTECT, leaving_reason(pair.primary_host), keep_room=True)
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:

@@ -59,9 +59,12 @@ class State:
     last: float | None = None
 
 
-def begin(rule: Rule, now: float) -> State:
-    """Return the state of a pair that has just come under the policy."""
-    return State(Mode.COLO, now, rule.first_wait_s)
+def begin(rule: Rule, now: float, mode: Mode = Mode.COLO) -> State:
+    """Return the state of a pair that has just come under the policy.
+
+    :param mode: the mode that it is in
+    """
+    return State(mode, now, rule.first_wait_s)
 
 
 def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:

@@ -9,6 +9,7 @@ import oslo_messaging as messaging
 
 from lab.hosts.colo import Bed, Guest, Host
 from nova_colo.standalone import LonePair, Standing
+from tests.cloud import wait_for
 
 #: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
 DELAY_MS = 1000
@@ -90,13 +91,6 @@ class Life:
         self.on = standing.secondary or ""
         return gap_ms
 
-    def set_mode(self, standing: Standing, mode: str, interval_ms: int, actual: str | None = None) -> None:
-        """Change how a pair synchronises, its secondary first."""
-        for name in (standing.secondary, standing.primary):
-            self.bed.agents.call(
-                name or "", "set_mode", server_id=self.guest.uuid, mode=mode, interval_ms=interval_ms, actual=actual
-            )
-
     def discard(self, name: str) -> None:
         """End what a host has of the pair."""
         self.bed.agents.call(name, "discard", server_id=self.guest.uuid)
@@ -105,11 +99,7 @@ class Life:
 
     def wait(self, what: str, look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """Wait until something is true, and return it."""
-        deadline = time.monotonic() + seconds
-        while not (seen := look()):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-            time.sleep(0.1)
-        return seen
+        return wait_for(what, seconds, look)
 
     def wait_for_loss(self, name: str) -> dict[str, Any]:
         """Wait until a host has noticed that its side has lost its twin."""

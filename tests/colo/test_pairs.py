@@ -159,11 +159,11 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
 
 
 def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
-    life.set_mode(pair, "checkpoint", 200)
+    life.pair.set_mode(pair, "checkpoint", 200)
     before = life.side(pair.primary)["checkpoints"]
     life.wait("periodic ones", lambda: life.side(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 10)
     assert life.side(pair.primary)["checkpoints"]["mismatch"] == before["mismatch"]
-    life.set_mode(pair, "colo", 200)
+    life.pair.set_mode(pair, "colo", 200)
     life.goes_on()
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
@@ -172,7 +172,7 @@ def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
 
 
 def test_hybrid_leaves_colo_while_replies_differ_and_comes_back(life, pair):
-    life.set_mode(pair, "hybrid", 2000)
+    life.pair.set_mode(pair, "hybrid", 2000)
     assert life.side(pair.primary)["mode"] == "colo"
     ends = threading.Event()
     load = threading.Thread(target=ask_what_differs, args=(life, ends))
@@ -181,14 +181,14 @@ def test_hybrid_leaves_colo_while_replies_differ_and_comes_back(life, pair):
         life.wait("it wants periodic checkpoints", lambda: life.side(pair.primary)["mode"] == "checkpoint")
         before = life.side(pair.primary)["checkpoints"]
         assert before["mismatch"] >= 3
-        life.set_mode(pair, "hybrid", 500, "checkpoint")
+        life.pair.set_mode(pair, "hybrid", 500, "checkpoint")
         life.wait("some", lambda: life.side(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 4)
         assert life.side(pair.primary)["checkpoints"]["mismatch"] <= before["mismatch"] + 1
     finally:
         ends.set()
         load.join()
     life.wait("it tries colo again", lambda: life.side(pair.primary)["mode"] == "colo")
-    life.set_mode(pair, "hybrid", 500, "colo")
+    life.pair.set_mode(pair, "hybrid", 500, "colo")
     life.goes_on()
     assert life.side(pair.primary)["mode"] == "colo"
 

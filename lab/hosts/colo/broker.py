@@ -60,11 +60,6 @@ class Broker:
     def _write(self) -> None:
         layout = self._spec.layout
         write_private(layout.passwords_file, json.dumps(dict(self._spec.passwords), indent=2) + "\n")
-        texts = {
-            "rabbitmq.conf": rabbitmq.rabbitmq_conf(self._spec, self._address),
-            "definitions.json": rabbitmq.definitions(self._spec),
-            "enabled_plugins": "[].\n",
-        }
-        for name, text in texts.items():
-            write_private(layout.etc / "rabbitmq" / name, text)
+        for name, text in rabbitmq.files(self._spec, self._address).items():
+            write_private(layout.etc / name, text)
         (layout.prefix / "rabbitmq").mkdir(mode=0o700, exist_ok=True)

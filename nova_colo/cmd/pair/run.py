@@ -20,6 +20,7 @@ from nova_colo.cmd.pair import commands
 from nova_colo.cmd.pair.agents import Reached, SilentError
 from nova_colo.cmd.pair.show import Screen, milliseconds
 from nova_colo.cmd.pair.watch import INTERVAL_S, Sights
+from nova_colo.engine.view import side_of
 from nova_colo.pair import arbitration, words
 from nova_colo.pair.arbitration import Action, Witness
 from nova_colo.pair.model import Pair, State
@@ -206,7 +207,7 @@ class Keeper:
         found = False
         for host in self._hosts:
             side = self._sights.side(host)
-            if side is not None and arbitration.is_stale(self.pair, host, self._sights.core(side)):
+            if side is not None and arbitration.is_stale(self.pair, host, side_of(side)):
                 found = True
                 self.tell("discarding", f"{host} has a {side['role']} side of epoch {side['epoch']} left. It is ended.")
                 self._lone.discard(host, side)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova_colo.cmd.pair.agents import Reached
+from nova_colo.engine.view import side_of
 from nova_colo.pair.arbitration import Witness
 from nova_colo.pair.liveness import Watch
-from nova_colo.pair.model import Role, Side
 from nova_colo.standalone import PairError
 
 #: Seconds between two questions to an agent, and between two looks at their answers.
@@ -79,9 +79,4 @@ class Sights:
             if not self._watch.alive(host, time.monotonic()):
                 return Witness(False)
             side = self._sides.get(host)
-            return Witness(True, self.core(side) if side else None)
-
-    @staticmethod
-    def core(side: dict[str, Any]) -> Side:
-        """Return a side as the core knows it."""
-        return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"], tuple(side.get("reasons", ())))
+            return Witness(True, side_of(side) if side else None)

@@ -79,7 +79,7 @@ class FakeAgents:
 
     _release = _discard
 
-    def _set_mode(self, there, server_id, mode, interval_ms):
+    def _set_mode(self, there, server_id, mode, interval_ms, actual):
         pass
 
 

@@ -51,7 +51,6 @@ class QemuBackend:
         self._sides: dict[str, Side] = {}
         self._lock = threading.Lock()
         self._making: dict[str, futures.Future[None]] = {}
-        self._called_off: set[str] = set()
         self._makers = futures.ThreadPoolExecutor(thread_name_prefix="protect")
         self._lookers = futures.ThreadPoolExecutor(32, thread_name_prefix="look")
         for record in self._records.all():
@@ -196,7 +195,7 @@ class QemuBackend:
         try:
             made = secondary.start(self._hypervisor, primary, self._host)
             side.save(disks=secondary.prepare(side.guest, made, primary, address, ports))
-            if side.record.mode == Mode.CHECKPOINT:
+            if side.record.buffered:
                 network.buffer_output(side.guest, domain.nics(made), True)
         except Exception:
             self.discard(spec.server_id)
@@ -214,7 +213,7 @@ class QemuBackend:
         pace = self._pace(spec.mode, spec.interval_ms)
         side.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
         side.count_from(spec.totals)
-        self._called_off.discard(spec.server_id)
+        side.called_off.clear()
         what = domain.disks(running), domain.nics(running)
         self._making[spec.server_id] = self._makers.submit(self._make, side, what, secondary)
 
@@ -235,7 +234,7 @@ class QemuBackend:
 
     def _check_making(self, side: Side) -> None:
         """Refuse to go on with a pair that is not wanted any more, or whose secondary's host does not answer."""
-        if side.record.server_id in self._called_off:
+        if side.called_off.is_set():
             raise ReplicationError("The making of the secondary was called off.")
         address = side.record.peer or ""
         if self._reach.age(address) > link.Thresholds().silent_s:
@@ -318,18 +317,16 @@ class QemuBackend:
         side = self._side(server_id)
         if not self._is_there(server_id):
             raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
-        self._call_off(server_id)
         if side is not None:
+            self._call_off(side)
             primary.part(side)
             side.parted()
 
-    def _call_off(self, server_id: str) -> None:
-        making = self._making.pop(server_id, None)
-        if making is not None:
-            self._called_off.add(server_id)
-            futures.wait([making], CALL_OFF_S)
-            if not making.done():
-                raise ReplicationError("The making of the secondary has not ended yet.")
+    def _call_off(self, side: Side) -> None:
+        side.called_off.set()
+        making = self._making.pop(side.record.server_id, None)
+        if making is not None and not futures.wait([making], CALL_OFF_S).done:
+            raise ReplicationError("The making of the secondary has not ended yet.")
 
     def release(self, server_id: str) -> None:
         """Let the primary run without its twin, and leave nothing of the pair in its QEMU."""
@@ -343,14 +340,15 @@ class QemuBackend:
 
     def discard(self, server_id: str) -> None:
         """End the QEMU here, and remove what a secondary kept beside its disks."""
-        self._called_off.add(server_id)
+        side = self._side(server_id)
+        if side is not None:
+            side.called_off.set()
         running = self._hypervisor.domain(server_id)
         if running is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
                 running.destroy()
-        side = self._side(server_id)
         if side is not None:
-            secondary.remove_files(side.record.disks)
+            disks.remove_overlays(side.record.disks)
         self._drop(server_id)
         self._hypervisor.forget(server_id)
 

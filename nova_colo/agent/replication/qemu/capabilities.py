@@ -12,6 +12,7 @@ EMULATOR = "qemu-system-x86_64"
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 DRIVERS = ("quorum", "replication", "nbd")
 COMMANDS = ("x-colo-lost-heartbeat", "x-blockdev-change", "yank", "nbd-server-start", "blockdev-mirror", "query-colo-status")
+OPTIONS = ("x-colo", "x-checkpoint-delay")
 #: Known to lose or spoil guests in COLO.
 BROKEN = ((10, 0), (10, 1))
 
@@ -27,15 +28,14 @@ def _probe(emulator: str, modified: float) -> dict[str, Any]:
     returned = [answer["return"] for answer in answers if "return" in answer]
     if len(returned) < 3:
         return {"error": done.stderr.strip() or "it does not answer"}
-    return {"version": returned[1]["qemu"], "schema": returned[2]}
+    return {"version": returned[1]["qemu"], "missing": _missing(returned[2])}
 
 
 def probe(emulator: str = EMULATOR) -> dict[str, Any]:
-    """Return a QEMU's ``version`` and ``schema``, or an ``error``; asked again when its program has changed."""
+    """Return a QEMU's ``version`` and what it is ``missing``, or an ``error``; asked again when its program has changed."""
     path = shutil.which(emulator)
     if path is None:
         return {"error": f"{emulator} is not installed"}
-
     return _probe(path, os.stat(path).st_mtime)
 
 
@@ -53,19 +53,20 @@ def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[str]:
     """
     if "error" in found:
         return [f"QEMU cannot be asked what it has: {found['error']}."]
-    schema = found["schema"]
-    names = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
-    values = {value for entry in schema if entry["meta-type"] == "enum" for value in _members(entry)}
-    variants = {variant["case"] for entry in schema for variant in entry.get("variants", ())}
-    missing = [name for name in COMMANDS if name not in names]
-    missing += [
-        name for name in (*OBJECTS, *DRIVERS, "x-colo", "x-checkpoint-delay") if name not in values | variants | _fields(schema)
-    ]
-    reasons = [f"QEMU {version(found)} has no {name}." for name in missing]
+    reasons = [f"QEMU {version(found)} has no {name}." for name in found["missing"]]
     release = (found["version"]["major"], found["version"]["minor"])
     if release in BROKEN and not allow_broken:
         reasons.append(f"COLO is known to be broken in QEMU {version(found)}. Use 7.2 to 9.2, or 10.2 and later.")
     return reasons
+
+
+def _missing(schema: list[dict[str, Any]]) -> list[str]:
+    commands = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
+    values = {value for entry in schema if entry["meta-type"] == "enum" for value in _members(entry)}
+    variants = {variant["case"] for entry in schema for variant in entry.get("variants", ())}
+    others = values | variants | _fields(schema)
+    missing = [name for name in COMMANDS if name not in commands]
+    return missing + [name for name in (*OBJECTS, *DRIVERS, *OPTIONS) if name not in others]
 
 
 def _members(entry: dict[str, Any]) -> list[str]:

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu.disks import PREFIX
 from nova_colo.agent.replication.qemu.monitor import Event, Guest, MonitorError
+from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
 
 CAPABILITIES = [{"capability": name, "state": True} for name in ("x-colo", "events")]
-#: Sockets to the other side, as names of chardevs without their numbers.
-_FAR = ("mirror", "answers", "in", "out")
 #: Seconds between two looks.
 INTERVAL = 0.05
 
@@ -94,8 +92,7 @@ def _leads_away(instance: dict[str, Any]) -> bool:
         case "block-node":
             return instance["node-name"].startswith(PREFIX)
         case "chardev":
-            name = instance["id"]
-            return name.startswith(PREFIX) and name.removeprefix(PREFIX).rstrip("0123456789") in _FAR
+            return kind(instance["id"]) in FAR
     return False
 
 

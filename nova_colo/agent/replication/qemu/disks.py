@@ -6,11 +6,12 @@ over a replication node, which keeps apart what was written since the last check
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -18,13 +19,11 @@ from oslo_log import log as logging
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu.domain import Disk
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
+from nova_colo.agent.replication.qemu.names import PREFIX
 
 LOG = logging.getLogger(__name__)
 
-PREFIX = "colo-"
 QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
-#: Seconds that a finished copy may take to end.
-END_S = 60.0
 
 
 def inet(address: str, port: int) -> dict[str, str]:
@@ -71,7 +70,6 @@ def make_file(path: str, kind: str, size: int) -> None:
 
 
 def _virtual_size(path: str, kind: str) -> int:
-
     return json.loads(_image(["info", "-U", "--output=json", "-f", kind, path]))["virtual-size"]
 
 
@@ -85,24 +83,25 @@ def _image(arguments: list[str]) -> str:
 # --- the secondary
 
 
-def overlay_paths(disk: Disk) -> tuple[str, str]:
-    """Return the files that keep what was written since the last checkpoint."""
-    return f"{disk.path}.colo-hidden", f"{disk.path}.colo-active"
+def overlay_paths(disk_path: str) -> tuple[str, str]:
+    """Return the files that keep what was written to a disk since the last checkpoint."""
+    return f"{disk_path}.colo-hidden", f"{disk_path}.colo-active"
 
 
 def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
     """Make these files anew."""
-    for path in overlay_paths(disk):
+    for path in overlay_paths(disk.path):
         pathlib.Path(path).unlink(missing_ok=True)
         _image(["create", "-q", "-f", "qcow2", path, str(size)])
         if owner:
             os.chown(path, *owner)
 
 
-def remove_overlays(disk_path: str) -> None:
-    """Remove the files of a secondary that has ended."""
-    for kind in ("hidden", "active"):
-        pathlib.Path(f"{disk_path}.colo-{kind}").unlink(missing_ok=True)
+def remove_overlays(disk_paths: Iterable[str]) -> None:
+    """Remove these files, of a secondary that has ended; its disks are left to who comes next."""
+    for path in itertools.chain.from_iterable(map(overlay_paths, disk_paths)):
+        with contextlib.suppress(OSError):
+            pathlib.Path(path).unlink(missing_ok=True)
 
 
 def build_secondary(guest: Guest, disks: Sequence[Disk], address: str, port: int) -> None:
@@ -111,7 +110,7 @@ def build_secondary(guest: Guest, disks: Sequence[Disk], address: str, port: int
     for number, disk in enumerate(disks):
         bottom = top(guest, disk)
         below = bottom
-        for kind, path in zip(("hidden", "active"), overlay_paths(disk), strict=True):
+        for kind, path in zip(("hidden", "active"), overlay_paths(disk.path), strict=True):
             node = f"{PREFIX}{kind}{number}"
             file = {"driver": "file", "filename": path}
             guest("blockdev-add", {"driver": "qcow2", "node-name": node, "file": file, "backing": below})

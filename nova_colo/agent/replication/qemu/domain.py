@@ -97,7 +97,7 @@ def twin_xml(xml: str) -> str:
     """Return the XML of a domain's twin: the same, but that it waits for the other's memory."""
     root = etree.fromstring(xml, _PARSER)
     for path in ("seclabel", "devices/disk/backingStore", "devices/disk/mirror", "devices/graphics/listen"):
-        for element in root.iterfind(path):
+        for element in root.findall(path):  # not iterfind, which loses its place when one is removed
             element.getparent().remove(element)
     command_line = root.find(f"{{{QEMU_NAMESPACE}}}commandline")
     if command_line is None:
@@ -109,6 +109,13 @@ def twin_xml(xml: str) -> str:
     for place, element in enumerate(waits):
         command_line.insert(place, element)
     return etree.tostring(root, encoding="unicode")
+
+
+def boot_files(xml: str) -> list[str]:
+    """Return the files of its host that a guest boots from."""
+    root = etree.fromstring(xml, _PARSER)
+    named = (root.findtext(f"os/{name}") for name in ("kernel", "initrd", "loader"))
+    return [path for path in named if path]
 
 
 def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:

@@ -28,14 +28,7 @@ _started = threading.Event()
 
 
 class MonitorError(ReplicationError):
-    """QEMU has refused a command.
-
-    :param kind: QEMU's class of the error, e.g. ``DeviceNotFound``
-    """
-
-    def __init__(self, command: str, kind: str, message: str):
-        super().__init__(f"QEMU refused {command}: {message}")
-        self.kind = kind
+    """QEMU has refused a command."""
 
 
 class SilentError(ReplicationError):
@@ -61,7 +54,10 @@ class Event:
 
 
 class Guest:
-    """One QEMU. Calling it sends a command."""
+    """One QEMU. Calling it sends a command.
+
+    :param timeout: seconds that it may take to answer
+    """
 
     def __init__(self, uuid: str, lookup: Callable[[], libvirt.virDomain], timeout: float):
         self.uuid = uuid
@@ -72,26 +68,24 @@ class Guest:
         self._heard = threading.Condition()
         self._number = 0
 
-    def __call__(self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
+    def __call__(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Send a command and return its answer.
 
-        :param timeout: seconds, [qemu] command_timeout by default
         :raises MonitorError: when QEMU refuses it
         :raises SilentError: when there is no answer in time
         :raises GoneError: when there is no such QEMU
         """
         request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
         answering = self._thread.submit(lambda: libvirt_qemu.qemuMonitorCommand(self._lookup(), request, 0))
-        seconds = timeout or self._timeout
         try:
-            answer = json.loads(answering.result(seconds))
+            answer = json.loads(answering.result(self._timeout))
         except futures.TimeoutError as error:
             answering.cancel()
-            raise SilentError(f"QEMU has not answered {command} within {seconds:g} s.") from error
+            raise SilentError(f"QEMU has not answered {command} within {self._timeout:g} s.") from error
         except libvirt.libvirtError as error:
             raise GoneError(f"libvirt: {error}") from error
         if "error" in answer:
-            raise MonitorError(command, answer["error"]["class"], answer["error"]["desc"])
+            raise MonitorError(f"QEMU refused {command}: {answer['error']['desc']}")
         return answer["return"]
 
     @property
@@ -141,8 +135,8 @@ class Hypervisor:
         self,
         uri: str,
         timeout: float,
-        on_event: Callable[[str, Event], None] = lambda uuid, event: None,
-        on_reconnect: Callable[[], None] = lambda: None,
+        on_event: Callable[[str, Event], None],
+        on_reconnect: Callable[[], None],
     ):
         _start_event_loop()
         self._uri = uri

@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nova_colo.agent.replication.qemu.disks import PREFIX, inet
+from nova_colo.agent.replication.qemu.disks import inet
 from nova_colo.agent.replication.qemu.domain import Nic
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
+from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
 
 IOTHREAD = f"{PREFIX}iothread"
 #: Seconds between two attempts of a secondary to reach a primary that does not listen yet.
@@ -95,10 +96,10 @@ def listen(guest: Guest, nics: Sequence[Nic], where: Listening, folder: str) -> 
     for number, (mirror, answers) in enumerate(where.ports):
         _socket(guest, f"{PREFIX}mirror{number}", _tcp(where.address, mirror), server=True)
         _socket(guest, f"{PREFIX}answers{number}", _tcp(where.address, answers), server=True)
-        for kind in ("own", "agreed"):
-            path = {"type": "unix", "data": {"path": f"{folder}/{kind}{number}"}}
-            _socket(guest, f"{PREFIX}{kind}{number}", path, server=True)
-            _socket(guest, f"{PREFIX}{kind}{number}-end", path, server=False)
+        for inner in ("own", "agreed"):
+            path = {"type": "unix", "data": {"path": f"{folder}/{inner}{number}"}}
+            _socket(guest, f"{PREFIX}{inner}{number}", path, server=True)
+            _socket(guest, f"{PREFIX}{inner}{number}-end", path, server=False)
 
 
 def compare(guest: Guest, nics: Sequence[Nic]) -> None:
@@ -131,13 +132,8 @@ def stop_listening(guest: Guest) -> None:
 
 def connections(guest: Guest) -> dict[str, bool]:
     """Return for each of a side's sockets to its twin, by name, whether it is connected."""
-    far = ("mirror", "answers", "in", "out")
-    found = {}
-    for chardev in guest("query-chardev"):
-        name = chardev["label"].removeprefix(PREFIX)
-        if chardev["label"].startswith(PREFIX) and name.rstrip("0123456789") in far:
-            found[name] = not chardev["filename"].startswith("disconnected:")
-    return found
+    far = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in FAR)
+    return {chardev["label"].removeprefix(PREFIX): not chardev["filename"].startswith("disconnected:") for chardev in far}
 
 
 # --- both
@@ -154,9 +150,9 @@ def _chardevs(guest: Guest) -> list[str]:
 def _remove_objects(guest: Guest, kinds: Iterable[str]) -> None:
     """Remove objects in the order of their kinds."""
     there = _objects(guest)
-    for kind in kinds:
+    for wanted in kinds:
         for name in sorted(there):
-            if name.removeprefix(PREFIX).rstrip("0123456789") == kind:
+            if kind(name) == wanted:
                 with contextlib.suppress(MonitorError):
                     guest("object-del", {"id": name})
 

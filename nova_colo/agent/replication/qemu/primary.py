@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tenacity
+
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import channel, disks, network
 from nova_colo.agent.replication.qemu.domain import Disk, Nic
@@ -61,11 +63,20 @@ def protect(
 
 def _wait_until_connected(guest: Guest, go_on: Callable[[], None]) -> None:
     """Wait for the secondary's sockets, which try again every now and then: a pair without them looks lost from the start."""
-    deadline = time.monotonic() + PART_S
-    while not all(network.connections(guest).values()):
-        if time.monotonic() > deadline:
-            raise ReplicationError(f"The secondary has not connected within {PART_S:g} s.")
-        _pause(go_on)
+    if not _until(lambda: all(network.connections(guest).values()), lambda seconds: _pause(go_on)):
+        raise ReplicationError(f"The secondary has not connected within {PART_S:g} s.")
+
+
+def _until(condition: Callable[[], bool], sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Wait until something holds, PART_S seconds at most; returns whether it does."""
+    waiting = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda held: not held),
+        wait=tenacity.wait_fixed(channel.INTERVAL),
+        stop=tenacity.stop_after_delay(PART_S),
+        sleep=sleep,
+        retry_error_callback=lambda state: False,
+    )
+    return waiting(condition)
 
 
 def _pause(go_on: Callable[[], None]) -> None:
@@ -105,22 +116,19 @@ def part(side: Side) -> None:
     channel.cancel(guest)
     if channel.is_in_colo(guest):
         channel.go_on_alone(guest, PART_S)
-    deadline = time.monotonic() + PART_S
-    while not disks.remove_remote_nodes(guest) and time.monotonic() < deadline:
-        time.sleep(channel.INTERVAL)
+    _until(lambda: disks.remove_remote_nodes(guest))
     network.stop_listening(guest)
-    _run(guest)
+    if not _until(lambda: _runs(guest)):
+        raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
 
 
-def _run(guest: Guest) -> None:
-    """Let a guest run that was stopped for a pair that has not come about."""
-    deadline = time.monotonic() + PART_S
-    while not channel.is_running(guest):
-        if time.monotonic() > deadline:
-            raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
-        with contextlib.suppress(MonitorError):  # a migration that was cancelled is still ending
-            guest("cont")
-        time.sleep(channel.INTERVAL)
+def _runs(guest: Guest) -> bool:
+    """Return whether a guest runs; one that was stopped for a pair that has not come about is told to."""
+    if channel.is_running(guest):
+        return True
+    with contextlib.suppress(MonitorError):  # a migration that was cancelled is still ending
+        guest("cont")
+    return False
 
 
 def leave_no_trace(side: Side, all_disks: Sequence[Disk]) -> None:

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from nova_colo.agent import files
+from nova_colo.pair.model import Mode
 
 
 class Stage(enum.StrEnum):
@@ -49,6 +50,11 @@ class Record:
     delay_ms: int = 20000
     error: str | None = None
     ledger: dict[str, Any] | None = None
+
+    @property
+    def buffered(self) -> bool:
+        """Whether the guest's output waits for the next checkpoint, in mode checkpoint."""
+        return self.mode == Mode.CHECKPOINT
 
 
 class Records:

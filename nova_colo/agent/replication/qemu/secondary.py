@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done to a secondary: make it, promote it, remove it."""
 
-import contextlib
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import libvirt
-from lxml import etree
 
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import channel, disks, domain, network
@@ -26,7 +24,9 @@ def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvir
     :raises ReplicationError: when this host cannot run it, or it would not look the same to its guest
     """
     xml = domain.twin_xml(primary["xml"])
-    _check_files(xml, where)
+    missing = [path for path in domain.boot_files(xml) if not pathlib.Path(path).exists()]
+    if missing:
+        raise ReplicationError(f"{host(where)} lacks files that the guest boots from: {', '.join(missing)}.")
     for disk in primary["disks"]:
         disks.make_file(disk["path"], disk["format"], disk["size"])
     try:
@@ -38,14 +38,6 @@ def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvir
         made.destroy()
         raise ReplicationError(f"On {host(where)} the guest would look different. {'; '.join(unlike)}.")
     return made
-
-
-def _check_files(xml: str, where: str) -> None:
-    root = etree.fromstring(xml)
-    named = [root.findtext(f"os/{name}") for name in ("kernel", "initrd", "loader")]
-    missing = [path for path in named if path and not pathlib.Path(path).exists()]
-    if missing:
-        raise ReplicationError(f"{host(where)} lacks files that the guest boots from: {', '.join(missing)}.")
 
 
 def prepare(
@@ -61,9 +53,9 @@ def prepare(
     :param ports: for disks and memory
     :returns: the files of its disks
     """
-    all_disks, nics = domain.disks(made), domain.nics(made)
+    all_disks, nics, owner = domain.disks(made), domain.nics(made), domain.owner(made)
     for disk, size in zip(all_disks, disks.sizes(guest, all_disks), strict=True):
-        disks.make_overlays(disk, size, domain.owner(made))
+        disks.make_overlays(disk, size, owner)
     disks.build_secondary(guest, all_disks, address, ports[0])
     listening = network.Listening(primary["address"], tuple((pair[0], pair[1]) for pair in primary["ports"]))
     network.connect_secondary(guest, nics, listening)
@@ -82,10 +74,3 @@ def promote(guest: Guest) -> float | None:
     network.release_secondary(guest)
     guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
     return gap_ms
-
-
-def remove_files(paths: Sequence[str]) -> None:
-    """Remove what a secondary that has ended kept its writes in; its disks are left to who comes next."""
-    for path in paths:
-        with contextlib.suppress(OSError):
-            disks.remove_overlays(path)

@@ -36,7 +36,7 @@ class Side:
         reach: Reach,
         is_there: Callable[[], bool | None],
         keep: Callable[[Record], None],
-        rule: hybrid.Rule | None = None,
+        rule: hybrid.Rule,
     ):
         self.record = record
         self.guest = guest
@@ -54,10 +54,11 @@ class Side:
         self._stood_still_ms: float | None = None
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self._changed = False
-        self._rule = rule or hybrid.Rule()
+        self._rule = rule
+        self.called_off = threading.Event()  # the making of the pair
         self._hybrid: hybrid.State | None = None
         if record.stage == Stage.IN_STEP:
-            self._stream = stream.attach(time.time(), record.delay_ms, record.mode == "checkpoint")
+            self._stream = stream.attach(time.time(), record.delay_ms, record.buffered)
             self._begin_hybrid()
 
     # --- what it is told
@@ -89,7 +90,7 @@ class Side:
         """Its memory is about to be sent or received."""
         with self._lock:
             self._lost, self._checkpoint_at = False, None
-            self._stream = stream.begin(self.record.delay_ms, self.record.mode == "checkpoint")
+            self._stream = stream.begin(self.record.delay_ms, self.record.buffered)
 
     def in_step(self, stood_still_ms: float | None = None) -> None:
         """It runs in step with its twin.
@@ -114,16 +115,17 @@ class Side:
         wanted = record.primary and record.policy == Mode.HYBRID and record.stage == Stage.IN_STEP
         if wanted and self._hybrid is None:
             self._rule = dataclasses.replace(self._rule, short_s=record.interval_ms / 1000)
-            self._hybrid = hybrid.State(Mode(record.mode), time.time(), self._rule.first_wait_s)
+            self._hybrid = hybrid.begin(self._rule, time.time(), Mode(record.mode))
         elif not wanted:
             self._hybrid = None
 
     def pace(self, delay_ms: int, mode: str, policy: str, interval_ms: int) -> None:
         """Its pace is about to be changed."""
         with self._lock:
-            if self._stream is not None:
-                self._stream = self._stream.delay_set(time.time(), delay_ms).buffering(mode == "checkpoint")
+            now = time.time()
             self.save(delay_ms=delay_ms, mode=mode, policy=policy, interval_ms=interval_ms)
+            if self._stream is not None:
+                self._stream = self._stream.delay_set(now, delay_ms).buffering(self.record.buffered)
             self._begin_hybrid()
 
     def reconnected(self) -> None:
@@ -206,15 +208,13 @@ class Side:
             running = self._running and not self._silent
             if not paired:
                 return Report(running)
-            up = self._link.up if self._link else None
-            if self._lost or self.record.stage == Stage.PARTED:
-                up = False
+            up, progress = self._link.up if self._link else None, None
             if self.record.stage in (Stage.OFFERED, Stage.STARTING):
                 up = None
-            progress = None
-            if self.record.stage in (Stage.OFFERED, Stage.STARTING):
                 stage, step, percent = self._progress or ("waiting for the primary", STEPS_BEFORE, 0)
                 progress = {"stage": stage, "step": step, "of": STEPS, "percent": percent}
+            elif self._lost or self.record.stage == Stage.PARTED:
+                up = False
             figures = self.ledger.figures(time.time()) if self.record.primary and self.record.stage == Stage.IN_STEP else None
             reasons = list(self._link.reasons) if self._link else []
             mode = self._hybrid.mode.value if self._hybrid else None
