@@ -11,6 +11,7 @@ import pytest
 from lab.errors import LabError, RefusalError
 from lab.hosts.colo import Bed, Counting, Guest, Host, Link
 from lab.identity import ProcessStat
+from tests.cloud import wait_for
 from tests.colo.conftest import PREFIX
 
 WEB = Guest("web", number=100, checked_pages=64)
@@ -161,7 +162,8 @@ def test_a_power_cut_ends_a_guest_and_leaves_its_disk(bed: Bed, hosts: tuple[Hos
     with pytest.raises(LabError, match="has no power"):
         one.command(["true"])
     one.power_on()
-    assert other.reaches(one)
+    # its card is a new one: what the other still remembers of the old one has to time out
+    assert wait_for("it answers again", 30, lambda: other.reaches(one))
     assert one.qemu_pid(WEB.name) is None
     # Silence, and no reset: the user of the guest does not learn of it.
     assert counting.stats().error is None

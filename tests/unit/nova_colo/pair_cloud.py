@@ -18,9 +18,10 @@ from nova_colo.engine.nova import Server
 from nova_colo.pair.model import Policy, Role
 from nova_colo.pair.placement import Size
 from nova_colo.virt import leaving
+from tests.unit.nova_colo.pair_threads import Thread
 
 if TYPE_CHECKING:
-    from tests.unit.nova_colo.pair_world import Thread, World
+    from tests.unit.nova_colo.pair_world import World
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("a", "b", "c")

@@ -13,12 +13,13 @@ of it, so two sides that answer at once, or one that goes on from an old state, 
 """
 
 import contextlib
+import functools
 import json
 import pathlib
 import shutil
 import sqlite3
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -43,101 +44,11 @@ from nova_colo.pair import actions
 from nova_colo.pair.model import Role, State
 from nova_colo.virt import leaving
 from tests.unit.nova_colo.pair_cloud import HOSTS, NOTHING, SERVER, AgentDied, Clock, Host, Nova, Placement
+from tests.unit.nova_colo.pair_threads import Pausing, PausingDatabase, PausingEvent, PausingLock, Thread, pause
 
 
 class SplitBrainError(AssertionError):
     """Clients were answered by two guests, or by one that had forgotten what it had answered before."""
-
-
-class Killed(BaseException):
-    """Ends a thread of an engine that was killed: no ``except Exception`` sees it."""
-
-
-class Thread(greenlet.greenlet):
-    """A thread of an engine."""
-
-    killed = False
-    does = ""
-
-    def pause(self) -> None:
-        """Let the others run."""
-        self.parent.switch()
-        if self.killed:
-            raise Killed
-
-
-def pause() -> None:
-    """Let others run, when this is a thread of an engine."""
-    current = greenlet.getcurrent()
-    if isinstance(current, Thread):
-        current.pause()
-
-
-class PausingEvent:
-    """What threading.Event is to an engine."""
-
-    def __init__(self) -> None:
-        self._set = False
-
-    def set(self) -> None:
-        self._set = True
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def wait(self, timeout: float) -> bool:
-        pause()
-        return self._set
-
-
-class PausingLock:
-    """What threading.Lock is to an engine."""
-
-    def __init__(self) -> None:
-        self._held = False
-
-    def __enter__(self) -> None:
-        while self._held:
-            pause()
-        self._held = True
-
-    def __exit__(self, *exc: object) -> None:
-        self._held = False
-
-
-class PausingDatabase:
-    """The real database; others may run before each transaction."""
-
-    def __init__(self, database: Database):
-        self._database = database
-
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[Any]:
-        pause()
-        with self._database.reader() as session:
-            yield session
-
-    @contextlib.contextmanager
-    def writer(self) -> Iterator[Any]:
-        pause()
-        with self._database.writer() as session:
-            yield session
-
-
-class Pausing:
-    """Something that an engine calls; others may run before each call."""
-
-    def __init__(self, target: object):
-        self._target = target
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._target, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            pause()
-            return method(*args, **kwargs)
-
-        return call
 
 
 class Agents:
@@ -197,13 +108,7 @@ class Engine:
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
         """Make a thread; it begins when it is given a turn."""
-        thread = Thread(lambda: self._guarded(function, *args), self._world.main)
-        thread.does = getattr(function, "__qualname__", "")
-        self._threads.append(thread)
-
-    def _guarded(self, function: Callable[..., None], *args: Any) -> None:
-        with contextlib.suppress(Killed):
-            function(*args)
+        self._threads.append(self._world.thread(functools.partial(function, *args) if args else function))
 
     def _begin(self, *functions: Callable[[], None]) -> None:
         """Begin a round, unless the last one goes on."""
@@ -302,13 +207,8 @@ class World:
         self.engines = [Engine(self), Engine(self)]
 
     def thread(self, function: Callable[[], object]) -> Thread:
-        """Return a thread of something that is no engine; it begins when it is switched to."""
-
-        def run() -> None:
-            with contextlib.suppress(Killed):
-                function()
-
-        return Thread(run, self.main)
+        """Return a thread; it begins when it is switched to."""
+        return Thread(function, self.main)
 
     def close(self) -> None:
         for engine in self.engines:
