@@ -91,6 +91,11 @@ class Cloud:
         response = self.request("GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"})
         return next(server for server in response.json()["servers"] if server["name"] == name)
 
+    def hosts_up(self) -> set[str]:
+        """Return the hosts whose nova-compute reports itself."""
+        services = self.request("GET", "/os-services?binary=nova-compute").json()["services"]
+        return {service["host"] for service in services if service["state"] == "up"}
+
     def act(self, server_id: str, body: Any, user: str = "admin") -> requests.Response:
         """POST an action."""
         return self.request("POST", f"/servers/{server_id}/action", user, json=body)

@@ -18,7 +18,7 @@ from nova_colo.db import migration, pairs
 from nova_colo.db.models import Pair
 from tests.benchmarks.made_up import ft_database, pair_columns
 from tests.benchmarks.made_up_agents import layout
-from tests.cloud import wait_for
+from tests.cloud import Cloud, wait_for
 
 SIZES = (500, 1000, 2000)
 HOSTS = 20
@@ -54,6 +54,7 @@ def config(lab, tmp_path):
         for name in names:
             lab.host(name).start()
         lab.service("engine").start()
+        wait_for("Nova sees its hosts again", 120, lambda: set(names) <= Cloud(lab).hosts_up())
 
 
 def test_one_engine_with_many_pairs(config, capsys):

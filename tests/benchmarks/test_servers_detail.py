@@ -42,12 +42,18 @@ def make(cloud: Cloud, flavor: str, count: int) -> None:
     for number in range(0, count, AT_ONCE):
         wanted = len(active(cloud)) + min(AT_ONCE, count - number)
         many_servers.create(cloud, f"bench-{flavor}-{number}", flavor, min(AT_ONCE, count - number))
-        wait_for(f"{wanted} servers are ACTIVE", 600, lambda wanted=wanted: len(active(cloud)) == wanted)
+        wait_for(f"{wanted} servers are ACTIVE", 1200, lambda wanted=wanted: len(active(cloud)) == wanted)
 
 
 def active(cloud: Cloud) -> list[str]:
     """Return the ids of all servers that are ACTIVE."""
-    found = cloud.request("GET", f"/servers?all_tenants=1&status=ACTIVE&limit={COUNT}").json()["servers"]
+    assert not listed(cloud, "ERROR"), "servers could not be made"
+    return listed(cloud, "ACTIVE")
+
+
+def listed(cloud: Cloud, status: str) -> list[str]:
+    """Return the ids of all servers with a status."""
+    found = cloud.request("GET", f"/servers?all_tenants=1&status={status}&limit={COUNT}").json()["servers"]
     return [server["id"] for server in found]
 
 
