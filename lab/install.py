@@ -142,6 +142,7 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
         ("iproute2", all(shutil.which(program, path=path) for program in ("ip", "tc"))),
         # A busybox that needs libraries is no use in a guest that has none.
         ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),
+        ("tcpdump", shutil.which("tcpdump", path=path) is not None),
         ("gcc", shutil.which("gcc", path=path) is not None),
         ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
     ]

@@ -9,7 +9,7 @@ from oslo_log import log as logging
 from sqlalchemy import exc
 
 from nova_colo import conf as colo_conf
-from nova_colo.cmd import api_paste
+from nova_colo.cmd import api_paste, test_ca
 from nova_colo.db import migration
 
 
@@ -42,6 +42,15 @@ def _api_paste(conf: cfg.ConfigOpts) -> None:
     print(f"{file}: the filter {done}")
 
 
+def _test_ca(conf: cfg.ConfigOpts) -> None:
+    command = conf.command
+    try:
+        for made in test_ca.issue(command.folder, dict(command.hosts), command.days):
+            print(f"{made}: copy it to {made.name}, as the folder that [qemu] tls_x509_cert_dir names there.")
+    except (OSError, test_ca.CaError) as error:
+        raise ManageError(str(error)) from error
+
+
 def _add_commands(subparsers: Any) -> None:
     database = subparsers.add_parser("db", help="the FT database").add_subparsers(dest="action", required=True)
     database.add_parser("sync", help="bring the schema up to date").set_defaults(run=_sync)
@@ -50,6 +59,13 @@ def _add_commands(subparsers: Any) -> None:
     paste.add_argument("--remove", action="store_true", help="take the filter out again")
     paste.add_argument("--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads")
     paste.set_defaults(run=_api_paste)
+    authority = subparsers.add_parser("test-ca", help="make certificates to try encrypted replication with")
+    authority.add_argument("folder", help="of the authority; made if it is not there, else more certificates are made by it")
+    authority.add_argument(
+        "hosts", nargs="+", type=test_ca.host_address, metavar="NAME=ADDRESS", help="a host and its replication_address"
+    )
+    authority.add_argument("--days", type=test_ca.days, default=365, help="for how long they are valid (%(default)s)")
+    authority.set_defaults(run=_test_ca)
 
 
 def main() -> int:

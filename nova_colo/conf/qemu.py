@@ -9,7 +9,15 @@ OPTS = [
     cfg.IPOpt(
         "replication_address",
         help="Address of this host in the replication network, the only one that QEMU listens on for pairs. With none this host "
-        "carries no sides of pairs. Keep this network to the compute hosts: whoever reaches it can read and write guests.",
+        "carries no sides of pairs. Without tls_x509_cert_dir keep this network to the compute hosts: whoever reaches it can "
+        "read and write guests.",
+    ),
+    cfg.StrOpt(
+        "tls_x509_cert_dir",
+        help="Folder with ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem and client-key.pem, which QEMU's user "
+        "must be able to read. All that two QEMUs of a pair say to each other is encrypted then, and who has no certificate of "
+        "this CA gets nothing. The server's certificate must have replication_address among its alternative names. With none, "
+        "nothing is encrypted. To be set on all hosts or on none.",
     ),
     cfg.PortOpt("port_min", default=10500, help="First TCP port that QEMU may listen on for pairs."),
     cfg.PortOpt(
@@ -59,6 +67,13 @@ OPTS = [
         default=10_000_000_000,
         min=1,
         help="Bytes per second that a pair's memory is sent with at most.",
+    ),
+    cfg.FloatOpt(
+        "memory_timeout",
+        default=120.0,
+        min=1.0,
+        help="Seconds that a guest may run while its memory is sent for the first time. What is left then is sent while it "
+        "stands still; if that takes as long again, there is no pair.",
     ),
     cfg.FloatOpt(
         "command_timeout",

@@ -37,6 +37,9 @@ class Totals:
         """All of them."""
         return self.mismatch + self.periodic + self.forced
 
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(self.mismatch + other.mismatch, self.periodic + other.periodic, self.forced + other.forced)
+
     def plus(self, checkpoints: Iterable[Checkpoint]) -> "Totals":
         """Return the totals with some more counted in."""
         counts = dataclasses.asdict(self)

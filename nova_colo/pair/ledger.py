@@ -84,8 +84,10 @@ class Ledger:
         totals = dataclasses.asdict(self.totals)
         return {"since": self.since, "totals": totals, "last_at": self.last_at, "buckets": buckets}
 
-    def add(self, checkpoint: Checkpoint, now: float) -> None:
+    def add(self, checkpoint: Checkpoint, now: float, unseen: Totals | None = None) -> None:
         """Count a checkpoint in, and forget what is too old.
+
+        :param unseen: checkpoints before it that were not seen; nobody knows when they were, so they are in the totals only
 
         One that is known too late for its own bucket goes into the first that is open: what was reported never changes, and
         the longest pauses, which are the ones that are known late, are not lost.
@@ -94,7 +96,7 @@ class Ledger:
         oldest = math.floor((now - GRACE_S) / WIDTH) * WIDTH
         start = min(max(math.floor(checkpoint.at / WIDTH) * WIDTH, oldest), newest)
         self._buckets.setdefault(start, Bucket(start)).add(checkpoint)
-        self.totals = self.totals.plus([checkpoint])
+        self.totals = self.totals.plus([checkpoint]) + (unseen or Totals())
         self.last_at = max(checkpoint.at, self.last_at or checkpoint.at)
         self.prune(now)
 

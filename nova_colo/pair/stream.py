@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints out of the events of a QEMU in COLO: one per STOP and the RESUME after it, and why it was taken.
+"""Checkpoints out of the events of a primary's QEMU in COLO, and why each was taken.
+
+Each is a STOP, a MIGRATION_PASS and a RESUME. QEMU numbers its passes over the memory, one for each checkpoint, so that those are
+known too of which nothing was heard.
 
 QEMU does not say why. It is told from its timer (migration/colo.c:colo_checkpoint_notify): whatever asks for a checkpoint sets
 an event that the COLO thread waits for, and arms the timer anew for x-checkpoint-delay from then. So nothing comes later than
@@ -12,7 +15,7 @@ whether colo_do_checkpoint_transaction has already cleared the event; the timer 
 
 import dataclasses
 
-from nova_colo.pair.checkpoints import Checkpoint
+from nova_colo.pair.checkpoints import Checkpoint, Totals
 from nova_colo.pair.model import Cause
 
 #: A checkpoint that was asked for during another one begins within so many seconds of its end, if at all.
@@ -27,58 +30,58 @@ class Stream:
 
     :param delay_ms: the x-checkpoint-delay in force
     :param buffered: checkpoint mode: output waits for the next checkpoint, so that no replies are compared
-    :param synchronised: the first synchronisation is over
     :param armed_at: when QEMU's timer was last armed, as far as can be seen; None when that is not known
     :param asked_at: when a checkpoint was asked for that has not been seen yet
     :param stopped: the checkpoint that is under way, with no pause yet
+    :param passes: the numbers of its first and its last pass; None before the first
+    :param counted: the number of the last pass of the last checkpoint; None when none has been seen
+    :param counted_at: when that checkpoint began
     :param resumed_at: when the guest was last seen to run again
-    :param own_since: when our own last stop began; None when there was none
-    :param own_until: when it ended; None while it lasts
     :param gap_at: since when events are seen again, after some may have been missed
     :param last: the cause of the last checkpoint that nobody had asked for
     """
 
     delay_ms: float
     buffered: bool = False
-    synchronised: bool = False
     armed_at: float | None = None
     asked_at: float | None = None
     stopped: Checkpoint | None = None
+    passes: tuple[int, int] | None = None
+    counted: int | None = None
+    counted_at: float | None = None
     resumed_at: float | None = None
-    own_since: float | None = None
-    own_until: float | None = None
     gap_at: float | None = None
     last: Cause = Cause.PERIODIC
 
     def stop(self, at: float) -> "Stream":
         """QEMU has sent STOP."""
-        if self._is_own(at) or not self.synchronised:
-            return dataclasses.replace(self, stopped=None)  # it ran until now, so that the RESUME of the last one is lost
         pending = self._pending(at)
         cause = Cause.FORCED if pending.asked_at is not None and pending.asked_at <= at else pending._cause(at)
         return dataclasses.replace(
             pending,
             stopped=Checkpoint(at, cause, 0.0),
+            passes=None,
             armed_at=at,
             asked_at=None if cause == Cause.FORCED else pending.asked_at,
             gap_at=None,
             last=self.last if cause == Cause.FORCED else cause,
         )
 
-    def resume(self, at: float) -> tuple["Stream", Checkpoint | None]:
+    def passed(self, number: int) -> "Stream":
+        """QEMU has sent MIGRATION_PASS."""
+        return dataclasses.replace(self, passes=(self.passes[0] if self.passes else number, number))
+
+    def resume(self, at: float) -> tuple["Stream", Checkpoint | None, Totals]:
         """QEMU has sent RESUME.
 
-        :returns: also the checkpoint that is over now; None when it was not one, or its STOP was missed
+        :returns: also the checkpoint that is over now, or None when it was not one; and how many there were between it and the
+            last one, of which not everything was seen
         """
-        if self.stopped is None and self._is_own(at):
-            return self, None
-        if not self.synchronised:
-            # colo_process_checkpoint lets the guest run and arms the timer
-            return dataclasses.replace(self, synchronised=True, resumed_at=at, armed_at=at), None
-        after = dataclasses.replace(self, stopped=None, resumed_at=at)
-        if self.stopped is None:
-            return after, None
-        return after, dataclasses.replace(self.stopped, pause_ms=max(at - self.stopped.at, 0.0) * 1000)
+        after = dataclasses.replace(self, stopped=None, passes=None, resumed_at=at)
+        if self.stopped is None or self.passes is None:
+            return after, None, Totals()
+        after = dataclasses.replace(after, counted=self.passes[1], counted_at=self.stopped.at)
+        return after, dataclasses.replace(self.stopped, pause_ms=max(at - self.stopped.at, 0.0) * 1000), self._unseen()
 
     def delay_set(self, at: float, delay_ms: float) -> "Stream":
         """x-checkpoint-delay is about to be set, which forces a checkpoint even when it is what it was.
@@ -86,7 +89,7 @@ class Stream:
         :param at: before the command was sent
         """
         asked = dataclasses.replace(self, delay_ms=delay_ms)
-        if not self.synchronised or self._will_come():
+        if self._will_come():
             return asked
         return dataclasses.replace(asked, asked_at=at)
 
@@ -101,20 +104,19 @@ class Stream:
         """The pair has changed to checkpoint mode, or back to COLO."""
         return dataclasses.replace(self, buffered=on)
 
-    def own_begins(self, at: float) -> "Stream":
-        """We are about to stop the guest ourselves."""
-        return dataclasses.replace(self, own_since=at, own_until=None)
-
-    def own_ends(self, at: float) -> "Stream":
-        """Our own ``cont`` has been answered. RESUME may still come, with a time before this."""
-        return dataclasses.replace(self, own_until=at)
-
     def reconnected(self, at: float) -> "Stream":
         """Events are seen again; some may have been missed. What was asked for before is taken to be among them."""
-        return dataclasses.replace(self, stopped=None, armed_at=None, asked_at=None, gap_at=at)
+        return dataclasses.replace(self, stopped=None, passes=None, armed_at=None, asked_at=None, gap_at=at)
 
-    def _is_own(self, at: float) -> bool:
-        return self.own_since is not None and self.own_since <= at and (self.own_until is None or at <= self.own_until)
+    def _unseen(self) -> Totals:
+        """Return how many checkpoints there were before the one that is over, since the last one, by likely causes."""
+        if self.stopped is None or self.passes is None or self.counted is None or self.counted_at is None:
+            return Totals()
+        first, last = self.passes
+        count = max(first - self.counted - 1, 0) // (last - first + 1)
+        delay = self.delay_ms / 1000
+        slow = (self.stopped.at - self.counted_at) / (count + 1) >= delay - tolerance(delay)
+        return Totals(periodic=count) if self.buffered or slow else Totals(mismatch=count)
 
     def _will_come(self) -> bool:
         """Return whether one that was asked for cannot have been part of the last checkpoint; it serves all who ask."""
@@ -151,11 +153,8 @@ def tolerance(delay: float) -> float:
     return 0.002 + min(delay / 10, 0.1)
 
 
-def begin(delay_ms: float, buffered: bool = False) -> Stream:
-    """Return the stream of a QEMU that is about to migrate into COLO; its first synchronisation is no checkpoint."""
-    return Stream(delay_ms, buffered)
-
-
-def attach(at: float, delay_ms: float, buffered: bool = False) -> Stream:
+def attach(
+    at: float, delay_ms: float, buffered: bool = False, counted: int | None = None, counted_at: float | None = None
+) -> Stream:
     """Return the stream of a QEMU that has been in COLO before its events were seen."""
-    return Stream(delay_ms, buffered, synchronised=True, gap_at=at)
+    return Stream(delay_ms, buffered, gap_at=at, counted=counted, counted_at=counted_at)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest that lives through faults, and a user who counts on it over one connection all the while."""
 
+import contextlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import libvirt_qemu
 import oslo_messaging as messaging
 
 from lab.hosts.colo import Bed, Guest, Host
@@ -21,15 +24,21 @@ PATIENCE = 60.0
 class Life:
     """One guest, its agents, its user. What an engine would decide a test does.
 
+    :param command: what the user asks for: ``d`` has each count written to disk
+    :param tls: the folders of certificates, by host name
     :ivar hosts: by host name
     """
 
-    def __init__(self, bed: Bed, guest: Guest, command: str = "d"):
+    def __init__(self, bed: Bed, guest: Guest, command: str = "d", tls: Mapping[str, str] | None = None):
         self.bed = bed
         self.guest = guest
         self.hosts = {host.hostname: host for host in bed.hosts.values()}
-        for host in bed.hosts.values():
-            host.start_agent(qemu=OPTIONS)
+        self._encrypted = tls is not None
+        for name, host in self.hosts.items():
+            if tls is not None:
+                self.restart_agent(name, tls[name])
+            else:
+                host.start_agent(qemu=OPTIONS)
         self.pair = LonePair(bed.agents, guest.uuid, guest.name)
         bed.hosts["a"].start_guest(guest)
         bed.client.wait_for_answer(guest.address)
@@ -41,9 +50,18 @@ class Life:
     def close(self) -> None:
         """End the user and the guest."""
         self._counting.__exit__(None, None, None)
-        for host in self.hosts.values():
+        for name, host in self.hosts.items():
             if host.is_on():
                 host.remove_guest(self.guest)
+                with contextlib.suppress(messaging.MessagingTimeout):  # the agent was killed
+                    self.bed.agents.client(3.0).call(name, "discard", server_id=self.guest.uuid)
+            if self._encrypted:
+                host.stop_agent()  # the next one has no certificates
+
+    def restart_agent(self, name: str, certificates: str | None) -> None:
+        """Let an agent of a host encrypt, with some certificates, or not."""
+        self.hosts[name].stop_agent()
+        self.hosts[name].start_agent(qemu=OPTIONS | ({"tls_x509_cert_dir": certificates} if certificates else {}))
 
     # --- what an engine knows
 
@@ -119,6 +137,36 @@ class Life:
         said = self.bed.client.ask(self.guest.address, "v")
         assert said.startswith("ok"), said
 
+    def left(self) -> dict[str, list[str]]:
+        """Return what there is of a pair besides the guest: in its QEMU, and on the hosts. Nothing, of a guest without one."""
+        connection = self.host(self.on).connect()
+        domain = connection.lookupByUUIDString(self.guest.uuid)
+
+        def ask(command: str, **arguments: str) -> list[dict[str, Any]]:
+            request = json.dumps({"execute": command, "arguments": arguments})
+            return json.loads(libvirt_qemu.qemuMonitorCommand(domain, request, 0))["return"]
+
+        named = {
+            "nodes": [node["node-name"] for node in ask("query-named-block-nodes")],
+            "chardevs": [chardev["label"] for chardev in ask("query-chardev")],
+            "objects": [entry["name"] for entry in ask("qom-list", path="/objects")],
+            "jobs": [job["device"] for job in ask("query-block-jobs")],
+        }
+        found = {what: [name for name in names if name.startswith("colo-")] for what, names in named.items()}
+        switched_on = [one["capability"] for one in ask("query-migrate-capabilities") if one["state"]]
+        found["capabilities"] = [name for name in switched_on if name == "x-colo"]
+        for name, host in self.hosts.items():
+            found[f"ports on {name}"] = listening(host)
+            found[f"sockets on {name}"] = host.run(["find", "/run", "-path", f"*{self.guest.uuid}/*"]).split()
+            found[f"records on {name}"] = [path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")]
+            if name != self.on:
+                folder = host.instances / self.guest.uuid
+                # its console is the guest's own, and not replicated
+                wanted = ["find", str(folder.parent), "-path", f"{folder}/*", "!", "-name", "console.log"]
+                found[f"files on {name}"] = host.run(wanted).split()
+        found["QEMUs"] = [name for name in self.runs_on() if name != self.on]
+        return {what: names for what, names in found.items() if names}
+
     def runs_on(self) -> list[str]:
         """Return the hosts that have a QEMU of the guest."""
         return [name for name, host in self.hosts.items() if host.is_on() and host.qemu_pid(self.guest.name)]
@@ -127,3 +175,8 @@ class Life:
         """Return a host by its host name."""
         assert name is not None
         return self.hosts[name]
+
+
+def listening(host: Host) -> list[str]:
+    """Return the TCP sockets that a host's QEMUs listen on in the replication network."""
+    return [line.split()[3] for line in host.run(["ss", "-Hltn", "src", host.address]).splitlines()]

@@ -11,7 +11,7 @@ import libvirt_qemu
 import pytest
 
 from lab.hosts.colo import Bed, Guest, Host
-from tests.colo.lives import Life
+from tests.colo.lives import OPTIONS, Life, listening
 
 VARIANTS = [
     Guest("wide", number=120, disks=2, bus="virtio", nics=2, vcpus=2),
@@ -53,12 +53,6 @@ def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(be
     finally:
         for life in lives:
             life.close()
-
-
-def listening(host: Host) -> list[str]:
-    """Return the TCP sockets that a host's processes listen on, without those of its own management."""
-    lines = host.run(["ss", "-Hltn"]).splitlines()
-    return [line.split()[3] for line in lines if ":105" in line.split()[3]]
 
 
 @pytest.fixture
@@ -122,12 +116,40 @@ def test_what_is_counted_is_what_qemu_has_said_and_by_the_right_cause(bed: Bed, 
         forced = life.wait("a forced one", lambda: (now := life.side(primary)["checkpoints"])["forced"] > idle["forced"] and now)
         assert forced["forced"] == idle["forced"] + 1
 
-        def agrees() -> bool:
-            seen = trace.checkpoints()
-            counted = life.side(primary)["checkpoints"]["total"] - before["total"]
-            return abs(counted - seen) <= 1 and seen == trace.checkpoints()
-
-        life.wait("as many as QEMU has said", agrees)
+        life.wait("as many as QEMU has said", lambda: agrees(life, primary, trace, before["total"]))
         assert json.dumps(life.side(primary))
+    finally:
+        life.close()
+
+
+def agrees(life: Life, primary: str, trace: Trace, before: int) -> bool:
+    """Return whether as many checkpoints are counted as somebody else has heard of, give or take one that is under way."""
+    seen = trace.checkpoints()
+    counted = life.side(primary)["checkpoints"]["total"] - before
+    return abs(counted - seen) <= 1 and seen == trace.checkpoints()
+
+
+def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed, trace: Trace) -> None:
+    life = Life(bed, Guest("unheard", number=141), command="i")
+    try:
+        pair = life.protect()
+        primary, secondary = life.host(pair.primary), life.host(pair.secondary)
+        trace.listen(secondary, life.guest)  # the two synchronise together, so that its QEMU says as much
+        before = life.side(primary.hostname)["checkpoints"]
+
+        def unheard() -> None:
+            seen = trace.checkpoints()
+            life.wait("some that the agent does not hear of", lambda: trace.checkpoints() >= seen + 4)
+
+        primary.kill_agent()
+        unheard()
+        primary.start_agent(qemu=OPTIONS)
+        life.wait("as many as QEMU has said", lambda: agrees(life, primary.hostname, trace, before["total"]))
+        primary.kill_libvirtd()
+        unheard()
+        primary.start_libvirtd()
+        life.wait("as many as QEMU has said", lambda: agrees(life, primary.hostname, trace, before["total"]))
+        after = life.side(primary.hostname)["checkpoints"]
+        assert (after["mismatch"], after["forced"]) == (before["mismatch"], before["forced"])
     finally:
         life.close()

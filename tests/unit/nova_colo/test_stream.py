@@ -6,21 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_colo.pair import stream
+from nova_colo.pair.checkpoints import Totals
 from nova_colo.pair.model import Cause
 
 DELAY_S = 2.0
 
 
 def in_colo(delay_s=DELAY_S, at=0.0, buffered=False):
-    """Return the stream of a pair whose first synchronisation ended at a time."""
-    found, checkpoint = stream.begin(delay_s * 1000, buffered).stop(at - 0.3).resume(at)
-    assert checkpoint is None
+    """Return the stream of a pair whose first checkpoint, the forced one, began and ended at a time."""
+    found, checkpoint, _ = stream.attach(at - 0.1, delay_s * 1000, buffered).forced(at - 0.1).stop(at).passed(4).resume(at)
+    assert checkpoint.cause == Cause.FORCED
     return found
 
 
 def see(found, at, pause=0.01):
-    """Return the stream after a STOP and a RESUME, and the cause that was told."""
-    found, checkpoint = found.stop(at).resume(at + pause)
+    """Return the stream after a checkpoint, and the cause that was told."""
+    found, checkpoint, _ = found.stop(at).passed((found.counted or 3) + 1).resume(at + pause)
     return found, checkpoint.cause if checkpoint else None
 
 
@@ -33,7 +34,7 @@ def causes(found, *times):
 
 
 def test_a_checkpoint_has_the_time_of_its_stop_and_the_pause_until_its_resume():
-    _, checkpoint = in_colo().stop(2.0).resume(2.0125)
+    _, checkpoint, _ = in_colo().stop(2.0).passed(5).resume(2.0125)
     assert (checkpoint.at, checkpoint.pause_ms) == (2.0, pytest.approx(12.5))
 
 
@@ -61,41 +62,16 @@ def test_a_stop_from_before_it_was_asked_for_is_not_forced():
 
 
 def test_one_that_was_asked_for_during_another_may_have_been_part_of_it():
-    found, _ = in_colo().stop(1.0).forced(1.005).resume(1.01)
+    found, *_ = in_colo().stop(1.0).passed(5).forced(1.005).resume(1.01)
     assert causes(found, 3.005) == [Cause.PERIODIC]
     assert causes(found, 1.012, 3.01) == [Cause.FORCED, Cause.PERIODIC]
     assert causes(found.forced(2.0), 2.01) == [Cause.FORCED]
 
 
 def test_one_that_was_asked_for_during_another_arms_the_timer_either_way():
-    found, _ = in_colo().stop(1.0).forced(1.4).resume(1.5)
+    found, *_ = in_colo().stop(1.0).passed(5).forced(1.4).resume(1.5)
     assert causes(found, 3.05) == [Cause.MISMATCH]
     assert causes(found, 3.4) == [Cause.PERIODIC]
-
-
-def test_own_stops_are_no_checkpoints_and_do_not_disturb_the_timer():
-    found = in_colo().own_begins(0.5)
-    found, cause = see(found, 0.501, 0.004)
-    assert cause is None
-    assert causes(found.own_ends(0.51), 2.0) == [Cause.PERIODIC]
-
-
-def test_an_own_stop_whose_events_come_late_is_still_our_own():
-    found = in_colo().own_begins(0.5).own_ends(0.51)
-    assert causes(found, 0.501, 0.7) == [None, Cause.MISMATCH]
-
-
-def test_own_stops_before_colo_are_not_the_first_synchronisation():
-    found = stream.begin(DELAY_S * 1000).own_begins(1.0)
-    found, _ = see(found, 1.1)
-    found = found.own_ends(1.2)
-    assert not found.synchronised
-    assert causes(found, 5.0, 7.01, 7.5) == [None, Cause.PERIODIC, Cause.MISMATCH]
-
-
-def test_the_delay_that_is_set_before_colo_forces_nothing():
-    found = stream.begin(20_000).delay_set(0.0, DELAY_S * 1000)
-    assert causes(found, 1.0, 3.01) == [None, Cause.PERIODIC]
 
 
 def test_with_buffered_output_all_are_periodic_but_forced_ones():
@@ -123,18 +99,45 @@ def test_after_a_gap_the_first_one_is_taken_for_what_the_last_one_was():
     assert causes(stream.attach(10.0, 2000), 10.5, 12.5) == [Cause.PERIODIC, Cause.PERIODIC]
 
 
-def test_half_a_checkpoint_is_none():
-    found, checkpoint = in_colo().stop(2.0).reconnected(2.005).resume(2.01)
-    assert checkpoint is None
-    found = found.stop(2.5).own_begins(3.0).stop(3.001)  # a RESUME is missing
-    found, checkpoint = found.resume(3.01)
-    assert checkpoint is None
+def test_a_stop_without_a_pass_is_no_checkpoint():
+    found, checkpoint, unseen = in_colo().stop(1.0).resume(1.1)  # COLO has ended, or somebody has stopped the guest
+    assert (checkpoint, unseen, found.counted) == (None, Totals(), 4)
+
+
+def test_half_a_checkpoint_is_counted_with_the_next_one():
+    found, checkpoint, unseen = in_colo().stop(2.0).passed(5).reconnected(2.005).resume(2.01)
+    assert (checkpoint, unseen) == (None, Totals())
+    _, checkpoint, unseen = found.stop(4.001).passed(6).resume(4.01)
+    assert (checkpoint.cause, unseen) == (Cause.PERIODIC, Totals(periodic=1))
+
+
+def test_checkpoints_that_nobody_has_heard_of_are_counted_by_their_numbers():
+    found, *_ = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)
+    assert found.counted == 14
+    unseen = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)[2]
+    assert unseen == Totals(periodic=9)  # ten intervals of two seconds each, so that the timer will have been it
+    unseen = in_colo().reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
+    assert unseen == Totals(mismatch=39)
+    unseen = in_colo(buffered=True).reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
+    assert unseen == Totals(periodic=39)
+
+
+def test_an_agent_that_is_back_counts_what_was_taken_without_it():
+    found = stream.attach(30.0, 2000, counted=4, counted_at=0.0)
+    assert found.stop(30.5).passed(20).resume(30.6)[2] == Totals(periodic=15)
+    assert stream.attach(30.0, 2000).stop(30.5).passed(20).resume(30.6)[2] == Totals()
+
+
+def test_a_qemu_with_several_passes_for_each_checkpoint():
+    assert in_colo().stop(2.0).passed(5).passed(6).resume(2.1)[2] == Totals()
+    found, *_ = in_colo().stop(2.0).passed(5).passed(6).resume(2.1)
+    assert found.reconnected(3.0).stop(8.0).passed(11).passed(12).resume(8.1)[2] == Totals(periodic=2)
 
 
 def test_a_clock_that_is_set_back_makes_no_mismatch_and_no_negative_pause():
     found, _ = see(in_colo(at=100.0), 102.0)
     assert causes(found, 50.0, 52.0) == [Cause.PERIODIC, Cause.PERIODIC]
-    assert found.stop(104.0).resume(60.0)[1].pause_ms == 0
+    assert found.stop(104.0).passed(9).resume(60.0)[1].pause_ms == 0
 
 
 # --- a model of QEMU's COLO thread: what sets its event, when it clears it, and when the timer is armed
@@ -158,30 +161,33 @@ def test_every_cause_is_told_as_it_was(steps):
             stopped = armed + latency
             if cause == Cause.FORCED:
                 found = found.forced(armed)
-        found, due = found.stop(stopped), False
+        found, due = found.stop(stopped).passed(found.counted + 1), False
         resumed = stopped + pause
         if during is not None:
             armed, due = stopped + during * pause, during > CLEARED
             found = found.forced(armed)
-        found, checkpoint = found.resume(resumed)
-        assert checkpoint.cause == truth
+        found, checkpoint, unseen = found.resume(resumed)
+        assert (checkpoint.cause, unseen) == (truth, Totals())
         assert checkpoint.pause_ms == pytest.approx(pause * 1000)
 
 
 calls = st.one_of(
-    st.tuples(st.sampled_from(["stop", "resume", "forced", "own_begins", "own_ends", "reconnected"]), st.floats(0, 100)),
+    st.tuples(st.sampled_from(["stop", "resume", "forced", "reconnected"]), st.floats(0, 100)),
     st.tuples(st.just("delay_set"), st.floats(0, 100), st.floats(0, 20_000)),
     st.tuples(st.just("buffering"), st.booleans()),
+    st.tuples(st.just("passed"), st.integers(1, 50)),
 )
 
 
-@given(st.lists(calls, max_size=40), st.booleans())
-def test_no_order_of_events_breaks_it_and_none_gives_more_checkpoints_than_stops(calls, attached):
-    found, stops, checkpoints = stream.attach(0.0, 2000) if attached else stream.begin(2000), 0, []
+@given(st.lists(calls, max_size=40))
+def test_no_order_of_events_breaks_it_and_none_gives_more_checkpoints_than_stops(calls):
+    found, stops, checkpoints, unseen = stream.attach(0.0, 2000), 0, [], Totals()
     for name, *arguments in calls:
         result = getattr(found, name)(*arguments)
-        found, checkpoint = result if name == "resume" else (result, None)
+        found, checkpoint, more = result if name == "resume" else (result, None, Totals())
+        unseen += more
         stops += name == "stop"
         checkpoints += [checkpoint] if checkpoint else []
     assert len(checkpoints) <= stops
     assert all(c.pause_ms >= 0 for c in checkpoints)
+    assert min(unseen.mismatch, unseen.periodic, unseen.forced) >= 0

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -15,7 +16,8 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
-from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary
+from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary, tls
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError
 from nova_colo.agent.replication.qemu.ports import Ports
 from nova_colo.agent.replication.qemu.record import Record, Records, Stage
@@ -44,6 +46,7 @@ class QemuBackend:
         self._options = options
         self._host = conf.host
         self._address = options.replication_address
+        self._encrypted = options.tls_x509_cert_dir is not None
         self._records = Records(conf.state_path)
         self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
         self._reach = reach.Reach(options.reach_port)
@@ -141,6 +144,8 @@ class QemuBackend:
         reasons = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)
         if not self._address:
             reasons.append("This host has no address in the replication network. Set [qemu] replication_address.")
+        elif self._encrypted:
+            reasons += tls.lacks(self._options.tls_x509_cert_dir, self._address)
         try:
             self._hypervisor.connection()
         except GoneError as error:
@@ -176,6 +181,7 @@ class QemuBackend:
             "disks": [{"path": disk.path, "format": disk.format, "size": size} for disk, size in sizes],
             "address": self._needed_address(),
             "ports": _pairs(side.record.ports),
+            "encrypted": self._encrypted,
         }
 
     def _needed_address(self) -> str:
@@ -188,13 +194,21 @@ class QemuBackend:
         self.discard(spec.server_id)
         if self._is_there(spec.server_id):
             raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
+        if primary["encrypted"] != self._encrypted:
+            both = f"{host(spec.primary_host)} and {host(spec.secondary_host)}"
+            raise ReplicationError(f"One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on {both}, or on neither.")
         address, ports = self._needed_address(), self._ports.take(2)
         pace = self._pace(spec.mode, spec.interval_ms)
         side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], **pace))
         side.save()
         try:
+            for path in secondary.make_files(primary):
+                side.save(made=[*side.record.made, path])
             made = secondary.start(self._hypervisor, primary, self._host)
-            side.save(disks=secondary.prepare(side.guest, made, primary, address, ports))
+            self._load_certificates(side)
+            listening = self._listening(primary["address"], primary["ports"])
+            exports, memory = (Endpoint(address, port, self._encrypted) for port in ports)
+            side.save(disks=secondary.prepare(side.guest, made, listening, exports, memory))
             if side.record.buffered:
                 network.buffer_output(side.guest, domain.nics(made), True)
         except Exception:
@@ -214,18 +228,24 @@ class QemuBackend:
         side.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
         side.count_from(spec.totals)
         side.called_off.clear()
-        what = domain.disks(running), domain.nics(running)
-        self._making[spec.server_id] = self._makers.submit(self._make, side, what, secondary)
+        self._making[spec.server_id] = self._makers.submit(self._make, side, running, secondary)
 
-    def _make(self, side: Side, what: Any, offer: dict[str, Any]) -> None:
+    def _make(self, side: Side, running: libvirt.virDomain, offer: dict[str, Any]) -> None:
         server_id = side.record.server_id
         try:
-            folder = self._make_folder(server_id)
-            here = network.Listening(self._needed_address(), tuple(_pairs(side.record.ports)))
-            self._check_reached(side.record.peer or "")
-            go_on = functools.partial(self._check_making, side)
-            stood_still_ms = primary.protect(side, what, here, offer, folder, self._options.max_bandwidth, go_on)
-            side.in_step(stood_still_ms)
+            plan = primary.Plan(
+                disks=domain.disks(running),
+                nics=domain.nics(running),
+                listening=self._listening(self._needed_address(), _pairs(side.record.ports)),
+                exports=Endpoint(offer["address"], offer["disks_port"], self._encrypted),
+                memory=Endpoint(offer["address"], offer["memory_port"], self._encrypted),
+                folder=self._make_folder(server_id),
+                max_bandwidth=self._options.max_bandwidth,
+                patience=self._options.memory_timeout,
+            )
+            self._check_reached(offer["address"])
+            self._load_certificates(side)
+            side.in_step(primary.protect(side, plan, functools.partial(self._check_making, side)))
             LOG.info("Server %s runs in step with its secondary.", server_id)
         except Exception as error:
             LOG.exception("Server %s could not be protected.", server_id)
@@ -251,6 +271,14 @@ class QemuBackend:
         except ReplicationError as second:
             LOG.error("Server %s: %s", side.record.server_id, second)
         side.parted(f"{host(self._host)}: {error}")
+
+    def _load_certificates(self, side: Side) -> None:
+        if self._encrypted:
+            tls.load(side.guest, self._options.tls_x509_cert_dir)
+
+    def _listening(self, address: str, ports: Iterable[Sequence[int]]) -> network.Listening:
+        at = functools.partial(Endpoint, address, encrypted=self._encrypted)
+        return [(at(mirror), at(answers)) for mirror, answers in ports]
 
     def _make_folder(self, server_id: str) -> str:
         """Make the folder of the sockets with which a primary's QEMU talks to itself; nobody else may use them."""
@@ -308,7 +336,7 @@ class QemuBackend:
         if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
             raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
         gap_ms = secondary.promote(side.guest)
-        side.save(primary=True)
+        side.save(primary=True, made=[])
         side.parted()
         return gap_ms
 
@@ -339,7 +367,7 @@ class QemuBackend:
         self._drop(server_id)
 
     def discard(self, server_id: str) -> None:
-        """End the QEMU here, and remove what a secondary kept beside its disks."""
+        """End the QEMU here, and remove what was made for a secondary."""
         side = self._side(server_id)
         if side is not None:
             side.called_off.set()
@@ -348,7 +376,7 @@ class QemuBackend:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
                 running.destroy()
         if side is not None:
-            disks.remove_overlays(side.record.disks)
+            disks.remove_files(side.record.disks, side.record.made)
         self._drop(server_id)
         self._hypervisor.forget(server_id)
 

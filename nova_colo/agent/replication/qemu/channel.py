@@ -10,12 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
 
-CAPABILITIES = [{"capability": name, "state": True} for name in ("x-colo", "events")]
+NO_TLS = {"tls-creds": ""}
 #: Seconds between two looks.
 INTERVAL = 0.05
+#: Seconds for which a secondary may take no memory while it is sent.
+STALL_S = 10.0
+#: Seconds that the first checkpoints may take.
+CHECKPOINT_S = 60.0
 
 
 def is_in_colo(guest: Guest) -> bool:
@@ -23,46 +28,97 @@ def is_in_colo(guest: Guest) -> bool:
     return guest("query-migrate").get("status") == "colo" or guest("query-colo-status")["mode"] != "none"
 
 
-def wait_incoming(guest: Guest, address: str, port: int) -> None:
+def wait_incoming(guest: Guest, where: Endpoint) -> None:
     """Let a secondary wait for the primary's memory."""
-    guest("migrate-set-capabilities", {"capabilities": CAPABILITIES})
-    guest("migrate-incoming", {"uri": f"tcp:{_host(address)}:{port}"})
+    _be_in_colo(guest, True)
+    guest("migrate-set-parameters", NO_TLS | where.listens)
+    guest("migrate-incoming", {"uri": where.uri})
 
 
-def send(guest: Guest, address: str, port: int, delay_ms: int, max_bandwidth: int) -> None:
+def send(guest: Guest, where: Endpoint, delay_ms: int, max_bandwidth: int) -> None:
     """Begin to send a primary's memory, and go over to COLO by itself."""
-    guest("migrate-set-capabilities", {"capabilities": CAPABILITIES})
-    guest("migrate-set-parameters", {"max-bandwidth": max_bandwidth, "x-checkpoint-delay": delay_ms})
-    guest("migrate", {"uri": f"tcp:{_host(address)}:{port}"})
+    _be_in_colo(guest, True)
+    pace = {"max-bandwidth": max_bandwidth, "x-checkpoint-delay": delay_ms}
+    guest("migrate-set-parameters", pace | NO_TLS | where.connects)
+    guest("migrate", {"uri": where.uri})
 
 
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+def _be_in_colo(guest: Guest, wanted: bool) -> None:
+    wishes = {"x-colo": wanted, "events": True}
+    guest("migrate-set-capabilities", {"capabilities": [{"capability": name, "state": on} for name, on in wishes.items()]})
 
 
-def wait_until_in_step(guest: Guest, after: int, timeout: float, go_on: Callable[[], None]) -> float | None:
-    """Wait until primary and secondary run in step.
+def forget(guest: Guest) -> bool:
+    """Let the next migration of a side that has parted be an ordinary one: libvirt does not know COLO and would not reset it.
+
+    :returns: False while COLO is still ending
+    """
+    try:
+        _be_in_colo(guest, False)
+        guest("migrate-set-parameters", NO_TLS)
+    except MonitorError:
+        return False
+    return True
+
+
+def wait_until_in_colo(guest: Guest, after: int, patience: float, go_on: Callable[[float | None], None]) -> None:
+    """Wait until all memory is sent and primary and secondary both run.
 
     :param after: number of the event before the memory was sent
-    :param timeout: seconds
-    :param go_on: raises when it is not to go on; called now and then
-    :returns: when the guest ran again, by QEMU's clock; None when that was not heard
+    :param patience: seconds that the guest may run meanwhile; it stands still for what is left then, and for as long at most
+    :param go_on: raises when it is not to go on; called now and then, with how much has been sent, from 0 to 1
     :raises ReplicationError: when the memory could not be sent
     """
 
     def ended(event: Event) -> bool:
         return event.name == "MIGRATION" and event.data["status"] in ("colo", "failed", "cancelled")
 
-    deadline = time.monotonic() + timeout
-    while (event := guest.wait_for_event(ended, after, 10 * INTERVAL)) is None and time.monotonic() < deadline:
-        go_on()
+    began = moved_at = time.monotonic()
+    stopped, sent = False, 0
+    while (event := guest.wait_for_event(ended, after, 4 * INTERVAL)) is None and time.monotonic() - began < 2 * patience:
+        memory = guest("query-migrate").get("ram")
+        go_on(1 - memory["remaining"] / memory["total"] if memory and memory["total"] else None)
+        now = time.monotonic()
+        if memory and memory["transferred"] > sent:
+            sent, moved_at = memory["transferred"], now
+        if now - moved_at > STALL_S:
+            raise ReplicationError(f"The secondary has taken no memory for {STALL_S:g} s.")
+        if now - began >= patience and not stopped:
+            guest("stop")
+            stopped = True
     if event is None or event.data["status"] != "colo":
         said = guest("query-migrate").get("error-desc", "no reason was given")
         raise ReplicationError(f"The guest's memory could not be sent to the secondary: {said}.")
-    resumed = guest.wait_for_event(lambda event: event.name == "RESUME", event.number, timeout)
-    if resumed is None and not is_running(guest):
+    _wait_until_running(guest, event.number)
+
+
+def checkpoint(guest: Guest, delay_ms: int) -> None:
+    """Take a checkpoint and wait until it is over.
+
+    :param delay_ms: x-checkpoint-delay, which is set anew since that forces one
+    """
+    before = guest.position
+    set_delay(guest, delay_ms)
+    _wait_until_running(guest, before)
+
+
+def _wait_until_running(guest: Guest, after: int) -> None:
+    if guest.wait_for_event(lambda event: event.name == "RESUME", after, CHECKPOINT_S) is None:
         raise ReplicationError("The guest did not run on after its memory was sent.")
-    return resumed.at if resumed else None
+
+
+def stood_still_ms(guest: Guest, since: int) -> float:
+    """Return for how many milliseconds in all a guest has stood still, by QEMU's clock.
+
+    :param since: number of an event while it ran
+    """
+    total, stopped_at = 0.0, None
+    for event in guest.since(since):
+        if event.name == "STOP":
+            stopped_at = event.at
+        elif event.name == "RESUME" and stopped_at is not None:
+            total, stopped_at = total + event.at - stopped_at, None
+    return 1000 * total
 
 
 def set_delay(guest: Guest, delay_ms: int) -> None:

@@ -18,17 +18,13 @@ from oslo_log import log as logging
 
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu.domain import Disk
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import PREFIX
 
 LOG = logging.getLogger(__name__)
 
 QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
-
-
-def inet(address: str, port: int) -> dict[str, str]:
-    """Return an address as QEMU's InetSocketAddress."""
-    return {"host": address, "port": str(port)}
 
 
 def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
@@ -49,11 +45,12 @@ def top(guest: Guest, disk: Disk) -> str:
     return _inserted(guest, disk)["node-name"]
 
 
-def make_file(path: str, kind: str, size: int) -> None:
+def make_file(path: str, kind: str, size: int) -> bool:
     """Make the file of a secondary's disk, unless there is one of the right size.
 
     :param kind: raw or qcow2
     :param size: bytes that the guest sees
+    :returns: whether it was made
     :raises ReplicationError: when there is another one: nothing of somebody else's is overwritten
     """
     file = pathlib.Path(path)
@@ -64,9 +61,10 @@ def make_file(path: str, kind: str, size: int) -> None:
             raise ReplicationError(
                 f"There is a disk already, of {found} bytes instead of {size}. Remove it, or find out whose it is."
             )
-        return
+        return False
     file.parent.mkdir(parents=True, exist_ok=True)
     _image(["create", "-q", "-f", kind, path, str(size)])
+    return True
 
 
 def _virtual_size(path: str, kind: str) -> int:
@@ -97,16 +95,17 @@ def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
             os.chown(path, *owner)
 
 
-def remove_overlays(disk_paths: Iterable[str]) -> None:
-    """Remove these files, of a secondary that has ended; its disks are left to who comes next."""
-    for path in itertools.chain.from_iterable(map(overlay_paths, disk_paths)):
+def remove_files(disk_paths: Iterable[str], made: Iterable[str]) -> None:
+    """Remove what a side that has ended kept beside its disks, and the disks that were made for it."""
+    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *made):
         with contextlib.suppress(OSError):
             pathlib.Path(path).unlink(missing_ok=True)
+            pathlib.Path(path).parent.rmdir()  # when nothing else is in it
 
 
-def build_secondary(guest: Guest, disks: Sequence[Disk], address: str, port: int) -> None:
+def build_secondary(guest: Guest, disks: Sequence[Disk], where: Endpoint) -> None:
     """Put the replication nodes under the devices of a secondary, and export its disks to the primary."""
-    guest("nbd-server-start", {"addr": {"type": "inet", "data": inet(address, port)}})
+    guest("nbd-server-start", {"addr": {"type": "inet", "data": where.inet}, **where.listens})
     for number, disk in enumerate(disks):
         bottom = top(guest, disk)
         below = bottom
@@ -172,11 +171,12 @@ def remove_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
         guest("blockdev-del", {"node-name": placeholder})
 
 
-def start_copies(guest: Guest, count: int, address: str, port: int) -> None:
+def start_copies(guest: Guest, count: int, exports: Endpoint) -> None:
     """Start to copy the disks of a guest that runs to its secondary's."""
     for number in range(count):
-        node = f"{PREFIX}copy{number}"
-        _add_export(guest, node, number, address, port)
+        node, server = _remote(number), {"type": "inet", **exports.inet}
+        export = {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"}
+        guest("blockdev-add", export | exports.connects)
         guest("blockdev-mirror", {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"})
 
 
@@ -186,7 +186,7 @@ def copied(guest: Guest, count: int) -> float | None:
     :raises ReplicationError: when a copy has failed
     """
     jobs = {job["device"]: job for job in guest("query-block-jobs")}
-    mine = [jobs.get(f"{PREFIX}copy{number}") for number in range(count)]
+    mine = [jobs.get(_remote(number)) for number in range(count)]
     if any(job is None or job["io-status"] != "ok" for job in mine):
         raise ReplicationError("The copy of a disk to the secondary's host has failed. Look into QEMU's log there.")
     if all(job["ready"] for job in mine if job):
@@ -195,50 +195,44 @@ def copied(guest: Guest, count: int) -> float | None:
 
 
 def end_copies(guest: Guest, count: int, pause: Callable[[], None]) -> None:
-    """End the copies of a guest that is stopped, when nothing is left to copy."""
+    """Let the quorums of a guest that is stopped write to the secondary's disks too, and the copies end: both are the same now.
+
+    QEMU's documents have a replication node in between. It refuses writes until COLO has begun, so that the guest would have to
+    stand still while its memory is sent; apart from that it passes them on as they are.
+    """
     for number in range(count):
-        guest("block-job-cancel", {"device": f"{PREFIX}copy{number}"})
-    while any(job["device"].startswith(f"{PREFIX}copy") for job in guest("query-block-jobs")):
+        guest("block-job-cancel", {"device": _remote(number)})
+    while any(job["device"].startswith(_remote()) for job in guest("query-block-jobs")):
         pause()
     for number in range(count):
-        guest("blockdev-del", {"node-name": f"{PREFIX}copy{number}"})
+        guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": _remote(number)})
 
 
-def add_replication(guest: Guest, count: int, address: str, port: int) -> None:
-    """Let the quorums write to the secondary's disks too."""
-    for number in range(count):
-        remote, node = f"{PREFIX}nbd{number}", f"{PREFIX}replication{number}"
-        _add_export(guest, remote, number, address, port)
-        guest("blockdev-add", {"driver": "replication", "node-name": node, "mode": "primary", "file": remote})
-        guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": node})
-
-
-def _add_export(guest: Guest, node: str, number: int, address: str, port: int) -> None:
-    server = {"type": "inet", **inet(address, port)}
-    guest("blockdev-add", {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"})
-
-
-def drop_replication(guest: Guest) -> None:
+def drop_remote(guest: Guest) -> None:
     """Let a primary's quorums write to its own disks only. Nothing is done when they do."""
     for job in guest("query-block-jobs"):
-        if job["device"].startswith(f"{PREFIX}copy"):
+        if job["device"].startswith(_remote()):
             guest("block-job-cancel", {"device": job["device"], "force": True})
     for node in _nodes(guest):
         if node.startswith(f"{PREFIX}disk"):
-            _drop_child(guest, node, f"{PREFIX}replication{node.removeprefix(f'{PREFIX}disk')}")
+            _drop_child(guest, node, _remote(node.removeprefix(f"{PREFIX}disk")))
 
 
-def remove_remote_nodes(guest: Guest) -> bool:
+def remove_remote(guest: Guest) -> bool:
     """Remove the nodes through which a primary reached its secondary's disks. Returns whether none is left."""
     left = False
-    for kind in ("replication", "nbd", "copy"):
-        for node in _nodes(guest):
-            if node.startswith(f"{PREFIX}{kind}"):
-                try:
-                    guest("blockdev-del", {"node-name": node})
-                except MonitorError:
-                    left = True  # in use until COLO or the copy has ended
+    for node in _nodes(guest):
+        if node.startswith(_remote()):
+            try:
+                guest("blockdev-del", {"node-name": node})
+            except MonitorError:
+                left = True  # in use until the copy has ended
     return not left
+
+
+def _remote(number: int | str = "") -> str:
+    """Return the name of a primary's node over a disk of its secondary, and of the job that copies to it."""
+    return f"{PREFIX}remote{number}"
 
 
 def _nodes(guest: Guest) -> list[str]:

@@ -119,6 +119,14 @@ class Guest:
                     return None
                 self._heard.wait(left)
 
+    def since(self, number: int) -> list[Event]:
+        """Return the events after one, as far as they are kept.
+
+        :param number: that of the event
+        """
+        with self._heard:
+            return [event for event in self._events if event.number > number]
+
     def close(self) -> None:
         """End its thread, as soon as it can."""
         self._thread.shutdown(wait=False, cancel_futures=True)

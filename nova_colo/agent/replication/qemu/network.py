@@ -6,12 +6,11 @@ at the next checkpoint. A secondary's answers go to the primary and nowhere else
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nova_colo.agent.replication.qemu.disks import inet
 from nova_colo.agent.replication.qemu.domain import Nic
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
 
@@ -22,31 +21,25 @@ RECONNECT_S = 1
 NOWHERE = f"{PREFIX}nowhere"
 
 
-@dataclasses.dataclass(frozen=True)
-class Listening:
-    """Where a primary listens for the answers of its secondary.
-
-    :param ports: for each network card that of its mirrored packets and that of the answers
-    """
-
-    address: str
-    ports: tuple[tuple[int, int], ...]
+#: Where a primary listens for the twin of each of its cards: for who takes its mirrored packets, and for who brings answers.
+Listening = Sequence[tuple[Endpoint, Endpoint]]
 
 
 def _vnet(nic: Nic) -> dict[str, Any]:
     return {"vnet_hdr_support": True} if nic.vnet_hdr else {}
 
 
-def _socket(guest: Guest, name: str, address: dict[str, Any], *, server: bool) -> None:
-    data: dict[str, Any] = {"addr": address, "server": server}
-    data |= {"wait": False} if server else {}
-    if not server and address["type"] == "inet":
-        data["reconnect"] = RECONNECT_S
+def _socket(guest: Guest, name: str, address: dict[str, Any], *, server: bool, **more: Any) -> None:
+    data = {"addr": address, "server": server, **more} | ({"wait": False} if server else {})
     guest("chardev-add", {"id": name, "backend": {"type": "socket", "data": data}})
 
 
-def _tcp(address: str, port: int) -> dict[str, Any]:
-    return {"type": "inet", "data": inet(address, port)}
+def _listen(guest: Guest, name: str, where: Endpoint) -> None:
+    _socket(guest, name, {"type": "inet", "data": where.inet}, server=True, **where.listens)
+
+
+def _connect(guest: Guest, name: str, where: Endpoint) -> None:
+    _socket(guest, name, {"type": "inet", "data": where.inet}, server=False, reconnect=RECONNECT_S, **where.connects)
 
 
 # --- the secondary
@@ -54,9 +47,9 @@ def _tcp(address: str, port: int) -> dict[str, Any]:
 
 def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> None:
     """Let a secondary's cards receive what the primary's do, and answer to it alone."""
-    for number, (nic, (mirror, answers)) in enumerate(zip(nics, primary.ports, strict=True)):
-        _socket(guest, f"{PREFIX}in{number}", _tcp(primary.address, mirror), server=False)
-        _socket(guest, f"{PREFIX}out{number}", _tcp(primary.address, answers), server=False)
+    for number, (nic, (mirror, answers)) in enumerate(zip(nics, primary, strict=True)):
+        _connect(guest, f"{PREFIX}in{number}", mirror)
+        _connect(guest, f"{PREFIX}out{number}", answers)
         common = {"netdev": nic.netdev, **_vnet(nic)}
         redirector = {"qom-type": "filter-redirector", **common}
         guest("object-add", {**redirector, "id": f"{PREFIX}from{number}", "queue": "tx", "indev": f"{PREFIX}in{number}"})
@@ -88,14 +81,14 @@ def release_secondary(guest: Guest) -> None:
 # --- the primary
 
 
-def listen(guest: Guest, nics: Sequence[Nic], where: Listening, folder: str) -> None:
+def listen(guest: Guest, where: Listening, folder: str) -> None:
     """Listen for the secondary.
 
     :param folder: for the sockets with which this QEMU talks to itself
     """
-    for number, (mirror, answers) in enumerate(where.ports):
-        _socket(guest, f"{PREFIX}mirror{number}", _tcp(where.address, mirror), server=True)
-        _socket(guest, f"{PREFIX}answers{number}", _tcp(where.address, answers), server=True)
+    for number, (mirror, answers) in enumerate(where):
+        _listen(guest, f"{PREFIX}mirror{number}", mirror)
+        _listen(guest, f"{PREFIX}answers{number}", answers)
         for inner in ("own", "agreed"):
             path = {"type": "unix", "data": {"path": f"{folder}/{inner}{number}"}}
             _socket(guest, f"{PREFIX}{inner}{number}", path, server=True)

@@ -2,63 +2,80 @@
 """What is done to a primary's QEMU: protect it, part from its twin, leave no trace."""
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import tenacity
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu import channel, disks, network
+from nova_colo.agent.replication.qemu import channel, disks, network, tls
 from nova_colo.agent.replication.qemu.domain import Disk, Nic
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.side import STEPS_BEFORE, Side
 
-#: Seconds that the first synchronisation, and the last steps of a parting, may take.
-SYNCHRONISE_S, PART_S = 120.0, 10.0
+#: Seconds that the last steps of a parting, and the secondary's connections, may take.
+PART_S = 10.0
 
 
-def protect(
-    side: Side,
-    what: tuple[Sequence[Disk], Sequence[Nic]],
-    here: network.Listening,
-    secondary: dict[str, Any],
-    folder: str,
-    max_bandwidth: int,
-    go_on: Callable[[], None],
-) -> float | None:
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to make a pair of, and how.
+
+    :param listening: where the primary listens for the secondary
+    :param exports, memory: where the secondary offers its disks and waits for the memory
+    :param folder: for the sockets with which the primary's QEMU talks to itself
+    :param max_bandwidth: bytes per second
+    :param patience: seconds that the guest may run while its memory is sent
+    """
+
+    disks: Sequence[Disk]
+    nics: Sequence[Nic]
+    listening: network.Listening
+    exports: Endpoint
+    memory: Endpoint
+    folder: str
+    max_bandwidth: int
+    patience: float
+
+
+def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
     """Make a pair of a guest that runs, with a secondary that waits for it; what was begun is the caller's to undo.
 
-    :param secondary: what the secondary's host has offered: address, and ports for disks and memory
-    :param folder: for the sockets with which this QEMU talks to itself
+    Replies are compared from when both run; a checkpoint then makes them the same again. Until it is over there is no pair.
+
     :param go_on: raises when it is not to go on; called now and then
-    :returns: for how many milliseconds the guest stood still, by QEMU's clock
+    :returns: for how many milliseconds the guest stood still in all, by QEMU's clock
     :raises ReplicationError: with the first error
     """
-    guest, (all_disks, nics) = side.guest, what
-    address, count = secondary["address"], len(all_disks)
+    guest, count, began = side.guest, len(plan.disks), side.guest.position
     go_on()  # QEMU, and its guest, would wait for minutes for a host that does not answer
-    if disks.needs_quorum(guest, all_disks):
-        with stopped(side):
-            disks.put_quorums(guest, all_disks)
-    network.listen(guest, nics, here, folder)
-    disks.start_copies(guest, count, address, secondary["disks_port"])
+    if disks.needs_quorum(guest, plan.disks):
+        with stopped(guest):
+            disks.put_quorums(guest, plan.disks)
+    network.listen(guest, plan.listening, plan.folder)
+    disks.start_copies(guest, count, plan.exports)
     while (part := disks.copied(guest, count)) is not None:
         side.show("copying disks", STEPS_BEFORE + 1, int(100 * part))
         _pause(go_on)
     _wait_until_connected(guest, go_on)
-    side.show("sending memory", STEPS_BEFORE + 2)
-    stops = guest.position
-    with stopped(side, resume=False):
+    with stopped(guest):
         disks.end_copies(guest, count, lambda: _pause(go_on))
-        disks.add_replication(guest, count, address, secondary["disks_port"])
-        network.compare(guest, nics)
+
+    def sending(part: float | None) -> None:
+        side.show("sending memory", STEPS_BEFORE + 2, int(100 * (part or 0)))
+        go_on()
+
+    sending(None)
     before = guest.position
+    channel.send(guest, plan.memory, side.record.delay_ms, plan.max_bandwidth)
+    channel.wait_until_in_colo(guest, before, plan.patience, sending)
+    stood_still_ms = channel.stood_still_ms(guest, began)
+    network.compare(guest, plan.nics)
     side.begins()
-    channel.send(guest, address, secondary["memory_port"], side.record.delay_ms, max_bandwidth)
-    runs_at = channel.wait_until_in_step(guest, before, SYNCHRONISE_S, go_on)
-    stop = guest.wait_for_event(lambda event: event.name == "STOP", stops, 0)
-    return (runs_at - stop.at) * 1000 if runs_at and stop else None
+    channel.checkpoint(guest, side.record.delay_ms)
+    return stood_still_ms
 
 
 def _wait_until_connected(guest: Guest, go_on: Callable[[], None]) -> None:
@@ -85,22 +102,18 @@ def _pause(go_on: Callable[[], None]) -> None:
 
 
 @contextlib.contextmanager
-def stopped(side: Side, *, resume: bool = True) -> Any:
-    """Stop a guest that is in no pair for some milliseconds.
-
-    :param resume: let it run afterwards; on an error it runs in any case
-    """
-    runs = channel.is_running(side.guest)
+def stopped(guest: Guest) -> Iterator[None]:
+    """Stop a guest that is in no pair for some milliseconds."""
+    runs = channel.is_running(guest)
     if runs:
-        side.guest("stop")
+        guest("stop")
     try:
         yield
-    except BaseException:
-        resume = True
-        raise
     finally:
-        if runs and resume:
-            side.guest("cont")
+        if runs:
+            before = guest.position
+            guest("cont")
+            guest.wait_for_event(lambda event: event.name == "RESUME", before, 1.0)  # not to be taken for a checkpoint's
 
 
 def part(side: Side) -> None:
@@ -110,16 +123,18 @@ def part(side: Side) -> None:
     """
     guest = side.guest
     channel.cut(guest)
-    disks.drop_replication(guest)
-    disks.remove_remote_nodes(guest)
+    disks.drop_remote(guest)
+    disks.remove_remote(guest)
     network.release_primary(guest)
     channel.cancel(guest)
     if channel.is_in_colo(guest):
         channel.go_on_alone(guest, PART_S)
-    _until(lambda: disks.remove_remote_nodes(guest))
+    _until(lambda: disks.remove_remote(guest))
     network.stop_listening(guest)
+    tls.unload(guest)
     if not _until(lambda: _runs(guest)):
         raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
+    _until(lambda: channel.forget(guest))
 
 
 def _runs(guest: Guest) -> bool:
@@ -135,5 +150,5 @@ def leave_no_trace(side: Side, all_disks: Sequence[Disk]) -> None:
     """Let the devices of a guest that has no twin write to their disks directly, as before it was ever protected."""
     if disks.needs_quorum(side.guest, all_disks):
         return
-    with stopped(side):
+    with stopped(side.guest):
         disks.remove_quorums(side.guest, all_disks)

@@ -30,11 +30,13 @@ class Record:
     :param ports: those that its QEMU listens on
     :param peer: the twin's address; None while that is not known
     :param disks: files of its disks
+    :param made: those of them that were made for a secondary which has not been promoted
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
     :param delay_ms: x-checkpoint-delay
     :param error: why the pair could not be made
+    :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
     """
 
@@ -44,11 +46,13 @@ class Record:
     ports: list[int]
     peer: str | None = None
     disks: list[str] = dataclasses.field(default_factory=list)
+    made: list[str] = dataclasses.field(default_factory=list)
     policy: str = "colo"
     mode: str = "colo"
     interval_ms: int = 100
     delay_ms: int = 20000
     error: str | None = None
+    counted: int | None = None
     ledger: dict[str, Any] | None = None
 
     @property

@@ -2,13 +2,14 @@
 """What is done to a secondary: make it, promote it, remove it."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import libvirt
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu import channel, disks, domain, network
+from nova_colo.agent.replication.qemu import channel, disks, domain, network, tls
+from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, Hypervisor
 from nova_colo.pair.words import host
 
@@ -16,10 +17,21 @@ from nova_colo.pair.words import host
 PROMOTE_S = 10.0
 
 
+def make_files(primary: dict[str, Any]) -> Iterator[str]:
+    """Make the files of a secondary's disks that are not there, and yield each that was made.
+
+    :param primary: what the primary's host has said of it: path, format and size of each disk
+    :raises ReplicationError: when there is another file in the place of one
+    """
+    for disk in primary["disks"]:
+        if disks.make_file(disk["path"], disk["format"], disk["size"]):
+            yield disk["path"]
+
+
 def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvirt.virDomain:
     """Start the QEMU of a secondary, which waits for the primary's memory.
 
-    :param primary: what the primary's host has said of it: xml, and the sizes of its disks by their file
+    :param primary: what the primary's host has said of it: xml
     :param where: this host's name
     :raises ReplicationError: when this host cannot run it, or it would not look the same to its guest
     """
@@ -27,8 +39,6 @@ def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvir
     missing = [path for path in domain.boot_files(xml) if not pathlib.Path(path).exists()]
     if missing:
         raise ReplicationError(f"{host(where)} lacks files that the guest boots from: {', '.join(missing)}.")
-    for disk in primary["disks"]:
-        disks.make_file(disk["path"], disk["format"], disk["size"])
     try:
         made = hypervisor.connection().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as error:
@@ -43,23 +53,23 @@ def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvir
 def prepare(
     guest: Guest,
     made: libvirt.virDomain,
-    primary: dict[str, Any],
-    address: str,
-    ports: Sequence[int],
+    listening: network.Listening,
+    exports: Endpoint,
+    memory: Endpoint,
 ) -> list[str]:
     """Let a secondary that was just started wait for its primary.
 
-    :param address: this host's in the replication network
-    :param ports: for disks and memory
+    :param listening: where the primary listens for it
+    :param exports: where it offers its disks
+    :param memory: where it waits for the primary's memory
     :returns: the files of its disks
     """
     all_disks, nics, owner = domain.disks(made), domain.nics(made), domain.owner(made)
     for disk, size in zip(all_disks, disks.sizes(guest, all_disks), strict=True):
         disks.make_overlays(disk, size, owner)
-    disks.build_secondary(guest, all_disks, address, ports[0])
-    listening = network.Listening(primary["address"], tuple((pair[0], pair[1]) for pair in primary["ports"]))
+    disks.build_secondary(guest, all_disks, exports)
     network.connect_secondary(guest, nics, listening)
-    channel.wait_incoming(guest, address, ports[1])
+    channel.wait_incoming(guest, memory)
     return [disk.path for disk in all_disks]
 
 
@@ -72,5 +82,7 @@ def promote(guest: Guest) -> float | None:
     disks.stop_exports(guest)
     gap_ms = channel.go_on_alone(guest, PROMOTE_S)
     network.release_secondary(guest)
+    channel.forget(guest)
+    tls.unload(guest)
     guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
     return gap_ms

@@ -58,7 +58,8 @@ class Side:
         self.called_off = threading.Event()  # the making of the pair
         self._hybrid: hybrid.State | None = None
         if record.stage == Stage.IN_STEP:
-            self._stream = stream.attach(time.time(), record.delay_ms, record.buffered)
+            counted = record.counted, self.ledger.last_at
+            self._stream = stream.attach(time.time(), record.delay_ms, record.buffered, *counted)
             self._begin_hybrid()
 
     # --- what it is told
@@ -87,10 +88,11 @@ class Side:
             self._progress = (stage, step, percent)
 
     def begins(self) -> None:
-        """Its memory is about to be sent or received."""
+        """It is in COLO, and the first checkpoint that counts is about to be forced."""
         with self._lock:
-            self._lost, self._checkpoint_at = False, None
-            self._stream = stream.begin(self.record.delay_ms, self.record.buffered)
+            now = time.time()
+            self._lost, self._checkpoint_at, self.record.counted = False, None, None
+            self._stream = stream.attach(now, self.record.delay_ms, self.record.buffered).forced(now)
 
     def in_step(self, stood_still_ms: float | None = None) -> None:
         """It runs in step with its twin.
@@ -142,13 +144,16 @@ class Side:
                     self._lost = True
                 case "STOP" if self._stream is not None:
                     self._stream = self._stream.stop(event.at)
+                case "MIGRATION_PASS" if self._stream is not None:
+                    self._stream = self._stream.passed(event.data["pass"])
                 case "RESUME":
                     self._checkpoint_at = event.at
                     if self._stream is None:
                         return
-                    self._stream, taken = self._stream.resume(event.at)
-                    if taken is not None and self.record.primary:
-                        self.ledger.add(taken, time.time())
+                    self._stream, taken, unseen = self._stream.resume(event.at)
+                    if taken is not None:
+                        self.ledger.add(taken, time.time(), unseen)
+                        self.record.counted = self._stream.counted
                         self._changed = True
                         if self._hybrid is not None:
                             self._hybrid = hybrid.taken(self._hybrid, self._rule, taken)
