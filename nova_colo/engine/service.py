@@ -46,6 +46,8 @@ class EngineEndpoint:
     def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any]) -> None:
         """Take a host's heartbeat in."""
         self._services.view.heard(host, report, time.monotonic())
+        if report.get("urgent"):
+            self._woken.set()
 
     def wake(self, ctxt: dict[str, Any]) -> None:
         """Look at the database at once."""

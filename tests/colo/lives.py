@@ -26,10 +26,20 @@ class Life:
 
     :param command: what the user asks for: ``d`` has each count written to disk
     :param tls: the folders of certificates, by host name
+    :param options: of the agents' section [qemu]
+    :param interval: seconds between an answer to the user and the next question
     :ivar hosts: by host name
     """
 
-    def __init__(self, bed: Bed, guest: Guest, command: str = "d", tls: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        bed: Bed,
+        guest: Guest,
+        command: str = "d",
+        tls: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] = OPTIONS,
+        interval: float = 0.02,
+    ):
         self.bed = bed
         self.guest = guest
         self.hosts = {host.hostname: host for host in bed.hosts.values()}
@@ -38,11 +48,11 @@ class Life:
             if tls is not None:
                 self.restart_agent(name, tls[name])
             else:
-                host.start_agent(qemu=OPTIONS)
+                host.start_agent(qemu=options)
         self.pair = LonePair(bed.agents, guest.uuid, guest.name)
         bed.hosts["a"].start_guest(guest)
         bed.client.wait_for_answer(guest.address)
-        self._counting = bed.client.count(guest.address, command)
+        self._counting = bed.client.count(guest.address, command, interval)
         self._counting.__enter__()
         self._counting.wait_for_more(10)
         self.on = "compute-a"
@@ -128,6 +138,10 @@ class Life:
         before = self._counting.stats().answers
         time.sleep(seconds)
         return self._counting.stats().answers - before
+
+    def gap_s(self, since: float) -> float:
+        """Return the longest time in seconds that the user has waited for an answer since a time of time.time()."""
+        return self._counting.stats(since).max_gap_s
 
     def goes_on(self) -> None:
         """Assert that the user has noticed nothing but a pause, and that memory and disk are whole."""

@@ -13,6 +13,7 @@ import pytest
 from lab.hosts.colo import Bed, Host
 from nova_colo.agent.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
+from tests.cloud import wait_for
 from tests.colo.conftest import PREFIX
 
 #: Three missed heartbeats: when an engine takes a host for silent.
@@ -54,6 +55,17 @@ def test_an_agent_that_ended_is_silent_until_it_is_started_again(
     one.start_agent()
     bed.agents.wait_for_heartbeat(one.hostname)
     assert bed.agents.call(one.hostname, "status", server_id="") is None
+
+
+def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    one, _ = hosts
+    one.freeze_libvirtd()
+    try:
+        reasons = wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, SILENT_S).report["reasons"])
+        assert reasons[0].startswith("libvirtd does not answer: ")
+    finally:
+        one.thaw_libvirtd()
+    wait_for("all is well", 60, lambda: not bed.agents.wait_for_heartbeat(one.hostname).report["reasons"])
 
 
 def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hosts: tuple[Host, Host]) -> None:

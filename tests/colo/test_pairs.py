@@ -59,9 +59,12 @@ def test_checkpoints_are_counted(life, pair):
 
 
 def test_the_secondary_takes_over_when_the_primary_is_killed_and_not_before_it_may(life, pair):
+    hosts = pair.primary, pair.secondary
+    before = {name: life.bed.agents.urgent(name) for name in hosts}
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
     life.wait("its end is known", lambda: life.side(pair.primary)["running"] is False)
+    life.wait("both have said so at once", lambda: all(life.bed.agents.urgent(name) > before[name] for name in hosts))
     assert life.answers(HELD) == 0
     gap_ms = life.take_over(pair)
     assert gap_ms is not None and gap_ms >= HELD * 1000

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hosts' agents as an engine sees them: their heartbeats, and their answers."""
 
+import collections
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +40,12 @@ class _Engine:
 
     def __init__(self) -> None:
         self.last: dict[str, Heartbeat] = {}
+        self.urgent: collections.Counter[str] = collections.Counter()
 
     def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any]) -> None:
         """Take a heartbeat."""
         self.last[host] = Heartbeat(time.time(), report)
+        self.urgent[host] += bool(report.get("urgent"))
 
     def wake(self, ctxt: dict[str, Any]) -> None:
         """Take that something is new in the database, which this engine does not have."""
@@ -85,6 +88,10 @@ class Agents:
     def last(self, host: str) -> Heartbeat | None:
         """Return the latest heartbeat of a host, None before the first one."""
         return self._engine.last.get(host)
+
+    def urgent(self, host: str) -> int:
+        """Return how many heartbeats of a host came before they were due."""
+        return self._engine.urgent[host]
 
     def silence(self, host: str) -> float:
         """Return for how many seconds a host has not been heard; infinite before its first heartbeat."""

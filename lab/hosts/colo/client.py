@@ -146,6 +146,17 @@ class Client:
             raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
         return result.stdout.rstrip("\n")
 
+    def measure(self, address: str, command: str, duration: float) -> list[float]:
+        """Repeat a command for some seconds, each time as soon as it is answered; gives milliseconds to each answer.
+
+        :raises LabError: when the connection is lost
+        """
+        argv = self._conversation("measure", address, str(PATIENCE_SECONDS), command, str(duration))
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
+        return json.loads(result.stdout)
+
     def wait_for_answer(self, address: str, seconds: float = 120.0) -> None:
         """Wait until a guest's service answers."""
 

@@ -3,6 +3,9 @@
 
 ``conversation.py ask ADDRESS SECONDS COMMAND`` prints the answer to one command.
 
+``conversation.py measure ADDRESS SECONDS COMMAND DURATION`` repeats a command over one connection, each time as soon as it is
+answered, and prints for how many milliseconds each answer was waited for, as a list in JSON.
+
 ``conversation.py count ADDRESS SECONDS COMMAND INTERVAL`` repeats a command every INTERVAL seconds over one connection, and
 writes a line of JSON for each answer: when it was asked and answered, the counter, and the number of the answer on this
 connection. SECONDS is the patience for an answer. A last line says why it ended: ``{"ended": null}`` after SIGTERM,
@@ -47,6 +50,15 @@ def count(conversation: Conversation, command: str, interval: float) -> None:
         time.sleep(interval)
 
 
+def measure(conversation: Conversation, command: str, duration: float) -> list[float]:
+    """Repeat a command for some seconds; gives milliseconds to each answer."""
+    took, end = [], time.perf_counter() + duration
+    while (asked := time.perf_counter()) < end:
+        conversation.ask(command)
+        took.append((time.perf_counter() - asked) * 1000)
+    return took
+
+
 def say(record: dict[str, object]) -> None:
     """Write one line of JSON."""
     sys.stdout.write(json.dumps(record) + "\n")
@@ -62,6 +74,9 @@ def main(mode: str, address: str, seconds: str, command: str, interval: str = "0
     """Do as the command line says."""
     if mode == "ask":
         print(Conversation(address, float(seconds)).ask(command))
+        return
+    if mode == "measure":
+        print(json.dumps(measure(Conversation(address, float(seconds)), command, float(interval))))
         return
     signal.signal(signal.SIGTERM, end)
     ended = None

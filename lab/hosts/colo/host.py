@@ -150,6 +150,20 @@ class Host:
         self._supervisor.stop([self._libvirtd])
         self.start_libvirtd()
 
+    def freeze_libvirtd(self) -> None:
+        """Stop libvirtd's process; its guests go on, and nobody is told."""
+        self._signal_libvirtd(signal.SIGSTOP)
+
+    def thaw_libvirtd(self) -> None:
+        """Let a frozen libvirtd go on."""
+        self._signal_libvirtd(signal.SIGCONT)
+
+    def _signal_libvirtd(self, number: signal.Signals) -> None:
+        pid = self._supervisor.pid(self._libvirtd)
+        if pid is None:
+            raise LabError(f"no libvirtd runs on {self.name}")
+        os.kill(pid, number)
+
     def kill_libvirtd(self) -> None:
         """Kill libvirtd with SIGKILL; its guests go on."""
         self._supervisor.kill([self._libvirtd])

@@ -2,6 +2,7 @@
 """Replication backends: how one side of a pair is run on a host."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import stevedore
@@ -61,6 +62,9 @@ class Backend(Protocol):
     """One host's side of any number of pairs. Every method may be repeated; ReplicationError says what went wrong."""
 
     name: str
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call something as soon as a side has lost its twin, or its QEMU has ended: engines should know at once."""
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
         """Say what the twin of the guest that runs here must be like. What it says is for the backend on the twin's host."""

@@ -38,6 +38,9 @@ class SimulatedBackend:
         self._random = random.Random(seed)
         self._lock = threading.RLock()  # of all replication files
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call nothing: what happens to a simulated guest is seen when somebody looks."""
+
     def describe(self, spec: PairSpec) -> dict[str, Any]:
         """Say nothing: a simulated guest has no devices."""
         return {}

@@ -23,7 +23,7 @@ from nova_colo.cmd.pair.watch import INTERVAL_S, Sights
 from nova_colo.engine.view import side_of
 from nova_colo.pair import arbitration, words
 from nova_colo.pair.arbitration import Action, Witness
-from nova_colo.pair.model import Pair, State
+from nova_colo.pair.model import Mode, Pair, State, actual_mode
 from nova_colo.standalone import PairError, Standing, standing_of
 
 #: Seconds before a host is tried again on which no secondary could be made; doubled at each further failure.
@@ -64,6 +64,7 @@ class Keeper:
         self._sights = Sights(agents, self._id, self._hosts, conf.agent.heartbeat_interval * conf.agent.missed_heartbeats)
         self._refused: dict[str, tuple[float, float]] = {}
         self._said: str = ""
+        self._mode: str | None = None  # that of a pair under the policy hybrid; None when it is not known
         self._show: Callable[[str], Any] = lambda text: None
         self._totals: dict[str, int] | None = None
         self.pair = Pair(self._id, State.UNPROTECTED, 0, self._first, None, self._first, "ACTIVE")
@@ -94,6 +95,7 @@ class Keeper:
 
     def _adopt(self, primary: str, standing: Standing) -> None:
         self._lone.settle(standing)
+        self._mode = None
         state = State.PROTECTED if standing.secondary else State.DEGRADED if standing.primary else State.UNPROTECTED
         self._set(primary, standing.secondary, standing.epoch, state)
 
@@ -162,6 +164,7 @@ class Keeper:
                 self._protect()
             case _:
                 self._discard_stale()
+                self._change_mode()
 
     def _take_over(self, reason: str) -> None:
         pair = self.pair
@@ -194,6 +197,17 @@ class Keeper:
         self.tell("unprotecting", f"{_sentence(reason)}")
         self._agents.call(secondary, "discard", server_id=self._id)
         self._set(pair.primary_host, None, pair.epoch, State.DEGRADED)
+
+    def _change_mode(self) -> None:
+        """Let a pair under the policy hybrid go to the mode that it should be in, as its primary's agent has found."""
+        pair = self.pair
+        wished = (self._sights.side(pair.primary_host) or {}).get("mode")
+        if pair.state != State.PROTECTED or wished in (None, self._mode):
+            return
+        standing = Standing(pair.primary_host, pair.secondary_host, pair.epoch, {})
+        self._lone.set_mode(standing, Mode.HYBRID.value, self._wanted["interval_ms"], wished)
+        self._mode = wished
+        self.tell("mode", f"The pair is in mode {wished} from now on.")
 
     def _follow(self, standing: Standing) -> None:
         """Take notice of what somebody else has done to the pair."""
@@ -239,6 +253,7 @@ class Keeper:
             self.tell("not_protected", f"No secondary on {target}: {error} Tried there again in {wait:.0f} s.")
             return
         self._refused.pop(target, None)
+        self._mode = actual_mode(self._wanted["mode"]).value
         self._set(source, target, self.pair.epoch, State.PROTECTED)
         self.tell("protected", f"Protected: primary {source}, secondary {target}, epoch {self.pair.epoch}.")
 

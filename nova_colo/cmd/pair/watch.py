@@ -13,7 +13,7 @@ from nova_colo.pair.liveness import Watch
 from nova_colo.standalone import PairError
 
 #: Seconds between two questions to an agent, and between two looks at their answers.
-INTERVAL_S = 0.5
+INTERVAL_S = 0.1
 
 
 class Sights:

@@ -34,6 +34,7 @@ class FakeAgents:
     def __init__(self, *names):
         self.hosts = {name: Host() for name in names}
         self.done = []
+        self.modes = []
 
     def call(self, host, method, **arguments):
         there = self.hosts.get(host)
@@ -80,7 +81,7 @@ class FakeAgents:
     _release = _discard
 
     def _set_mode(self, there, server_id, mode, interval_ms, actual):
-        pass
+        self.modes.append(actual)
 
 
 def side(role, epoch=0, **values):
@@ -101,12 +102,14 @@ def paired(agents):
 
 
 @pytest.fixture
-def say(agents, capsys):
+def say(agents, capsys, tmp_path):
     """Say a command; return its exit code, its output and its complaint."""
+    conf = tmp_path / "colo-pair.conf"
+    conf.write_text("[agent]\nheartbeat_interval = 0.2\n")  # a host counts as silent after three of them
 
     def run(command, *arguments):
         try:
-            code = pair.main([command, SERVER, *arguments], lambda conf: agents, cfg.ConfigOpts())
+            code = pair.main(["--config-file", str(conf), command, SERVER, *arguments], lambda conf: agents, cfg.ConfigOpts())
         except SystemExit as end:  # argparse's
             code = end.code
         out, err = capsys.readouterr()
@@ -322,7 +325,7 @@ def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
 
     steps = [
         (lambda: (hosts["a"].side or {}).get("role") == "primary", lose),
-        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: time.sleep(1.5)),
+        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: time.sleep(0.5)),
     ]
     code, out, err = run_until(say, agents, steps, "--spare", "c")
     events = [json.loads(line) for line in out.splitlines()]
@@ -334,10 +337,23 @@ def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
 
 
 def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
-    steps = [(lambda: True, lambda: (time.sleep(2), setattr(paired.hosts["a"], "silent", True), time.sleep(5)))]
+    steps = [(lambda: True, lambda: (time.sleep(0.5), setattr(paired.hosts["a"], "silent", True), time.sleep(2)))]
     code, out, _ = run_until(say, paired, steps)
     assert (code, paired.done) == (0, [])
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["watching", "stopped"]
+
+
+def test_run_moves_a_hybrid_pair_to_the_mode_that_its_primary_has_found(say, agents):
+    hosts = agents.hosts
+    steps = [
+        (lambda: (hosts["a"].side or {}).get("role") == "primary", lambda: hosts["a"].side.update(mode="checkpoint")),
+        (lambda: agents.modes == ["checkpoint"] * 2, lambda: hosts["a"].side.update(mode="colo")),
+        (lambda: agents.modes == ["checkpoint"] * 2 + ["colo"] * 2, lambda: None),
+    ]
+    code, out, err = run_until(say, agents, steps, "--mode", "hybrid")
+    assert (code, err, agents.modes) == (0, "", ["checkpoint"] * 2 + ["colo"] * 2)
+    said = [event["message"] for event in map(json.loads, out.splitlines()) if event["event"] == "mode"]
+    assert said == ["The pair is in mode checkpoint from now on.", "The pair is in mode colo from now on."]
 
 
 def test_run_does_not_begin_with_a_primary_that_it_cannot_know(say, paired):

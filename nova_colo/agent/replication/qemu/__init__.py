@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -20,6 +20,7 @@ from nova_colo.agent.replication.qemu import capabilities, channel, disks, domai
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError
 from nova_colo.agent.replication.qemu.ports import Ports
+from nova_colo.agent.replication.qemu.processes import Processes
 from nova_colo.agent.replication.qemu.record import Record, Records, Stage
 from nova_colo.agent.replication.qemu.side import Side
 from nova_colo.pair import hybrid, link
@@ -30,6 +31,8 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks at each QEMU.
 LOOK_S = 0.5
+#: Seconds between two looks at the host, and after which one that has not ended means that libvirtd is frozen.
+HOST_LOOK_S, HOST_SILENT_S = 5.0, 20.0
 #: Seconds that the making of a pair may take to end when it is called off.
 CALL_OFF_S = 8.0
 #: Seconds that a primary may take to stand still for a planned failover.
@@ -51,11 +54,17 @@ class QemuBackend:
         self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
         self._reach = reach.Reach(options.reach_port)
         self._ports = Ports(self._address or "127.0.0.1", options.port_min, options.port_max)
+        self._processes = Processes(self._on_end)
+        self._changed: Callable[[], None] = lambda: None
         self._sides: dict[str, Side] = {}
         self._lock = threading.Lock()
         self._making: dict[str, futures.Future[None]] = {}
         self._makers = futures.ThreadPoolExecutor(thread_name_prefix="protect")
         self._lookers = futures.ThreadPoolExecutor(32, thread_name_prefix="look")
+        self._about: tuple[float, list[str], dict[str, str]] = (float("-inf"), [], {})
+        self._looked = threading.Event()
+        threading.Thread(target=self._keep_looking_at_host, name="host", daemon=True).start()
+        self._looked.wait(options.command_timeout)
         for record in self._records.all():
             self._take_up(record)
         threading.Thread(target=self._keep_looking, name="looks", daemon=True).start()
@@ -90,21 +99,36 @@ class QemuBackend:
             side = self._sides.pop(server_id, None)
         if side is not None:
             self._ports.give_back(side.record.ports)
+        self._processes.forget(server_id)
         self._records.forget(server_id)
         shutil.rmtree(self._folder(server_id), ignore_errors=True)
 
     # --- what is seen
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call something as soon as a side has lost its twin, or its QEMU has ended."""
+        self._changed = changed
+
     def _is_there(self, server_id: str) -> bool | None:
+        if self._processes.has_ended(server_id):
+            return False
         try:
             return self._hypervisor.domain(server_id) is not None
         except GoneError:
             return None
 
+    def _on_end(self, server_id: str) -> None:
+        side = self._side(server_id)
+        if side is not None:
+            side.ended()
+            self._changed()
+
     def _on_event(self, server_id: str, event: Event) -> None:
         side = self._side(server_id)
         if side is not None:
             side.heard(event)
+            if event.name == "COLO_EXIT":
+                self._changed()
 
     def _on_reconnect(self) -> None:
         with self._lock:
@@ -124,10 +148,15 @@ class QemuBackend:
             pause.wait(LOOK_S)
 
     def _look(self, side: Side) -> None:
+        server_id = side.record.server_id
         try:
+            if self._processes.has_ended(server_id) and self._hypervisor.domain(server_id) is None:
+                self._processes.forget(server_id)  # libvirt knows it now, and knows of the next one
             side.look()
+            with contextlib.suppress(ReplicationError):  # it is not there, or does not answer
+                self._processes.watch(server_id, side.guest)
         except Exception:
-            LOG.exception("Server %s could not be looked at.", side.record.server_id)
+            LOG.exception("Server %s could not be looked at.", server_id)
 
     def report(self, server_id: str, peer: str | None) -> Report:
         """Tell how this host's side does, as of the last look at it."""
@@ -140,7 +169,28 @@ class QemuBackend:
         return side.ledger.closed(since, time.time()) if side else []
 
     def lacks(self) -> list[str]:
-        """Return what keeps this host from carrying sides of pairs."""
+        """Return what keeps this host from carrying sides of pairs, as of the last look at it."""
+        seen_at, reasons, _ = self._about
+        if time.monotonic() - seen_at > HOST_SILENT_S:
+            return [f"libvirtd does not answer: it was asked {HOST_SILENT_S:g} s ago."]
+        return reasons
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of QEMU and libvirt, as of the last look."""
+        return self._about[2]
+
+    def _keep_looking_at_host(self) -> None:
+        """Ask libvirt and QEMU what this host has. Not in the heartbeat: a frozen libvirtd must not make its host look dead."""
+        pause = threading.Event()
+        while True:
+            try:
+                self._about = (time.monotonic(), self._find_lacks(), self._find_versions())
+            except Exception:
+                LOG.exception("This host could not be looked at.")
+            self._looked.set()
+            pause.wait(HOST_LOOK_S)
+
+    def _find_lacks(self) -> list[str]:
         reasons = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)
         if not self._address:
             reasons.append("This host has no address in the replication network. Set [qemu] replication_address.")
@@ -152,8 +202,7 @@ class QemuBackend:
             reasons.append(f"libvirtd does not answer: {str(error).removeprefix('libvirt: ')}.")
         return reasons
 
-    def versions(self) -> dict[str, str]:
-        """Return the versions of QEMU and libvirt."""
+    def _find_versions(self) -> dict[str, str]:
         found = {"qemu": capabilities.version(capabilities.probe())}
         with contextlib.suppress(GoneError, libvirt.libvirtError):
             number = self._hypervisor.connection().getLibVersion()

@@ -19,8 +19,8 @@ NO_TLS = {"tls-creds": ""}
 INTERVAL = 0.05
 #: Seconds for which a secondary may take no memory while it is sent.
 STALL_S = 10.0
-#: Seconds that the first checkpoints may take.
-CHECKPOINT_S = 60.0
+#: Seconds that each of the first two synchronisations may take; the guest stands still for it.
+CHECKPOINT_S = 10.0
 
 
 def is_in_colo(guest: Guest) -> bool:
@@ -89,22 +89,27 @@ def wait_until_in_colo(guest: Guest, after: int, patience: float, go_on: Callabl
     if event is None or event.data["status"] != "colo":
         said = guest("query-migrate").get("error-desc", "no reason was given")
         raise ReplicationError(f"The guest's memory could not be sent to the secondary: {said}.")
-    _wait_until_running(guest, event.number)
+    _wait_until_running(guest, event.number, go_on)
 
 
-def checkpoint(guest: Guest, delay_ms: int) -> None:
+def checkpoint(guest: Guest, delay_ms: int, go_on: Callable[[float | None], None]) -> None:
     """Take a checkpoint and wait until it is over.
 
     :param delay_ms: x-checkpoint-delay, which is set anew since that forces one
+    :param go_on: raises when it is not to go on
+    :raises ReplicationError: when it is not over in time
     """
     before = guest.position
     set_delay(guest, delay_ms)
-    _wait_until_running(guest, before)
+    _wait_until_running(guest, before, go_on)
 
 
-def _wait_until_running(guest: Guest, after: int) -> None:
-    if guest.wait_for_event(lambda event: event.name == "RESUME", after, CHECKPOINT_S) is None:
-        raise ReplicationError("The guest did not run on after its memory was sent.")
+def _wait_until_running(guest: Guest, after: int, go_on: Callable[[float | None], None]) -> None:
+    deadline = time.monotonic() + CHECKPOINT_S
+    while guest.wait_for_event(lambda event: event.name == "RESUME", after, 4 * INTERVAL) is None:
+        if time.monotonic() > deadline:
+            raise ReplicationError("The guest did not run on after its memory was sent.")
+        go_on(1.0)
 
 
 def stood_still_ms(guest: Guest, since: int) -> float:

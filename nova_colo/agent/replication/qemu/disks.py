@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -25,6 +25,13 @@ from nova_colo.agent.replication.qemu.names import PREFIX
 LOG = logging.getLogger(__name__)
 
 QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
+
+
+class CopyError(ReplicationError):
+    """The secondary's disks are not what the primary's are."""
+
+    def __init__(self) -> None:
+        super().__init__("The copy of a disk to the secondary's host has failed. Look into QEMU's log there.")
 
 
 def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
@@ -183,27 +190,32 @@ def start_copies(guest: Guest, count: int, exports: Endpoint) -> None:
 def copied(guest: Guest, count: int) -> float | None:
     """Return how much of the disks has been copied, from 0 to 1; None when primary and secondary are the same now.
 
-    :raises ReplicationError: when a copy has failed
+    :raises CopyError: when one has failed
     """
     jobs = {job["device"]: job for job in guest("query-block-jobs")}
     mine = [jobs.get(_remote(number)) for number in range(count)]
     if any(job is None or job["io-status"] != "ok" for job in mine):
-        raise ReplicationError("The copy of a disk to the secondary's host has failed. Look into QEMU's log there.")
+        raise CopyError
     if all(job["ready"] for job in mine if job):
         return None
     return sum(job["offset"] for job in mine if job) / max(sum(job["len"] for job in mine if job), 1)
 
 
-def end_copies(guest: Guest, count: int, pause: Callable[[], None]) -> None:
-    """Let the quorums of a guest that is stopped write to the secondary's disks too, and the copies end: both are the same now.
+def end_copies(guest: Guest) -> bool:
+    """End the copies of a guest that is stopped. Returns whether they have ended, so that both disks are the same."""
+    jobs = [job for job in guest("query-block-jobs") if job["device"].startswith(_remote())]
+    for job in jobs:
+        if job["status"] == "ready":
+            guest("block-job-cancel", {"device": job["device"]})
+    return not jobs
+
+
+def write_to_both(guest: Guest, count: int) -> None:
+    """Let the quorums of a guest that is stopped write to the secondary's disks too.
 
     QEMU's documents have a replication node in between. It refuses writes until COLO has begun, so that the guest would have to
     stand still while its memory is sent; apart from that it passes them on as they are.
     """
-    for number in range(count):
-        guest("block-job-cancel", {"device": _remote(number)})
-    while any(job["device"].startswith(_remote()) for job in guest("query-block-jobs")):
-        pause()
     for number in range(count):
         guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": _remote(number)})
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import tenacity
+from oslo_log import log as logging
 
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import channel, disks, network, tls
@@ -14,6 +15,8 @@ from nova_colo.agent.replication.qemu.domain import Disk, Nic
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.side import STEPS_BEFORE, Side
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds that the last steps of a parting, and the secondary's connections, may take.
 PART_S = 10.0
@@ -61,7 +64,9 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
         _pause(go_on)
     _wait_until_connected(guest, go_on)
     with stopped(guest):
-        disks.end_copies(guest, count, lambda: _pause(go_on))
+        if not _until(lambda: disks.end_copies(guest), lambda seconds: _pause(go_on)):
+            raise disks.CopyError
+        disks.write_to_both(guest, count)
 
     def sending(part: float | None) -> None:
         side.show("sending memory", STEPS_BEFORE + 2, int(100 * (part or 0)))
@@ -74,7 +79,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
     stood_still_ms = channel.stood_still_ms(guest, began)
     network.compare(guest, plan.nics)
     side.begins()
-    channel.checkpoint(guest, side.record.delay_ms)
+    channel.checkpoint(guest, side.record.delay_ms, sending)
     return stood_still_ms
 
 
@@ -134,7 +139,8 @@ def part(side: Side) -> None:
     tls.unload(guest)
     if not _until(lambda: _runs(guest)):
         raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
-    _until(lambda: channel.forget(guest))
+    if not _until(lambda: channel.forget(guest)):
+        LOG.warning("The QEMU of %s does not end its migration: %s", guest.uuid, guest("query-migrate"))
 
 
 def _runs(guest: Guest) -> bool:

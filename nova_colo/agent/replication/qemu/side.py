@@ -136,6 +136,11 @@ class Side:
             if self._stream is not None:
                 self._stream = self._stream.reconnected(time.time())
 
+    def ended(self) -> None:
+        """Its QEMU has ended."""
+        with self._lock:
+            self._running = False
+
     def heard(self, event: Event) -> None:
         """Take an event of its QEMU in."""
         with self._lock:
