@@ -126,11 +126,11 @@ def cut_link(life: Life) -> None:
 def attempt(life: Life, stage: str | None = None, act: Callable[[Life], None] | None = None) -> str:
     """Try to make a pair, which fails; gives the first error.
 
-    :param stage: when it shows this, something is done
+    :param stage: when some of this is done, something is done
     """
     with pytest.raises((PairError, messaging.RemoteError)) as failure:
         for progress in life.pair.protect(PRIMARY, SECONDARY, timeout=90):
-            if act is not None and progress["stage"] == stage:
+            if act is not None and progress["stage"] == stage and progress["percent"]:
                 act(life)
                 act = None
     error = failure.value

@@ -140,6 +140,7 @@ def part(side: Side) -> None:
     if not _until(lambda: _runs(guest)):
         raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
     if not _until(lambda: channel.forget(guest)):
+        # one whose connection was just being made ends when TCP gives up; there can be no other until then
         LOG.warning("The QEMU of %s does not end its migration: %s", guest.uuid, guest("query-migrate"))
 
 
