@@ -105,7 +105,7 @@ def _print(screen: Screen, shown: dict[str, Any]) -> None:
 
 def _table(shown: dict[str, Any]) -> Table:
     table = Table(title=f"{shown['server_id']}, epoch {shown['epoch']}", title_justify="left")
-    columns = ("Host", "Role", "Epoch", "Running", "Link", f"Checkpoints\n{BY_CAUSE}", f"Per minute\n{BY_CAUSE}")
+    columns = ("Host", "Role", "Epoch", "Running", "Link", f"Checkpoints\n{BY_CAUSE}", f"Last minute\n{BY_CAUSE}")
     columns += ("Pause ms\nmean/p99/max", *(("RTT ms",) if "rtt_ms" in shown else ()), "Reasons")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -121,11 +121,13 @@ def _table(shown: dict[str, Any]) -> Table:
 def _figures(checkpoints: dict[str, Any] | None) -> list[str]:
     if checkpoints is None:
         return ["-", "-", "-"]
-    counts = "/".join(str(checkpoints[cause]) for cause in CAUSES)
     minute, pause = checkpoints["last_minute"], checkpoints["pause_ms"]
-    by_cause = f"\n{'/'.join(str(minute[cause]) for cause in CAUSES)}" if minute else ""
     pauses = "/".join(milliseconds(pause[name]) for name in ("mean", "p99", "max"))
-    return [f"{checkpoints['total']}\n{counts}", f"{checkpoints['per_min']:g}{by_cause}", pauses]
+    return [_by_cause(checkpoints), _by_cause(minute) if minute else "-", pauses]
+
+
+def _by_cause(counts: dict[str, Any]) -> str:
+    return f"{sum(counts[cause] for cause in CAUSES)}\n{'/'.join(str(counts[cause]) for cause in CAUSES)}"
 
 
 def _why(row: dict[str, Any]) -> str:
