@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What agents report of a pair's replication link reaches the pair's row, and is written there only when it has changed."""
+"""What agents report of a pair reaches its row, and is acted on; what has hardly changed is not written each time."""
 
 import dataclasses
 
 import pytest
 
+from nova_colo.db import pairs
 from nova_colo.pair.model import Health, State
 from tests import statements
 from tests.unit.nova_colo.pair_world import World
@@ -63,3 +64,24 @@ def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_tim
     assert len([statement for statement in sent if "health_reasons" in statement and statement.startswith("UPDATE")]) == 1
     level, (reason,) = health(world)
     assert level == Health.WARNING and reason.startswith("Checkpoint pauses are long: p99 30")
+
+
+def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkeypatch):
+    row, told, wished = world.row(), [], ["checkpoint"]
+    with world.database.writer() as session:
+        pairs.update(session, row.server_id, mode_policy="hybrid")
+    for name, host in world.hosts.items():
+        monkeypatch.setattr(host.backend, "set_mode", lambda *arguments, name=name: told.append((name, *arguments)))
+    tell = world.hosts[row.primary_host].backend.report
+    monkeypatch.setattr(
+        world.hosts[row.primary_host].backend,
+        "report",
+        lambda server_id, peer: dataclasses.replace(tell(server_id, peer), mode=wished[0]),
+    )
+    for mode in ("checkpoint", "colo"):
+        wished[:], told[:] = [mode], []
+        some_seconds_pass(world, 5)
+        assert (world.row().mode_policy, world.row().mode, world.row().state) == ("hybrid", mode, State.PROTECTED)
+        # the secondary first: in mode checkpoint its answers must go nowhere before the primary waits for no comparison
+        wanted = (row.server_id, "hybrid", row.checkpoint_interval_ms, mode)
+        assert told == [(row.secondary_host, *wanted), (row.primary_host, *wanted)]
