@@ -15,6 +15,7 @@ from novaclient import base
 from novaclient import exceptions as nova_exceptions
 
 from novaclient_colo import exceptions
+from novaclient_colo.flavors import FtFlavorManager
 
 # How bad each value is, 0 is fine. A value this client does not know yet counts as 1.
 STATE_SEVERITY = {
@@ -145,6 +146,11 @@ class FaultToleranceManager(base.Manager):
     """
 
     resource_class = FaultTolerance
+
+    @property
+    def flavors(self) -> FtFlavorManager:
+        """The FT flavors of the cloud."""
+        return FtFlavorManager(self.api)
 
     # --- what there is
 

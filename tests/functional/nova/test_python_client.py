@@ -188,3 +188,35 @@ class PythonClientTest(ColoTestCase):
         with self.assertRaisesRegex(exceptions.WaitFailedError, "^Server first: Not running: a reason.$"):
             self.ft.wait_for(self.server["id"], "protected")
         self.assertEqual("error", self.ft.wait_for(self.server["id"], "error").state)
+
+    def test_flavors_are_made_and_made_ordinary_again(self):
+        flavors = self.ft.flavors
+        before = {flavor.name for flavor in flavors.list()}
+        made = flavors.create("ft.tiny", 1, 64, 1, mode="hybrid", checkpoint_interval_ms=200, auto_reprotect=False)
+        self.assertEqual(
+            (True, "hybrid", 200, False, True, 128),
+            (made.enabled, made.mode, made.checkpoint_interval_ms, made.auto_reprotect, made.is_public, made.secondary_ram),
+        )
+        self.assertEqual(before | {"ft.tiny"}, {flavor.name for flavor in flavors.list()})
+        self.assertEqual("colo", flavors.set(made.id, mode="colo").mode)
+        self.assertEqual(200, flavors.get(made).checkpoint_interval_ms)
+        self.assertEqual((False, {}), (flavors.unset(made).enabled, flavors.get(made).extra_specs))
+        self.assertEqual(before, {flavor.name for flavor in flavors.list()})
+        self.assertIn("ft.tiny", {flavor.name for flavor in flavors.list(every=True)})
+        self.flags(max_limit=1, group="api")
+        self.assertEqual(before, {flavor.name for flavor in flavors.list()})
+
+    def test_a_private_flavor_is_its_projects_own(self):
+        made = self.ft.flavors.create("ft.private", 1, 64, 1, projects=[PROJECT])
+        self.assertFalse(made.is_public)
+        self.assertIn("ft.private", {flavor.name for flavor in self.client("member").flavors.list()})
+
+    def test_a_flavor_that_nova_refuses_is_not_left_half_made(self):
+        before = {flavor.name for flavor in self.ft.flavors.list(every=True)}
+        with self.assertRaisesRegex(nova_exceptions.BadRequest, "'sometimes' is not one of: colo, checkpoint, hybrid"):
+            self.ft.flavors.create("ft.wrong", 1, 64, 1, mode="sometimes")
+        with self.assertRaisesRegex(nova_exceptions.Forbidden, "flavor"):
+            self.client("member").flavors.create("ft.wrong", 1, 64, 1)
+        self.assertEqual(before, {flavor.name for flavor in self.ft.flavors.list(every=True)})
+        with self.assertRaises(nova_exceptions.NotFound):
+            self.ft.flavors.set("no-such-flavor")
