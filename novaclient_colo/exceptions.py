@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the client beyond those of novaclient, each one of novaclient's too."""
 
+from typing import Any
+
 from novaclient import exceptions
 
 
@@ -54,7 +56,7 @@ class WaitTimeoutError(Exception):
     :ivar pair: the last that was seen, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
     """
 
-    def __init__(self, pair: object, message: str) -> None:
+    def __init__(self, pair: Any, message: str) -> None:
         self.pair = pair
         super().__init__(message)
 
@@ -65,6 +67,6 @@ class WaitFailedError(Exception):
     :ivar pair: the last that was seen, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
     """
 
-    def __init__(self, pair: object, message: str) -> None:
+    def __init__(self, pair: Any, message: str) -> None:
         self.pair = pair
         super().__init__(message)

@@ -341,6 +341,8 @@ class FaultToleranceManager(base.Manager):
     ) -> FaultTolerance:
         """Wait until a pair is as it is wanted.
 
+        :param server: best the :class:`FaultTolerance` that was there before something was asked of it: an error that it had
+            then, and has still, is none of what was asked
         :param done: a state, or what says of a pair whether it is as wanted
         :param timeout: seconds
         :param progress: called with each pair that is not yet
@@ -350,14 +352,16 @@ class FaultToleranceManager(base.Manager):
         """
         reached = done if callable(done) else lambda pair: pair.state == done
         deadline = time.monotonic() + timeout
+        old = (server.state, server.state_reason) if isinstance(server, FaultTolerance) else None
         while not reached(pair := self.get(server)):
-            if pair.state == "error":
+            if (pair.state, pair.state_reason) != old:
+                old = None
+            if pair.state == "error" and old is None:
                 raise exceptions.WaitFailedError(pair, f"Server {pair.name}: {pair.state_reason}")
             if time.monotonic() >= deadline:
                 wanted = "as wanted" if callable(done) else done
-                raise exceptions.WaitTimeoutError(
-                    pair, f"Server {pair.name} is {pair.state}, and not {wanted} within {timeout:g} s."
-                )
+                late = f"Server {pair.name} is {pair.state}, and not {wanted} within {timeout:g} s."
+                raise exceptions.WaitTimeoutError(pair, late)
             if progress is not None:
                 progress(pair)
             time.sleep(min(POLL_INTERVAL_S, max(0.0, deadline - time.monotonic())))

@@ -5,13 +5,14 @@ import json
 
 import pytest
 
-from novaclient_colo.osc import server
+from novaclient_colo import fault_tolerance
+from novaclient_colo.osc import common
 from tests.unit.novaclient_colo.fake_cloud import PROJECTS, make_pair
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(server, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(fault_tolerance, "POLL_INTERVAL_S", 0.01)
 
 
 def add(cloud, *args, **kwargs):
@@ -101,7 +102,7 @@ def test_failover_shows_progress_only_on_a_terminal(cloud, run, monkeypatch, cap
         def flush(self):
             pass
 
-    progress = server.Progress(Terminal(), "web-1")
+    progress = common.Progress(Terminal(), "web-1")
     progress.show("failing_over")
     progress.clear()
     assert "web-1: failing_over, 0 s" in progress.stream.text
@@ -203,3 +204,14 @@ def test_nova_lists_and_fails_over(cloud, run):
     assert listed.code == 0
     assert "compute-b" in listed.out
     assert run("nova failover web-1").out == "Failover of server web-1 requested.\n"
+
+
+def test_ctrl_c_while_waiting_says_that_the_failover_goes_on(cloud, run, monkeypatch):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    cloud.polls_until_done = None
+    monkeypatch.setattr(fault_tolerance.time, "sleep", interrupt)
+    result = run("openstack server failover web-1 --wait")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("Not waited for any longer; the failover of server web-1 goes on. Follow it with 'openstack ")

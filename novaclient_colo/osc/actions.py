@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server failover`` and the commands that ask something of FT servers' pairs: ``openstack server ft ...``."""
+
+import argparse
+import time
+from typing import Any
+
+from novaclient import exceptions as nova_exceptions
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from novaclient_colo.fault_tolerance import FaultTolerance, FaultToleranceManager
+from novaclient_colo.osc import common
+
+
+MODES = {
+    "colo": "colo: when replies of the two differ",
+    "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
+    "hybrid": "hybrid: the one of the two that suits the replies at the time",
+}
+
+
+class _Act(command.Command):
+    """Ask something of one or several pairs."""
+
+    app: Any  # osc-lib's type of it does not know the clients that plugins add
+    PURPOSE: str  # what the servers are named for
+    UNTIL: str  # what --wait waits for
+    REQUEST: common.Request
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        common.add_servers(parser, self.PURPOSE)
+        common.add_waiting(parser, self.UNTIL)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        # All names are resolved before the first request, so that a typing error stops the command and not half of it.
+        compute, manager = self.app.client_manager.compute, self.app.client_manager.fault_tolerance
+        servers = [common.find_server(compute, name) for name in parsed_args.server]
+        pairs = [manager.get(server) for server in servers]
+        errors, requested = [], []
+        for pair in pairs:
+            try:
+                self.ask(manager, pair, parsed_args)
+            except nova_exceptions.ClientException as error:
+                errors.append(f"{pair.name}: {error}")
+            else:
+                requested.append(pair)
+        deadline = time.monotonic() + parsed_args.timeout
+        for pair in requested:
+            if not parsed_args.wait:
+                self.app.stdout.write(f"{self.asked(pair, parsed_args)}\n")
+                continue
+            try:
+                now = common.wait(manager, pair, self.request(parsed_args), deadline, self.app.stderr)
+            except exceptions.CommandError as error:
+                errors.append(str(error))
+            else:
+                self.app.stdout.write(f"{self.is_done(pair, now)}\n")
+        if errors:
+            raise exceptions.CommandError("\n".join(errors))
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        """Ask it of one pair."""
+        raise NotImplementedError
+
+    def request(self, parsed_args: argparse.Namespace) -> common.Request:
+        """Return what is asked, to be waited for."""
+        return self.REQUEST
+
+    def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
+        """Say that it was asked."""
+        return f"{self.REQUEST.what.capitalize()} of server {pair.name} requested."
+
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        """Say that it is done."""
+        return f"Server {now.name} is {now.state} now."
+
+
+def _from_to(primary: str | None, secondary: str | None) -> str:
+    """Say between which hosts a failover goes, as far as the caller may see them."""
+    return f" from {primary} to {secondary}" if primary and secondary else ""
+
+
+class FailoverServer(_Act):
+    """Make the secondary of an FT server its primary. Example: openstack server failover web-1 --wait"""
+
+    PURPOSE, UNTIL = "to fail over", "the secondary is the primary"
+    REQUEST = common.Request(
+        "failover",
+        "was not failed over",
+        "failing_over",
+        lambda before, now: now.epoch > before.epoch and now.state != "failing_over",
+    )
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--force", action="store_true", help="Fail over although the pair is not healthy")
+        return parser
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.failover(pair, force=parsed_args.force)
+
+    def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
+        return f"Failover of server {pair.name}{_from_to(pair.primary_host, pair.secondary_host)} requested."
+
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        where = _from_to(before.primary_host, now.primary_host)
+        return f"Server {now.name} failed over{where}; it is {now.state} now."
+
+
+class TestFailoverServer(FailoverServer):
+    """Fail an FT server over between hosts that are both well, and back if wanted. Example: openstack server ft test failover
+    --return --wait --timeout 900 web-1"""
+
+    __test__ = False  # no test of pytest's
+    PURPOSE, UNTIL = "to test", "the secondary is the primary; with --return, until it is back and protected"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = _Act.get_parser(self, prog_name)
+        parser.add_argument("--return", dest="and_return", action="store_true", help="Fail back when it is protected again")
+        return parser
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.test_failover(pair, and_return=parsed_args.and_return)
+
+    def request(self, parsed_args: argparse.Namespace) -> common.Request:
+        if not parsed_args.and_return:
+            return self.REQUEST
+        return common.Request(
+            "test failover",
+            "is not back",
+            None,
+            lambda before, now: now.epoch >= before.epoch + 2 and now.state == "protected",
+        )
+
+    def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
+        where = _from_to(pair.primary_host, pair.secondary_host)
+        return f"Test failover of server {pair.name}{where}{' and back' if parsed_args.and_return else ''} requested."
+
+
+class ProtectServer(_Act):
+    """Give an FT server a secondary after it was unprotected"""
+
+    PURPOSE, UNTIL = "to protect", "it is protected"
+    REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.protect(pair)
+
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""
+        return f"Server {now.name} is protected now{where}."
+
+
+class ResumeServer(ProtectServer):
+    """Give an FT server a secondary after its protection was suspended"""
+
+    PURPOSE = "whose protection to resume"
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.resume(pair)
+
+
+class UnprotectServer(_Act):
+    """Remove the secondary of an FT server and give its room back. The server runs on, without a secondary until "server ft
+    protect"."""
+
+    PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
+    REQUEST = common.Request(
+        "removal of the protection", "is protected still", None, lambda before, now: now.state == "unprotected"
+    )
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.unprotect(pair)
+
+
+class SuspendServer(_Act):
+    """Remove the secondary of an FT server and keep its room. The server runs on, without a secondary until "server ft
+    resume"."""
+
+    PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
+    REQUEST = common.Request(
+        "suspension of the protection", "is protected still", None, lambda before, now: now.state == "suspended"
+    )
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.suspend(pair)
+
+
+class MigrateSecondary(_Act):
+    """Move the secondary of an FT server to another host. The server has none for a part of the time."""
+
+    PURPOSE, UNTIL = "whose secondary to move", "the server is protected again"
+    REQUEST = common.Request(
+        "move of the secondary",
+        "has its secondary where it was",
+        "starting",
+        lambda before, now: now.state == "protected" and now.secondary != before.secondary,
+    )
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--host", metavar="<host>", help="Host to move it to (admin only); by default the next that has room")
+        return parser
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.migrate_secondary(pair, host=parsed_args.host)
+
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        where = _from_to(before.secondary_host, now.secondary_host)
+        return f"The secondary of server {now.name} moved{where}; it is {now.state} now."
+
+
+class SetMode(_Act):
+    """Set how an FT server and its secondary synchronise. Example: openstack server ft set mode hybrid web-1"""
+
+    PURPOSE, UNTIL = "whose mode to set", "it is set"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = command.Command.get_parser(self, prog_name)
+        parser.add_argument("mode", metavar="<mode>", choices=tuple(MODES), help="\n".join(MODES.values()))
+        common.add_servers(parser, self.PURPOSE)
+        common.add_waiting(parser, self.UNTIL)
+        return parser
+
+    def request(self, parsed_args: argparse.Namespace) -> common.Request:
+        return common.Request("change of the mode", "", None, lambda before, now: now.mode_policy == parsed_args.mode)
+
+    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
+        manager.set_mode(pair, parsed_args.mode)
+
+    def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
+        return f"Mode {parsed_args.mode} of server {pair.name} requested."
+
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        return f"The mode of server {now.name} is {now.mode_policy} now."

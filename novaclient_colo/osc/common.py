@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several commands of ``openstack`` need: servers by name, progress, waiting."""
+
+import argparse
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from openstack import exceptions as sdk_exceptions
+from osc_lib import exceptions
+
+from novaclient_colo.exceptions import WaitFailedError, WaitTimeoutError
+from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultTolerance, FaultToleranceManager
+
+LOG = logging.getLogger(__name__)
+
+
+def find_server(compute: Any, name_or_id: str) -> Any:
+    """Find a server, in the caller's project first and then, if the caller may, in all projects.
+
+    :param compute: openstacksdk's compute proxy
+    :raises osc_lib.exceptions.CommandError: none or several
+    """
+    missing = exceptions.CommandError(f"No server with a name or ID of '{name_or_id}' exists.")
+    for all_projects in (False, True):
+        try:
+            return compute.find_server(name_or_id, ignore_missing=False, all_projects=all_projects)
+        except sdk_exceptions.DuplicateResource:
+            raise exceptions.CommandError(f"More than one server is named '{name_or_id}': give its ID.") from None
+        except sdk_exceptions.NotFoundException:
+            continue
+        except sdk_exceptions.ForbiddenException:
+            break
+    raise missing
+
+
+def find_pair(app: Any, name_or_id: str) -> FaultTolerance:
+    """Return the pair of a server."""
+    return app.client_manager.fault_tolerance.get(find_server(app.client_manager.compute, name_or_id))
+
+
+def note_simulated(pairs: Iterable[FaultTolerance]) -> None:
+    """Tell on stderr, so that the output stays machine-readable, that figures are simulated."""
+    if any(pair.simulated for pair in pairs):
+        LOG.warning(SIMULATED_NOTE)
+
+
+class Progress:
+    """One line that is rewritten, and only where there is a person to read it."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self.stream, self.name = stream, name
+        self.started = time.monotonic()
+        self.shown = 0
+
+    def show(self, state: str) -> None:
+        """Rewrite the line."""
+        if self.stream.isatty():
+            line = f"{self.name}: {state}, {time.monotonic() - self.started:.0f} s"
+            self.stream.write("\r" + line.ljust(self.shown))
+            self.stream.flush()
+            self.shown = len(line)
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self.shown:
+            self.stream.write("\r" + " " * self.shown + "\r")
+            self.stream.flush()
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Something that is asked of pairs.
+
+    :ivar what: as a noun, e.g. ``failover``
+    :ivar not_done: how it is said that it was not, e.g. ``was not failed over``
+    :ivar doing: the state of a pair while it is done; None when it has none
+    :ivar done: whether it is, given the pair before and now
+    :ivar tried_again: the cloud tries again by itself when it fails
+    """
+
+    what: str
+    not_done: str
+    doing: str | None
+    done: Callable[[FaultTolerance, FaultTolerance], bool]
+    tried_again: bool = False
+
+
+def wait(
+    manager: FaultToleranceManager, before: FaultTolerance, request: Request, deadline: float, stream: Any
+) -> FaultTolerance:
+    """Wait until what was asked of a pair is done; returns the pair then.
+
+    :param before: the pair before it was asked
+    :param deadline: of time.monotonic()
+    :param stream: where progress is shown if it is a terminal
+    :raises osc_lib.exceptions.CommandError: it has failed, is not done in time, or nobody waits any more
+    """
+    progress, started = Progress(stream, before.name), False
+    follow = f"Follow it with 'openstack server ft show {before.server_id}'."
+
+    def done(now: FaultTolerance) -> bool:
+        nonlocal started
+        if now.state == "error":
+            return False
+        if request.done(before, now):
+            return True
+        if started and now.state != request.doing and not request.tried_again:
+            reason = now.state_reason or f"it is {now.state} again"
+            raise exceptions.CommandError(f"Server {now.name} {request.not_done}: {reason}")
+        started = now.state == request.doing
+        return False
+
+    def show(now: FaultTolerance) -> None:
+        progress.show(_stage(now))
+
+    try:
+        return manager.wait_for(before, done, max(deadline - time.monotonic(), 0.0), show)
+    except WaitFailedError as error:
+        now = error.pair
+        what = request.what.capitalize()
+        raise exceptions.CommandError(f"{what} of server {now.name} failed: {now.state_reason}") from None
+    except WaitTimeoutError as error:
+        now = error.pair
+        why = f" ({now.state_reason.rstrip('.')})" if now.state_reason else ""
+        late = f"Server {now.name} is {now.state}{why}: not done in time, but the {request.what} goes on."
+        raise exceptions.CommandError(f"{late} {follow}") from None
+    except KeyboardInterrupt:
+        ended = f"Not waited for any longer; the {request.what} of server {before.name} goes on."
+        raise exceptions.CommandError(f"{ended} {follow}") from None
+    finally:
+        progress.clear()
+
+
+def _stage(pair: FaultTolerance) -> str:
+    progress = pair.progress
+    return f"{pair.state}, {progress['stage']} {progress['percent'] or 0:.0f} %" if progress else pair.state
+
+
+def add_servers(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Add the servers that something is asked of."""
+    parser.add_argument("server", metavar="<server>", nargs="+", help=f"FT server(s) {purpose} (name or ID)")
+
+
+def add_waiting(parser: argparse.ArgumentParser, until: str) -> None:
+    """Add ``--wait`` and ``--timeout``."""
+    parser.add_argument("--wait", action="store_true", help=f"Wait until {until}")
+    parser.add_argument(
+        "--timeout",
+        metavar="<seconds>",
+        type=int,
+        default=300,
+        help="With --wait, how long to wait for all of them together (default: 300)",
+    )

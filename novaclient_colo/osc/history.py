@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server ft event list`` and ``openstack server ft checkpoint list``."""
+
+import argparse
+from typing import Any
+
+from osc_lib.command import command
+
+from novaclient_colo.osc import common
+
+
+class ListEvent(command.Lister):
+    """List what has happened to an FT server, newest first"""
+
+    app: Any
+
+    COLUMNS = {
+        "At": lambda event: event.at,
+        "Level": lambda event: event.level,
+        "Kind": lambda event: event.kind,
+        "Message": lambda event: event.message,
+    }
+    LONG_COLUMNS = {
+        "ID": lambda event: event.id,
+        "Request ID": lambda event: event.request_id,
+        "User ID": lambda event: event.user_id,
+    }
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("server", metavar="<server>", help="FT server (name or ID)")
+        parser.add_argument("--limit", metavar="<number>", type=positive, help="The newest only, so many (default: all)")
+        parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
+        pair = common.find_pair(self.app, parsed_args.server)
+        events = self.app.client_manager.fault_tolerance.events(pair, limit=parsed_args.limit)
+        columns = {**self.COLUMNS, **self.LONG_COLUMNS} if parsed_args.long else self.COLUMNS
+        return list(columns), [[show(event) for show in columns.values()] for event in events]
+
+
+class ListCheckpoint(command.Lister):
+    """List the checkpoints of an FT server by cause, in intervals, oldest first. Example: openstack server ft checkpoint list
+    --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z web-1"""
+
+    app: Any
+
+    COLUMNS = {
+        "Start": lambda bucket: bucket.start,
+        "Seconds": lambda bucket: bucket.seconds,
+        "Mismatch": lambda bucket: bucket.mismatch,
+        "Periodic": lambda bucket: bucket.periodic,
+        "Forced": lambda bucket: bucket.forced,
+        "Pause Mean Ms": lambda bucket: bucket.pause_ms["mean"],
+        "Pause Max Ms": lambda bucket: bucket.pause_ms["max"],
+    }
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("server", metavar="<server>", help="FT server (name or ID)")
+        parser.add_argument("--since", metavar="<time>", help="From then on (ISO 8601, in UTC; default: an hour before the end)")
+        parser.add_argument("--until", metavar="<time>", help="Up to then (ISO 8601, in UTC; default: now)")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
+        pair = common.find_pair(self.app, parsed_args.server)
+        shown = self.app.client_manager.fault_tolerance.checkpoints(pair, since=parsed_args.since, until=parsed_args.until)
+        common.note_simulated([pair])
+        return list(self.COLUMNS), [[show(bucket) for show in self.COLUMNS.values()] for bucket in shown.buckets]
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 on.
+
+    :raises argparse.ArgumentTypeError: when it is something else
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return int(text)
