@@ -12,7 +12,6 @@ from osc_lib.command import command
 from novaclient_colo.fault_tolerance import FaultTolerance, FaultToleranceManager
 from novaclient_colo.osc import common
 
-
 MODES = {
     "colo": "colo: when replies of the two differ",
     "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
