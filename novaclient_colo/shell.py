@@ -5,14 +5,13 @@ novaclient takes the last base.Manager subclass it finds in this module's namesp
 :class:`FaultToleranceManager` is the only one to be imported here by name.
 """
 
+import json
 import sys
 from typing import Any
 
 from novaclient import exceptions, utils
 
-from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultToleranceManager
-
-__all__ = ["FaultToleranceManager", "do_failover", "do_ft_list"]
+from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultToleranceManager  # noqa: F401  novaclient looks for it here
 
 
 def _find_server(cs: Any, name_or_id: str) -> Any:
@@ -26,16 +25,103 @@ def _find_server(cs: Any, name_or_id: str) -> Any:
         raise exceptions.CommandError(f"No server with a name or ID of '{name_or_id}' exists.") from None
 
 
+def _server(cs: Any, args: Any) -> Any:
+    try:
+        return _find_server(cs, args.server)
+    except exceptions.NoUniqueMatch as error:
+        raise exceptions.CommandError(str(error)) from None
+
+
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg("--force", action="store_true", default=False, help="Fail over although the pair is not healthy.")
 def do_failover(cs: Any, args: Any) -> None:
     """Make the secondary of an FT server its primary."""
-    try:
-        server = _find_server(cs, args.server)
-    except exceptions.NoUniqueMatch as error:
-        raise exceptions.CommandError(str(error)) from None
+    server = _server(cs, args)
     cs.fault_tolerance.failover(server, force=args.force)
     print(f"Failover of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+def do_ft_protect(cs: Any, args: Any) -> None:
+    """Give an FT server a secondary after it was unprotected."""
+    server = _server(cs, args)
+    cs.fault_tolerance.protect(server)
+    print(f"Protection of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+def do_ft_unprotect(cs: Any, args: Any) -> None:
+    """Remove the secondary of an FT server and give its room back."""
+    server = _server(cs, args)
+    cs.fault_tolerance.unprotect(server)
+    print(f"Removal of the protection of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+def do_ft_suspend(cs: Any, args: Any) -> None:
+    """Remove the secondary of an FT server and keep its room."""
+    server = _server(cs, args)
+    cs.fault_tolerance.suspend(server)
+    print(f"Suspension of the protection of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+def do_ft_resume(cs: Any, args: Any) -> None:
+    """Give an FT server a secondary after its protection was suspended."""
+    server = _server(cs, args)
+    cs.fault_tolerance.resume(server)
+    print(f"Protection of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+@utils.arg("--return", dest="and_return", action="store_true", default=False, help="Fail back when it is protected again.")
+def do_ft_test_failover(cs: Any, args: Any) -> None:
+    """Fail an FT server over between hosts that are both well."""
+    server = _server(cs, args)
+    cs.fault_tolerance.test_failover(server, and_return=args.and_return)
+    print(f"Test failover of server {server.name} requested.")
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+def do_ft_show(cs: Any, args: Any) -> None:
+    """Show the fault tolerance of a server."""
+    pair = cs.fault_tolerance.get(_server(cs, args))
+    shown = {name: value if isinstance(value, str | int | None) else json.dumps(value) for name, value in pair.to_dict().items()}
+    utils.print_dict({**shown, "actions": ", ".join(known["name"] for known in pair.actions if known["allowed"])})
+    if pair.simulated:
+        print(SIMULATED_NOTE, file=sys.stderr)
+
+
+@utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
+@utils.arg("--limit", metavar="<number>", type=int, default=None, help="The newest only, so many.")
+def do_ft_event_list(cs: Any, args: Any) -> None:
+    """List what has happened to an FT server, newest first."""
+    if args.limit is not None and args.limit < 1:
+        raise exceptions.CommandError(f"--limit {args.limit}: a number from 1 on is wanted.")
+    events = cs.fault_tolerance.events(_server(cs, args), limit=args.limit)
+    utils.print_list(events, ["At", "Level", "Kind", "Message"], sortby_index=None)
+
+
+@utils.arg("name", metavar="<name>", help="Name of the new flavor.")
+@utils.arg("ram", metavar="<ram>", type=int, help="Memory in MB. The secondary takes it twice on another host.")
+@utils.arg("disk", metavar="<disk>", type=int, help="Disk in GB.")
+@utils.arg("vcpus", metavar="<vcpus>", type=int, help="Number of vCPUs.")
+@utils.arg("--mode", metavar="<mode>", default=None, help="colo (default), checkpoint or hybrid.")
+@utils.arg("--checkpoint-interval", metavar="<ms>", type=int, default=None, help="Between checkpoints in mode checkpoint.")
+def do_ft_flavor_create(cs: Any, args: Any) -> None:
+    """Create a flavor whose servers get a secondary."""
+    policy = {"mode": args.mode, "checkpoint_interval_ms": args.checkpoint_interval}
+    made = cs.fault_tolerance.flavors.create(args.name, args.vcpus, args.ram, args.disk, **policy)
+    _print_flavors([made])
+
+
+def do_ft_flavor_list(cs: Any, args: Any) -> None:
+    """List the flavors whose servers get a secondary."""
+    _print_flavors(cs.fault_tolerance.flavors.list())
+
+
+def _print_flavors(flavors: list[Any]) -> None:
+    utils.print_list(flavors, ["ID", "Name", "VCPUs", "RAM", "Secondary RAM", "Disk", "Mode"], sortby_index=None)
 
 
 @utils.arg("--all-tenants", action="store_true", default=False, help="List the FT servers of all projects. Admin only.")

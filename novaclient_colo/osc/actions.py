@@ -138,6 +138,12 @@ class TestFailoverServer(FailoverServer):
         where = _from_to(pair.primary_host, pair.secondary_host)
         return f"Test failover of server {pair.name}{where}{' and back' if parsed_args.and_return else ''} requested."
 
+    def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
+        if now.epoch < before.epoch + 2:
+            return super().is_done(before, now)
+        where = f" to {now.primary_host}" if now.primary_host else ""
+        return f"Server {now.name} failed over and back{where}; it is {now.state} now."
+
 
 class ProtectServer(_Act):
     """Give an FT server a secondary after it was unprotected"""
