@@ -15,12 +15,14 @@ project_copyright = author
 version = release = version.release()
 
 extensions = [
+    "cliff.sphinxext",
     "myst_parser",
     "openapi_reference",
     "oslo_config.sphinxext",
     "oslo_policy.sphinxext",
     "reno.sphinxext",
 ]
+autoprogram_cliff_application = "openstack"
 exclude_patterns = ["_build", "extensions"]
 # of blocks that name none
 highlight_language = "text"
