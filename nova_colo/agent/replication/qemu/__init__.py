@@ -110,8 +110,10 @@ class QemuBackend:
         self._changed = changed
 
     def _is_there(self, server_id: str) -> bool | None:
-        if self._processes.has_ended(server_id):
-            return False
+        return False if self._processes.has_ended(server_id) else self._is_known(server_id)
+
+    def _is_known(self, server_id: str) -> bool | None:
+        """Return whether libvirt says that there is a QEMU; None when it says nothing."""
         try:
             return self._hypervisor.domain(server_id) is not None
         except GoneError:
@@ -150,7 +152,7 @@ class QemuBackend:
     def _look(self, side: Side) -> None:
         server_id = side.record.server_id
         try:
-            if self._processes.has_ended(server_id) and self._hypervisor.domain(server_id) is None:
+            if self._processes.has_ended(server_id) and self._is_known(server_id) is False:
                 self._processes.forget(server_id)  # libvirt knows it now, and knows of the next one
             side.look()
             with contextlib.suppress(ReplicationError):  # it is not there, or does not answer
