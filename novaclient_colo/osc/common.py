@@ -154,3 +154,13 @@ def add_waiting(parser: argparse.ArgumentParser, until: str) -> None:
         default=300,
         help="With --wait, how long to wait for all of them together (default: 300)",
     )
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 on.
+
+    :raises argparse.ArgumentTypeError: when it is something else
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return int(text)

@@ -9,7 +9,7 @@ from osc_lib.command import command
 from osc_lib.utils import find_resource
 
 from novaclient_colo.flavors import FtFlavor, FtFlavorManager
-from novaclient_colo.osc.history import positive
+from novaclient_colo.osc.common import positive
 
 COLUMNS = {
     "Name": lambda flavor: flavor.name,

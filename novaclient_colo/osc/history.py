@@ -29,7 +29,7 @@ class ListEvent(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", help="FT server (name or ID)")
-        parser.add_argument("--limit", metavar="<number>", type=positive, help="The newest only, so many (default: all)")
+        parser.add_argument("--limit", metavar="<number>", type=common.positive, help="The newest only, so many (default: all)")
         parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
         return parser
 
@@ -68,13 +68,3 @@ class ListCheckpoint(command.Lister):
         shown = self.app.client_manager.fault_tolerance.checkpoints(pair, since=parsed_args.since, until=parsed_args.until)
         common.note_simulated([pair])
         return list(self.COLUMNS), [[show(bucket) for show in self.COLUMNS.values()] for bucket in shown.buckets]
-
-
-def positive(text: str) -> int:
-    """Read a number from 1 on.
-
-    :raises argparse.ArgumentTypeError: when it is something else
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
-    return int(text)

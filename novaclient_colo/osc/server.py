@@ -2,16 +2,28 @@
 """``openstack server ft list`` and ``openstack server ft show``."""
 
 import argparse
+import io
+import time
+from collections.abc import Iterable
 from typing import Any
 
+from osc_lib import exceptions
 from osc_lib.cli import format_columns
 from osc_lib.command import command
 
+from novaclient_colo.fault_tolerance import HEALTH_SEVERITY, STATE_SEVERITY
 from novaclient_colo.osc import common
+
+#: Moves the cursor home and erases what is below.
+CLEAR = "\x1b[H\x1b[J"
+
+
+def _several(which: str, values: Iterable[str]) -> str:
+    return f"Those {which}: {', '.join(values)} (may be given several times)"
 
 
 class ListFaultTolerance(command.Lister):
-    """List FT servers, those that need attention first"""
+    """List FT servers, those that need attention first. Example: openstack server ft list --state degraded --state error"""
 
     app: Any
 
@@ -37,11 +49,57 @@ class ListFaultTolerance(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--all-projects", action="store_true", help="List those of all projects (admin only)")
+        parser.add_argument("--name", metavar="<name>", help="Those whose name contains this")
+        parser.add_argument(
+            "--state",
+            metavar="<state>",
+            action="append",
+            choices=tuple(STATE_SEVERITY),
+            help=_several("in this state", STATE_SEVERITY),
+        )
+        parser.add_argument(
+            "--health",
+            metavar="<health>",
+            action="append",
+            choices=tuple(HEALTH_SEVERITY),
+            help=_several("of this health", HEALTH_SEVERITY),
+        )
+        parser.add_argument("--host", metavar="<host>", help="Those with a side on this host (admin only)")
+        parser.add_argument("--limit", metavar="<number>", type=common.positive, help="At most so many, the worst (default: all)")
         parser.add_argument("--long", action="store_true", help="List IDs, mode, epoch, reasons and backend too")
+        parser.add_argument(
+            "--watch",
+            metavar="<seconds>",
+            type=common.positive,
+            nargs="?",
+            const=5,
+            help="List them again and again, in place, until Ctrl-C; every 5 seconds by default",
+        )
         return parser
 
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """List once, or again and again."""
+        if parsed_args.watch is None:
+            return super().run(parsed_args)
+        screen = self.app.stdout
+        if not screen.isatty():
+            raise exceptions.CommandError("--watch rewrites a screen, and this is none. Leave it away to list them once.")
+        try:
+            while True:
+                self.app.stdout = io.StringIO()
+                super().run(parsed_args)
+                screen.write(f"{CLEAR}{self.app.stdout.getvalue()}\n{time.strftime('%H:%M:%S')}  Ctrl-C ends\n")
+                screen.flush()
+                time.sleep(parsed_args.watch)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            self.app.stdout = screen
+
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
-        pairs = self.app.client_manager.fault_tolerance.list(all_tenants=parsed_args.all_projects)
+        filters = {name: getattr(parsed_args, name) for name in ("name", "state", "health", "host")}
+        order = {"sort_key": "health", "limit": parsed_args.limit}
+        pairs = self.app.client_manager.fault_tolerance.list(all_tenants=parsed_args.all_projects, **filters, **order)
         pairs = sorted(pairs, key=lambda pair: pair.urgency)
         columns = {**self.COLUMNS, **self.LONG_COLUMNS} if parsed_args.long else self.COLUMNS
         common.note_simulated(pairs)

@@ -4,8 +4,12 @@
 import csv
 import io
 import json
+import os
+import subprocess
 
 import pytest
+
+from tests.cloud import BIN
 
 SERVER = "web-1"
 
@@ -144,3 +148,25 @@ def test_orbits_own_way(cloud):
     finally:
         nova("delete", "orbit-1")
         nova("flavor-delete", "orbit")
+
+
+def test_a_list_is_watched_on_a_terminal_until_ctrl_c(cloud, pair):
+    command = f"{BIN / 'openstack'} server ft list --all-projects --watch 1"
+    terminal = [
+        "timeout",
+        "--signal=INT",
+        "--kill-after=20",
+        "12",
+        "script",
+        "--quiet",
+        "--return",
+        "--command",
+        command,
+        "/dev/null",
+    ]
+    environment = {**os.environ, **cloud.lab.env("admin"), "TERM": "xterm"}
+    done = subprocess.run(terminal, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    screens = done.stdout.split("\x1b[H\x1b[J")[1:]
+    assert len(screens) >= 2, done
+    assert all(SERVER in screen and "Ctrl-C ends" in screen for screen in screens[:-1])
+    assert "Traceback" not in done.stdout

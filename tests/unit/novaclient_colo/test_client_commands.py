@@ -215,3 +215,23 @@ def test_ctrl_c_while_waiting_says_that_the_failover_goes_on(cloud, run, monkeyp
     result = run("openstack server failover web-1 --wait")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("Not waited for any longer; the failover of server web-1 goes on. Follow it with 'openstack ")
+
+
+def test_a_list_that_is_watched_needs_a_terminal(run):
+    result = run("openstack server ft list --watch")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "--watch rewrites a screen, and this is none. Leave it away to list them once.\n"
+
+
+@pytest.mark.parametrize("option", ["--limit 0", "--limit many", "--state asleep", "--watch 0"])
+def test_an_option_with_a_wrong_value_is_named(run, option):
+    result = run(f"openstack server ft list {option}")
+    assert (result.code, result.out) == (2, "")
+    assert option.split()[0] in result.err.splitlines()[-1]
+
+
+def test_filters_are_the_clouds_work(cloud, run):
+    assert run("openstack server ft list --state degraded --state error --health critical --name web --limit 5").code == 0
+    (asked,) = [path for method, path in cloud.requests if "/os-fault-tolerance/servers" in path]
+    wanted = "limit=5&name=web&state=degraded&state=error&health=critical&sort_key=health"
+    assert asked.endswith(f"/os-fault-tolerance/servers?{wanted}")
