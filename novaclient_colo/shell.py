@@ -7,6 +7,7 @@ novaclient takes the last base.Manager subclass it finds in this module's namesp
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from novaclient import exceptions, utils
@@ -32,54 +33,49 @@ def _server(cs: Any, args: Any) -> Any:
         raise exceptions.CommandError(str(error)) from None
 
 
+def _ask(cs: Any, args: Any, ask: Callable[..., Any], what: str, **more: Any) -> None:
+    """Ask something of a server's pair, and say that it was asked."""
+    server = _server(cs, args)
+    ask(server, **more)
+    print(f"{what} of server {server.name} requested.")
+
+
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg("--force", action="store_true", default=False, help="Fail over although the pair is not healthy.")
 def do_failover(cs: Any, args: Any) -> None:
     """Make the secondary of an FT server its primary."""
-    server = _server(cs, args)
-    cs.fault_tolerance.failover(server, force=args.force)
-    print(f"Failover of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.failover, "Failover", force=args.force)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_protect(cs: Any, args: Any) -> None:
     """Give an FT server a secondary after it was unprotected."""
-    server = _server(cs, args)
-    cs.fault_tolerance.protect(server)
-    print(f"Protection of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.protect, "Protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_unprotect(cs: Any, args: Any) -> None:
     """Remove the secondary of an FT server and give its room back."""
-    server = _server(cs, args)
-    cs.fault_tolerance.unprotect(server)
-    print(f"Removal of the protection of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.unprotect, "Removal of the protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_suspend(cs: Any, args: Any) -> None:
     """Remove the secondary of an FT server and keep its room."""
-    server = _server(cs, args)
-    cs.fault_tolerance.suspend(server)
-    print(f"Suspension of the protection of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.suspend, "Suspension of the protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_resume(cs: Any, args: Any) -> None:
     """Give an FT server a secondary after its protection was suspended."""
-    server = _server(cs, args)
-    cs.fault_tolerance.resume(server)
-    print(f"Protection of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.resume, "Protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg("--return", dest="and_return", action="store_true", default=False, help="Fail back when it is protected again.")
 def do_ft_test_failover(cs: Any, args: Any) -> None:
     """Fail an FT server over between hosts that are both well."""
-    server = _server(cs, args)
-    cs.fault_tolerance.test_failover(server, and_return=args.and_return)
-    print(f"Test failover of server {server.name} requested.")
+    _ask(cs, args, cs.fault_tolerance.test_failover, "Test failover", and_return=args.and_return)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
