@@ -36,6 +36,8 @@ PIP_PACKAGES = (
 
 #: The releases of Nova that the server side is tested with, by the name that the command line takes.
 NOVA_RELEASES = {"32": "32.0.0", "33": "33.0.0", "34": "34.0.0"}
+#: The clients of the same time, with which the server side of each is tested: novaclient, openstackclient.
+CLIENT_RELEASES = {"32": ("18.11.0", "8.2.0"), "33": ("18.12.0", "9.0.0"), "34": ("18.13.1", "10.5.0")}
 
 Say = Callable[[str], None]
 
@@ -93,7 +95,9 @@ LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,libvirt,server
 
 def functional_environment(nova: str) -> Environment:
     """Return the environment of the functional tests with a release of Nova, one of NOVA_RELEASES."""
-    packages = (f"nova=={NOVA_RELEASES[nova]}",)
+    novaclient, openstackclient = CLIENT_RELEASES[nova]
+    clients = (f"python-novaclient=={novaclient}", f"python-openstackclient=={openstackclient}")
+    packages = (f"nova=={NOVA_RELEASES[nova]}", *clients)
     return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt")
 
 
