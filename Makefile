@@ -24,7 +24,7 @@ test: install lint docs unit functional colo ## lint and documentation, then all
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 unit: venv ## the tests that need no service and take seconds
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit --numprocesses=2 --dist=worksteal
 
 functional: ## the server side inside Nova's own services, in one process, on each release of Nova
 	for nova in $(NOVAS); do $(PYTHON) -m lab venv --nova $$nova || exit 1; done

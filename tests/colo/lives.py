@@ -170,7 +170,8 @@ class Life:
         switched_on = [one["capability"] for one in ask("query-migrate-capabilities") if one["state"]]
         found["capabilities"] = [name for name in switched_on if name == "x-colo"]
         for name, host in self.hosts.items():
-            found[f"ports on {name}"] = listening(host)
+            pid = host.qemu_pid(self.guest.name)
+            found[f"ports on {name}"] = listening(host, pid) if pid else []
             found[f"sockets on {name}"] = host.run(["find", "/run", "-path", f"*{self.guest.uuid}/*"]).split()
             found[f"records on {name}"] = [path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")]
             if name != self.on:
@@ -191,6 +192,10 @@ class Life:
         return self.hosts[name]
 
 
-def listening(host: Host) -> list[str]:
-    """Return the TCP sockets that a host's QEMUs listen on in the replication network."""
-    return [line.split()[3] for line in host.run(["ss", "-Hltn", "src", host.address]).splitlines()]
+def listening(host: Host, pid: int | None = None) -> list[str]:
+    """Return the TCP sockets that a host listens on in the replication network.
+
+    :param pid: only those of this process
+    """
+    lines = host.run(["ss", "-Hltnp", "src", host.address]).splitlines()
+    return [line.split()[3] for line in lines if pid is None or f"pid={pid}," in line]
