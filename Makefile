@@ -26,12 +26,11 @@ test: install lint docs unit functional colo ## lint and documentation, then all
 unit: venv ## the tests that need no service and take seconds
 	$(BIN)/python -m pytest tests/unit --numprocesses=2 --dist=worksteal
 
-functional: ## the server side inside Nova's own services, in one process, on each release of Nova
-	for nova in $(NOVAS); do $(PYTHON) -m lab venv --nova $$nova || exit 1; done
-	$(MAKE) --jobs=2 --output-sync=target $(NOVAS:%=functional-%)
+functional: $(NOVAS:%=functional-%) ## server side and clients with Nova's own services in one process, on each release of Nova
 
 functional-%:
-	.lab/nova-$*/bin/python -m pytest tests/functional/nova
+	$(PYTHON) -m lab venv --nova $*
+	.lab/nova-$*/bin/python -m pytest tests/functional/nova --numprocesses=2 --dist=worksteal
 
 colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/colo; result=$$?; \

@@ -66,7 +66,8 @@ def test_a_test_failover_comes_back(say, cloud, pair):
 
 
 def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair):
-    assert refused("server", "ft", "resume", SERVER) == f"{SERVER}: The server's protection is not suspended. (HTTP 409)"
+    said = refused("server", "ft", "resume", SERVER)
+    assert said.startswith(f"{SERVER}: The server's protection is not suspended. (HTTP 409) (Request-ID: req-")
     assert "is not fault tolerant. Create it from a flavor" in refused("server", "ft", "protect", "plain-1")
     assert "Host nowhere has no nova-colo-agent" in refused("server", "ft", "migrate", "secondary", "--host", "nowhere", SERVER)
     assert "HTTP 403" in refused("compute", "ft", "host", "list", user="demo")
@@ -88,7 +89,8 @@ def test_lists_can_be_read_by_programs(say, pair, command):
     assert rows
     read = list(csv.DictReader(io.StringIO(say(*command, "-f", "csv"))))
     assert list(read[0]) == list(rows[0])
-    assert len(say(*command, "-f", "value", "-c", next(iter(rows[0]))).splitlines()) == len(read)
+    # the cloud goes on meanwhile: there may be more by now
+    assert len(say(*command, "-f", "value", "-c", next(iter(rows[0]))).splitlines()) >= len(read) >= len(rows)
     assert say(*command).startswith("+--")
 
 
