@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.cloud import BIN
+from tests.cloud import BIN, wait_for
 
 SERVER = "web-1"
 
@@ -85,8 +85,7 @@ def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair)
     ids=" ".join,
 )
 def test_lists_can_be_read_by_programs(say, pair, command):
-    rows = json.loads(say(*command, "-f", "json"))
-    assert rows
+    rows = wait_for("there is something to list", 120, lambda: json.loads(say(*command, "-f", "json")))
     read = list(csv.DictReader(io.StringIO(say(*command, "-f", "csv"))))
     assert list(read[0]) == list(rows[0])
     # the cloud goes on meanwhile: there may be more by now
