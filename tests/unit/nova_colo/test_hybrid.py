@@ -80,9 +80,14 @@ def test_a_rule_that_contradicts_itself_is_refused(wrong):
         Rule(**wrong)
 
 
-waits = st.floats(0.5, 30)
-rules = st.builds(Rule, st.integers(1, 5), st.floats(0.05, 2), waits, st.floats(1, 4), st.floats(30, 100), st.floats(1, 60))
-moments = st.lists(st.tuples(st.floats(0.001, 40), st.none() | st.sampled_from(Cause)), max_size=80)
+def seconds(least, most):
+    """Multiples of a 1024th: sums and differences of them are exact, so that a bound is met on the spot."""
+    return st.integers(int(least * 1024), int(most * 1024)).map(lambda number: number / 1024)
+
+
+calms = seconds(1, 60)
+rules = st.builds(Rule, st.integers(1, 5), st.floats(0.05, 2), seconds(0.5, 30), st.floats(1, 4), seconds(30, 100), calms)
+moments = st.lists(st.tuples(seconds(0.001, 40), st.none() | st.sampled_from(Cause)), max_size=80)
 
 
 def history(rule, moments):
