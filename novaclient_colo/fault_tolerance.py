@@ -9,12 +9,11 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from urllib import parse
 
 from novaclient import base
 from novaclient import exceptions as nova_exceptions
 
-from novaclient_colo import exceptions
+from novaclient_colo import exceptions, paging
 from novaclient_colo.flavors import FtFlavorManager
 
 # How bad each value is, 0 is fine. A value this client does not know yet counts as 1.
@@ -32,6 +31,7 @@ HEALTH_SEVERITY = {"critical": 3, "warning": 2, "unknown": 1, "ok": 0}
 # What people must be told wherever such a pair's figures are shown
 SIMULATED_NOTE = "Figures come from the simulated backend: no guest is replicated."
 
+LIST = "/os-fault-tolerance/servers"
 #: Answers of which a list is made.
 Responses = list[Any]
 
@@ -214,7 +214,7 @@ class FaultToleranceManager(base.Manager):
     ) -> Iterator[FaultTolerance]:
         """Yield pairs, and keep the responses that they were in."""
         wanted = {"all_tenants": 1 if all_tenants else None, "limit": page_size} | query
-        for response, body in self._pages("/os-fault-tolerance/servers", wanted, "servers"):
+        for response, body in paging.pages(self._get_or_unsupported, LIST, wanted, "servers"):
             responses.append(response)
             yield from (FaultTolerance(self, pair, loaded=True) for pair in body["servers"])
 
@@ -224,8 +224,8 @@ class FaultToleranceManager(base.Manager):
         :param all_tenants: count those of all projects
         :returns: ``{"total": int, "state": {state: int}, "health": {health: int}}``
         """
-        query = _query({"all_tenants": 1 if all_tenants else None, "limit": 1})
-        _resp, body = self._get_or_unsupported(f"/os-fault-tolerance/servers?{query}")
+        query = {"all_tenants": 1 if all_tenants else None, "limit": 1}
+        _resp, body = self._get_or_unsupported(paging.url(LIST, query))
         return body["summary"]
 
     def get(self, server: Any) -> FaultTolerance:
@@ -233,7 +233,7 @@ class FaultToleranceManager(base.Manager):
 
         :returns: a :class:`FaultTolerance`
         """
-        resp, body = self._get_of(server, "")
+        resp, body = self._get_of(_path(server))
         return FaultTolerance(self, body["fault_tolerance"], loaded=True, resp=resp)
 
     def checkpoints(self, server: Any, since: str | None = None, until: str | None = None) -> Checkpoints:
@@ -244,7 +244,7 @@ class FaultToleranceManager(base.Manager):
         :returns: a :class:`Checkpoints`
         :raises novaclient.exceptions.BadRequest: times that cannot be read, or in the wrong order
         """
-        resp, body = self._get_of(server, "/checkpoints", since=since, until=until)
+        resp, body = self._get_of(paging.url(_path(server, "/checkpoints"), {"since": since, "until": until}))
         shown = body["checkpoints"]
         buckets = [Bucket(self, bucket, loaded=True) for bucket in shown["buckets"]]
         return Checkpoints(self, shown | {"buckets": buckets}, loaded=True, resp=resp)
@@ -255,7 +255,6 @@ class FaultToleranceManager(base.Manager):
         :param limit: at most so many; None for all that the cloud has kept
         :returns: a list of :class:`Event`
         """
-        self.get(server)  # for its errors
         pages: Responses = []
         found = itertools.islice(self._iterate_events(pages, server, limit), limit)
         return base.ListWithMeta(list(found), pages)
@@ -265,8 +264,7 @@ class FaultToleranceManager(base.Manager):
         return self._iterate_events([], server, page_size)
 
     def _iterate_events(self, responses: Responses, server: Any, page_size: int | None) -> Iterator[Event]:
-        path = f"/servers/{base.getid(server)}/os-fault-tolerance/events"
-        for response, body in self._pages(path, {"limit": page_size}, "events"):
+        for response, body in paging.pages(self._get_of, _path(server, "/events"), {"limit": page_size}, "events"):
             responses.append(response)
             yield from (Event(self, event, loaded=True) for event in body["events"])
 
@@ -369,21 +367,8 @@ class FaultToleranceManager(base.Manager):
 
     # --- how it is asked
 
-    def _pages(self, path: str, query: dict[str, Any], key: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Yield the pages of a list; the next one is where the links of the last one say."""
-        text = _query(query)
-        url: str | None = f"{path}?{text}" if text else path
-        while url:
-            # Not base.Manager._list: it writes shell-completion files to the home of whoever runs this, Horizon too.
-            response, body = self._get_or_unsupported(url)
-            yield response, body
-            following = next((link["href"] for link in body.get(f"{key}_links", ()) if link["rel"] == "next"), None)
-            # by our own endpoint: the one in the link may be another name of the cloud's
-            url = f"{path}?{parse.urlsplit(following).query}" if following else None
-
-    def _get_of(self, server: Any, below: str, **query: Any) -> tuple[Any, dict[str, Any]]:
-        text = _query(query)
-        url = f"/servers/{base.getid(server)}/os-fault-tolerance{below}" + (f"?{text}" if text else "")
+    def _get_of(self, url: str) -> tuple[Any, dict[str, Any]]:
+        """Ask for something of one server."""
         try:
             return self.client.get(url)
         except nova_exceptions.NotFound:
@@ -428,6 +413,5 @@ def _typed(error: nova_exceptions.ClientException) -> nova_exceptions.ClientExce
     return error
 
 
-def _query(values: dict[str, Any]) -> str:
-    """Return what has a value as a query; several values of a list one by one."""
-    return parse.urlencode({name: value for name, value in values.items() if value is not None}, doseq=True)
+def _path(server: Any, below: str = "") -> str:
+    return f"/servers/{base.getid(server)}/os-fault-tolerance{below}"

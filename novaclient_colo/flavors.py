@@ -11,6 +11,8 @@ from novaclient import api_versions, base
 from novaclient import exceptions as nova_exceptions
 from oslo_utils import strutils
 
+from novaclient_colo import paging
+
 #: From here on Nova's lists of flavors have their extra specs, and Nova refuses wrong ones.
 VERSION = "2.86"
 ENABLED, MODE, INTERVAL, REPROTECT = "ft:enabled", "ft:mode", "ft:checkpoint_interval_ms", "ft:auto_reprotect"
@@ -77,12 +79,8 @@ class FtFlavorManager:
         return sorted((flavor for flavor in self._iterate() if every or flavor.enabled), key=lambda flavor: flavor.name)
 
     def _iterate(self) -> Iterator[FtFlavor]:
-        url: str | None = "/flavors/detail?is_public=None"
-        while url:
-            _resp, body = self._client.get(url)
+        for _resp, body in paging.pages(self._client.get, "/flavors/detail", {"is_public": "None"}, "flavors"):
             yield from (FtFlavor(self, flavor, loaded=True) for flavor in body["flavors"])
-            following = next((link["href"] for link in body.get("flavors_links", ()) if link["rel"] == "next"), None)
-            url = f"/flavors/detail?{parse.urlsplit(following).query}" if following else None
 
     def get(self, flavor: Any) -> FtFlavor:
         """Show one flavor.

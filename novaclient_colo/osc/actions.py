@@ -9,7 +9,7 @@ from novaclient import exceptions as nova_exceptions
 from osc_lib import exceptions
 from osc_lib.command import command
 
-from novaclient_colo.fault_tolerance import FaultTolerance, FaultToleranceManager
+from novaclient_colo.fault_tolerance import FaultTolerance
 from novaclient_colo.osc import common
 
 MODES = {
@@ -25,6 +25,7 @@ class _Act(command.Command):
     app: Any  # osc-lib's type of it does not know the clients that plugins add
     PURPOSE: str  # what the servers are named for
     UNTIL: str  # what --wait waits for
+    METHOD: str  # of FaultToleranceManager
     REQUEST: common.Request
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -41,7 +42,7 @@ class _Act(command.Command):
         errors, requested = [], []
         for pair in pairs:
             try:
-                self.ask(manager, pair, parsed_args)
+                getattr(manager, self.METHOD)(pair, **self.arguments(parsed_args))
             except nova_exceptions.ClientException as error:
                 errors.append(f"{pair.name}: {error}")
             else:
@@ -60,9 +61,9 @@ class _Act(command.Command):
         if errors:
             raise exceptions.CommandError("\n".join(errors))
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        """Ask it of one pair."""
-        raise NotImplementedError
+    def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """Return what the method is told besides the pair."""
+        return {}
 
     def request(self, parsed_args: argparse.Namespace) -> common.Request:
         """Return what is asked, to be waited for."""
@@ -85,6 +86,7 @@ def _from_to(primary: str | None, secondary: str | None) -> str:
 class FailoverServer(_Act):
     """Make the secondary of an FT server its primary. Example: openstack server failover web-1 --wait"""
 
+    METHOD = "failover"
     PURPOSE, UNTIL = "to fail over", "the secondary is the primary"
     REQUEST = common.Request(
         "failover",
@@ -98,8 +100,8 @@ class FailoverServer(_Act):
         parser.add_argument("--force", action="store_true", help="Fail over although the pair is not healthy")
         return parser
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.failover(pair, force=parsed_args.force)
+    def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {"force": parsed_args.force}
 
     def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
         return f"Failover of server {pair.name}{_from_to(pair.primary_host, pair.secondary_host)} requested."
@@ -114,6 +116,7 @@ class TestFailoverServer(FailoverServer):
     --return --wait --timeout 900 web-1"""
 
     __test__ = False  # no test of pytest's
+    METHOD = "test_failover"
     PURPOSE, UNTIL = "to test", "the secondary is the primary; with --return, until it is back and protected"
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -121,8 +124,8 @@ class TestFailoverServer(FailoverServer):
         parser.add_argument("--return", dest="and_return", action="store_true", help="Fail back when it is protected again")
         return parser
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.test_failover(pair, and_return=parsed_args.and_return)
+    def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {"and_return": parsed_args.and_return}
 
     def request(self, parsed_args: argparse.Namespace) -> common.Request:
         if not parsed_args.and_return:
@@ -148,11 +151,9 @@ class TestFailoverServer(FailoverServer):
 class ProtectServer(_Act):
     """Give an FT server a secondary after it was unprotected"""
 
+    METHOD = "protect"
     PURPOSE, UNTIL = "to protect", "it is protected"
     REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
-
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.protect(pair)
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""
@@ -162,41 +163,36 @@ class ProtectServer(_Act):
 class ResumeServer(ProtectServer):
     """Give an FT server a secondary after its protection was suspended"""
 
+    METHOD = "resume"
     PURPOSE = "whose protection to resume"
-
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.resume(pair)
 
 
 class UnprotectServer(_Act):
     """Remove the secondary of an FT server and give its room back. The server runs on, without a secondary until "server ft
     protect"."""
 
+    METHOD = "unprotect"
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
     REQUEST = common.Request(
         "removal of the protection", "is protected still", None, lambda before, now: now.state == "unprotected"
     )
-
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.unprotect(pair)
 
 
 class SuspendServer(_Act):
     """Remove the secondary of an FT server and keep its room. The server runs on, without a secondary until "server ft
     resume"."""
 
+    METHOD = "suspend"
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
     REQUEST = common.Request(
         "suspension of the protection", "is protected still", None, lambda before, now: now.state == "suspended"
     )
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.suspend(pair)
-
 
 class MigrateSecondary(_Act):
     """Move the secondary of an FT server to another host. The server has none for a part of the time."""
 
+    METHOD = "migrate_secondary"
     PURPOSE, UNTIL = "whose secondary to move", "the server is protected again"
     REQUEST = common.Request(
         "move of the secondary",
@@ -210,8 +206,8 @@ class MigrateSecondary(_Act):
         parser.add_argument("--host", metavar="<host>", help="Host to move it to (admin only); by default the next that has room")
         return parser
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.migrate_secondary(pair, host=parsed_args.host)
+    def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {"host": parsed_args.host}
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         where = _from_to(before.secondary_host, now.secondary_host)
@@ -221,6 +217,7 @@ class MigrateSecondary(_Act):
 class SetMode(_Act):
     """Set how an FT server and its secondary synchronise. Example: openstack server ft set mode hybrid web-1"""
 
+    METHOD = "set_mode"
     PURPOSE, UNTIL = "whose mode to set", "it is set"
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -233,8 +230,8 @@ class SetMode(_Act):
     def request(self, parsed_args: argparse.Namespace) -> common.Request:
         return common.Request("change of the mode", "", None, lambda before, now: now.mode_policy == parsed_args.mode)
 
-    def ask(self, manager: FaultToleranceManager, pair: FaultTolerance, parsed_args: argparse.Namespace) -> None:
-        manager.set_mode(pair, parsed_args.mode)
+    def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        return {"mode": parsed_args.mode}
 
     def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
         return f"Mode {parsed_args.mode} of server {pair.name} requested."

@@ -5,7 +5,7 @@ import argparse
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk_exceptions
@@ -15,6 +15,8 @@ from novaclient_colo.exceptions import WaitFailedError, WaitTimeoutError
 from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultTolerance, FaultToleranceManager
 
 LOG = logging.getLogger(__name__)
+
+Columns = Mapping[str, Callable[[Any], Any]]
 
 
 def find_server(compute: Any, name_or_id: str) -> Any:
@@ -137,6 +139,15 @@ def wait(
 def _stage(pair: FaultTolerance) -> str:
     progress = pair.progress
     return f"{pair.state}, {progress['stage']} {progress['percent'] or 0:.0f} %" if progress else pair.state
+
+
+def table(things: Iterable[Any], *columns: Columns) -> tuple[list[str], list[list[Any]]]:
+    """Return what a Lister gives.
+
+    :param columns: names, and what each shows of a thing
+    """
+    shown = {name: show for some in columns for name, show in some.items()}
+    return list(shown), [[show(thing) for show in shown.values()] for thing in things]
 
 
 def add_servers(parser: argparse.ArgumentParser, purpose: str) -> None:

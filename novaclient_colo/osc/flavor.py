@@ -9,6 +9,7 @@ from osc_lib.command import command
 from osc_lib.utils import find_resource
 
 from novaclient_colo.flavors import FtFlavor, FtFlavorManager
+from novaclient_colo.osc import common
 from novaclient_colo.osc.common import positive
 
 COLUMNS = {
@@ -126,9 +127,8 @@ class ListFtFlavor(command.Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
-        columns = {**COLUMNS, **LONG_COLUMNS} if parsed_args.long else COLUMNS
         flavors = self.app.client_manager.fault_tolerance.flavors.list()
-        return list(columns), [[show(flavor) for show in columns.values()] for flavor in flavors]
+        return common.table(flavors, COLUMNS, LONG_COLUMNS if parsed_args.long else {})
 
 
 class SetFtFlavor(command.ShowOne):

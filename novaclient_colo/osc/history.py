@@ -34,10 +34,9 @@ class ListEvent(command.Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
-        pair = common.find_pair(self.app, parsed_args.server)
-        events = self.app.client_manager.fault_tolerance.events(pair, limit=parsed_args.limit)
-        columns = {**self.COLUMNS, **self.LONG_COLUMNS} if parsed_args.long else self.COLUMNS
-        return list(columns), [[show(event) for show in columns.values()] for event in events]
+        server = common.find_server(self.app.client_manager.compute, parsed_args.server)
+        events = self.app.client_manager.fault_tolerance.events(server, limit=parsed_args.limit)
+        return common.table(events, self.COLUMNS, self.LONG_COLUMNS if parsed_args.long else {})
 
 
 class ListCheckpoint(command.Lister):
@@ -67,4 +66,4 @@ class ListCheckpoint(command.Lister):
         pair = common.find_pair(self.app, parsed_args.server)
         shown = self.app.client_manager.fault_tolerance.checkpoints(pair, since=parsed_args.since, until=parsed_args.until)
         common.note_simulated([pair])
-        return list(self.COLUMNS), [[show(bucket) for show in self.COLUMNS.values()] for bucket in shown.buckets]
+        return common.table(shown.buckets, self.COLUMNS)

@@ -7,6 +7,8 @@ from typing import Any
 from osc_lib.cli import format_columns
 from osc_lib.command import command
 
+from novaclient_colo.osc import common
+
 
 class ListFtHost(command.Lister):
     """List the hosts that can carry sides of FT servers (admin only)"""
@@ -37,5 +39,4 @@ class ListFtHost(command.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
         hosts = self.app.client_manager.fault_tolerance.hosts()
-        columns = {**self.COLUMNS, **self.LONG_COLUMNS} if parsed_args.long else self.COLUMNS
-        return list(columns), [[show(host) for show in columns.values()] for host in hosts]
+        return common.table(hosts, self.COLUMNS, self.LONG_COLUMNS if parsed_args.long else {})

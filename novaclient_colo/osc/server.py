@@ -101,9 +101,8 @@ class ListFaultTolerance(command.Lister):
         order = {"sort_key": "health", "limit": parsed_args.limit}
         pairs = self.app.client_manager.fault_tolerance.list(all_tenants=parsed_args.all_projects, **filters, **order)
         pairs = sorted(pairs, key=lambda pair: pair.urgency)
-        columns = {**self.COLUMNS, **self.LONG_COLUMNS} if parsed_args.long else self.COLUMNS
         common.note_simulated(pairs)
-        return list(columns), [[show(pair) for show in columns.values()] for pair in pairs]
+        return common.table(pairs, self.COLUMNS, self.LONG_COLUMNS if parsed_args.long else {})
 
 
 class ShowFaultTolerance(command.ShowOne):
