@@ -87,10 +87,10 @@ class Ledger:
     def add(self, checkpoint: Checkpoint, now: float, unseen: Totals | None = None) -> None:
         """Count a checkpoint in, and forget what is too old.
 
-        :param unseen: checkpoints before it that were not seen; nobody knows when they were, so they are in the totals only
-
         One that is known too late for its own bucket goes into the first that is open: what was reported never changes, and
         the longest pauses, which are the ones that are known late, are not lost.
+
+        :param unseen: checkpoints before it that were not seen; nobody knows when they were, so they are in the totals only
         """
         newest = math.floor(now / WIDTH) * WIDTH
         oldest = math.floor((now - GRACE_S) / WIDTH) * WIDTH

@@ -80,8 +80,9 @@ class Stream:
         after = dataclasses.replace(self, stopped=None, passes=None, resumed_at=at)
         if self.stopped is None or self.passes is None:
             return after, None, Totals()
-        after = dataclasses.replace(after, counted=self.passes[1], counted_at=self.stopped.at)
-        return after, dataclasses.replace(self.stopped, pause_ms=max(at - self.stopped.at, 0.0) * 1000), self._unseen()
+        taken = dataclasses.replace(self.stopped, pause_ms=max(at - self.stopped.at, 0.0) * 1000)
+        after = dataclasses.replace(after, counted=self.passes[1], counted_at=taken.at)
+        return after, taken, self._unseen(taken, *self.passes)
 
     def delay_set(self, at: float, delay_ms: float) -> "Stream":
         """x-checkpoint-delay is about to be set, which forces a checkpoint even when it is what it was.
@@ -108,14 +109,16 @@ class Stream:
         """Events are seen again; some may have been missed. What was asked for before is taken to be among them."""
         return dataclasses.replace(self, stopped=None, passes=None, armed_at=None, asked_at=None, gap_at=at)
 
-    def _unseen(self) -> Totals:
-        """Return how many checkpoints there were before the one that is over, since the last one, by likely causes."""
-        if self.stopped is None or self.passes is None or self.counted is None or self.counted_at is None:
+    def _unseen(self, taken: Checkpoint, first: int, last: int) -> Totals:
+        """Return how many checkpoints there were between the last one and one that is over, by likely causes.
+
+        :param first, last: the numbers of its passes
+        """
+        if self.counted is None or self.counted_at is None:
             return Totals()
-        first, last = self.passes
         count = max(first - self.counted - 1, 0) // (last - first + 1)
         delay = self.delay_ms / 1000
-        slow = (self.stopped.at - self.counted_at) / (count + 1) >= delay - tolerance(delay)
+        slow = (taken.at - self.counted_at) / (count + 1) >= delay - tolerance(delay)
         return Totals(periodic=count) if self.buffered or slow else Totals(mismatch=count)
 
     def _will_come(self) -> bool:

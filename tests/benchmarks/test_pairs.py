@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psutil
@@ -30,18 +30,9 @@ REPLIES = {"identical": "i", "divergent": "t"}
 SIZES_MB = (64, 256, 1024)
 
 
-@contextmanager
-def living(bed: Bed, guest: Guest, interval: float = 0.02) -> Iterator[Life]:
+def living(bed: Bed, guest: Guest, interval: float = 0.02) -> closing[Life]:
     """A guest whose agents have the options that they have by default."""
-    for host in bed.hosts.values():
-        host.stop_agent()
-    life = Life(bed, guest, "i", options={}, interval=interval)
-    try:
-        yield life
-    finally:
-        life.close()
-        for host in bed.hosts.values():
-            host.stop_agent()
+    return closing(Life(bed, guest, "i", options={}, interval=interval))
 
 
 @pytest.fixture

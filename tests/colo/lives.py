@@ -3,6 +3,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,10 +45,11 @@ class Life:
         self.bed = bed
         self.guest = guest
         self.hosts = {host.hostname: host for host in bed.hosts.values()}
-        self._encrypted = tls is not None
+        self._options = options
+        self._own_agents = tls is not None or options != OPTIONS
         for name, host in self.hosts.items():
-            if tls is not None:
-                self.restart_agent(name, tls[name])
+            if self._own_agents:
+                self.restart_agent(name, tls[name] if tls else None)
             else:
                 host.start_agent(qemu=options)
         self.pair = LonePair(bed.agents, guest.uuid, guest.name)
@@ -65,13 +68,19 @@ class Life:
                 host.remove_guest(self.guest)
                 with contextlib.suppress(messaging.MessagingTimeout):  # the agent was killed
                     self.bed.agents.client(3.0).call(name, "discard", server_id=self.guest.uuid)
-            if self._encrypted:
-                host.stop_agent()  # the next one has no certificates
+            if self._own_agents:
+                host.stop_agent()  # the next one has others
 
     def restart_agent(self, name: str, certificates: str | None) -> None:
         """Let an agent of a host encrypt, with some certificates, or not."""
         self.hosts[name].stop_agent()
-        self.hosts[name].start_agent(qemu=OPTIONS | ({"tls_x509_cert_dir": certificates} if certificates else {}))
+        self.hosts[name].start_agent(qemu={**self._options, **({"tls_x509_cert_dir": certificates} if certificates else {})})
+
+    def signal_qemu(self, name: str | None, number: signal.Signals) -> None:
+        """Send a signal to the guest's QEMU on a host."""
+        pid = self.host(name).qemu_pid(self.guest.name)
+        assert pid is not None
+        os.kill(pid, number)
 
     # --- what an engine knows
 

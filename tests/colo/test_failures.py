@@ -114,9 +114,7 @@ def kill_secondary(life: Life) -> None:
 
 
 def freeze_secondary(life: Life) -> None:
-    pid = life.host(SECONDARY).qemu_pid(life.guest.name)
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    life.signal_qemu(SECONDARY, signal.SIGSTOP)
 
 
 def cut_link(life: Life) -> None:

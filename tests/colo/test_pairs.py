@@ -5,7 +5,6 @@ One guest lives through all of it, and one user counts on it over one connection
 test the count is contiguous, the disk holds what memory holds, and memory is as it was written. The tests follow on each other.
 """
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,12 +31,6 @@ def pair(life: Life) -> Iterator[Standing]:
     """A pair that runs in step."""
     yield life.protect()
     life.goes_on()
-
-
-def signal_qemu(life: Life, name: str | None, number: signal.Signals) -> None:
-    pid = life.host(name).qemu_pid(life.guest.name)
-    assert pid is not None
-    os.kill(pid, number)
 
 
 def test_a_guest_that_runs_is_protected_and_shows_how_far_it_is(life):
@@ -89,21 +82,21 @@ def test_a_planned_failover_ends_the_old_primary(life, pair):
 
 
 def test_a_primary_that_is_frozen_is_replaced_and_harmless_when_it_wakes(life, pair):
-    signal_qemu(life, pair.primary, signal.SIGSTOP)
+    life.signal_qemu(pair.primary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.side(pair.primary)["running"] is False)
     life.take_over(pair)
     life.goes_on()
-    signal_qemu(life, pair.primary, signal.SIGCONT)
+    life.signal_qemu(pair.primary, signal.SIGCONT)
     life.goes_on()
     life.discard(pair.primary)
 
 
 def test_a_secondary_that_is_frozen_is_given_up(life, pair):
-    signal_qemu(life, pair.secondary, signal.SIGSTOP)
+    life.signal_qemu(pair.secondary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.side(pair.secondary)["running"] is False)
     life.pair.go_on_alone(pair)
     life.goes_on()
-    signal_qemu(life, pair.secondary, signal.SIGCONT)
+    life.signal_qemu(pair.secondary, signal.SIGCONT)
     life.discard(pair.secondary)
 
 

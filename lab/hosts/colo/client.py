@@ -140,22 +140,14 @@ class Client:
 
     def ask(self, address: str, command: str, seconds: float = 10.0) -> str:
         """Return a guest's answer to one command, over a connection of its own. Raises LabError when there is none in time."""
-        argv = self._conversation("ask", address, str(seconds), command)
-        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
-        return result.stdout.rstrip("\n")
+        return self._said("ask", address, seconds, command).rstrip("\n")
 
     def measure(self, address: str, command: str, duration: float) -> list[float]:
         """Repeat a command for some seconds, each time as soon as it is answered; gives milliseconds to each answer.
 
         :raises LabError: when the connection is lost
         """
-        argv = self._conversation("measure", address, str(PATIENCE_SECONDS), command, str(duration))
-        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
-        return json.loads(result.stdout)
+        return json.loads(self._said("measure", address, PATIENCE_SECONDS, command, str(duration)))
 
     def wait_for_answer(self, address: str, seconds: float = 120.0) -> None:
         """Wait until a guest's service answers."""
@@ -179,6 +171,14 @@ class Client:
         counting = Counting(argv, self._logs / f"counting-{len(self._countings)}.jsonl", self._supervisor)
         self._countings.append(counting)
         return counting
+
+    def _said(self, mode: str, address: str, seconds: float, command: str, *more: str) -> str:
+        """Return what a conversation has printed that has ended. Raises LabError when the guest did not answer."""
+        argv = self._conversation(mode, address, str(seconds), command, *more)
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
+        return result.stdout
 
     def _conversation(self, *arguments: str) -> list[str]:
         return self.command([sys.executable, "-I", str(conversation.__file__), *arguments])

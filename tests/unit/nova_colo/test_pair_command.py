@@ -26,6 +26,7 @@ class Host:
         self.side = None
         self.silent = False
         self.fails = None
+        self.asked = 0
 
 
 class FakeAgents:
@@ -38,6 +39,8 @@ class FakeAgents:
 
     def call(self, host, method, **arguments):
         there = self.hosts.get(host)
+        if there is not None:
+            there.asked += 1
         if there is None or there.silent:
             raise SilentError(host)
         if method == there.fails:
@@ -325,7 +328,7 @@ def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
 
     steps = [
         (lambda: (hosts["a"].side or {}).get("role") == "primary", lose),
-        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: time.sleep(0.5)),
+        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: None),
     ]
     code, out, err = run_until(say, agents, steps, "--spare", "c")
     events = [json.loads(line) for line in out.splitlines()]
@@ -337,8 +340,15 @@ def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
 
 
 def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
-    steps = [(lambda: True, lambda: (time.sleep(0.5), setattr(paired.hosts["a"], "silent", True), time.sleep(2)))]
+    primary = paired.hosts["a"]
+
+    def fall_silent():
+        primary.silent, primary.asked = True, 0
+
+    # three times as often as a host may leave unanswered
+    steps = [(lambda: primary.asked >= 5, fall_silent), (lambda: primary.asked >= 20, lambda: None)]
     code, out, _ = run_until(say, paired, steps)
+    assert primary.silent and primary.asked >= 20
     assert (code, paired.done) == (0, [])
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["watching", "stopped"]
 
