@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our commands beside stock ones that ask the same cloud for as much."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
+from tests.cloud import Cloud
+
+SERVERS = 200
+ROUNDS = 9
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture(scope="module")
+def cloud(lab) -> Cloud:
+    return with_servers(lab, SERVERS)
+
+
+def test_a_list_of_ft_servers_against_a_list_of_servers(cloud, lab, capsys):
+    lists = {
+        name: ("openstack", *command, "--all-projects", "--limit", str(SERVERS), "-f", "json")
+        for name, command in {"server ft list": ("server", "ft", "list"), "server list": ("server", "list")}.items()
+    }
+    with each_a_pair(lab, set(active(cloud))):
+        said = _measure(cloud, lists)
+    with capsys.disabled():
+        print(f"\nopenstack, {SERVERS} servers: {said}")
+
+
+def test_a_failover_against_a_lock(cloud, lab, capsys):
+    before = cloud.protected("web-1")
+
+    def settle() -> None:
+        """Leave the cloud at rest: a failover goes on when its command has ended."""
+        cloud.failed_over("web-1", before)
+        before.update(cloud.protected("web-1"))
+
+    commands = {"failover": ("nova", "failover", "web-1"), "lock": ("nova", "lock", "plain-1")}
+    said = _measure(cloud, commands, after={"failover": settle})
+    cloud.run("nova", "unlock", "plain-1")
+    with capsys.disabled():
+        print(f"\nnova: {said}")
+
+
+def _measure(cloud: Cloud, commands: dict[str, tuple[str, ...]], after: dict[str, Callable[[], None]] | None = None) -> str:
+    """Run commands in turn; says the medians and their ratio. The first of each is not counted.
+
+    :param after: what is done after one of them, not timed
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    orders: Iterator[list[str]] = itertools.cycle((list(commands), list(reversed(commands))))
+    for number in range(ROUNDS + 1):
+        for name in next(orders):
+            began = time.perf_counter()
+            done = cloud.run(*commands[name])
+            if number:
+                seconds[name].append(time.perf_counter() - began)
+            assert done.returncode == 0, done.stderr
+            if after and name in after:
+                after[name]()
+    ours, theirs = (statistics.median(values) for values in seconds.values())
+    names = " against ".join(commands)
+    return f"{names}, {ROUNDS} rounds: median {ours:.2f} s against {theirs:.2f} s, ratio {ours / theirs:.2f}"
