@@ -38,6 +38,8 @@ PIP_PACKAGES = (
 NOVA_RELEASES = {"32": "32.0.0", "33": "33.0.0", "34": "34.0.0"}
 #: The clients of the same time, with which the server side of each is tested: novaclient, openstackclient.
 CLIENT_RELEASES = {"32": ("18.11.0", "8.2.0"), "33": ("18.12.0", "9.0.0"), "34": ("18.13.1", "10.5.0")}
+#: The Python that each is tested with, where this machine has it.
+PYTHON_RELEASES = {"32": "3.11", "33": "3.12", "34": "3.13"}
 
 Say = Callable[[str], None]
 
@@ -48,12 +50,14 @@ class Environment:
 
     :param extras: of this repository's package
     :param constraints: file that pins the versions, relative to the repository
+    :param interpreter: Python that it is made with; the one that makes it when None
     """
 
     folder: Path
     packages: tuple[str, ...]
     extras: str
     constraints: str
+    interpreter: str | None = None
 
     @property
     def python(self) -> Path:
@@ -70,16 +74,19 @@ class Environment:
         if self.is_current():
             return
         if not self._has_interpreter():
-            say(f"creating {self.folder.relative_to(REPO)}")
-            _run([sys.executable, "-m", "venv", "--clear", str(self.folder)], log)
+            interpreter = self.interpreter or sys.executable
+            say(f"creating {self.folder.relative_to(REPO)} with {interpreter}")
+            _run([interpreter, "-m", "venv", "--clear", str(self.folder)], log)
         say(f"installing Python packages in {self.folder.relative_to(REPO)} (about a minute when nothing is cached)")
         pip = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
         _run([*pip, "-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"], log)
         (self.folder / "lab-stamp").write_text(self._stamp())
 
     def _has_interpreter(self) -> bool:
-        """Tell whether it is whole; its interpreter is a link to one that may be gone by now."""
-        return all((self.folder / "bin" / name).exists() for name in ("python", "pip"))
+        """Tell whether it is whole and of the interpreter wanted; its own is a link to one that may be gone by now."""
+        if not all((self.folder / "bin" / name).exists() for name in ("python", "pip")):
+            return False
+        return self.interpreter is None or self.python.resolve() == Path(self.interpreter).resolve()
 
     def _stamp(self) -> str:
         """Return what it was made from: a change of any of it means pip has to run again."""
@@ -98,7 +105,24 @@ def functional_environment(nova: str) -> Environment:
     novaclient, openstackclient = CLIENT_RELEASES[nova]
     clients = (f"python-novaclient=={novaclient}", f"python-openstackclient=={openstackclient}")
     packages = (f"nova=={NOVA_RELEASES[nova]}", *clients)
-    return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt")
+    python = find_python(PYTHON_RELEASES[nova])
+    return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt", python)
+
+
+def find_python(release: str) -> str | None:
+    """Return the path of an interpreter of a release of Python, e.g. ``3.12``; None where there is none.
+
+    pyenv has a program of that name for every release, which works for those only that somebody has chosen.
+    """
+    name = f"python{release}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    found = [sys.executable, *sorted(map(str, pyenv.glob(f"{release}.*/bin/{name}"))), shutil.which(name)]
+    asked = "import ensurepip, sys; print(*sys.version_info[:2], sep='.')"
+    for program in filter(None, found):
+        told = subprocess.run([program, "-c", asked], capture_output=True, text=True, check=False)
+        if told.stdout.strip() == release:
+            return program
+    return None
 
 
 def in_venv() -> bool:
@@ -173,6 +197,8 @@ def ensure_functional(nova: str, say: Say, log: Path) -> None:
     """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
     if not _has_module("ensurepip"):
         _apt_install(["python3-venv"], say, log)
+    if find_python(PYTHON_RELEASES[nova]) is None:
+        say(f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}")
     functional_environment(nova).ensure(say, log)
 
 

@@ -27,6 +27,7 @@ class _Act(command.Command):
     UNTIL: str  # what --wait waits for
     METHOD: str  # of FaultToleranceManager
     REQUEST: common.Request
+    UNDER_WAY: tuple[str, ...] = ()  # states in which there is nothing to ask for any more, only to wait
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -44,9 +45,10 @@ class _Act(command.Command):
             try:
                 getattr(manager, self.METHOD)(pair, **self.arguments(parsed_args))
             except nova_exceptions.ClientException as error:
-                errors.append(f"{pair.name}: {error}")
-            else:
-                requested.append(pair)
+                if not (parsed_args.wait and error.code == 409 and manager.get(pair).state in self.UNDER_WAY):
+                    errors.append(f"{pair.name}: {error}")
+                    continue
+            requested.append(pair)
         deadline = time.monotonic() + parsed_args.timeout
         for pair in requested:
             if not parsed_args.wait:
@@ -149,11 +151,13 @@ class TestFailoverServer(FailoverServer):
 
 
 class ProtectServer(_Act):
-    """Give an FT server a secondary after it was unprotected"""
+    """Give an FT server a secondary after it was unprotected. With --wait, also wait for one that it gets by itself, as a new
+    server does. Example: openstack server ft protect --wait web-1"""
 
     METHOD = "protect"
     PURPOSE, UNTIL = "to protect", "it is protected"
     REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
+    UNDER_WAY = ("starting", "protected")
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""
@@ -165,6 +169,7 @@ class ResumeServer(ProtectServer):
 
     METHOD = "resume"
     PURPOSE = "whose protection to resume"
+    UNDER_WAY = ()
 
 
 class UnprotectServer(_Act):

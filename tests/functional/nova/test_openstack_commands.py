@@ -127,6 +127,12 @@ class OpenstackCommandsTest(ColoTestCase):
         self.assertIn("HTTP 403", self.refused("server", "failover", "first", user="reader"))
         self.assertIn("HTTP 403", self.refused("compute", "ft", "host", "list", user="manager"))
 
+    def test_what_is_protected_already_need_not_be_waited_for(self):
+        said = "Server first is protected now: primary on h1, secondary on h2.\n"
+        self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "first"))
+        self.assertIn("is protected already", self.refused("server", "ft", "protect", "first"))
+        self.assertIn("is not suspended", self.refused("server", "ft", "resume", "--wait", "first"))
+
     def operation(self) -> str:
         with self.database.reader() as session:
             return operations.get(session, self.pair(self.server).operation_id).kind
