@@ -157,7 +157,7 @@ class ProtectServer(_Act):
     METHOD = "protect"
     PURPOSE, UNTIL = "to protect", "it is protected"
     REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
-    UNDER_WAY = ("starting", "protected")
+    UNDER_WAY: tuple[str, ...] = ("starting", "protected")
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""

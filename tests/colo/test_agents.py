@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hosts' agents are the real ones, on a real broker, and a test can be the engine that they talk to."""
 
+import contextlib
 import json
 import pathlib
+import socket
+import socketserver
+import threading
 import uuid
 from collections.abc import Callable
 
@@ -65,7 +69,22 @@ def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: t
         assert reasons[0].startswith("libvirtd does not answer: ")
     finally:
         one.thaw_libvirtd()
-    wait_for("all is well", 60, lambda: not bed.agents.wait_for_heartbeat(one.hostname).report["reasons"])
+    wait_for("all is well", 120, lambda: not bed.agents.wait_for_heartbeat(one.hostname).report["reasons"])
+
+
+def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(bed: Bed, hosts: tuple[Host, Host]) -> None:
+    """Others are answered by libvirtd, and nothing ends a call of its client library that waits for an answer for ever."""
+    one, _ = hosts
+    one.stop_agent()
+    socket_path = pathlib.Path(one.uri.partition("socket=")[2])
+    with Door(socket_path.with_name("door"), socket_path) as door:
+        one.start_agent(qemu={"libvirt_uri": "qemu+unix:///system?socket=/run/libvirt/door"})
+        door.keep_the_next_waiting()
+        wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, SILENT_S).report["reasons"])
+        wait_for("the agent starts anew", 90, lambda: "It ends, to be started again." in one.agent_log.read_text())
+        wait_for("all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"])
+        door.shutdown()
+    one.stop_agent()
 
 
 def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hosts: tuple[Host, Host]) -> None:
@@ -118,6 +137,54 @@ def test_two_beds_have_management_networks_of_their_own(bed: Bed) -> None:
         assert other.interface != bed.interface
         assert other.hosts["a"].management_address != bed.hosts["a"].management_address
     assert not pathlib.Path("/sys/class/net", other.interface).exists()
+
+
+class Door(socketserver.ThreadingUnixStreamServer):
+    """Passes on who comes to a socket, and can let the next one wait for ever.
+
+    :param path: where it listens
+    :param beyond: the socket that it leads to
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, path: pathlib.Path, beyond: pathlib.Path) -> None:
+        path.unlink(missing_ok=True)
+        super().__init__(str(path), self._pass_on)
+        self._beyond = str(beyond)
+        self._inside: list[socket.socket] = []
+        self._next_waits = False
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def _pass_on(self, here: socket.socket, address: object, server: object) -> None:
+        if self._next_waits:
+            self._next_waits = False
+            threading.Event().wait()
+        there = socket.socket(socket.AF_UNIX)
+        there.connect(self._beyond)
+        self._inside += [here, there]
+        threading.Thread(target=_carry, args=(there, here), daemon=True).start()
+        _carry(here, there)
+
+    def keep_the_next_waiting(self) -> None:
+        """Let in nobody once, and end the connections that there are."""
+        self._next_waits = True
+        for end in self._inside:
+            _hang_up(end)
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for end in (source, target):
+        _hang_up(end)
+
+
+def _hang_up(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def _pid_files(*names: str) -> list[pathlib.Path]:

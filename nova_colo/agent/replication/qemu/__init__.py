@@ -3,6 +3,7 @@
 
 import contextlib
 import functools
+import os
 import pathlib
 import shutil
 import threading
@@ -18,7 +19,7 @@ from oslo_log import log as logging
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary, tls
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
-from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError
+from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError, answers
 from nova_colo.agent.replication.qemu.ports import Ports
 from nova_colo.agent.replication.qemu.processes import Processes
 from nova_colo.agent.replication.qemu.record import Record, Records, Stage
@@ -33,6 +34,8 @@ LOG = logging.getLogger(__name__)
 LOOK_S = 0.5
 #: Seconds between two looks at the host, and after which one that has not ended means that libvirtd is frozen.
 HOST_LOOK_S, HOST_SILENT_S = 5.0, 20.0
+#: Seconds after which a look at the host that has not ended, of a libvirtd that answers others, will never end.
+HOST_LOST_S = 40.0
 #: Seconds that the making of a pair may take to end when it is called off.
 CALL_OFF_S = 8.0
 #: Seconds that a primary may take to stand still for a planned failover.
@@ -64,6 +67,7 @@ class QemuBackend:
         self._about: tuple[float, list[str], dict[str, str]] = (float("-inf"), [], {})
         self._looked = threading.Event()
         threading.Thread(target=self._keep_looking_at_host, name="host", daemon=True).start()
+        threading.Thread(target=self._keep_watching_looks, name="watch", daemon=True).start()
         self._looked.wait(options.command_timeout)
         for record in self._records.all():
             self._take_up(record)
@@ -191,6 +195,21 @@ class QemuBackend:
                 LOG.exception("This host could not be looked at.")
             self._looked.set()
             pause.wait(HOST_LOOK_S)
+
+    def _keep_watching_looks(self) -> None:
+        """End this process when a call of libvirt's never returns: nothing else ends such a call.
+
+        A connection that is being made has no keep-alive yet, and is made in one place, so that all others wait for it, too. This
+        process is started again at once, as after any death of it; guests and pairs go on meanwhile.
+        """
+        began, pause = time.monotonic(), threading.Event()
+        while True:
+            pause.wait(HOST_SILENT_S)
+            seen_at = self._about[0]
+            is_late = time.monotonic() - max(seen_at, began) > HOST_LOST_S
+            if is_late and answers(self._options.libvirt_uri, HOST_SILENT_S) and self._about[0] == seen_at:
+                LOG.critical("libvirtd answers, but not this process, for %g s. It ends, to be started again.", HOST_LOST_S)
+                os._exit(os.EX_UNAVAILABLE)
 
     def _find_lacks(self) -> list[str]:
         reasons = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)

@@ -8,6 +8,8 @@ who waits for an answer waits for a bounded time. What could not be answered in 
 import collections
 import dataclasses
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -218,6 +220,19 @@ class Hypervisor:
             self._on_event(uuid, event)
         except Exception:
             LOG.exception("The event %s of %s could not be taken in.", name, uuid)
+
+
+def answers(uri: str, timeout: float) -> bool:
+    """Tell whether libvirtd answers a process that has just been started.
+
+    :param timeout: seconds
+    """
+    ask = "import libvirt, sys; libvirt.open(sys.argv[1]).getLibVersion()"
+    try:
+        done = subprocess.run([sys.executable, "-c", ask, uri], timeout=timeout, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def _start_event_loop() -> None:
