@@ -17,7 +17,7 @@ from openstack_dashboard.api import base, keystone
 
 from novaclient_colo import client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
-from novaclient_colo.fault_tolerance import FaultTolerance, FaultToleranceManager
+from novaclient_colo.fault_tolerance import Checkpoints, Event, FaultTolerance, FaultToleranceManager, Host, Page
 
 # The sidebar of every page asks whether the cloud has fault tolerance.
 SUPPORTED_CACHE_S = 60
@@ -59,9 +59,12 @@ def supported(request: HttpRequest) -> bool:
     return answer
 
 
-def list_pairs(request: HttpRequest, all_projects: bool = False) -> list[FaultTolerance]:
-    """List pairs, those that need attention first."""
-    return sorted(fault_tolerance(request).list(all_tenants=all_projects), key=lambda pair: pair.urgency)
+def list_pairs(request: HttpRequest, all_projects: bool = False, **query: Any) -> Page:
+    """One page of the pairs, with the numbers of all of them.
+
+    :param query: filters, order, limit and marker as :meth:`FaultToleranceManager.page` takes them
+    """
+    return fault_tolerance(request).page(all_projects, **query)
 
 
 def get_pair(request: HttpRequest, server_id: str) -> FaultTolerance:
@@ -69,9 +72,29 @@ def get_pair(request: HttpRequest, server_id: str) -> FaultTolerance:
     return fault_tolerance(request).get(server_id)
 
 
-def failover(request: HttpRequest, server_id: str) -> None:
-    """Ask that the secondary becomes the primary."""
-    fault_tolerance(request).failover(server_id)
+def act(request: HttpRequest, server_id: str, method: str, **arguments: Any) -> None:
+    """Ask something of a pair.
+
+    :param method: of :class:`FaultToleranceManager`, for example ``failover``
+    """
+    getattr(fault_tolerance(request), method)(server_id, **arguments)
+
+
+def events(request: HttpRequest, server_id: str, limit: int) -> list[Event]:
+    """List what has happened to a pair, newest first."""
+    found: list[Event] = fault_tolerance(request).events(server_id, limit=limit)
+    return found
+
+
+def checkpoints(request: HttpRequest, server_id: str, since: str) -> Checkpoints:
+    """Show the history of a pair's checkpoints since a time."""
+    return fault_tolerance(request).checkpoints(server_id, since=since)
+
+
+def hosts(request: HttpRequest) -> list[Host]:
+    """List the hosts that can carry sides of pairs."""
+    found: list[Host] = fault_tolerance(request).hosts()
+    return found
 
 
 def project_names(request: HttpRequest) -> dict[str, str]:

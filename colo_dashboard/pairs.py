@@ -6,12 +6,15 @@ import time
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from novaclient_colo.fault_tolerance import FaultTolerance
 
 # A failover that was asked for here is followed this long, also through the states in which nothing moves for a moment.
 FOLLOW_S = 120
+# What else was asked for shows in the state by then.
+FOLLOW_OTHERS_S = 15
 SESSION_KEY = "fault_tolerance_followed"
 
 MOVING = ("failing_over", "starting")
@@ -42,6 +45,14 @@ HEALTH = {
     "unknown": Badge(_("Unknown"), "question-circle", "default"),
 }
 
+LEVEL = {
+    "info": Badge(_("Info"), "info-circle", "default"),
+    "warning": Badge(_("Warning"), "exclamation-triangle", "warning"),
+    "error": Badge(_("Error"), "times-circle", "danger"),
+}
+
+MODE = {"colo": _("COLO"), "checkpoint": _("Checkpoint"), "hybrid": _("Hybrid")}
+
 
 def badge(badges: dict[str, Badge], value: str) -> Badge:
     """The badge of a value; a value that a newer cloud invented is shown as it is."""
@@ -50,11 +61,17 @@ def badge(badges: dict[str, Badge], value: str) -> Badge:
 
 @dataclasses.dataclass(frozen=True)
 class PairRow:
-    """One row of the table."""
+    """One row of the table.
+
+    :ivar project: name of the project, where it is shown
+    :ivar followed: what the user asked for and is under way, see :func:`followed`
+    :ivar dashboard: whose pages the row leads to, ``project`` or ``admin``
+    """
 
     pair: FaultTolerance
     project: str
-    followed: bool
+    followed: str
+    dashboard: str
 
     @property
     def id(self) -> str:
@@ -87,6 +104,31 @@ class PairRow:
         return badge(HEALTH, self.pair.health)
 
     @property
+    def url(self) -> str:
+        """Page of the pair."""
+        return reverse(f"horizon:{self.dashboard}:fault_tolerance:detail", args=(self.id,))
+
+    @property
+    def mode(self) -> Any:
+        """How the pair synchronises now."""
+        return MODE.get(self.pair.mode, self.pair.mode)
+
+    @property
+    def mode_policy(self) -> Any:
+        """How it was asked to."""
+        return MODE.get(self.pair.mode_policy, self.pair.mode_policy)
+
+    @property
+    def server_url(self) -> str:
+        """The server's own page."""
+        return reverse(f"horizon:{self.dashboard}:instances:detail", args=(self.id,))
+
+    @property
+    def can_be_forced(self) -> bool:
+        """Whether the API has something to say of a failover that is forced: there is a secondary, and an operator."""
+        return self.dashboard == "admin" and self.pair.secondary is not None and self.pair.state != "failing_over"
+
+    @property
     def row_status(self) -> str:
         """What the row is for Horizon: `moving` rows are polled."""
         if self.followed or self.pair.state in MOVING:
@@ -94,26 +136,32 @@ class PairRow:
         return "error" if self.pair.state == "error" else "settled"
 
 
-def follow(request: HttpRequest, pair: FaultTolerance) -> None:
-    """Remember that this user asked for a failover of the pair as it is now."""
+def hosts_of(pair: FaultTolerance) -> set[str | None]:
+    """Hosts of a pair's sides."""
+    return {pair.primary_host, pair.secondary_host}
+
+
+def follow(request: HttpRequest, pair: FaultTolerance, what: str) -> None:
+    """Remember what this user asked of the pair as it is now: ``failover``, or something else."""
     followed = request.session.get(SESSION_KEY, {})
-    followed[pair.server_id] = [pair.epoch, time.time()]
+    followed[pair.server_id] = [pair.epoch, time.time(), what]
     request.session[SESSION_KEY] = followed
 
 
-def is_followed(request: HttpRequest, pair: FaultTolerance) -> bool:
-    """Whether a failover that this user asked for is still under way.
+def followed(request: HttpRequest, pair: FaultTolerance) -> str:
+    """What this user asked for that is still under way; an empty string when nothing is.
 
     The request is taken before anything moves: until the engine takes it up the pair looks as before, and would not be
     polled.
     """
-    followed = request.session.get(SESSION_KEY, {})
-    if pair.server_id not in followed:
-        return False
-    epoch, since = followed[pair.server_id]
-    over = pair.state == "error" or (pair.epoch > epoch and pair.state in SETTLED)
-    if not over and time.time() < since + FOLLOW_S:
-        return True
-    del followed[pair.server_id]
-    request.session[SESSION_KEY] = followed
-    return False
+    asked = request.session.get(SESSION_KEY, {})
+    if pair.server_id not in asked:
+        return ""
+    epoch, since, what = asked[pair.server_id]
+    failover = what == "failover"
+    over = pair.state == "error" or (failover and pair.epoch > epoch and pair.state in SETTLED)
+    if not over and time.time() < since + (FOLLOW_S if failover else FOLLOW_OTHERS_S):
+        return str(what)
+    del asked[pair.server_id]
+    request.session[SESSION_KEY] = asked
+    return ""

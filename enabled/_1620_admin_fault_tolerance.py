@@ -5,5 +5,3 @@ PANEL = "fault_tolerance"
 PANEL_DASHBOARD = "admin"
 PANEL_GROUP = "compute"
 ADD_PANEL = "colo_dashboard.panels.admin.fault_tolerance.panel.FaultTolerance"
-ADD_INSTALLED_APPS = ["colo_dashboard"]
-ADD_SCSS_FILES = ["colo_dashboard/scss/fault_tolerance.scss"]

@@ -136,6 +136,18 @@ class Host(base.Resource):
         return f"<Host: {self.host}>"
 
 
+class Page(NamedTuple):
+    """One page of a list of pairs.
+
+    ``summary`` counts all that the list is about, whatever state and health it asks for: ``{"total": int, "state": {state:
+    int}, "health": {health: int}}``. ``next_marker`` is None on the last page.
+    """
+
+    pairs: list[FaultTolerance]
+    summary: dict[str, Any]
+    next_marker: str | None
+
+
 class FaultToleranceManager(base.Manager):
     """Asks and steers fault tolerance. ``client.fault_tolerance`` of a novaclient with this extension.
 
@@ -217,6 +229,20 @@ class FaultToleranceManager(base.Manager):
         for response, body in paging.pages(self._get_or_unsupported, LIST, wanted, "servers"):
             responses.append(response)
             yield from (FaultTolerance(self, pair, loaded=True) for pair in body["servers"])
+
+    def page(self, all_tenants: bool = False, limit: int | None = None, **filters: Any) -> Page:
+        """Show one page of a list of pairs, by one request.
+
+        :param all_tenants: of the pairs of all projects
+        :param limit: pairs on the page; the cloud has a limit of its own
+        :param filters: those of :meth:`iterate` but ``page_size``
+        :returns: a :class:`Page`
+        """
+        query = {"all_tenants": 1 if all_tenants else None, "limit": limit} | filters
+        _resp, body = self._get_or_unsupported(paging.url(LIST, query))
+        found = [FaultTolerance(self, pair, loaded=True) for pair in body["servers"]]
+        more = any(link["rel"] == "next" for link in body.get("servers_links", ()))
+        return Page(found, body["summary"], found[-1].server_id if more and found else None)
 
     def summary(self, all_tenants: bool = False) -> dict[str, Any]:
         """Count the pairs of the caller's project.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filters for times."""
+"""Filters for times and levels."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,8 @@ from typing import Any
 from django import template
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
+
+from colo_dashboard import pairs
 
 register = template.Library()
 
@@ -21,18 +23,12 @@ def when(value: str | None) -> datetime | None:
 
 
 @register.filter
-def age_seconds(value: str | None) -> int | None:
-    """How many seconds ago a time of the API is; never negative, for clocks differ."""
-    moment = when(value)
-    return None if moment is None else max(0, int((timezone.now() - moment).total_seconds()))
-
-
-@register.filter
 def age(value: str | None) -> Any:
-    """How long ago a time of the API is, with seconds, which Django's timesince leaves out."""
-    seconds = age_seconds(value)
-    if seconds is None:
+    """How long ago a time of the API is, with seconds, which Django's timesince leaves out; never negative, for clocks differ."""
+    moment = when(value)
+    if moment is None:
         return gettext("never")
+    seconds = max(0, int((timezone.now() - moment).total_seconds()))
     if seconds < 120:
         return ngettext("%d second ago", "%d seconds ago", seconds) % seconds
     if seconds < 2 * 3600:
@@ -40,3 +36,9 @@ def age(value: str | None) -> Any:
     if seconds < 48 * 3600:
         return gettext("%d hours ago") % (seconds // 3600)
     return gettext("%d days ago") % (seconds // 86400)
+
+
+@register.filter
+def level_badge(level: str) -> pairs.Badge:
+    """The badge of an event's level."""
+    return pairs.badge(pairs.LEVEL, level)

@@ -105,7 +105,7 @@ def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDrive
 
 def test_a_member_does_not_see_the_admin_panel(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
     browser = log_in("demo")
-    assert not browser.find_elements(By.CSS_SELECTOR, 'a[href*="fault_tolerance"]')
+    assert not browser.find_elements(By.CSS_SELECTOR, 'a[href*="/admin/fault_tolerance"]')
     browser.get(lab.url("dashboard").rstrip("/") + "/admin/fault_tolerance/")
     assert not browser.find_elements(By.ID, "fault_tolerance")
     assert "not authorized" in browser.find_element(By.TAG_NAME, "body").text.lower()

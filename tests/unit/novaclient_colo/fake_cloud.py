@@ -9,21 +9,42 @@ import json
 import re
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib import parse
 from wsgiref import simple_server
 
 DOMAIN = {"id": "default", "name": "Default"}
 USERS = {"admin": ["admin", "member", "reader"], "demo": ["member", "reader"]}
 PASSWORD = "secret"
 PROJECTS = {"admin": "a" * 32, "demo": "d" * 32}
+STATES = ("error", "degraded", "unprotected", "failing_over", "suspended", "starting", "protected")
+HEALTHS = ("critical", "warning", "unknown", "ok")
+ACTIONS = (
+    "failover", "ft-protect", "ft-unprotect", "ft-suspend", "ft-resume", "ft-test-failover", "ft-migrate-secondary",
+    "ft-set-mode",
+)  # fmt: skip
 NO_SUCH_ACTION = "There is no such action: failover. Verify the request body contains exactly one action."
 
 
 def seconds_ago(seconds: float) -> str:
     """A time as the API writes it."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def actions(**refused: str) -> list[dict[str, Any]]:
+    """What the caller can do to a protected pair.
+
+    :param refused: reasons by action, whose names have underscores here, in addition to what is never possible for it
+    """
+    reasons = {
+        "ft-protect": "The server is protected already.",
+        "ft-resume": "The server's protection is not suspended.",
+        **{name.replace("_", "-"): reason for name, reason in refused.items()},
+    }
+    return [{"name": name, "allowed": not reasons.get(name), "reason": reasons.get(name, "")} for name in ACTIONS]
 
 
 def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
@@ -58,7 +79,11 @@ def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
         },
         "stale_since": None,
         "failovers": {"total": 1, "last_at": seconds_ago(7200), "last_reason": "requested", "last_gap_ms": None},
-        "actions": [{"name": "failover", "allowed": True, "reason": ""}],
+        "wanted": "protected",
+        "first_error": None,
+        "checkpoint_interval_ms": None,
+        "auto_reprotect": True,
+        "actions": actions(),
     }
     return {**pair, **changes}
 
@@ -81,7 +106,8 @@ class FakeCloud:
 
     Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)`` and
     ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``compute_url``
-    is the catalog's. ``requests`` holds what was asked as (method, path with query); ``bodies`` the bodies of the POSTs.
+    is the catalog's. ``events``, ``buckets`` and ``hosts`` are the same for all. ``requests`` holds what was asked as (method,
+    path with query); ``bodies`` the bodies of the POSTs.
     """
 
     def __init__(self, pairs: Iterable[dict[str, Any]] = ()) -> None:
@@ -92,6 +118,9 @@ class FakeCloud:
         self.polls_until_done: int | None = 1
         self.after_failover: dict[str, Any] = {"state": "protected", "state_reason": ""}
         self.requests: list[tuple[str, str]] = []
+        self.events: list[dict[str, Any]] = []
+        self.buckets: list[dict[str, Any]] = []
+        self.hosts: list[dict[str, Any]] = []
         self.bodies: list[Any] = []
         self._tokens: dict[str, tuple[str, str | None]] = {}
         self._polls: dict[str, int] = {}
@@ -232,6 +261,11 @@ class FakeCloud:
             return self._list_pairs(query, user)
         if self.filter_installed and (match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance", path)):
             return Response(200, {"fault_tolerance": self._shown(self._poll(self._pair(match[1], user)))})
+        if self.filter_installed and (match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance/(events|checkpoints)", path)):
+            self._pair(match[1], user)
+            return Response(200, self._history(match[2], query))
+        if self.filter_installed and path == "/os-fault-tolerance/hosts":
+            return Response(200, {"hosts": self.hosts})
         return Response(404, {"itemNotFound": {"code": 404, "message": "The resource could not be found."}})
 
     def _visible(self, pair: dict[str, Any], user: str) -> bool:
@@ -256,7 +290,29 @@ class FakeCloud:
         return Response(200, {"servers": [self._server_of(pair) for pair in servers]})
 
     def _list_pairs(self, query: str, user: str) -> Response:
-        return Response(200, {"servers": [self._shown(pair) for pair in self._own(query, user)]})
+        """List pairs, those that need somebody first, as far as anybody asks for an order."""
+        asked = parse.parse_qs(query)
+        scope = [pair for pair in self._own(query, user) if asked.get("name", [""])[0] in pair["name"]]
+        counted = {"total": len(scope)} | {key: Counter(pair[key] for pair in scope) for key in ("state", "health")}
+        rank = lambda pair: STATES.index(pair["state"]) if pair["state"] in STATES else len(STATES)  # noqa: E731
+        listed = sorted(scope, key=lambda pair: (HEALTHS.index(pair["health"]), rank(pair), pair["name"]))
+        listed = [pair for pair in listed if pair["state"] in asked.get("state", [pair["state"]])]
+        if "marker" in asked:
+            ids = [pair["server_id"] for pair in listed]
+            listed = listed[ids.index(asked["marker"][0]) + 1 :]
+        limit = int(asked.get("limit", ["1000"])[0])
+        body: dict[str, Any] = {"servers": [self._shown(pair) for pair in listed[:limit]], "summary": counted}
+        if len(listed) > limit:
+            following = parse.urlencode(asked | {"marker": listed[limit - 1]["server_id"]}, doseq=True)
+            href = f"{self.compute_url}/os-fault-tolerance/servers?{following}"
+            body["servers_links"] = [{"rel": "next", "href": href}]
+        return Response(200, body)
+
+    def _history(self, what: str, query: str) -> dict[str, Any]:
+        if what == "events":
+            return {"events": self.events}
+        since = parse.parse_qs(query)["since"][0]
+        return {"checkpoints": {"since": since, "until": seconds_ago(0), "bucket_s": 10, "buckets": self.buckets}}
 
     @staticmethod
     def _server_of(pair: dict[str, Any]) -> dict[str, Any]:
@@ -276,8 +332,9 @@ class FakeCloud:
         for action in pair["actions"]:
             if action["name"] in body and not action["allowed"] and not (body[action["name"]] or {}).get("force"):
                 return fault(409, action["reason"])
-        self._polls[server_id] = 0
-        pair.update(state="failing_over", state_reason="Requested.")
+        if "failover" in body or "ft-test-failover" in body:
+            self._polls[server_id] = 0
+            pair.update(state="failing_over", state_reason="Requested.")
         return Response(202)
 
     def _poll(self, pair: dict[str, Any]) -> dict[str, Any]:

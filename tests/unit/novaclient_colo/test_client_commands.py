@@ -69,7 +69,14 @@ def test_show_gives_everything(cloud, run):
     shown = json.loads(run("openstack server ft show web-1 -f json").out)
     assert (shown["state"], shown["primary_host"], shown["secondary_host"]) == ("protected", "compute-a", "compute-b")
     assert shown["checkpoints"]["mismatch"] == 907
-    assert shown["actions"] == ["failover"]
+    assert shown["actions"] == [
+        "failover",
+        "ft-unprotect",
+        "ft-suspend",
+        "ft-test-failover",
+        "ft-migrate-secondary",
+        "ft-set-mode",
+    ]
 
 
 def test_failover_confirms_on_success(cloud, run):

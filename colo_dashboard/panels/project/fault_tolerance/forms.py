@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms behind the dialogs of a pair's actions."""
+
+from typing import Any
+
+from django import forms as django_forms
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from horizon import exceptions, forms, messages
+
+from colo_dashboard import api, pairs
+from colo_dashboard.actions import Action
+from novaclient_colo.fault_tolerance import FaultTolerance
+
+MODES = (
+    ("colo", gettext_lazy("COLO: when replies of the two differ")),
+    ("checkpoint", gettext_lazy("Checkpoint: at a fixed interval, for which replies wait")),
+    ("hybrid", gettext_lazy("Hybrid: the one of the two that suits the replies at the time")),
+)
+
+
+class ActionForm(forms.SelfHandlingForm):
+    """Asks something of the pair that the dialog described, and of no other."""
+
+    epoch = django_forms.IntegerField(widget=django_forms.HiddenInput())
+
+    @property
+    def pair(self) -> FaultTolerance:
+        """The pair, as it is now."""
+        pair: FaultTolerance = self.initial["pair"]
+        return pair
+
+    @property
+    def action(self) -> Action:
+        """What is asked."""
+        action: Action = self.initial["action"]
+        return action
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What the API is told besides the server."""
+        return {}
+
+    def handle(self, request: HttpRequest, data: dict[str, Any]) -> bool:
+        pair, action = self.pair, self.action
+        if pair.epoch != data["epoch"]:
+            messages.warning(request, _("%s has failed over meanwhile; nothing was done.") % pair.name)
+            return True
+        try:
+            api.act(request, pair.server_id, action.slug, **self.arguments(data))
+        except api.API_ERRORS as error:
+            message = action.failed % {"name": pair.name, "reason": api.explain(error)}
+            exceptions.handle(request, message, redirect=self.initial["back"], details="")
+            return False
+        pairs.follow(request, pair, "failover" if "failover" in action.slug else action.slug)
+        messages.info(request, action.asked % {"name": pair.name})
+        return True
+
+
+class FailoverForm(ActionForm):
+    """Where the pair is not healthy, only who types the server's name can fail it over."""
+
+    force = django_forms.CharField(
+        required=False,
+        label=gettext_lazy("Name of the server"),
+        help_text=gettext_lazy(
+            "Type it to fail over although the pair is not healthy. What happened since the last checkpoint is lost."
+        ),
+        widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        if not self.initial.get("forced"):
+            del self.fields["force"]
+
+    def clean_force(self) -> str:
+        """The name, letter by letter."""
+        typed: str = self.cleaned_data["force"]
+        if typed != self.pair.name:
+            raise django_forms.ValidationError(_("This is not the name of the server: %s") % self.pair.name)
+        return typed
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"force": True} if data.get("force") else {}
+
+
+class TestFailoverForm(ActionForm):
+    __test__ = False  # no test of pytest's
+
+    and_return = django_forms.BooleanField(
+        required=False, label=gettext_lazy("Fail back as soon as the server is protected again")
+    )
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"and_return": data["and_return"]}
+
+
+class MigrateSecondaryForm(ActionForm):
+    """Who may see hosts may choose one."""
+
+    host = django_forms.ChoiceField(required=False, label=gettext_lazy("New host of the secondary"))
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        hosts = self.initial.get("hosts")
+        if not hosts:
+            del self.fields["host"]
+        else:
+            self.fields["host"].choices = [("", _("The next that has room")), *((host, host) for host in hosts)]
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"host": data.get("host") or None}
+
+
+class SetModeForm(ActionForm):
+    mode = django_forms.ChoiceField(choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"))
+
+    def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"mode": data["mode"]}
+
+
+#: Those that ask for more than a confirmation.
+FORMS: dict[str, type[ActionForm]] = {
+    "failover": FailoverForm,
+    "test_failover": TestFailoverForm,
+    "migrate_secondary": MigrateSecondaryForm,
+    "set_mode": SetModeForm,
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tabs of a pair's page."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from horizon import tabs
+
+from colo_dashboard import api, history, pairs
+
+#: Events on the page.
+EVENTS = 100
+
+
+class PairTab(tabs.Tab):
+    """A tab that draws its pair, and says what could not be shown."""
+
+    def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
+        pair = self.tab_group.kwargs["pair"]
+        dashboard = self.tab_group.kwargs["dashboard"]
+        context = {"pair": pair, "row": pairs.PairRow(pair, "", pairs.followed(request, pair), dashboard)}
+        try:
+            return context | self.more(request, context)
+        except api.API_ERRORS as error:
+            return context | {"failure": api.explain(error)}
+
+    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+        """Return what the tab shows besides the pair."""
+        return {}
+
+
+class OverviewTab(PairTab):
+    name = _("Overview")
+    slug = "overview"
+    template_name = "colo_dashboard/fault_tolerance/tabs/overview.html"
+
+
+class CheckpointsTab(PairTab):
+    name = _("Checkpoints")
+    slug = "checkpoints"
+    template_name = "colo_dashboard/fault_tolerance/tabs/checkpoints.html"
+    preload = False
+
+    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+        period = history.period(request.GET.get("period"))
+        pair = context["pair"]
+        made = history.bars(api.checkpoints(request, pair.server_id, period.since()), period)
+        table = [bar for bar in reversed(made) if bar.total]
+        url = reverse(f"horizon:{context['row'].dashboard}:fault_tolerance:checkpoints", args=(pair.server_id,))
+        return {
+            "chart": history.drawn(made),
+            "bars": table,
+            "total": sum(bar.total for bar in made),
+            "causes": history.CAUSES,
+            "period": period,
+            "periods": history.PERIODS,
+            "csv_url": f"{url}?period={period.slug}",
+            "tab": f"{self.tab_group.param_name}={self.get_id()}",
+        }
+
+
+class EventsTab(PairTab):
+    name = _("Events")
+    slug = "events"
+    template_name = "colo_dashboard/fault_tolerance/tabs/events.html"
+    preload = False
+
+    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+        return {"events": api.events(request, context["pair"].server_id, EVENTS), "most": EVENTS}
+
+
+class PolicyTab(PairTab):
+    name = _("Flavor and policy")
+    slug = "policy"
+    template_name = "colo_dashboard/fault_tolerance/tabs/policy.html"
+
+
+class PairTabs(tabs.TabGroup):
+    slug = "fault_tolerance_details"
+    tabs = (OverviewTab, CheckpointsTab, EventsTab, PolicyTab)
+    show_single_tab = True

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of FT servers, the page of one, and the dialogs of what can be asked of it."""
+
+import csv
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from horizon import exceptions, forms, messages, tables, tabs
+from horizon.utils import functions
+from novaclient import exceptions as nova_exceptions
+
+from colo_dashboard import actions, api, history, pairs
+from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
+from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
+from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
+from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance
+
+#: What the list can be narrowed by, in its address.
+FILTERS = ("state", "name", "host")
+
+
+class OfDashboard:
+    """What differs between the two dashboards that have the panel."""
+
+    dashboard = "project"
+    all_projects = False
+
+    def url(self, name: str, *args: str) -> str:
+        """Address of a page of the panel."""
+        return reverse(f"horizon:{self.dashboard}:fault_tolerance:{name}", args=args)
+
+
+class IndexView(OfDashboard, tables.DataTableView):
+    """The list. Filters, order and page are in the address, so that it can be kept, sent and gone back to."""
+
+    table_class = panel_tables.FaultToleranceTable
+    template_name = "colo_dashboard/fault_tolerance/index.html"
+    page_title = gettext_lazy("Fault Tolerance")
+
+    def get_data(self) -> list[pairs.PairRow]:
+        query: dict[str, Any] = {name: self.request.GET.get(name) or None for name in FILTERS}
+        query["sort_key"] = self.request.GET.get("sort", "health")
+        query["sort_dir"] = "desc" if self.request.GET.get("dir") == "desc" else "asc"
+        query["marker"] = self.trail[-1] if self.trail else None
+        self.found = None
+        try:
+            self.found = api.list_pairs(self.request, self.all_projects, limit=functions.get_page_size(self.request), **query)
+        except api.API_ERRORS as error:
+            message = _("The FT servers could not be listed: %s") % api.explain(error)
+            panel_tables.say_instead(self.table, message)
+            exceptions.handle(self.request, message, details="")
+            return []
+        if any(query[name] for name in FILTERS):
+            panel_tables.say_instead(self.table, _("No FT server is like that."))
+        return self.rows(self.found.pairs)
+
+    def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
+        """Return what the table shows of the pairs."""
+        return [pairs.PairRow(pair, "", pairs.followed(self.request, pair), self.dashboard) for pair in found]
+
+    @cached_property
+    def trail(self) -> list[str]:
+        """The last server of each page before this one."""
+        return [marker for marker in self.request.GET.get("after", "").split(",") if marker]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        context["simulated"] = any(row.pair.simulated for row in self.table.data)
+        context["filters"] = {name: self.request.GET.get(name, "") for name in FILTERS}
+        context["sorting"] = {name: self.request.GET[name] for name in ("sort", "dir") if name in self.request.GET}
+        context["dashboard"] = self.dashboard
+        if self.found is not None:
+            context["summary"] = self._summary(self.found.summary)
+            context["pages"] = self._pages(self.found.next_marker)
+        return context
+
+    def _summary(self, counted: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the states with their numbers, each with the address that narrows the list to it."""
+        chosen = self.request.GET.get("state", "")
+        all_of_them = {"state": "", "badge": None, "count": counted["total"], "chosen": not chosen, "url": self._here(state=None)}
+        return [all_of_them] + [
+            {
+                "state": state,
+                "badge": pairs.badge(pairs.PROTECTION, state),
+                "count": counted["state"].get(state, 0),
+                "chosen": state == chosen,
+                "url": self._here(state=state),
+            }
+            for state in STATE_SEVERITY
+            if counted["state"].get(state) or state in ("protected", "degraded", "unprotected") or state == chosen
+        ]
+
+    def _pages(self, next_marker: str | None) -> dict[str, str]:
+        """Return the addresses of the pages before and after this one, where there are any."""
+        pages = {}
+        if self.trail:
+            pages["previous"] = self._here(after=",".join(self.trail[:-1]))
+        if next_marker:
+            pages["next"] = self._here(after=",".join([*self.trail, next_marker]))
+        return pages
+
+    def _here(self, **changes: str | None) -> str:
+        """Return this page's query with changes; a list that is narrowed otherwise begins with its first page."""
+        kept = {name: value for name, value in self.request.GET.items() if name in (*FILTERS, "sort", "dir")}
+        return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
+
+
+class ActionView(OfDashboard, forms.ModalFormView):
+    """The dialog of one of the actions."""
+
+    template_name = "colo_dashboard/fault_tolerance/action.html"
+
+    @cached_property
+    def action(self) -> actions.Action:
+        """What is asked."""
+        try:
+            return actions.BY_SLUG[self.kwargs["slug"]]
+        except KeyError:
+            raise Http404 from None
+
+    @cached_property
+    def pair(self) -> FaultTolerance | None:
+        """The pair; None where the API does not give it, ``failure`` says why."""
+        try:
+            return api.get_pair(self.request, self.kwargs["server_id"])
+        except nova_exceptions.Unauthorized:
+            exceptions.handle(self.request)
+            raise
+        except api.API_ERRORS as error:
+            self.failure = api.explain(error)
+            return None
+
+    @property
+    def success_url(self) -> str:
+        """Back to the list."""
+        return self.url("index")
+
+    @cached_property
+    def forced(self) -> bool:
+        """Whether a failover is possible by force only."""
+        if self.action.slug != "failover" or self.pair is None or self.pair.permission("failover").allowed:
+            return False
+        return pairs.PairRow(self.pair, "", "", self.dashboard).can_be_forced
+
+    def get_form_class(self) -> type[panel_forms.ActionForm]:
+        return panel_forms.FORMS.get(self.action.slug, panel_forms.ActionForm)
+
+    def get_initial(self) -> dict[str, Any]:
+        initial: dict[str, Any] = {"action": self.action, "back": self.success_url, "forced": self.forced}
+        if self.pair:
+            initial |= {"pair": self.pair, "epoch": self.pair.epoch, "mode": self.pair.mode_policy}
+            if self.action.slug == "migrate_secondary":
+                initial["hosts"] = self.other_hosts(self.pair)
+        return initial
+
+    def other_hosts(self, pair: FaultTolerance) -> list[str]:
+        """Return the hosts to choose from."""
+        return []
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        slug, label = self.action.slug, self.action.label
+        context |= {"modal_id": f"{slug}_modal", "form_id": f"{slug}_form", "submit_label": label, "page_title": label}
+        context["action"] = self.action
+        if self.pair is None:
+            # Told in the dialog: Horizon's script follows no redirect when it opens one.
+            return {**context, "refusal": self.failure}
+        permission = self.pair.permission(self.action.wire)
+        context["pair"] = self.pair
+        context["sentence"] = self.action.sentence % {"name": self.pair.name}
+        context["reason"] = "" if permission.allowed else permission.reason or _("You may not do this.")
+        context["refusal"] = "" if self.forced else context["reason"]
+        context["modal_header"] = _("%(action)s: %(name)s") % {"action": label, "name": self.pair.name}
+        context["submit_url"] = self.url("action", self.pair.server_id, slug)
+        return context
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.pair is None:
+            messages.error(request, self.action.failed % {"name": self.kwargs["server_id"], "reason": self.failure})
+            return redirect(self.success_url)
+        return super().post(request, *args, **kwargs)
+
+
+class DetailView(OfDashboard, tabs.TabView):
+    """The page of one pair."""
+
+    tab_group_class = panel_tabs.PairTabs
+    template_name = "colo_dashboard/fault_tolerance/detail.html"
+    page_title = "{{ pair.name }}"
+    table_class = panel_tables.FaultToleranceTable
+
+    @cached_property
+    def pair(self) -> FaultTolerance:
+        """The pair."""
+        try:
+            return api.get_pair(self.request, self.kwargs["server_id"])
+        except api.API_ERRORS as error:
+            message = _("The server's fault tolerance could not be shown: %s") % api.explain(error)
+            exceptions.handle(self.request, message, redirect=self.url("index"), details="")
+            raise
+
+    def get_tabs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> tabs.TabGroup:
+        if self._tab_group is None:
+            self._tab_group = self.tab_group_class(request, pair=self.pair, dashboard=self.dashboard, **kwargs)
+        return self._tab_group
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        row = pairs.PairRow(self.pair, "", pairs.followed(self.request, self.pair), self.dashboard)
+        context = super().get_context_data(**kwargs)
+        table = self.table_class(self.request)
+        context |= {"pair": self.pair, "row": row, "url": self.url("index"), "actions": table.render_row_actions(row)}
+        return context
+
+
+class CheckpointsView(DetailView):
+    """The history of a pair's checkpoints as a file."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        pair = self.pair
+        period = history.period(request.GET.get("period"))
+        shown = api.checkpoints(request, pair.server_id, period.since())
+        response = HttpResponse(content_type="text/csv")
+        response["Content-Disposition"] = f'attachment; filename="checkpoints-{pair.server_id}-{period.slug}.csv"'
+        writer = csv.writer(response)
+        writer.writerow(("start", "seconds", "mismatch", "periodic", "forced", "pause_mean_ms", "pause_max_ms"))
+        for bucket in shown.buckets:
+            pauses = bucket.pause_ms["mean"], bucket.pause_ms["max"]
+            writer.writerow((bucket.start, bucket.seconds, bucket.mismatch, bucket.periodic, bucket.forced, *pauses))
+        return response
