@@ -2,13 +2,17 @@
 """How a pair is shown: its badges, and whether its row follows what happens to it."""
 
 import dataclasses
+import hashlib
 import time
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import formats
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from colo_dashboard import times
 from novaclient_colo.fault_tolerance import FaultTolerance
 
 # A failover that was asked for here is followed this long, also through the states in which nothing moves for a moment.
@@ -59,6 +63,10 @@ def badge(badges: dict[str, Badge], value: str) -> Badge:
     return badges.get(value) or Badge(value.replace("_", " "), "question-circle", "default")
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else formats.number_format(value, 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class PairRow:
     """One row of the table.
@@ -102,6 +110,26 @@ class PairRow:
     def health(self) -> Badge:
         """Badge of the health."""
         return badge(HEALTH, self.pair.health)
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """What changes all the time, as text."""
+        made = self.pair.checkpoints
+        pauses = made["pause_ms"] or {}
+        return {
+            "last_checkpoint": times.age(made["last_at"]),
+            "per_min": _number(made["per_min"]),
+            "totals": gettext("%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced") % made,
+            "p99": gettext("%s ms") % _number(pauses.get("p99")) if pauses.get("p99") is not None else "-",
+        }
+
+    @property
+    def digest(self) -> str:
+        """Differs when something else of the row has changed than its figures."""
+        pair = self.pair
+        shown = [pair.name, pair.state, pair.state_reason, pair.progress, pair.health, pair.health_reasons, pair.primary_host]
+        shown += [pair.secondary_host, pair.stale_since, pair.failovers["total"], pair.actions, self.followed]
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
     @property
     def url(self) -> str:

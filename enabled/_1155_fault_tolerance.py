@@ -4,3 +4,4 @@
 FEATURE = "fault_tolerance"
 ADD_INSTALLED_APPS = ["colo_dashboard"]
 ADD_SCSS_FILES = ["colo_dashboard/scss/fault_tolerance.scss"]
+ADD_JS_FILES = ["colo_dashboard/js/fault_tolerance.js"]

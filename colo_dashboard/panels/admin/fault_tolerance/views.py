@@ -25,6 +25,10 @@ class IndexView(OfAdmin, views.IndexView):
         ]
 
 
+class LiveView(OfAdmin, views.LiveView):
+    pass
+
+
 class ActionView(OfAdmin, views.ActionView):
     def other_hosts(self, pair: FaultTolerance) -> list[str]:
         """Return those that can carry the secondary; none, and so no choice, where they cannot be listed."""

@@ -63,6 +63,10 @@ PAIR_ACTIONS = tuple(_link_to(action) for action in actions.ACTIONS)
 class UpdateRow(tables.Row):
     ajax = True
 
+    def load_cells(self, datum: pairs.PairRow | None = None) -> None:
+        super().load_cells(datum)
+        self.attrs["data-ft-digest"] = self.datum.digest
+
     def get_data(self, request: HttpRequest, server_id: str) -> pairs.PairRow:
         pair = api.get_pair(request, server_id)
         return pairs.PairRow(pair, "", pairs.followed(request, pair), self.table.dashboard)

@@ -5,12 +5,13 @@ import csv
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.generic import View
 from horizon import exceptions, forms, messages, tables, tabs
 from horizon.utils import functions
 from novaclient import exceptions as nova_exceptions
@@ -19,7 +20,7 @@ from colo_dashboard import actions, api, history, pairs
 from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
 from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
 from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
-from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance
+from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
 
 #: What the list can be narrowed by, in its address.
 FILTERS = ("state", "name", "host")
@@ -36,6 +37,20 @@ class OfDashboard:
         return reverse(f"horizon:{self.dashboard}:fault_tolerance:{name}", args=args)
 
 
+def trail(request: HttpRequest) -> list[str]:
+    """Return the last server of each page before the one that is asked for."""
+    return [marker for marker in request.GET.get("after", "").split(",") if marker]
+
+
+def listed(request: HttpRequest, all_projects: bool) -> Page:
+    """Return the page of the list that an address asks for."""
+    query: dict[str, Any] = {name: request.GET.get(name) or None for name in FILTERS}
+    query["sort_key"] = request.GET.get("sort", "health")
+    query["sort_dir"] = "desc" if request.GET.get("dir") == "desc" else "asc"
+    query["marker"] = next(reversed(trail(request)), None)
+    return api.list_pairs(request, all_projects, limit=functions.get_page_size(request), **query)
+
+
 class IndexView(OfDashboard, tables.DataTableView):
     """The list. Filters, order and page are in the address, so that it can be kept, sent and gone back to."""
 
@@ -44,19 +59,15 @@ class IndexView(OfDashboard, tables.DataTableView):
     page_title = gettext_lazy("Fault Tolerance")
 
     def get_data(self) -> list[pairs.PairRow]:
-        query: dict[str, Any] = {name: self.request.GET.get(name) or None for name in FILTERS}
-        query["sort_key"] = self.request.GET.get("sort", "health")
-        query["sort_dir"] = "desc" if self.request.GET.get("dir") == "desc" else "asc"
-        query["marker"] = self.trail[-1] if self.trail else None
         self.found = None
         try:
-            self.found = api.list_pairs(self.request, self.all_projects, limit=functions.get_page_size(self.request), **query)
+            self.found = listed(self.request, self.all_projects)
         except api.API_ERRORS as error:
             message = _("The FT servers could not be listed: %s") % api.explain(error)
             panel_tables.say_instead(self.table, message)
             exceptions.handle(self.request, message, details="")
             return []
-        if any(query[name] for name in FILTERS):
+        if any(self.request.GET.get(name) for name in FILTERS):
             panel_tables.say_instead(self.table, _("No FT server is like that."))
         return self.rows(self.found.pairs)
 
@@ -64,17 +75,14 @@ class IndexView(OfDashboard, tables.DataTableView):
         """Return what the table shows of the pairs."""
         return [pairs.PairRow(pair, "", pairs.followed(self.request, pair), self.dashboard) for pair in found]
 
-    @cached_property
-    def trail(self) -> list[str]:
-        """The last server of each page before this one."""
-        return [marker for marker in self.request.GET.get("after", "").split(",") if marker]
-
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context["simulated"] = any(row.pair.simulated for row in self.table.data)
         context["filters"] = {name: self.request.GET.get(name, "") for name in FILTERS}
         context["sorting"] = {name: self.request.GET[name] for name in ("sort", "dir") if name in self.request.GET}
         context["dashboard"] = self.dashboard
+        query = self.request.GET.urlencode()
+        context["live_url"] = self.url("live") + (f"?{query}" if query else "")
         if self.found is not None:
             context["summary"] = self._summary(self.found.summary)
             context["pages"] = self._pages(self.found.next_marker)
@@ -98,17 +106,34 @@ class IndexView(OfDashboard, tables.DataTableView):
 
     def _pages(self, next_marker: str | None) -> dict[str, str]:
         """Return the addresses of the pages before and after this one, where there are any."""
-        pages = {}
-        if self.trail:
-            pages["previous"] = self._here(after=",".join(self.trail[:-1]))
+        pages, before = {}, trail(self.request)
+        if before:
+            pages["previous"] = self._here(after=",".join(before[:-1]))
         if next_marker:
-            pages["next"] = self._here(after=",".join([*self.trail, next_marker]))
+            pages["next"] = self._here(after=",".join([*before, next_marker]))
         return pages
 
     def _here(self, **changes: str | None) -> str:
         """Return this page's query with changes; a list that is narrowed otherwise begins with its first page."""
         kept = {name: value for name, value in self.request.GET.items() if name in (*FILTERS, "sort", "dir")}
         return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
+
+
+class LiveView(OfDashboard, View):
+    """What has changed on a page of the list, for its script: figures as text, and whether anything else has."""
+
+    def get(self, request: HttpRequest) -> JsonResponse:
+        """Answer with ``{"rows": [{id, name, state, digest, figures}]}``, or with ``{"error"}``."""
+        try:
+            found = listed(request, self.all_projects)
+        except api.API_ERRORS as error:
+            return JsonResponse({"error": str(api.explain(error))}, status=502)
+        shown = [pairs.PairRow(pair, "", pairs.followed(request, pair), self.dashboard) for pair in found.pairs]
+        rows = [
+            {"id": row.id, "name": row.name, "state": str(row.protection.label), "digest": row.digest, "figures": row.figures}
+            for row in shown
+        ]
+        return JsonResponse({"rows": rows})
 
 
 class ActionView(OfDashboard, forms.ModalFormView):

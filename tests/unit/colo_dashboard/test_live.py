@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the list's script is told: figures as they are shown, and what has changed."""
+
+import re
+
+import pytest
+
+from tests.unit.colo_dashboard.pages import INDEX, PAGE, PROJECT_INDEX, add, called, row
+from tests.unit.novaclient_colo.fake_cloud import PROJECTS, seconds_ago
+
+
+def live(client, index=INDEX, **query):
+    return client.get(f"{index}live/", query)
+
+
+def digest_on(page, pair):
+    return re.search(r'data-ft-digest="(\w+)"', row(page, pair))[1]
+
+
+def test_the_page_names_what_its_script_asks_with_its_own_filters(cloud, admin):
+    add(cloud)
+    page = admin.get(INDEX, {"state": "protected", "sort": "name"}).content.decode()
+    assert f'data-live="{INDEX}live/?state=protected&amp;sort=name"' in page
+
+
+def test_figures_are_told_as_they_are_shown(cloud, admin):
+    pair = add(cloud)
+    page = admin.get(INDEX)
+    (told,) = live(admin).json()["rows"]
+    assert told["id"] == pair["server_id"]
+    assert set(told["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair)))
+    assert told["figures"] | {"last_checkpoint": ""} == {
+        "last_checkpoint": "",
+        "per_min": "21.5",
+        "p99": "14.0 ms",
+        "totals": "1210 in all: 907 mismatch, 300 periodic, 3 forced",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "is_news"),
+    [
+        ({"checkpoints": None}, False),
+        ({"state": "degraded"}, True),
+        ({"health_reasons": ["Slow."]}, True),
+        ({"secondary": {"host": "compute-c", "since": seconds_ago(1)}}, True),
+        ({"stale_since": seconds_ago(60)}, True),
+        ({"progress": {"stage": "mirroring disk", "step": 1, "of": 2, "percent": 5}}, True),
+    ],
+)
+def test_a_digest_tells_what_is_more_than_a_figure(cloud, admin, change, is_news):
+    pair = add(cloud)
+    shown = digest_on(admin.get(INDEX), pair)
+    assert live(admin).json()["rows"][0]["digest"] == shown
+    cloud.pairs[pair["server_id"]].update(
+        change if is_news else {"checkpoints": pair["checkpoints"] | {"total": 2000, "last_at": seconds_ago(0)}}
+    )
+    assert (live(admin).json()["rows"][0]["digest"] != shown) is is_news
+
+
+def test_it_is_the_same_page_of_the_list(cloud, admin):
+    for number in range(PAGE + 1):
+        add(cloud, f"vm-{number:02}")
+    first = live(admin).json()["rows"]
+    assert len(first) == PAGE
+    assert [told["name"] for told in live(admin, after=first[-1]["id"]).json()["rows"]] == [f"vm-{PAGE}"]
+
+
+def test_it_costs_one_call(cloud, admin):
+    add(cloud)
+    live(admin)
+    assert len(called(cloud, lambda: live(admin))) == 1
+
+
+def test_a_tenant_is_told_of_its_own_servers_only(cloud, login):
+    add(cloud)
+    add(cloud, "not-mine", project_id=PROJECTS["admin"])
+    member = login("demo")
+    assert [told["name"] for told in live(member, PROJECT_INDEX).json()["rows"]] == ["web-1"]
+    assert live(member).status_code == 403
+
+
+def test_a_cloud_that_fails_is_no_empty_list(cloud, admin):
+    add(cloud)
+    cloud.failures["GET", "/os-fault-tolerance/servers"] = (500, "The database is away.")
+    answer = live(admin)
+    assert (answer.status_code, answer.json()) == (502, {"error": "The database is away."})
+
+
+def test_nobody_is_told_anything_without_a_login(cloud):
+    from django.test import Client
+
+    assert live(Client()).status_code == 302
