@@ -55,6 +55,10 @@ LEVEL = {
     "error": Badge(_("Error"), "times-circle", "danger"),
 }
 
+AGENT = {
+    "up": Badge(_("Up"), "check", "success"),
+    "down": Badge(_("Down"), "times-circle", "danger"),
+}
 MODE = {"colo": _("COLO"), "checkpoint": _("Checkpoint"), "hybrid": _("Hybrid")}
 
 

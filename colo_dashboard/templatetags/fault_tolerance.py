@@ -14,3 +14,9 @@ register.filter("age", times.age)
 def level_badge(level: str) -> pairs.Badge:
     """The badge of an event's level."""
     return pairs.badge(pairs.LEVEL, level)
+
+
+@register.filter
+def agent_badge(state: str) -> pairs.Badge:
+    """The badge of an agent's state."""
+    return pairs.badge(pairs.AGENT, state)

@@ -279,3 +279,40 @@ def test_an_expired_login_leads_to_the_login_page(cloud, admin):
     admin.get(INDEX)
     cloud.failures["GET", "/os-fault-tolerance"] = (401, "Expired.")
     assert admin.get(failover_url(pair)).status_code in (302, 403)
+
+
+HOSTS = f"{INDEX}hosts/"
+
+
+def make_host(name, **changes):
+    agent = {"state": "up", "seen_at": seconds_ago(1), "version": "1.2.3", "backend": "qemu"}
+    host = {"host": name, "agent": agent, "versions": {"qemu": "7.2.15", "libvirt": "9.0.0"}, "capable": True, "reasons": [],
+            "primaries": 3, "secondaries": 2, "reserved_memory_mb": 8192, "fenced_since": None}  # fmt: skip
+    return host | changes
+
+
+def test_hosts_say_what_they_carry_and_why_they_cannot(cloud, admin):
+    cloud.hosts = [
+        make_host("compute-a"),
+        make_host("compute-b", capable=False, reasons=["QEMU has no <filter-rewriter>."]),
+        make_host("compute-c", agent={"state": "down", "seen_at": seconds_ago(600), "version": None, "backend": None}),
+    ]
+    answer = admin.get(HOSTS)
+    page = text(answer)
+    assert "compute-a Up heard 1 second ago yes 3 2 8192 nova-colo-agent 1.2.3 (qemu) qemu 7.2.15 libvirt 9.0.0" in page
+    assert "compute-b Up heard 1 second ago no QEMU has no &lt;filter-rewriter&gt;. 3 2" in page
+    assert "compute-c Down heard 10 minutes ago" in page
+    assert f'href="{HOSTS}"' in admin.get(INDEX).content.decode()
+    assert len(called(cloud, lambda: admin.get(HOSTS))) == 1
+
+
+def test_hosts_that_cannot_be_listed_are_not_none(cloud, admin):
+    assert "No host has an agent yet." in text(admin.get(HOSTS))
+    cloud.failures["GET", "/os-fault-tolerance/hosts"] = (403, "Policy does not allow it.")
+    page = text(admin.get(HOSTS))
+    assert "The hosts could not be listed: Policy does not allow it." in page
+    assert "No host has an agent yet." not in page
+
+
+def test_a_member_has_no_list_of_hosts(cloud, login):
+    assert login("demo").get(HOSTS).status_code == 403

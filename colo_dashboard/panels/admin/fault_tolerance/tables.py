@@ -7,6 +7,7 @@ from horizon import tables
 
 from colo_dashboard import api, pairs
 from colo_dashboard.panels.project.fault_tolerance import tables as project_tables
+from novaclient_colo.fault_tolerance import Host
 
 
 class UpdateRow(project_tables.UpdateRow):
@@ -43,3 +44,27 @@ class FaultToleranceTable(project_tables.FaultToleranceTable):
             "pause",
             "failovers",
         )
+
+
+class HostsTable(tables.DataTable):
+    """What each host carries, and why one cannot."""
+
+    host = tables.Column("host", verbose_name=_("Host"), classes=("colo-host",))
+    agent = project_tables.CellColumn("agent", verbose_name=_("Agent"), sortable=False)
+    capable = project_tables.CellColumn("capable", verbose_name=_("Can carry secondaries"), sortable=False)
+    primaries = tables.Column("primaries", verbose_name=_("Primaries"))
+    secondaries = tables.Column("secondaries", verbose_name=_("Secondaries"))
+    reserved_memory_mb = tables.Column("reserved_memory_mb", verbose_name=_("Reserved RAM (MB)"))
+    versions = project_tables.CellColumn("versions", verbose_name=_("Versions"), sortable=False)
+
+    def get_object_id(self, datum: Host) -> str:
+        return datum.host
+
+    def get_object_display(self, datum: Host) -> str:
+        return datum.host
+
+    class Meta:
+        name = "fault_tolerance_hosts"
+        verbose_name = _("Hosts")
+        multi_select = False
+        no_data_message = _("No host has an agent yet. Start nova-colo-agent on each compute host.")

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The project panel's pages, for all projects."""
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from horizon import exceptions, tables
+
 from colo_dashboard import api, pairs
 from colo_dashboard.panels.admin.fault_tolerance import tables as panel_tables
+from colo_dashboard.panels.project.fault_tolerance import tables as project_tables
 from colo_dashboard.panels.project.fault_tolerance import views
-from novaclient_colo.fault_tolerance import FaultTolerance
+from novaclient_colo.fault_tolerance import FaultTolerance, Host
 
 
 class OfAdmin:
@@ -27,6 +32,23 @@ class IndexView(OfAdmin, views.IndexView):
 
 class LiveView(OfAdmin, views.LiveView):
     pass
+
+
+class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
+    """What hosts carry."""
+
+    table_class = panel_tables.HostsTable
+    template_name = "colo_dashboard/fault_tolerance/hosts.html"
+    page_title = gettext_lazy("Fault Tolerance")
+
+    def get_data(self) -> list[Host]:
+        try:
+            return api.hosts(self.request)
+        except api.API_ERRORS as error:
+            message = _("The hosts could not be listed: %s") % api.explain(error)
+            project_tables.say_instead(self.table, message)
+            exceptions.handle(self.request, message, details="")
+            return []
 
 
 class ActionView(OfAdmin, views.ActionView):

@@ -17,11 +17,11 @@ from colo_dashboard import actions, api, pairs
 class CellColumn(tables.Column):
     """A column whose cells are drawn by the template of its name."""
 
-    def get_data(self, datum: pairs.PairRow) -> str:
-        cells = self.table._data_cache[self]
-        if datum.id not in cells:
-            cells[datum.id] = render_to_string(f"colo_dashboard/fault_tolerance/cells/{self.name}.html", {"row": datum})
-        return cells[datum.id]
+    def get_data(self, datum: Any) -> str:
+        cells, key = self.table._data_cache[self], self.table.get_object_id(datum)
+        if key not in cells:
+            cells[key] = render_to_string(f"colo_dashboard/fault_tolerance/cells/{self.name}.html", {"row": datum})
+        return cells[key]
 
 
 class PairAction(tables.LinkAction):
@@ -134,6 +134,6 @@ class FaultToleranceTable(tables.DataTable):
         )
 
 
-def say_instead(table: FaultToleranceTable, message: Any) -> None:
+def say_instead(table: tables.DataTable, message: Any) -> None:
     """Make an empty table say something else than that there is nothing."""
     table._no_data_message = message
