@@ -106,8 +106,8 @@ class FakeCloud:
 
     Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)`` and
     ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``compute_url``
-    is the catalog's. ``events``, ``buckets`` and ``hosts`` are the same for all. ``requests`` holds what was asked as (method,
-    path with query); ``bodies`` the bodies of the POSTs.
+    is the catalog's. ``events``, ``buckets``, ``hosts`` and ``flavors`` are the same for all. ``requests`` holds what was asked
+    as (method, path with query); ``bodies`` the bodies of the POSTs.
     """
 
     def __init__(self, pairs: Iterable[dict[str, Any]] = ()) -> None:
@@ -121,6 +121,8 @@ class FakeCloud:
         self.events: list[dict[str, Any]] = []
         self.buckets: list[dict[str, Any]] = []
         self.hosts: list[dict[str, Any]] = []
+        self.flavors: dict[str, dict[str, Any]] = {}
+        self.access: dict[str, list[str]] = {}
         self.bodies: list[Any] = []
         self._tokens: dict[str, tuple[str, str | None]] = {}
         self._polls: dict[str, int] = {}
@@ -253,6 +255,8 @@ class FakeCloud:
             return self._act(match[1], body, user)
         if match := re.fullmatch(r"/servers/([^/]+)", path):
             return Response(200, {"server": self._server_of(self._pair(match[1], user))})
+        if path.startswith("/flavors"):
+            return self._flavors(method, path, body)
         if self.filter_installed and path == "/os-fault-tolerance":
             discovery = {"version": "1.0", "modes": ["colo"], "actions": ["failover"], "can_see_hosts": self.can_see_hosts,
                          "simulated": any(p["backend"] == "simulated" for p in self.pairs.values())}  # fmt: skip
@@ -307,6 +311,43 @@ class FakeCloud:
             href = f"{self.compute_url}/os-fault-tolerance/servers?{following}"
             body["servers_links"] = [{"rel": "next", "href": href}]
         return Response(200, body)
+
+    def _flavors(self, method: str, path: str, body: Any) -> Response:
+        """What Nova does with flavors and their extra specs, as far as FT flavors need it."""
+        if path == "/flavors/detail":
+            return Response(200, {"flavors": list(self.flavors.values())})
+        if (method, path) == ("POST", "/flavors"):
+            asked = body["flavor"]
+            if any(known["name"] == asked["name"] for known in self.flavors.values()):
+                return fault(409, f"Flavor with name {asked['name']} already exists.")
+            return Response(200, {"flavor": self.add_flavor(asked["name"], asked["ram"], asked["vcpus"], asked["disk"])})
+        _, flavor_id, *more = path.strip("/").split("/")
+        flavor = self.flavors.get(flavor_id)
+        if flavor is None:
+            return fault(404, f"Flavor {flavor_id} could not be found.")
+        match method, more:
+            case "POST", ["os-extra_specs"]:
+                flavor["extra_specs"] |= body["extra_specs"]
+            case "POST", ["action"]:
+                self.access.setdefault(flavor_id, []).append(body["addTenantAccess"]["tenant"])
+                return Response(200, {"flavor_access": []})
+            case "DELETE", ["os-extra_specs", key]:
+                del flavor["extra_specs"][key]
+                return Response(200)
+            case "DELETE", []:
+                del self.flavors[flavor_id]
+                return Response(202)
+        return Response(200, {"flavor": flavor, "extra_specs": flavor["extra_specs"]})
+
+    def add_flavor(self, name: str, ram: int = 512, vcpus: int = 1, disk: int = 1, **specs: str) -> dict[str, Any]:
+        """Add a flavor, by the id ``id-NAME``.
+
+        :param specs: extra specs; in their names the first underscore stands for the colon
+        """
+        made = {"id": f"id-{name}", "name": name, "ram": ram, "vcpus": vcpus, "disk": disk, "links": []}
+        made |= {"os-flavor-access:is_public": True, "extra_specs": {k.replace("_", ":", 1): v for k, v in specs.items()}}
+        self.flavors[made["id"]] = made
+        return made
 
     def _history(self, what: str, query: str) -> dict[str, Any]:
         if what == "events":

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms behind the dialogs of flavors."""
+
+from typing import Any
+
+from django import forms as django_forms
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+from horizon import exceptions, forms, messages
+
+from colo_dashboard import api
+from colo_dashboard.panels.project.fault_tolerance.forms import MODES
+from novaclient_colo.flavors import FtFlavor
+
+
+class FlavorForm(forms.SelfHandlingForm):
+    """Changes flavors, and says what the API refuses."""
+
+    #: That it was done, and that it was refused.
+    done, failed = gettext_lazy("Flavor %(name)s was changed."), gettext_lazy("Unable to change the flavor %(name)s: %(reason)s")
+
+    def handle(self, request: HttpRequest, data: dict[str, Any]) -> bool:
+        name = data.get("name") or self.initial["flavor"].name
+        try:
+            self.apply(request, data)
+        except api.API_ERRORS as error:
+            message = self.failed % {"name": name, "reason": api.explain(error)}
+            if getattr(error, "code", None) in (400, 409):
+                self.api_error(message)  # it stays open: another value may do
+            else:
+                exceptions.handle(request, message, redirect=self.initial["back"], details="")
+            return False
+        messages.success(request, self.done % {"name": name})
+        return True
+
+    def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
+        """Ask the API."""
+        raise NotImplementedError
+
+
+class PolicyForm(FlavorForm):
+    """What a flavor says of fault tolerance."""
+
+    mode = django_forms.ChoiceField(choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"), initial="colo")
+    checkpoint_interval_ms = django_forms.IntegerField(
+        required=False,
+        min_value=10,
+        max_value=60000,
+        label=gettext_lazy("Milliseconds between two checkpoints"),
+        help_text=gettext_lazy("In mode checkpoint only. Empty: the hosts' own."),
+    )
+    auto_reprotect = django_forms.BooleanField(
+        required=False, initial=True, label=gettext_lazy("Replace a lost secondary without being asked")
+    )
+
+    def policy(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what the API is told of it."""
+        return {name: data[name] for name in ("mode", "checkpoint_interval_ms", "auto_reprotect")}
+
+    def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
+        api.fault_tolerance(request).flavors.set(self.initial["flavor"], **self.policy(data))
+
+
+class CreateForm(PolicyForm):
+    done = gettext_lazy("FT flavor %(name)s was created.")
+    failed = gettext_lazy("Unable to create the flavor %(name)s: %(reason)s")
+
+    name = django_forms.CharField(max_length=255, label=gettext_lazy("Name"))
+    vcpus = django_forms.IntegerField(min_value=1, initial=1, label=gettext_lazy("vCPUs"))
+    ram = django_forms.IntegerField(
+        min_value=1,
+        label=gettext_lazy("RAM (MB)"),
+        help_text=gettext_lazy("The secondary takes twice as much, on another host."),
+    )
+    disk = django_forms.IntegerField(min_value=0, initial=0, label=gettext_lazy("Disk (GB)"))
+    projects = django_forms.MultipleChoiceField(
+        required=False, label=gettext_lazy("Projects that may use it"), help_text=gettext_lazy("None chosen: all of them.")
+    )
+    field_order = ("name", "vcpus", "ram", "disk", "mode", "checkpoint_interval_ms", "auto_reprotect", "projects")
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.fields["projects"].choices = sorted(api.project_names(request).items(), key=lambda known: known[1])
+
+    def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
+        size = data["name"], data["vcpus"], data["ram"], data["disk"]
+        api.fault_tolerance(request).flavors.create(*size, projects=data["projects"], **self.policy(data))
+
+
+class UnsetForm(FlavorForm):
+    done = gettext_lazy("Flavor %(name)s is an ordinary one now.")
+
+    def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
+        api.fault_tolerance(request).flavors.unset(self.initial["flavor"])
+
+
+def policy_of(flavor: FtFlavor) -> dict[str, Any]:
+    """Return what a flavor says of fault tolerance, as the form begins with it."""
+    if not flavor.enabled:
+        return {}
+    return {
+        "mode": flavor.mode,
+        "checkpoint_interval_ms": flavor.checkpoint_interval_ms,
+        "auto_reprotect": flavor.auto_reprotect,
+    }

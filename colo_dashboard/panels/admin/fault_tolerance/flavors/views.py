@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of flavors and the dialogs that make, change and unmake FT flavors."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse, reverse_lazy
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from horizon import exceptions, forms, messages, tables
+
+from colo_dashboard import api
+from colo_dashboard.panels.admin.fault_tolerance.flavors import forms as flavor_forms
+from colo_dashboard.panels.admin.fault_tolerance.flavors import tables as flavor_tables
+from colo_dashboard.panels.project.fault_tolerance.tables import say_instead
+from novaclient_colo.flavors import FtFlavor
+
+INDEX = "horizon:admin:fault_tolerance:flavors:index"
+
+
+class IndexView(tables.DataTableView):
+    """All flavors, the fault tolerant ones first."""
+
+    table_class = flavor_tables.FlavorsTable
+    template_name = "colo_dashboard/fault_tolerance/flavors.html"
+    page_title = gettext_lazy("Fault Tolerance")
+
+    def get_data(self) -> list[FtFlavor]:
+        try:
+            found: list[FtFlavor] = api.fault_tolerance(self.request).flavors.list(every=True)
+        except api.API_ERRORS as error:
+            message = _("The flavors could not be listed: %s") % api.explain(error)
+            say_instead(self.table, message)
+            exceptions.handle(self.request, message, details="")
+            return []
+        return sorted(found, key=lambda flavor: (not flavor.enabled, flavor.name))
+
+
+class DialogView(forms.ModalFormView):
+    """A dialog about flavors."""
+
+    template_name = "colo_dashboard/fault_tolerance/flavor.html"
+    success_url = reverse_lazy(INDEX)
+    sentence: Any = ""
+
+    @property
+    def submit_url(self) -> str:
+        """Address of the dialog itself."""
+        return self.request.get_full_path()
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"back": reverse(INDEX)}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        names = {"page_title": self.submit_label, "modal_header": self.submit_label, "sentence": self.sentence}
+        return super().get_context_data(**kwargs) | names
+
+
+class CreateView(DialogView):
+    form_class = flavor_forms.CreateForm
+    form_id, modal_id = "create_flavor_form", "create_flavor_modal"
+    submit_label = gettext_lazy("Create FT flavor")
+    sentence = gettext_lazy("Servers of it run twice, on two hosts. Nothing of the secondary counts against a quota.")
+
+
+class OneFlavorView(DialogView):
+    """A dialog about one flavor."""
+
+    @cached_property
+    def flavor(self) -> FtFlavor:
+        """The flavor."""
+        found: FtFlavor = api.fault_tolerance(self.request).flavors.get(self.kwargs["flavor_id"])
+        return found
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Lead back to the list where there is no such flavor."""
+        try:
+            self.flavor  # noqa: B018  asked for once, here
+        except api.API_ERRORS as error:
+            messages.error(request, _("The flavor could not be shown: %s") % api.explain(error))
+            return redirect(INDEX)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_initial(self) -> dict[str, Any]:
+        return super().get_initial() | {"flavor": self.flavor} | flavor_forms.policy_of(self.flavor)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"modal_header": f"{self.submit_label}: {self.flavor.name}"}
+
+
+class SetView(OneFlavorView):
+    form_class = flavor_forms.PolicyForm
+    form_id, modal_id = "set_flavor_form", "set_flavor_modal"
+    submit_label = gettext_lazy("Make fault tolerant")
+    sentence = gettext_lazy(
+        "Servers that are made of it from now on run twice, on two hosts: the secondary takes its vCPUs and disk once more, and "
+        "its RAM twice. Servers that are there keep what they were made or last resized with."
+    )
+
+
+class UnsetView(OneFlavorView):
+    form_class = flavor_forms.UnsetForm
+    form_id, modal_id = "unset_flavor_form", "unset_flavor_modal"
+    submit_label = gettext_lazy("Make ordinary")
+    sentence = gettext_lazy(
+        "Servers that are made of it from now on run once. Those that are there keep what they were made or last resized with."
+    )
