@@ -91,6 +91,18 @@ def test_a_primary_that_is_frozen_is_replaced_and_harmless_when_it_wakes(life, p
     life.discard(pair.primary)
 
 
+def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
+    """A frozen primary that wakes answers who asks for its address, which COLO does not hold back; switches then send to it."""
+    life.host(pair.primary).kill_qemu(life.guest.name)
+    life.wait_for_loss(pair.secondary)
+    life.take_over(pair)
+    # the failover itself says it five times within two seconds
+    listen = ["timeout", "60", "tcpdump", "-i", "uplink", "-c", "12", f"rarp and ether src {life.guest.macs[0]}"]
+    life.host(pair.secondary).run(listen)
+    life.goes_on()
+    life.discard(pair.primary)
+
+
 def test_a_secondary_that_is_frozen_is_given_up(life, pair):
     life.signal_qemu(pair.secondary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.side(pair.secondary)["running"] is False)

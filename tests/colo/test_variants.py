@@ -129,6 +129,10 @@ def agrees(life: Life, primary: str, trace: Trace, before: int) -> bool:
     return abs(counted - seen) <= 1 and seen == trace.checkpoints()
 
 
+#: Checkpoints while nobody listens.
+UNHEARD = 4
+
+
 def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed, trace: Trace) -> None:
     life = Life(bed, Guest("unheard", number=141), command="i")
     try:
@@ -139,7 +143,7 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
 
         def unheard() -> None:
             seen = trace.checkpoints()
-            life.wait("some that the agent does not hear of", lambda: trace.checkpoints() >= seen + 4)
+            life.wait("some that the agent does not hear of", lambda: trace.checkpoints() >= seen + UNHEARD)
 
         primary.kill_agent()
         unheard()
@@ -150,6 +154,8 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
         primary.start_libvirtd()
         life.wait("as many as QEMU has said", lambda: agrees(life, primary.hostname, trace, before["total"]))
         after = life.side(primary.hostname)["checkpoints"]
-        assert (after["mismatch"], after["forced"]) == (before["mismatch"], before["forced"])
+        # mismatches may be heard of in between, on a slow machine; what nobody heard of counts as what is the most likely
+        assert after["periodic"] - before["periodic"] >= 2 * UNHEARD
+        assert after["forced"] == before["forced"]
     finally:
         life.close()

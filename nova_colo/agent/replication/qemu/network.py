@@ -123,6 +123,11 @@ def stop_listening(guest: Guest) -> None:
     _remove_chardevs(guest, _chardevs(guest))
 
 
+def announce(guest: Guest) -> None:
+    """Say on a guest's networks where it is."""
+    guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
+
+
 def connections(guest: Guest) -> dict[str, bool]:
     """Return for each of a side's sockets to its twin, by name, whether it is connected."""
     far = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in FAR)

@@ -84,5 +84,5 @@ def promote(guest: Guest) -> float | None:
     network.release_secondary(guest)
     channel.forget(guest)
     tls.unload(guest)
-    guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
+    network.announce(guest)
     return gap_ms

@@ -19,6 +19,9 @@ from nova_colo.pair.model import Cause, Mode
 
 #: Steps of protecting that the engine has done before ours.
 STEPS_BEFORE, STEPS = 2, 4
+#: Seconds between two announcements of a guest that runs alone. A frozen twin that wakes answers who asks for its address: QEMU
+#: lets pass what it cannot compare (colo-compare.c:packet_enqueue). Switches then send to it what is the guest's.
+ANNOUNCE_S = 5.0
 
 
 class Side:
@@ -52,6 +55,7 @@ class Side:
         self._stream: stream.Stream | None = None
         self._checkpoint_at: float | None = None
         self._stood_still_ms: float | None = None
+        self._announce_at = 0.0
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self._changed = False
         self._rule = rule
@@ -191,6 +195,9 @@ class Side:
                 self._write()
 
     def _see(self) -> dict[str, bool]:
+        if self.record.primary and self.record.stage == Stage.PARTED and time.monotonic() >= self._announce_at:
+            self._announce_at = time.monotonic() + ANNOUNCE_S
+            network.announce(self.guest)
         if not self.record.primary and self.record.stage == Stage.STARTING and channel.is_in_colo(self.guest):
             self.in_step()
         return network.connections(self.guest) if self.record.stage == Stage.IN_STEP else {}
