@@ -155,7 +155,7 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
         life.wait("as many as QEMU has said", lambda: agrees(life, primary.hostname, trace, before["total"]))
         after = life.side(primary.hostname)["checkpoints"]
         # mismatches may be heard of in between, on a slow machine; what nobody heard of counts as what is the most likely
-        assert after["periodic"] - before["periodic"] >= 2 * UNHEARD
+        assert after["periodic"] - before["periodic"] >= 2 * (UNHEARD - 1)  # one may be under way each time
         assert after["forced"] == before["forced"]
     finally:
         life.close()
