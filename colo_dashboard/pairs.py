@@ -2,6 +2,7 @@
 """How a pair is shown: its badges, and whether its row follows what happens to it."""
 
 import dataclasses
+import functools
 import hashlib
 import time
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ class PairRow:
         """Badge of the health."""
         return badge(HEALTH, self.pair.health)
 
-    @property
+    @functools.cached_property
     def figures(self) -> dict[str, str]:
         """What changes all the time, as text."""
         made = self.pair.checkpoints
@@ -166,6 +167,11 @@ class PairRow:
         if self.followed or self.pair.state in MOVING:
             return "moving"
         return "error" if self.pair.state == "error" else "settled"
+
+
+def make_row(request: HttpRequest, pair: FaultTolerance, dashboard: str, project: str = "") -> PairRow:
+    """Return what the pages of a dashboard show of a pair to the user of a request."""
+    return PairRow(pair, project, followed(request, pair), dashboard)
 
 
 def hosts_of(pair: FaultTolerance) -> set[str | None]:

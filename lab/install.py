@@ -197,9 +197,10 @@ def ensure_functional(nova: str, say: Say, log: Path) -> None:
     """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
     if not _has_module("ensurepip"):
         _apt_install(["python3-venv"], say, log)
-    if find_python(PYTHON_RELEASES[nova]) is None:
+    environment = functional_environment(nova)
+    if environment.interpreter is None:
         say(f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}")
-    functional_environment(nova).ensure(say, log)
+    environment.ensure(say, log)
 
 
 def _missing_build_packages() -> list[str]:

@@ -14,7 +14,7 @@ class UpdateRow(project_tables.UpdateRow):
     def get_data(self, request: HttpRequest, server_id: str) -> pairs.PairRow:
         pair = api.get_pair(request, server_id)
         project = api.project_name(request, pair.project_id)
-        return pairs.PairRow(pair, project, pairs.followed(request, pair), self.table.dashboard)
+        return pairs.make_row(request, pair, self.table.dashboard, project)
 
 
 class FaultToleranceTable(project_tables.FaultToleranceTable):

@@ -3,7 +3,7 @@
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from horizon import exceptions, tables
+from horizon import tables
 
 from colo_dashboard import api, pairs
 from colo_dashboard.panels.admin.fault_tolerance import tables as panel_tables
@@ -24,10 +24,7 @@ class IndexView(OfAdmin, views.IndexView):
 
     def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
         names = api.project_names(self.request) if found else {}
-        return [
-            pairs.PairRow(pair, names.get(pair.project_id, pair.project_id), pairs.followed(self.request, pair), self.dashboard)
-            for pair in found
-        ]
+        return [pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id, pair.project_id)) for pair in found]
 
 
 class LiveView(OfAdmin, views.LiveView):
@@ -38,7 +35,8 @@ class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
     """What hosts carry."""
 
     table_class = panel_tables.HostsTable
-    template_name = "colo_dashboard/fault_tolerance/hosts.html"
+    template_name = "colo_dashboard/fault_tolerance/admin_list.html"
+    extra_context = {"here": "hosts"}
     page_title = gettext_lazy("Fault Tolerance")
 
     def get_data(self) -> list[Host]:
@@ -46,8 +44,7 @@ class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
             return api.hosts(self.request)
         except api.API_ERRORS as error:
             message = _("The hosts could not be listed: %s") % api.explain(error)
-            project_tables.say_instead(self.table, message)
-            exceptions.handle(self.request, message, details="")
+            project_tables.show_failure(self.request, self.table, message)
             return []
 
 

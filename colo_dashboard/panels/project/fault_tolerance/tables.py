@@ -9,9 +9,18 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from horizon import tables
+from horizon import exceptions, tables
 
 from colo_dashboard import actions, api, pairs
+
+#: What the list can be narrowed by, in its address.
+FILTERS = ("state", "name", "host")
+
+
+def address_with(request: HttpRequest, **changes: str | None) -> str:
+    """Return the address of the list as it is filtered and sorted, with changes; it begins with its first page."""
+    kept = {name: value for name, value in request.GET.items() if name in (*FILTERS, "sort", "dir")}
+    return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
 
 
 class CellColumn(tables.Column):
@@ -69,7 +78,7 @@ class UpdateRow(tables.Row):
 
     def get_data(self, request: HttpRequest, server_id: str) -> pairs.PairRow:
         pair = api.get_pair(request, server_id)
-        return pairs.PairRow(pair, "", pairs.followed(request, pair), self.table.dashboard)
+        return pairs.make_row(request, pair, self.table.dashboard)
 
 
 class FaultToleranceTable(tables.DataTable):
@@ -108,11 +117,10 @@ class FaultToleranceTable(tables.DataTable):
 
     def _sort_by(self, column: tables.Column, key: str, sorted_by: bool, descending: bool) -> None:
         """Make a column's heading a link that sorts by it, all servers and not only those on the page."""
-        kept = {name: value for name, value in self.request.GET.items() if name in ("state", "name", "host")}
-        query = urlencode(kept | {"sort": key, "dir": "asc" if sorted_by and descending else "desc" if sorted_by else "asc"})
+        address = address_with(self.request, sort=key, dir="desc" if sorted_by and not descending else "asc")
         arrow = "fa-sort-desc" if descending else "fa-sort-asc"
         shown = format_html('<span class="fa {}" aria-hidden="true"></span>', arrow) if sorted_by else ""
-        column.verbose_name = format_html('<a class="colo-sort" href="?{}">{} {}</a>', query, column.verbose_name, shown)
+        column.verbose_name = format_html('<a class="colo-sort" href="{}">{} {}</a>', address, column.verbose_name, shown)
         if sorted_by:
             column.attrs["aria-sort"] = "descending" if descending else "ascending"
 
@@ -137,3 +145,9 @@ class FaultToleranceTable(tables.DataTable):
 def say_instead(table: tables.DataTable, message: Any) -> None:
     """Make an empty table say something else than that there is nothing."""
     table._no_data_message = message
+
+
+def show_failure(request: HttpRequest, table: tables.DataTable, message: Any) -> None:
+    """Say on the page, and in the table, that it could not be loaded. To be called where the error is handled."""
+    say_instead(table, message)
+    exceptions.handle(request, message, details="")

@@ -18,15 +18,14 @@ class PairTab(tabs.Tab):
     """A tab that draws its pair, and says what could not be shown."""
 
     def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
-        pair = self.tab_group.kwargs["pair"]
-        dashboard = self.tab_group.kwargs["dashboard"]
-        context = {"pair": pair, "row": pairs.PairRow(pair, "", pairs.followed(request, pair), dashboard)}
+        row: pairs.PairRow = self.tab_group.kwargs["row"]
+        context = {"pair": row.pair, "row": row}
         try:
-            return context | self.more(request, context)
+            return context | self.more(request, row)
         except api.API_ERRORS as error:
             return context | {"failure": api.explain(error)}
 
-    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
         """Return what the tab shows besides the pair."""
         return {}
 
@@ -43,12 +42,11 @@ class CheckpointsTab(PairTab):
     template_name = "colo_dashboard/fault_tolerance/tabs/checkpoints.html"
     preload = False
 
-    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
         period = history.period(request.GET.get("period"))
-        pair = context["pair"]
-        made = history.bars(api.checkpoints(request, pair.server_id, period.since()), period)
+        made = history.bars(api.checkpoints(request, row.id, period.since()), period)
         table = [bar for bar in reversed(made) if bar.total]
-        url = reverse(f"horizon:{context['row'].dashboard}:fault_tolerance:checkpoints", args=(pair.server_id,))
+        url = reverse(f"horizon:{row.dashboard}:fault_tolerance:checkpoints", args=(row.id,))
         return {
             "chart": history.drawn(made),
             "bars": table,
@@ -67,8 +65,8 @@ class EventsTab(PairTab):
     template_name = "colo_dashboard/fault_tolerance/tabs/events.html"
     preload = False
 
-    def more(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-        return {"events": api.events(request, context["pair"].server_id, EVENTS), "most": EVENTS}
+    def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
+        return {"events": api.events(request, row.id, EVENTS), "most": EVENTS}
 
 
 class PolicyTab(PairTab):

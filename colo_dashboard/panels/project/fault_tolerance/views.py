@@ -3,7 +3,6 @@
 
 import csv
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -21,9 +20,6 @@ from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
 from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
 from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
 from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
-
-#: What the list can be narrowed by, in its address.
-FILTERS = ("state", "name", "host")
 
 
 class OfDashboard:
@@ -44,7 +40,7 @@ def trail(request: HttpRequest) -> list[str]:
 
 def listed(request: HttpRequest, all_projects: bool) -> Page:
     """Return the page of the list that an address asks for."""
-    query: dict[str, Any] = {name: request.GET.get(name) or None for name in FILTERS}
+    query: dict[str, Any] = {name: request.GET.get(name) or None for name in panel_tables.FILTERS}
     query["sort_key"] = request.GET.get("sort", "health")
     query["sort_dir"] = "desc" if request.GET.get("dir") == "desc" else "asc"
     query["marker"] = next(reversed(trail(request)), None)
@@ -64,21 +60,20 @@ class IndexView(OfDashboard, tables.DataTableView):
             self.found = listed(self.request, self.all_projects)
         except api.API_ERRORS as error:
             message = _("The FT servers could not be listed: %s") % api.explain(error)
-            panel_tables.say_instead(self.table, message)
-            exceptions.handle(self.request, message, details="")
+            panel_tables.show_failure(self.request, self.table, message)
             return []
-        if any(self.request.GET.get(name) for name in FILTERS):
+        if any(self.request.GET.get(name) for name in panel_tables.FILTERS):
             panel_tables.say_instead(self.table, _("No FT server is like that."))
         return self.rows(self.found.pairs)
 
     def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
         """Return what the table shows of the pairs."""
-        return [pairs.PairRow(pair, "", pairs.followed(self.request, pair), self.dashboard) for pair in found]
+        return [pairs.make_row(self.request, pair, self.dashboard) for pair in found]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context["simulated"] = any(row.pair.simulated for row in self.table.data)
-        context["filters"] = {name: self.request.GET.get(name, "") for name in FILTERS}
+        context["filters"] = {name: self.request.GET.get(name, "") for name in panel_tables.FILTERS}
         context["sorting"] = {name: self.request.GET[name] for name in ("sort", "dir") if name in self.request.GET}
         context["dashboard"] = self.dashboard
         query = self.request.GET.urlencode()
@@ -91,14 +86,20 @@ class IndexView(OfDashboard, tables.DataTableView):
     def _summary(self, counted: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the states with their numbers, each with the address that narrows the list to it."""
         chosen = self.request.GET.get("state", "")
-        all_of_them = {"state": "", "badge": None, "count": counted["total"], "chosen": not chosen, "url": self._here(state=None)}
+        all_of_them = {
+            "state": "",
+            "badge": None,
+            "count": counted["total"],
+            "chosen": not chosen,
+            "url": panel_tables.address_with(self.request, state=None),
+        }
         return [all_of_them] + [
             {
                 "state": state,
                 "badge": pairs.badge(pairs.PROTECTION, state),
                 "count": counted["state"].get(state, 0),
                 "chosen": state == chosen,
-                "url": self._here(state=state),
+                "url": panel_tables.address_with(self.request, state=state),
             }
             for state in STATE_SEVERITY
             if counted["state"].get(state) or state in ("protected", "degraded", "unprotected") or state == chosen
@@ -108,15 +109,10 @@ class IndexView(OfDashboard, tables.DataTableView):
         """Return the addresses of the pages before and after this one, where there are any."""
         pages, before = {}, trail(self.request)
         if before:
-            pages["previous"] = self._here(after=",".join(before[:-1]))
+            pages["previous"] = panel_tables.address_with(self.request, after=",".join(before[:-1]))
         if next_marker:
-            pages["next"] = self._here(after=",".join([*before, next_marker]))
+            pages["next"] = panel_tables.address_with(self.request, after=",".join([*before, next_marker]))
         return pages
-
-    def _here(self, **changes: str | None) -> str:
-        """Return this page's query with changes; a list that is narrowed otherwise begins with its first page."""
-        kept = {name: value for name, value in self.request.GET.items() if name in (*FILTERS, "sort", "dir")}
-        return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
 
 
 class LiveView(OfDashboard, View):
@@ -128,7 +124,7 @@ class LiveView(OfDashboard, View):
             found = listed(request, self.all_projects)
         except api.API_ERRORS as error:
             return JsonResponse({"error": str(api.explain(error))}, status=502)
-        shown = [pairs.PairRow(pair, "", pairs.followed(request, pair), self.dashboard) for pair in found.pairs]
+        shown = [pairs.make_row(request, pair, self.dashboard) for pair in found.pairs]
         rows = [
             {"id": row.id, "name": row.name, "state": str(row.protection.label), "digest": row.digest, "figures": row.figures}
             for row in shown
@@ -230,16 +226,20 @@ class DetailView(OfDashboard, tabs.TabView):
             exceptions.handle(self.request, message, redirect=self.url("index"), details="")
             raise
 
+    @cached_property
+    def row(self) -> pairs.PairRow:
+        """What is shown of it."""
+        return pairs.make_row(self.request, self.pair, self.dashboard)
+
     def get_tabs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> tabs.TabGroup:
         if self._tab_group is None:
-            self._tab_group = self.tab_group_class(request, pair=self.pair, dashboard=self.dashboard, **kwargs)
+            self._tab_group = self.tab_group_class(request, row=self.row, **kwargs)
         return self._tab_group
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        row = pairs.PairRow(self.pair, "", pairs.followed(self.request, self.pair), self.dashboard)
         context = super().get_context_data(**kwargs)
         table = self.table_class(self.request)
-        context |= {"pair": self.pair, "row": row, "url": self.url("index"), "actions": table.render_row_actions(row)}
+        context |= {"pair": self.pair, "url": self.url("index"), "actions": table.render_row_actions(self.row)}
         return context
 
 

@@ -9,12 +9,12 @@ from django.urls import reverse, reverse_lazy
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from horizon import exceptions, forms, messages, tables
+from horizon import forms, messages, tables
 
 from colo_dashboard import api
 from colo_dashboard.panels.admin.fault_tolerance.flavors import forms as flavor_forms
 from colo_dashboard.panels.admin.fault_tolerance.flavors import tables as flavor_tables
-from colo_dashboard.panels.project.fault_tolerance.tables import say_instead
+from colo_dashboard.panels.project.fault_tolerance.tables import show_failure
 from novaclient_colo.flavors import FtFlavor
 
 INDEX = "horizon:admin:fault_tolerance:flavors:index"
@@ -24,7 +24,8 @@ class IndexView(tables.DataTableView):
     """All flavors, the fault tolerant ones first."""
 
     table_class = flavor_tables.FlavorsTable
-    template_name = "colo_dashboard/fault_tolerance/flavors.html"
+    template_name = "colo_dashboard/fault_tolerance/admin_list.html"
+    extra_context = {"here": "flavors"}
     page_title = gettext_lazy("Fault Tolerance")
 
     def get_data(self) -> list[FtFlavor]:
@@ -32,8 +33,7 @@ class IndexView(tables.DataTableView):
             found: list[FtFlavor] = api.fault_tolerance(self.request).flavors.list(every=True)
         except api.API_ERRORS as error:
             message = _("The flavors could not be listed: %s") % api.explain(error)
-            say_instead(self.table, message)
-            exceptions.handle(self.request, message, details="")
+            show_failure(self.request, self.table, message)
             return []
         return sorted(found, key=lambda flavor: (not flavor.enabled, flavor.name))
 
