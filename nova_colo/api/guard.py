@@ -99,10 +99,13 @@ def _check_without_database(nova: Any, request: wsgi.Request, server_id: str, ru
     shown = nova.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION, elevated=True)
     if shown.status_int in (400, 403, 404):
         return  # Nova will say the same
-    server = shown.json_body["server"] if shown.status_int == 200 else None
-    if server and not _may(request, rule, server["tenant_id"], server["user_id"]):
-        return
-    if server is None or is_fault_tolerant(server["flavor"]):
+    if shown.status_int != 200:
+        LOG.error("Nova does not show server %s: %s", server_id, shown.status)
+        raise webob.exc.HTTPServiceUnavailable(
+            explanation="Whether the server is fault tolerant cannot be told now. Try again later."
+        )
+    server = shown.json_body["server"]
+    if _may(request, rule, server["tenant_id"], server["user_id"]) and is_fault_tolerant(server["flavor"]):
         raise webob.exc.HTTPServiceUnavailable(
             explanation="The server is fault tolerant, and what state its pair is in cannot be read now. Try again later."
         )

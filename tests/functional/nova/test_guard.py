@@ -187,7 +187,7 @@ class GuardTest(ColoTestCase):
         self.assertEqual(409, self.act(self.server["id"], {"pause": None}, user="member").status_int)
 
     def test_other_servers_actions_are_novas_byte_for_byte_for_one_statement(self):
-        server = self._create_server(networks="none", host="h1")
+        server = self.plain_server(host="h1")
         path = f"/servers/{server['id']}/action"
         for body in ({"unpause": None}, {"rescue": 1}, {"fall-over": None}, {"pause": None, "lock": None}, ["pause"], b"{pause"):
             self.assert_as_stock("POST", path, body)
@@ -205,7 +205,7 @@ class WithoutDatabaseTest(ColoTestCase):
 
     def setUp(self):
         super().setUp()
-        self.servers = {"ft": self.ft_server("h1"), "plain": self._create_server(networks="none", host="h1")}
+        self.servers = {"ft": self.ft_server("h1"), "plain": self.plain_server(host="h1")}
         self.add_pair(self.servers["ft"], secondary_host="h2", state=State.PROTECTED)
         with self.database.writer() as session:
             session.execute(sa.text("ALTER TABLE pairs RENAME TO away"))

@@ -14,7 +14,7 @@ class UsageTest(ColoTestCase):
 
     def setUp(self):
         super().setUp()
-        self.server, self.plain = self.ft_server("h1"), self._create_server(networks="none", host="h1")
+        self.server, self.plain = self.ft_server("h1"), self.plain_server(host="h1")
         self.now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         self.start = self.now - datetime.timedelta(hours=24)
         self._wait_for_nova_to_count_them()

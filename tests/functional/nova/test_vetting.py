@@ -135,7 +135,7 @@ class VettingTest(ColoTestCase):
         self.assertEqual(403, self.create(self.ft_flavor(hw__cpu_policy="dedicated"), user="reader").status_int)
 
     def test_a_resize_that_would_make_an_ft_server_is_vetted_as_a_create_is(self):
-        server = self._create_server(networks="none", host="h1")
+        server = self.plain_server(host="h1")
         volume = CinderFixture.IMAGE_BACKED_VOL
         self.attach(server, volume)
         answer = self.act(server["id"], {"resize": {"flavorRef": self.ft_flavor(hw__cpu_policy="dedicated")}})
