@@ -22,6 +22,8 @@ STEPS_BEFORE, STEPS = 2, 4
 #: Seconds between two announcements of a guest that runs alone. A frozen twin that wakes answers who asks for its address: QEMU
 #: lets pass what it cannot compare (colo-compare.c:packet_enqueue). Switches then send to it what is the guest's.
 ANNOUNCE_S = 5.0
+#: Seconds from one look to libvirt's next answer, from which on events may have been missed: it was away, or stood still.
+DEAF_S = 3.0
 
 
 class Side:
@@ -56,6 +58,7 @@ class Side:
         self._checkpoint_at: float | None = None
         self._stood_still_ms: float | None = None
         self._announce_at = 0.0
+        self._looked_at = time.monotonic()
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self._changed = False
         self._rule = rule
@@ -64,6 +67,7 @@ class Side:
         if record.stage == Stage.IN_STEP:
             counted = record.counted, self.ledger.last_at
             self._stream = stream.attach(time.time(), record.delay_ms, record.buffered, *counted)
+            self._checkpoint_at = time.time()
             self._begin_hybrid()
 
     # --- what it is told
@@ -137,8 +141,14 @@ class Side:
     def reconnected(self) -> None:
         """Events are heard again, after some may have been missed."""
         with self._lock:
+            self._was_deaf()
             if self._stream is not None:
                 self._stream = self._stream.reconnected(time.time())
+
+    def _was_deaf(self) -> None:
+        """Take it that there was a checkpoint just now: that none was heard of does not tell that there was none."""
+        if self._checkpoint_at is not None:
+            self._checkpoint_at = time.time()
 
     def ended(self) -> None:
         """Its QEMU has ended."""
@@ -174,6 +184,9 @@ class Side:
         there = self._is_there()
         if there is None:
             return  # libvirt is away, and QEMU runs on without it
+        with self._lock:
+            if time.monotonic() - self._looked_at > DEAF_S:
+                self._was_deaf()
         seen: dict[str, bool] | None = None
         silent = False
         if there:
@@ -186,6 +199,7 @@ class Side:
             except ReplicationError:
                 pass  # it is being changed at this moment
         with self._lock:
+            self._looked_at = time.monotonic()
             self._running, self._silent = there, silent
             if self.record.stage == Stage.IN_STEP:
                 self._link = link.assess(self._signs(seen or {}))

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one side of a pair of QEMUs makes of what it hears, and of what it does not."""
+
+import itertools
+
+import pytest
+
+from nova_colo.agent.replication.qemu import side as sides
+from nova_colo.agent.replication.qemu.monitor import Event
+from nova_colo.agent.replication.qemu.record import Record, Stage
+from nova_colo.pair import hybrid
+
+DELAY_S = 1.0
+#: A checkpoint that is late by so much means that replication is stuck.
+STUCK_S = 10.0
+NUMBERS = itertools.count()
+
+
+class Clock:
+    """Stands for the module time."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def time(self):
+        return self.now
+
+    monotonic = time
+
+
+class Guest:
+    """A QEMU whose sockets are connected."""
+
+    def __call__(self, command, arguments=None):
+        return [{"label": "colo-mirror0", "filename": "tcp:"}] if command == "query-chardev" else []
+
+
+class Reach:
+    def age(self, address):
+        return 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(sides, "time", clock)
+    return clock
+
+
+def make_side(stage):
+    record = Record("s-1", primary=True, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
+    made = sides.Side(record, Guest(), Reach(), lambda: made.there, lambda record: None, hybrid.Rule())
+    made.there = True
+    return made
+
+
+@pytest.fixture
+def side(clock):
+    made = make_side(Stage.STARTING)
+    made.in_step()
+    return made
+
+
+def pass_by(side, clock, seconds, checkpoints=True, looks=True):
+    """Let time pass, with a checkpoint and a look in each second."""
+    for _ in range(int(seconds)):
+        clock.now += 1
+        if checkpoints:
+            side.heard(Event("RESUME", clock.now, {}, next(NUMBERS)))
+        if looks:
+            side.look()
+
+
+def test_replication_that_stands_still_is_lost(side, clock):
+    pass_by(side, clock, 20)
+    assert side.report(paired=True).link_up
+    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    found = side.report(paired=True)
+    assert found.link_up is False and "Replication is stuck" in found.reasons[0]
+
+
+def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(side, clock):
+    """An engine would part the two for it."""
+    pass_by(side, clock, 5)
+    side.there = None
+    pass_by(side, clock, 60, checkpoints=False)
+    side.there = True
+    clock.now += 1
+    side.look()  # before its events are heard again
+    assert side.report(paired=True).link_up
+    side.reconnected()
+    side.look()
+    assert side.report(paired=True).link_up
+
+
+def test_nor_is_it_while_libvirt_stood_still(side, clock):
+    pass_by(side, clock, 5)
+    clock.now += 60
+    side.look()
+    assert side.report(paired=True).link_up
+
+
+def test_nor_after_a_moment_in_which_the_only_checkpoint_of_a_while_was_missed(side, clock):
+    side.save(delay_ms=20000)
+    pass_by(side, clock, 1)
+    pass_by(side, clock, 19, checkpoints=False)
+    side.reconnected()  # one was due, and was not heard
+    pass_by(side, clock, 20, checkpoints=False)
+    assert side.report(paired=True).link_up
+
+
+def test_a_link_that_is_stuck_when_libvirt_is_back_is_found_out(side, clock):
+    pass_by(side, clock, 5)
+    side.there = None
+    pass_by(side, clock, 60, checkpoints=False)
+    side.there = True
+    side.reconnected()
+    pass_by(side, clock, DELAY_S + STUCK_S + 2, checkpoints=False)
+    assert side.report(paired=True).link_up is False
+
+
+def test_a_qemu_that_does_not_answer_is_not_excused(side, clock, monkeypatch):
+    """Its looks take long, too."""
+
+    def silent(guest):
+        clock.now += 5
+        raise sides.SilentError("nothing")
+
+    pass_by(side, clock, 5)
+    monkeypatch.setattr(sides.network, "connections", silent)
+    pass_by(side, clock, 5, checkpoints=False)
+    found = side.report(paired=True)
+    assert found.running is False and found.link_up is False
+
+
+def test_an_agent_that_is_new_finds_out_that_replication_stands_still(clock):
+    side = make_side(Stage.IN_STEP)
+    pass_by(side, clock, 5, checkpoints=False)
+    assert side.report(paired=True).link_up
+    pass_by(side, clock, DELAY_S + STUCK_S, checkpoints=False)
+    assert side.report(paired=True).link_up is False
