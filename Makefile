@@ -4,9 +4,10 @@ BIN := .lab/venv/bin
 TEST_LAB := .lab/test
 TEST_HOSTS := .lab/test-colo
 DOCS := docs
+POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit functional colo lint bench docs docs-samples install venv
+.PHONY: help demo demo-down test unit functional colo lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,17 @@ docs-samples: venv ## generate the sample files and the API description in docs/
 	    --output-file $(DOCS)/samples/nova-colo.conf.sample
 	$(BIN)/oslopolicy-sample-generator --namespace nova_colo --output-file $(DOCS)/samples/policy.yaml.sample
 	$(BIN)/python -m nova_colo.api.openapi > $(DOCS)/openapi.json
+
+screenshots: install ## take the pictures of the documentation anew: all pages, both themes, wide and narrow
+	$(BIN)/python -m tests.ui.screenshots docs/images --prefix .lab/screenshots; result=$$?; \
+	$(PYTHON) -m lab down --purge --prefix .lab/screenshots; exit $$result
+
+messages: venv ## bring the translations' sources up to date with the code; needs Debian's gettext
+	cd colo_dashboard && ../$(BIN)/python -m django makemessages --locale de --no-wrap --add-location file
+
+policies: venv ## generate the default policies that the dashboard shows by
+	PYTHONPATH=tests/unit/colo_dashboard DJANGO_SETTINGS_MODULE=openstack_dashboard.settings \
+	    $(BIN)/python -m django dump_default_policies --namespace nova_colo --output-file $(POLICIES)
 
 install: # Debian packages and Python packages
 	$(PYTHON) -m lab install

@@ -15,6 +15,7 @@ from novaclient import exceptions as nova_exceptions
 from openstack_auth import utils as auth_utils
 from openstack_dashboard.api import base, keystone
 
+from colo_dashboard.said import said
 from novaclient_colo import client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
 from novaclient_colo.fault_tolerance import Checkpoints, Event, FaultTolerance, FaultToleranceManager, Host, Page
@@ -121,7 +122,7 @@ def project_name(request: HttpRequest, project_id: str) -> str:
 def explain(error: Exception) -> Any:
     """What the API says is wrong, for people."""
     if isinstance(error, nova_exceptions.ClientException):
-        return error.message
+        return said(error.message)
     if isinstance(error, keystone_exceptions.ConnectFailure):
         return _("The compute API does not answer.")
     return str(error)

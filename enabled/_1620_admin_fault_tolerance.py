@@ -5,3 +5,9 @@ PANEL = "fault_tolerance"
 PANEL_DASHBOARD = "admin"
 PANEL_GROUP = "compute"
 ADD_PANEL = "colo_dashboard.panels.admin.fault_tolerance.panel.FaultTolerance"
+# The same overview on Horizon's own page of a server
+EXTRA_TABS = {
+    "openstack_dashboard.dashboards.admin.instances.tabs.AdminInstanceDetailTabs": (
+        "colo_dashboard.panels.admin.fault_tolerance.tabs.InstanceTab",
+    )
+}

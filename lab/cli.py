@@ -12,6 +12,7 @@ from lab import install, logs
 from lab.errors import LabError, NotUpError, RefusalError
 from lab.layout import DEFAULT_PREFIX, Layout
 from lab.plan import Clock
+from lab.state import THEMES
 
 if TYPE_CHECKING:
     from lab.cloud import Lab
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     up = command("up", _up, "bring the lab up, or what is missing of it")
     up.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
     up.add_argument("--dashboard", action=argparse.BooleanOptionalAction, help="with Horizon (yes)")
+    up.add_argument("--theme", choices=THEMES, help="Horizon's theme (default)")
     up.add_argument("--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)")
     up.add_argument("--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)")
     down = command("down", _down, "stop the lab")
@@ -83,11 +85,11 @@ def _up(options: argparse.Namespace, arguments: list[str]) -> int:
 
     clock = Clock()
     lab = _lab(options)
-    wished = (options.hosts, options.dashboard, options.demo, options.colo)
-    if wished == (None, None, None, None) and lab.is_complete():
+    wished = (options.hosts, options.dashboard, options.demo, options.colo, options.theme)
+    if not any(wish is not None for wish in wished) and lab.is_complete():
         print(f"already up: all {len(lab.status())} services run and answer")
     else:
-        lab.up(options.hosts, options.dashboard, options.demo, options.colo)
+        lab.up(*wished)
         clock.say(f"up: all {len(lab.status())} services run")
     print(welcome(lab))
     return 0

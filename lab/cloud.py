@@ -44,6 +44,7 @@ class Lab:
         dashboard: bool | None = None,
         demo: bool | None = None,
         colo: bool | None = None,
+        theme: str | None = None,
     ) -> None:
         """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone.
 
@@ -53,6 +54,7 @@ class Lab:
         :param dashboard: whether Horizon is part of it
         :param demo: whether the servers web-1, web-2 (FT) and plain-1 are made in the project demo
         :param colo: whether fault tolerance is part of it; without, it is a stock OpenStack
+        :param theme: Horizon's, one of state.THEMES; another one than before is compressed anew, which takes half a minute
         :raises RefusalError: when that cannot be, with nothing changed
         :raises LabError: when a service died or did not answer in time; says which, with the end of its log
         """
@@ -60,7 +62,7 @@ class Lab:
         with self._changing():
             clock = Clock(self._show)
             self._supervisor.stop_strays()
-            spec = self._choose(hosts, dashboard, demo, colo)
+            spec = self._choose(hosts, dashboard, demo, colo, theme)
             services = {service.name: service for service in control_plane(spec)}
             BringUp(spec, self._supervisor, services, self._hosts(spec), clock).run()
             self._verify()
@@ -171,7 +173,7 @@ class Lab:
     def _hosts(self, spec: Spec) -> list[ComputeHost]:
         return [SimulatedHost(name, spec, self._supervisor) for name in spec.state.hosts]
 
-    def _choose(self, hosts: int | None, dashboard: bool | None, demo: bool | None, colo: bool | None) -> Spec:
+    def _choose(self, hosts: int | None, dashboard: bool | None, demo: bool | None, colo: bool | None, theme: str | None) -> Spec:
         """Settle what this lab is, and keep it."""
         kept = State.load(self.layout)
         state = kept or State()
@@ -182,6 +184,7 @@ class Lab:
         if colo is not None and kept is not None and colo != kept.colo:
             raise RefusalError("fault tolerance is chosen at the first up; start anew: python3 -m lab down --purge")
         state.dashboard = state.dashboard if dashboard is None else dashboard
+        state.theme = state.theme if theme is None else theme
         state.demo = state.demo if demo is None else demo
         state.colo = state.colo if colo is None else colo
         running = [name for name in self._supervisor.started_names() if self._supervisor.is_running(name)]

@@ -28,7 +28,7 @@ def write_settings(spec: Spec) -> None:
 def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
     """Collect and compress the static files, unless nothing they are made of has changed."""
     stamp = spec.layout.done / "horizon-static"
-    wanted = _inputs_digest()
+    wanted = _inputs_digest(spec.state.theme)
     if stamp.exists() and stamp.read_text() == wanted:
         return
     supervisor.stop(["horizon"])  # a running one keeps the old files' names in memory
@@ -43,9 +43,9 @@ def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
     write_private(stamp, wanted)
 
 
-def _inputs_digest() -> str:
-    """Return what the static files depend on: Horizon's version, its settings, and the plugin's own files."""
-    digest = hashlib.sha256((REPO / "constraints.txt").read_bytes())
+def _inputs_digest(theme: str) -> str:
+    """Return what the static files depend on: Horizon's version, its settings and theme, and the plugin's own files."""
+    digest = hashlib.sha256((REPO / "constraints.txt").read_bytes() + theme.encode())
     digest.update(Path(horizon.__file__).read_bytes())
     for folder in (REPO / "colo_dashboard", REPO / "enabled"):
         for path in sorted(folder.rglob("*")):

@@ -91,8 +91,9 @@ class Environment:
     def _stamp(self) -> str:
         """Return what it was made from: a change of any of it means pip has to run again."""
         digest = hashlib.sha256(repr(self.packages).encode())
-        for name in (self.constraints, "setup.cfg"):
-            digest.update((REPO / name).read_bytes())
+        translations = sorted((REPO / "colo_dashboard" / "locale").rglob("*.po"))
+        for path in (REPO / self.constraints, REPO / "setup.cfg", REPO / "setup.py", REPO / "pyproject.toml", *translations):
+            digest.update(path.read_bytes())
         return f"{REPO} {digest.hexdigest()}\n"
 
 
@@ -151,6 +152,7 @@ def missing_packages() -> list[str]:
         ("mariadb-server", shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path)),
         ("rabbitmq-server", RABBITMQ_SERVER.exists()),
         ("chromium", shutil.which("chromium", path=path)),
+        ("npm", shutil.which("npm", path=path)),  # has axe-core, which looks at pages for what bars people
         ("chromium-driver", shutil.which("chromedriver", path=path)),
     ]
     missing = [package for package, present in [*wanted, *_hypervisor(path)] if not present]

@@ -11,6 +11,8 @@ from lab.errors import RefusalError
 from lab.layout import Layout, write_private
 
 MAX_HOSTS = 26
+#: Those that Horizon ships.
+THEMES = ("default", "material")
 DEFAULT_HOSTS = 3
 
 #: database -> the database user that owns it
@@ -55,12 +57,14 @@ class State:
     """The choices of one lab.
 
     ``hosts`` are the compute hosts, ``ports`` the TCP port of each service, ``dashboard`` says whether Horizon is part
-    of it, ``colo`` whether fault tolerance is (else it is a stock OpenStack), ``demo`` whether servers are made in it.
+    of it, ``theme`` which of its themes Horizon has, ``colo`` whether fault tolerance is part of it (else it is a stock
+    OpenStack), ``demo`` whether servers are made in it.
     """
 
     hosts: list[str] = field(default_factory=lambda: host_names(DEFAULT_HOSTS))
     ports: dict[str, int] = field(default_factory=dict)
     dashboard: bool = True
+    theme: str = "default"
     colo: bool = True
     demo: bool = True
 

@@ -140,7 +140,7 @@ class Page(NamedTuple):
     """One page of a list of pairs.
 
     ``summary`` counts all that the list is about, whatever state and health it asks for: ``{"total": int, "state": {state:
-    int}, "health": {health: int}}``. ``next_marker`` is None on the last page.
+    int}, "health": {health: int}, "secondaries": {"total": int, "memory_mb": int}}``. ``next_marker`` is None on the last page.
     """
 
     pairs: list[FaultTolerance]

@@ -4,10 +4,12 @@
 from django import template
 
 from colo_dashboard import pairs, times
+from colo_dashboard.said import said
 
 register = template.Library()
 register.filter("when", times.when)
 register.filter("age", times.age)
+register.filter("said", said)
 
 
 @register.filter

@@ -14,6 +14,7 @@ import openstack_dashboard.local.enabled
 if {enabled!r} not in openstack_dashboard.local.enabled.__path__:
     openstack_dashboard.local.enabled.__path__.append({enabled!r})
 
+exec(open({snippet!r}).read())
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 LOCAL_PATH = {local!r}
@@ -34,9 +35,9 @@ OPENSTACK_NEUTRON_NETWORK = {{
 CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}}}}
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 # One theme: compressed in advance, Horizon's pages have the style sheets of one only.
-AVAILABLE_THEMES = [("default", "Default", "themes/default")]
+AVAILABLE_THEMES = [({theme!r}, {theme!r}, "themes/{theme}")]
 SELECTABLE_THEMES = AVAILABLE_THEMES
-DEFAULT_THEME = "default"
+DEFAULT_THEME = {theme!r}
 CONSOLE_TYPE = None
 LOGGING = {{
     "version": 1,
@@ -52,7 +53,9 @@ def local_settings(spec: Spec) -> str:
     """Return local_settings.py."""
     folder = spec.layout.prefix / "horizon"
     return _SETTINGS.format(
+        theme=spec.state.theme,
         enabled=str(REPO / "enabled"),
+        snippet=str(REPO / "local_settings.d" / "_1155_fault_tolerance.py"),
         local=str(folder),
         secret_key=spec.passwords["horizon-secret-key"],
         static=str(folder / "static"),

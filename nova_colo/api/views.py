@@ -9,6 +9,7 @@ from typing import Any
 from oslo_utils import timeutils
 
 from nova_colo.api.rights import Rights
+from nova_colo.db.listing import Count
 from nova_colo.db.models import Pair
 from nova_colo.db.pairs import core
 from nova_colo.pair import actions, model, words
@@ -113,13 +114,13 @@ def _actions(row: Pair, rights: Rights, say: Callable[[str], str]) -> list[dict[
     return listed
 
 
-def summary(counts: Iterable[tuple[str, str, int]]) -> dict[str, Any]:
-    """Return how many pairs there are of each state and health.
-
-    :param counts: state, health and number of pairs
-    """
+def summary(counts: Iterable[Count]) -> dict[str, Any]:
+    """Return how many pairs there are of each state and health, and what their secondaries take."""
     states, healths = dict.fromkeys(map(str, State), 0), dict.fromkeys(map(str, Health), 0)
-    for state, health, number in counts:
-        states[state] += number
-        healths[health] += number
-    return {"total": sum(states.values()), "state": states, "health": healths}
+    secondaries = {"total": 0, "memory_mb": 0}
+    for count in counts:
+        states[count.state] += count.pairs
+        healths[count.health] += count.pairs
+        secondaries["total"] += count.secondaries
+        secondaries["memory_mb"] += count.memory_mb
+    return {"total": sum(states.values()), "state": states, "health": healths, "secondaries": secondaries}

@@ -160,10 +160,30 @@ def _values_at(session: orm.Session, selection: Selection, marker: str, names: S
     return found
 
 
-def counts(session: orm.Session, selection: Selection) -> list[tuple[str, str, int]]:
-    """Return state, health and number of the pairs that a list is about, whatever state and health it asks for."""
-    query = sa.select(Pair.state, Pair.health, sa.func.count()).where(*selection.scope()).group_by(Pair.state, Pair.health)
-    return [(state, health, number) for state, health, number in session.execute(query)]
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """The pairs of one state and health.
+
+    :ivar pairs: how many there are
+    :ivar secondaries: how many of them have a secondary
+    :ivar memory_mb: what is taken or kept for secondaries on hosts, in MiB
+    """
+
+    state: str
+    health: str
+    pairs: int
+    secondaries: int
+    memory_mb: int
+
+
+def counts(session: orm.Session, selection: Selection) -> list[Count]:
+    """Count the pairs that a list is about, whatever state and health it asks for."""
+    room = sa.case(
+        (sa.or_(Pair.secondary_host.is_not(None), Pair.reserved_host.is_not(None)), Pair.memory_mb * RAM_FACTOR), else_=0
+    )
+    numbers = sa.func.count(), sa.func.count(Pair.secondary_host), sa.func.sum(room)
+    query = sa.select(Pair.state, Pair.health, *numbers).where(*selection.scope()).group_by(Pair.state, Pair.health)
+    return [Count(state, health, pairs, secondaries, int(mb)) for state, health, pairs, secondaries, mb in session.execute(query)]
 
 
 def load_by_host(session: orm.Session) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:

@@ -35,12 +35,15 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
         for path in (REPO / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
+    # translations are built from their sources
+    wanted = {name.removesuffix(".po") + ".mo" if name.endswith(".po") else name for name in wanted}
     assert wanted - set(wheel) == set()
 
 
-def test_the_files_that_enable_the_panels_are_in_the_wheel(wheel):
-    shipped = {pathlib.Path(name).name for name in wheel if "share/colo-dashboard/enabled/" in name}
-    assert shipped == {path.name for path in (REPO / "enabled").glob("*.py")}
+@pytest.mark.parametrize("folder", ["enabled", "local_settings.d"])
+def test_the_files_that_enable_the_panels_are_in_the_wheel(wheel, folder):
+    shipped = {pathlib.Path(name).name for name in wheel if f"share/colo-dashboard/{folder}/" in name}
+    assert shipped == {path.name for path in (REPO / folder).glob("*.py")}
 
 
 def test_the_lab_and_the_tests_are_not(wheel):

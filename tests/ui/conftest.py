@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A browser, and people who log in with it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.ui.panel import address
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
@@ -27,11 +30,15 @@ FLAGS = (
 PAGE_S = 60
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[WebDriver]:
+@contextlib.contextmanager
+def start_browser(profile: Path) -> Iterator[WebDriver]:
+    """Start a browser, and end it.
+
+    :param profile: folder of its own
+    """
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'chromium'}"):
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
     driver.set_page_load_timeout(PAGE_S)
@@ -41,16 +48,27 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
         driver.quit()
 
 
+def log_in_to(browser: WebDriver, lab: Any, user: str) -> None:
+    """Log a user of the lab in."""
+    browser.get(address(lab, "auth/login/"))
+    browser.find_element(By.ID, "id_username").send_keys(user)
+    browser.find_element(By.ID, "id_password").send_keys(lab.password(user))
+    browser.find_element(By.ID, "loginBtn").click()
+    WebDriverWait(browser, PAGE_S).until(lambda driver: driver.find_elements(By.ID, "sidebar"))
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[WebDriver]:
+    with start_browser(tmp_path / "chromium") as driver:
+        yield driver
+
+
 @pytest.fixture
 def log_in(browser: WebDriver, lab: Any) -> Callable[[str], WebDriver]:
     """Log a user of the lab in; gives the browser."""
 
     def log_in_as(user: str) -> WebDriver:
-        browser.get(lab.url("dashboard").rstrip("/") + "/auth/login/")
-        browser.find_element(By.ID, "id_username").send_keys(user)
-        browser.find_element(By.ID, "id_password").send_keys(lab.password(user))
-        browser.find_element(By.ID, "loginBtn").click()
-        WebDriverWait(browser, PAGE_S).until(lambda driver: driver.find_elements(By.ID, "sidebar"))
+        log_in_to(browser, lab, user)
         return browser
 
     return log_in_as

@@ -16,11 +16,11 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.cloud import wait_for
+from tests.ui.panel import DIALOG_S, address
 
 SERVER = "web-1"
 PROTECTED_S = 180
 FAILOVER_S = 120
-DIALOG_S = 30
 
 
 def openstack(lab: Any, *arguments: str) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDrive
     assert server["OS-EXT-SRV-ATTR:host"] == old
 
     browser = log_in("admin")
-    browser.get(lab.url("dashboard").rstrip("/") + "/admin/")
+    browser.get(address(lab, "admin/"))
     panel = browser.find_element(By.CSS_SELECTOR, '#sidebar a[href$="/admin/fault_tolerance/"]')
     assert panel.get_attribute("textContent").strip() == "Fault Tolerance"
     browser.get(panel.get_attribute("href"))
@@ -106,6 +106,6 @@ def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDrive
 def test_a_member_does_not_see_the_admin_panel(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
     browser = log_in("demo")
     assert not browser.find_elements(By.CSS_SELECTOR, 'a[href*="/admin/fault_tolerance"]')
-    browser.get(lab.url("dashboard").rstrip("/") + "/admin/fault_tolerance/")
+    browser.get(address(lab, "admin/fault_tolerance/"))
     assert not browser.find_elements(By.ID, "fault_tolerance")
     assert "not authorized" in browser.find_element(By.TAG_NAME, "body").text.lower()

@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.cloud import Cloud, lab_command, wait_for
+from tests.ui.panel import address
 
 SERVER = "web-1"
 SEEN_S = 120
@@ -30,7 +31,7 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
     pair = cloud.protected(SERVER)
     dead, alive = pair["primary"]["host"], pair["secondary"]["host"]
     browser = log_in("admin")
-    browser.get(lab.url("dashboard").rstrip("/") + "/admin/fault_tolerance/")
+    browser.get(address(lab, "admin/fault_tolerance/"))
     browser.execute_script("window.notReloaded = true")
     assert (cell(browser, 2), cell(browser, 4)) == ("Protected", dead)
     figures = cell(browser, 7)
@@ -51,7 +52,7 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
 def test_while_the_cloud_does_not_answer_figures_are_called_stale(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
     Cloud(lab).protected(SERVER)
     browser = log_in("admin")
-    browser.get(lab.url("dashboard").rstrip("/") + "/admin/fault_tolerance/")
+    browser.get(address(lab, "admin/fault_tolerance/"))
     note = browser.find_element(By.CSS_SELECTOR, ".colo-stale-note")
     assert not note.is_displayed()
     nova = lab.service("nova-api")

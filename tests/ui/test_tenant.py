@@ -5,17 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.cloud import Cloud, wait_for
+from tests.ui.panel import DIALOG_S, address, row, says
 
 SERVER = "web-2"
-DIALOG_S = 30
 ENGINE_S = 120
 
 
@@ -26,29 +24,17 @@ def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[[str], WebDr
 
     def open_as(user: str) -> WebDriver:
         browser = log_in(user)
-        browser.get(lab.url("dashboard").rstrip("/") + "/project/fault_tolerance/")
+        browser.get(address(lab, "project/fault_tolerance/"))
         return browser
 
     return open_as
 
 
-def row(browser: WebDriver) -> WebElement:
-    return browser.find_element(By.CSS_SELECTOR, f'#fault_tolerance tr[data-display="{SERVER}"]')
-
-
-def says(browser: WebDriver, word: str) -> bool:
-    """Whether the row has a word; not while the page replaces it."""
-    try:
-        return word in row(browser).text
-    except StaleElementReferenceException:
-        return False
-
-
 def choose(browser: WebDriver, label: str) -> None:
     """Choose an action of the row's menu and confirm its dialog; the page that follows says that it was asked for."""
     before = browser.find_element(By.TAG_NAME, "html")
-    row(browser).find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
-    row(browser).find_element(By.LINK_TEXT, label).click()
+    row(browser, SERVER).find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
+    row(browser, SERVER).find_element(By.LINK_TEXT, label).click()
     submit = f'.modal.in input[type="submit"][value="{label}"]'
     WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, submit)).pop().click()
     WebDriverWait(browser, DIALOG_S).until(staleness_of(before))
@@ -63,22 +49,22 @@ def test_a_member_suspends_and_resumes_protection_and_sees_no_host(lab: Any, pan
         ("Suspend protection", "Protected", "Suspended"),
         ("Resume protection", "Suspended", "Protected"),
     ):
-        assert says(browser, before)
+        assert says(browser, SERVER, before)
         choose(browser, label)
         browser.execute_script("window.notReloaded = true")
-        wait_for(f"{after} on the page", ENGINE_S, lambda after=after: says(browser, after))
+        wait_for(f"{after} on the page", ENGINE_S, lambda after=after: says(browser, SERVER, after))
         assert browser.execute_script("return window.notReloaded")
 
 
 @pytest.mark.timeout(600)
 def test_a_reader_can_look_and_is_told_why_nothing_else(panel: Callable[[str], WebDriver]) -> None:
     browser = panel("viewer")
-    actions = row(browser).find_elements(By.CSS_SELECTOR, "a.data-table-action")
+    actions = row(browser, SERVER).find_elements(By.CSS_SELECTOR, "a.data-table-action")
     assert len(actions) >= 6
     for action in actions:
         assert action.get_attribute("aria-disabled") == "true"
         assert action.get_attribute("title") or action.get_attribute("data-original-title")
-    row(browser).find_element(By.LINK_TEXT, SERVER).click()
+    row(browser, SERVER).find_element(By.LINK_TEXT, SERVER).click()
     assert "Secondary" in browser.find_element(By.CSS_SELECTOR, ".colo-pair").text
     browser.find_element(By.LINK_TEXT, "Checkpoints").click()
     WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "svg.colo-chart"))

@@ -126,6 +126,9 @@ SUMMARY: Schema = record(
     total=COUNT,
     state=record(**{str(state): COUNT for state in State}),
     health=record(**{str(health): COUNT for health in Health}),
+    secondaries=record(
+        "Those that run, and the memory in MiB that is taken or kept for them on hosts", total=COUNT, memory_mb=COUNT
+    ),
 )
 
 INDEX: Schema = record(servers=several(PAIR), summary=SUMMARY)

@@ -147,6 +147,10 @@ def test_the_summary_is_of_everything_but_the_state_and_health_filters_and_the_p
     assert body["summary"]["total"] == len(theirs)
     for kind, values in (("state", STATES_BY_SEVERITY), ("health", HEALTHS_BY_SEVERITY)):
         assert body["summary"][kind] == {str(value): sum(row[kind] == value for row in theirs) for value in values}
+    running = [row for row in theirs if row["secondary_host"]]
+    kept = [row for row in theirs if row["secondary_host"] or row.get("reserved_host")]
+    assert 0 < len(running) < len(theirs)
+    assert body["summary"]["secondaries"] == {"total": len(running), "memory_mb": sum(2 * row["memory_mb"] for row in kept)}
 
 
 def test_a_project_sees_its_own_only(many):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.unit.colo_dashboard.pages import INDEX, called, text
+from tests.unit.colo_dashboard.pages import INDEX, PROJECT_INDEX, called, text
 from tests.unit.novaclient_colo.fake_cloud import PROJECTS
 
 FLAVORS = f"{INDEX}flavors/"
@@ -103,3 +103,15 @@ def test_a_member_makes_none(cloud, login):
     assert [member.get(url).status_code for url in (FLAVORS, f"{FLAVORS}create/")] == [403, 403]
     assert member.post(f"{FLAVORS}create/", NEW).status_code == 403
     assert not cloud.flavors
+
+
+def test_where_servers_are_launched_ft_flavors_say_so(cloud, login):
+    cloud.add_flavor("a.plain")
+    cloud.add_flavor("ft.small", 2048, ft_enabled="1")
+    names = f"{PROJECT_INDEX}flavors/"
+    member = login("demo")
+    assert member.get(names).json() == {"names": {"id-ft.small": "ft.small (fault tolerant)"}}
+    assert member.get(names, headers={"accept-language": "de"}).json()["names"]["id-ft.small"] == "ft.small (fehlertolerant)"
+    cloud.failures["GET", "/flavors/detail"] = (503, "Try again.")
+    answer = member.get(names)
+    assert (answer.status_code, answer.json()) == (502, {"error": "Try again."})

@@ -70,7 +70,7 @@ def test_pip_runs_only_when_its_inputs_have_changed(tmp_path, monkeypatch):
     (venv / "bin").mkdir(parents=True)
     for name in ("python", "pip"):
         (venv / "bin" / name).touch()
-    for name in ("constraints.txt", "setup.cfg"):
+    for name in ("constraints.txt", "pyproject.toml", "setup.cfg", "setup.py"):
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(install, "REPO", tmp_path)
     monkeypatch.setattr(install, "LAB_ENVIRONMENT", dataclasses.replace(install.LAB_ENVIRONMENT, folder=venv))

@@ -298,6 +298,8 @@ class FakeCloud:
         asked = parse.parse_qs(query)
         scope = [pair for pair in self._own(query, user) if asked.get("name", [""])[0] in pair["name"]]
         counted = {"total": len(scope)} | {key: Counter(pair[key] for pair in scope) for key in ("state", "health")}
+        running = sum(pair["secondary"] is not None for pair in scope)
+        counted["secondaries"] = {"total": running, "memory_mb": 1024 * running}
         rank = lambda pair: STATES.index(pair["state"]) if pair["state"] in STATES else len(STATES)  # noqa: E731
         listed = sorted(scope, key=lambda pair: (HEALTHS.index(pair["health"]), rank(pair), pair["name"]))
         listed = [pair for pair in listed if pair["state"] in asked.get("state", [pair["state"]])]

@@ -14,7 +14,9 @@ class FaultTolerance(horizon.Panel):
     name = _("Fault Tolerance")
     slug = "fault_tolerance"
     permissions = ("openstack.services.compute",)
-    policy_rules = ((("compute", "context_is_admin"), ("compute", "os_compute_api:servers:detail")),)
+    policy_rules = (
+        (("compute", "context_is_admin"), ("fault_tolerance", "os_compute_api:os-fault-tolerance:index:all_tenants")),
+    )
 
     def allowed(self, context: dict[str, Any]) -> bool:
         request = context["request"]

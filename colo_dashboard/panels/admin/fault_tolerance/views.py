@@ -37,7 +37,7 @@ class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
     table_class = panel_tables.HostsTable
     template_name = "colo_dashboard/fault_tolerance/admin_list.html"
     extra_context = {"here": "hosts"}
-    page_title = gettext_lazy("Fault Tolerance")
+    page_title = gettext_lazy("Hosts")
 
     def get_data(self) -> list[Host]:
         try:

@@ -13,7 +13,7 @@ class FaultTolerance(horizon.Panel):
     name = _("Fault Tolerance")
     slug = "fault_tolerance"
     permissions = ("openstack.services.compute",)
-    policy_rules = ((("compute", "os_compute_api:servers:detail"),),)
+    policy_rules = ((("fault_tolerance", "os_compute_api:os-fault-tolerance:index"),),)
 
     def allowed(self, context: dict[str, Any]) -> bool:
         return super().allowed(context) and api.supported(context["request"])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from horizon import exceptions, tables
 
 from colo_dashboard import actions, api, pairs
+from colo_dashboard.said import said
 
 #: What the list can be narrowed by, in its address.
 FILTERS = ("state", "name", "host")
@@ -51,7 +52,7 @@ class PairAction(tables.LinkAction):
             return
         # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
         self.classes = ("disabled", "colo-refused")
-        self.attrs.update({"title": reason, "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
+        self.attrs.update({"title": said(reason), "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
         self.refused = True
 
     def get_link_url(self, datum: pairs.PairRow) -> str:
@@ -134,6 +135,7 @@ class FaultToleranceTable(tables.DataTable):
         status_columns = ["protection"]
         row_class = UpdateRow
         row_actions = PAIR_ACTIONS
+        row_actions_dropdown_template = "colo_dashboard/fault_tolerance/_row_actions.html"
         multi_select = False
         footer = False
         no_data_message = _(

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from horizon import tabs
 
 from colo_dashboard import api, history, pairs
+from novaclient_colo.exceptions import NotFaultTolerant
 
 #: Events on the page.
 EVENTS = 100
@@ -18,12 +19,20 @@ class PairTab(tabs.Tab):
     """A tab that draws its pair, and says what could not be shown."""
 
     def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
-        row: pairs.PairRow = self.tab_group.kwargs["row"]
-        context = {"pair": row.pair, "row": row}
+        context: dict[str, Any] = {}
         try:
+            row = self.row(request)
+            context = {"pair": row.pair, "row": row}
             return context | self.more(request, row)
+        except NotFaultTolerant:
+            return context
         except api.API_ERRORS as error:
             return context | {"failure": api.explain(error)}
+
+    def row(self, request: HttpRequest) -> pairs.PairRow:
+        """Return the pair that the page is about."""
+        row: pairs.PairRow = self.tab_group.kwargs["row"]
+        return row
 
     def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
         """Return what the tab shows besides the pair."""
@@ -79,3 +88,20 @@ class PairTabs(tabs.TabGroup):
     slug = "fault_tolerance_details"
     tabs = (OverviewTab, CheckpointsTab, EventsTab, PolicyTab)
     show_single_tab = True
+
+
+class InstanceTab(PairTab):
+    """The overview of a pair on Horizon's own page of its server."""
+
+    name = _("Fault Tolerance")
+    slug = "fault_tolerance"
+    template_name = "colo_dashboard/fault_tolerance/tabs/instance.html"
+    preload = False
+    dashboard = "project"
+
+    def allowed(self, request: HttpRequest) -> bool:
+        return api.supported(request)
+
+    def row(self, request: HttpRequest) -> pairs.PairRow:
+        pair = api.get_pair(request, self.tab_group.kwargs["instance"].id)
+        return pairs.make_row(request, pair, self.dashboard)

@@ -4,6 +4,7 @@
 import csv
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,7 +20,11 @@ from colo_dashboard import actions, api, history, pairs
 from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
 from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
 from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
+from colo_dashboard.said import said
 from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
+
+#: Seconds between two looks of an open list at what has changed, unless settings say otherwise.
+POLL_INTERVAL_S = 5
 
 
 class OfDashboard:
@@ -78,8 +83,10 @@ class IndexView(OfDashboard, tables.DataTableView):
         context["dashboard"] = self.dashboard
         query = self.request.GET.urlencode()
         context["live_url"] = self.url("live") + (f"?{query}" if query else "")
+        context["live_every"] = getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S)
         if self.found is not None:
             context["summary"] = self._summary(self.found.summary)
+            context["secondaries"] = self.found.summary.get("secondaries")
             context["pages"] = self._pages(self.found.next_marker)
         return context
 
@@ -130,6 +137,18 @@ class LiveView(OfDashboard, View):
             for row in shown
         ]
         return JsonResponse({"rows": rows})
+
+
+class FlavorNamesView(View):
+    """How FT flavors are called where servers are launched, for Horizon's own dialog."""
+
+    def get(self, request: HttpRequest) -> JsonResponse:
+        """Answer with ``{"names": {id: name}}``, without those of ordinary flavors, or with ``{"error"}``."""
+        try:
+            found = api.fault_tolerance(request).flavors.list()
+        except api.API_ERRORS as error:
+            return JsonResponse({"error": str(api.explain(error))}, status=502)
+        return JsonResponse({"names": {flavor.id: _("%s (fault tolerant)") % flavor.name for flavor in found}})
 
 
 class ActionView(OfDashboard, forms.ModalFormView):
@@ -195,7 +214,7 @@ class ActionView(OfDashboard, forms.ModalFormView):
         permission = self.pair.permission(self.action.wire)
         context["pair"] = self.pair
         context["sentence"] = self.action.sentence % {"name": self.pair.name}
-        context["reason"] = "" if permission.allowed else permission.reason or _("You may not do this.")
+        context["reason"] = "" if permission.allowed else said(permission.reason) or _("You may not do this.")
         context["refusal"] = "" if self.forced else context["reason"]
         context["modal_header"] = _("%(action)s: %(name)s") % {"action": label, "name": self.pair.name}
         context["submit_url"] = self.url("action", self.pair.server_id, slug)

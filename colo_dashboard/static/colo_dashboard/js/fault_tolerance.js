@@ -4,7 +4,6 @@
 (function ($) {
   'use strict';
 
-  var EVERY_MS = 5000;
   var MOST_MS = 60000;
 
   function byId(rows) {
@@ -62,12 +61,12 @@
   function isStale(since) {
     $('.colo-stale-note').toggleClass('hidden', !since);
     if (since) {
-      $('.colo-stale-since').text(since.toLocaleTimeString());
+      $('.colo-stale-since').text(since.toLocaleTimeString(document.documentElement.lang || undefined));
     }
   }
 
-  function keepUpToDate(url) {
-    var wait = EVERY_MS;
+  function keepUpToDate(url, every) {
+    var wait = every;
     var known = new Date();
 
     function again() {
@@ -75,14 +74,14 @@
     }
 
     function answered() {
-      wait = EVERY_MS;
+      wait = every;
       known = new Date();
       isStale(null);
       again();
     }
 
     function failed() {
-      wait = Math.min(wait * 2, MOST_MS);
+      wait = Math.max(every, Math.min(wait * 2, MOST_MS));
       isStale(known);
       again();
     }
@@ -107,9 +106,9 @@
   }
 
   $(function () {
-    var url = $('.colo-table[data-live]').attr('data-live');
-    if (url) {
-      keepUpToDate(url);
+    var $table = $('.colo-table[data-live]');
+    if ($table.length) {
+      keepUpToDate($table.attr('data-live'), $table.attr('data-live-every') * 1000);
     }
   });
 }(jQuery));

@@ -19,4 +19,5 @@ COMPRESS_ENABLED = False
 COMPRESS_OFFLINE = False
 COMPRESS_PRECOMPILERS = ()
 TIME_ZONE = "UTC"
+exec((Path(__file__).parents[4] / "local_settings.d" / "_1155_fault_tolerance.py").read_text())
 LOGGING = {"version": 1, "disable_existing_loggers": False}

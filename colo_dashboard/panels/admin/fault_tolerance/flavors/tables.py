@@ -54,5 +54,6 @@ class FlavorsTable(tables.DataTable):
         verbose_name = _("Flavors")
         table_actions = (CreateFlavor,)
         row_actions = (SetFlavor, UnsetFlavor)
+        row_actions_dropdown_template = "colo_dashboard/fault_tolerance/_row_actions.html"
         multi_select = False
         no_data_message = _("There is no flavor yet.")

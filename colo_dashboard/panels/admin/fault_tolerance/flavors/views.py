@@ -26,7 +26,7 @@ class IndexView(tables.DataTableView):
     table_class = flavor_tables.FlavorsTable
     template_name = "colo_dashboard/fault_tolerance/admin_list.html"
     extra_context = {"here": "flavors"}
-    page_title = gettext_lazy("Fault Tolerance")
+    page_title = gettext_lazy("Flavors")
 
     def get_data(self) -> list[FtFlavor]:
         try:

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the panels of fault tolerance. Put this file into openstack_dashboard/local/local_settings.d/."""
+
+from pathlib import Path
+
+from openstack_dashboard.defaults import DEFAULT_POLICY_FILES, POLICY_FILES
+
+import colo_dashboard
+
+# Who is shown what: nova_colo's own defaults, and where this cloud's policy differs, the same rules in this file beside Horizon's
+# other policy files. The API decides in any case.
+DEFAULT_POLICY_FILES["fault_tolerance"] = str(Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml")
+POLICY_FILES["fault_tolerance"] = "fault_tolerance_policy.yaml"
+
+# Seconds between two looks of an open page at what has changed. Each is one request to the API.
+FAULT_TOLERANCE_POLL_INTERVAL = 5
+
+# Servers on a page, for users who have not chosen: Horizon's own setting, for all of its pages.
+# API_RESULT_PAGE_SIZE = 20

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin's panel beside Horizon's own list of as many servers, and what a browser loads for it."""
+
+import itertools
+import os
+import re
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+import colo_dashboard
+from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
+
+COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))
+ROUNDS = 15
+PATHS = {"panel": "admin/fault_tolerance/", "live": "admin/fault_tolerance/live/", "instances": "admin/instances/"}
+pytestmark = pytest.mark.timeout(3600)
+
+
+def test_the_panel_against_horizons_own_list_of_instances(lab, capsys):
+    """A page of Horizon's default size of each; ratios of medians, and nothing is asserted of them."""
+    cloud = with_servers(lab, COUNT)
+    browser = _logged_in(lab)
+    seconds: dict[str, list[float]] = {name: [] for name in PATHS}
+    with each_a_pair(lab, set(active(cloud))):
+        orders = itertools.cycle((list(PATHS), list(reversed(PATHS))))
+        for number in range(ROUNDS + 2):
+            for name in next(orders):
+                began = time.perf_counter()
+                answer = browser.get(lab.url("dashboard") + PATHS[name], timeout=120)
+                if number >= 2:  # the first ones of a process fill its caches
+                    seconds[name].append(time.perf_counter() - began)
+                assert answer.status_code == 200 and "alert-danger" not in answer.text
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    with capsys.disabled():
+        print(f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, against Horizon's instances ({median['instances']:.2f} s):")
+        for name in ("panel", "live"):
+            print(f"  {PATHS[name]}: median {median[name]:.2f} s, ratio {median[name] / median['instances']:.2f}")
+
+
+def test_what_a_browser_loads_for_it(capsys):
+    """Bytes of the plugin's own scripts and style sheet, as they are in the source: those that are served are smaller."""
+    folder = Path(colo_dashboard.__file__).parent / "static"
+    total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    with capsys.disabled():
+        print(f"\nthe panels' own scripts and style sheet: {total} bytes")
+
+
+def _logged_in(lab) -> requests.Session:
+    session = requests.Session()
+    url = lab.url("dashboard") + "auth/login/"
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', session.get(url, timeout=60).text)[1]
+    form = {"auth_type": "credentials", "username": "admin", "password": lab.password("admin"), "region": "default"}
+    answer = session.post(url, form | {"csrfmiddlewaretoken": token}, headers={"Referer": url}, timeout=60)
+    assert "loginBtn" not in answer.text
+    return session

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take the pictures of the documentation: every page, in Horizon's two themes, wide and narrow. ``make screenshots`` runs it."""
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from lab import Lab
+from lab.state import THEMES
+from tests.cloud import Cloud
+from tests.ui.conftest import log_in_to, start_browser
+from tests.ui.panel import DIALOG_S, address, row
+
+WIDTHS = (1280, 480)
+HIGHEST = 2400
+SERVER, OTHER = "web-1", "web-2"
+
+
+def pages(server_id: str) -> dict[str, str]:
+    """Return name -> path of each page."""
+    tab = f"admin/fault_tolerance/{server_id}/?tab=fault_tolerance_details__"
+    return {
+        "project": "project/fault_tolerance/",
+        "admin": "admin/fault_tolerance/",
+        "nothing": "project/fault_tolerance/?name=nothing",
+        "hosts": "admin/fault_tolerance/hosts/",
+        "flavors": "admin/fault_tolerance/flavors/",
+        "flavor-create": "admin/fault_tolerance/flavors/create/",
+        "overview": f"{tab}overview",
+        "checkpoints": f"{tab}checkpoints&period=5m",
+        "events": f"{tab}events",
+        "policy": f"{tab}policy",
+        "instance": f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance",
+    }
+
+
+def _instance_tab(browser: WebDriver) -> None:
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".colo-pair"))
+
+
+def _open_dialog(browser: WebDriver) -> None:
+    row(browser, SERVER).find_element(By.LINK_TEXT, "Fail over").click()
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
+    # It comes in from above.
+    still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
+
+
+def _take(browser: WebDriver, width: int, file: Path) -> None:
+    """Take a picture of the whole page, as high as it is."""
+    browser.set_window_size(width, 900)
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    browser.set_window_size(width, min(max(height + 150, 600), HIGHEST))
+    browser.save_screenshot(str(file))
+
+
+@contextlib.contextmanager
+def _browser(lab: Lab) -> Iterator[WebDriver]:
+    with tempfile.TemporaryDirectory() as profile, start_browser(Path(profile)) as browser:
+        log_in_to(browser, lab, "admin")
+        yield browser
+
+
+def take_all(lab: Lab, theme: str, folder: Path) -> None:
+    """Take the pictures in the theme that the lab has."""
+    server_id = Cloud(lab).protected(SERVER)["server_id"]
+    for width in WIDTHS:
+        into = folder / f"{theme}-{width}"
+        into.mkdir(parents=True, exist_ok=True)
+        with _browser(lab) as browser:
+            browser.set_window_size(width, 900)
+            afterwards: dict[str, Callable[[WebDriver], None]] = {"instance": _instance_tab}
+            for name, path in (pages(server_id) | {"failover-dialog": "admin/fault_tolerance/"}).items():
+                browser.get(address(lab, path))
+                afterwards.get(name, lambda _browser: None)(browser)
+                if name == "failover-dialog":
+                    browser.set_window_size(width, 900)
+                    _open_dialog(browser)
+                    browser.save_screenshot(str(into / f"{name}.png"))
+                else:
+                    _take(browser, width, into / f"{name}.png")
+                print(into / f"{name}.png", flush=True)
+
+
+def prepare(lab: Lab) -> None:
+    """Let there be more to see than two servers that are well: one that is suspended, and a history."""
+    cloud = Cloud(lab)
+    cloud.protected(SERVER)
+    if cloud.pairs()[OTHER]["state"] != "suspended":
+        answer = cloud.act(cloud.protected(OTHER)["server_id"], {"ft-suspend": None})
+        assert answer.status_code == 202, answer.text
+        cloud.in_state(OTHER, "suspended")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--prefix", type=Path, required=True, help="folder of the lab that is brought up for them")
+    parser.add_argument("--theme", choices=THEMES, action="append", help="all themes when not given")
+    options = parser.parse_args()
+    lab = Lab(options.prefix.resolve())
+    for theme in options.theme or THEMES:
+        lab.up(hosts=3, theme=theme)
+        prepare(lab)
+        take_all(lab, theme, options.folder)
+
+
+if __name__ == "__main__":
+    main()

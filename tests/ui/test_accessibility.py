@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nobody is barred: pages for screen readers and for the keyboard alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.cloud import Cloud, wait_for
+from tests.ui import axe
+from tests.ui.panel import DIALOG_S, address, on_page, row
+
+SERVER = "web-1"
+#: More than there are things to stop at on any of the pages.
+MOST_TABS = 120
+
+
+@pytest.fixture(scope="module")
+def code() -> str:
+    return axe.source()
+
+
+@pytest.mark.timeout(600)
+def test_axe_finds_no_serious_issue_on_any_page(lab: Any, log_in: Callable[[str], WebDriver], code: str) -> None:
+    server_id = Cloud(lab).protected(SERVER)["server_id"]
+    detail = f"admin/fault_tolerance/{server_id}/"
+    pages = ["project/fault_tolerance/", "admin/fault_tolerance/", "admin/fault_tolerance/?name=nothing"]
+    pages += ["admin/fault_tolerance/hosts/", "admin/fault_tolerance/flavors/", "admin/fault_tolerance/flavors/create/"]
+    pages += [f"{detail}?tab=fault_tolerance_details__{name}" for name in ("overview", "checkpoints", "events", "policy")]
+    pages += [f"{detail}{slug}/" for slug in ("failover", "test_failover", "migrate_secondary", "set_mode", "resume")]
+    browser = log_in("admin")
+    found = {}
+    for page in pages:
+        browser.get(address(lab, page))
+        found[page] = axe.serious_issues(browser, code)
+    browser.get(address(lab, f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance"))
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".colo-pair"))
+    found["tab of the instance"] = axe.serious_issues(browser, code, "#instance_details__fault_tolerance")
+    browser.get(address(lab, "admin/fault_tolerance/"))
+    row(browser, SERVER).find_element(By.LINK_TEXT, "Fail over").click()
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
+    found["dialog over the list"] = axe.serious_issues(browser, code, ".modal.in")
+    assert not {page: issues for page, issues in found.items() if issues}
+
+
+def _tab_to(browser: WebDriver, what: str, selector: str) -> None:
+    """Press the tab key until the focus is on an element."""
+    for _ in range(MOST_TABS):
+        webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+        if browser.execute_script("return document.activeElement.matches(arguments[0])", selector):
+            outline = browser.execute_script(
+                "const style = getComputedStyle(document.activeElement); return style.outlineStyle + style.boxShadow"
+            )
+            assert outline != "nonenone", f"nobody sees that the focus is on {what}"
+            return
+    raise AssertionError(f"the tab key does not lead to {what}")
+
+
+@pytest.mark.timeout(600)
+def test_the_keyboard_alone_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+    before = Cloud(lab).protected(SERVER)
+    browser = log_in("admin")
+    browser.get(address(lab, "admin/fault_tolerance/"))
+    keys = webdriver.ActionChains(browser)
+    _tab_to(browser, "its button", f'tr[data-display="{SERVER}"] a[href$="/failover/"]')
+    keys.send_keys(Keys.ENTER).perform()
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
+    _tab_to(browser, "the dialog's button", ".modal.in input[type=submit]")
+    keys.send_keys(Keys.ENTER).perform()
+    wait_for("it was asked for", DIALOG_S, lambda: on_page(browser, f"Failover of {SERVER} was requested"))
+    assert Cloud(lab).failed_over(SERVER, before)["primary"]["host"] == before["secondary"]["host"]
