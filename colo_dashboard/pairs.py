@@ -68,6 +68,11 @@ def badge(badges: dict[str, Badge], value: str) -> Badge:
     return badges.get(value) or Badge(value.replace("_", " "), "question-circle", "default")
 
 
+def mode(value: str) -> Any:
+    """The name of a mode."""
+    return MODE.get(value, value)
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else formats.number_format(value, 1)
 
@@ -116,6 +121,11 @@ class PairRow:
         """Badge of the health."""
         return badge(HEALTH, self.pair.health)
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why its health is not better, as far as its state does not say so already."""
+        return [reason for reason in self.pair.health_reasons if reason != self.pair.state_reason]
+
     @functools.cached_property
     def figures(self) -> dict[str, str]:
         """What changes all the time, as text."""
@@ -144,12 +154,12 @@ class PairRow:
     @property
     def mode(self) -> Any:
         """How the pair synchronises now."""
-        return MODE.get(self.pair.mode, self.pair.mode)
+        return mode(self.pair.mode)
 
     @property
     def mode_policy(self) -> Any:
         """How it was asked to."""
-        return MODE.get(self.pair.mode_policy, self.pair.mode_policy)
+        return mode(self.pair.mode_policy)
 
     @property
     def server_url(self) -> str:

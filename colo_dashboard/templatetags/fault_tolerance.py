@@ -9,6 +9,7 @@ from colo_dashboard.said import said
 register = template.Library()
 register.filter("when", times.when)
 register.filter("age", times.age)
+register.filter("mode", pairs.mode)
 register.filter("said", said)
 
 

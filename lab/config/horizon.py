@@ -34,9 +34,9 @@ OPENSTACK_NEUTRON_NETWORK = {{
 }}
 CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}}}}
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-# One theme: compressed in advance, Horizon's pages have the style sheets of one only.
-AVAILABLE_THEMES = [({theme!r}, {theme!r}, "themes/{theme}")]
-SELECTABLE_THEMES = AVAILABLE_THEMES
+# Compressed in advance, Horizon's pages have the style sheets of one theme only: of the last one. Others import from "default".
+AVAILABLE_THEMES = {themes!r}
+SELECTABLE_THEMES = AVAILABLE_THEMES[-1:]
 DEFAULT_THEME = {theme!r}
 CONSOLE_TYPE = None
 LOGGING = {{
@@ -54,6 +54,7 @@ def local_settings(spec: Spec) -> str:
     folder = spec.layout.prefix / "horizon"
     return _SETTINGS.format(
         theme=spec.state.theme,
+        themes=[(name, name, f"themes/{name}") for name in dict.fromkeys(("default", spec.state.theme))],
         enabled=str(REPO / "enabled"),
         snippet=str(REPO / "local_settings.d" / "_1155_fault_tolerance.py"),
         local=str(folder),

@@ -97,7 +97,9 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
 
 
 def _stale_since(row: Pair) -> str | None:
-    if row.measured_at is None or timeutils.utcnow() - row.measured_at <= STALE_AFTER:
+    """Return since when the figures of a pair are old; None when they are not, or when there is none that could be."""
+    counted = (row.checkpoints or _NO_CHECKPOINTS)["total"]
+    if not counted or row.measured_at is None or timeutils.utcnow() - row.measured_at <= STALE_AFTER:
         return None
     return iso(row.measured_at)
 

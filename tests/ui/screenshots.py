@@ -13,12 +13,14 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from lab import Lab
 from lab.state import THEMES
-from tests.cloud import Cloud
+from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to, start_browser
 from tests.ui.panel import DIALOG_S, address, row
 
 WIDTHS = (1280, 480)
 HIGHEST = 2400
+#: Times ten seconds.
+HISTORY = 12
 SERVER, OTHER = "web-1", "web-2"
 
 
@@ -45,7 +47,7 @@ def _instance_tab(browser: WebDriver) -> None:
 
 
 def _open_dialog(browser: WebDriver) -> None:
-    row(browser, SERVER).find_element(By.LINK_TEXT, "Fail over").click()
+    row(browser, SERVER).find_element(By.CSS_SELECTOR, 'a[href$="/failover/"]').click()
     WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
     # It comes in from above.
     still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
@@ -89,9 +91,15 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
 
 
 def prepare(lab: Lab) -> None:
-    """Let there be more to see than two servers that are well: one that is suspended, and a history."""
+    """Let there be more to see than two servers that are well: one that is suspended, and a history with a failover in it."""
     cloud = Cloud(lab)
-    cloud.protected(SERVER)
+    before = cloud.protected(SERVER)
+    history = f"/servers/{before['server_id']}/os-fault-tolerance/checkpoints"
+    if before["failovers"]["total"] == 0:
+        assert cloud.act(before["server_id"], {"failover": None}).status_code == 202
+        cloud.failed_over(SERVER, before)
+        cloud.protected(SERVER)
+        wait_for("a history", 300, lambda: len(cloud.request("GET", history).json()["checkpoints"]["buckets"]) >= HISTORY)
     if cloud.pairs()[OTHER]["state"] != "suspended":
         answer = cloud.act(cloud.protected(OTHER)["server_id"], {"ft-suspend": None})
         assert answer.status_code == 202, answer.text

@@ -21,7 +21,7 @@ def test_ft_flavors_come_first_and_say_what_a_secondary_takes(cloud, admin):
     policy = {"ft_mode": "checkpoint", "ft_checkpoint_interval_ms": "200", "ft_auto_reprotect": "0"}
     cloud.add_flavor("ft.small", 2048, ft_enabled="1", **policy)
     page = text(admin.get(FLAVORS))
-    assert "ft.small yes checkpoint, 200 ms, a lost secondary is not replaced by itself 1 2048 1 4096 all projects" in page
+    assert "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself 1 2048 1 4096 all projects" in page
     assert page.index("ft.small") < page.index("a.plain")
     assert "a.plain no 1 512 1 - all projects" in page
     assert len(called(cloud, lambda: admin.get(FLAVORS))) == 1
