@@ -97,6 +97,8 @@ def test_horizons_own_page_of_a_server_has_the_pair(lab: Any, log_in: Callable[[
     browser.find_element(By.CSS_SELECTOR, 'a[data-target="#instance_details__fault_tolerance"]').click()
     drawn = _shown(browser, "#instance_details__fault_tolerance .colo-pair")
     assert pair["primary"]["host"] in drawn.text and pair["secondary"]["host"] in drawn.text
+    if "plain-1" in Cloud(lab).pairs():
+        pytest.skip("plain-1 of this lab, which is not new, is fault tolerant")
     plain = Cloud(lab).server("plain-1")["id"]
     browser.get(address(lab, f"project/instances/{plain}/?tab=instance_details__fault_tolerance"))
     wait_for("it says why not", DIALOG_S, lambda: on_page(browser, "This server is not fault tolerant."))
