@@ -36,8 +36,10 @@ class EngineClient:
 
     def __init__(self, transport: messaging.Transport):
         target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
-        # retry=0: a heartbeat that cannot be sent now is worthless later
-        self._client = messaging.get_rpc_client(transport, target, retry=0).prepare(fanout=True)
+        # A heartbeat that cannot be sent now is worthless later; but it is the second try that makes a new channel (kombu's
+        # Connection.ensure). With none, an agent is mute for ever after there was no engine for the second time: the broker
+        # closes a channel on which something is sent to an exchange that is gone.
+        self._client = messaging.get_rpc_client(transport, target, retry=1).prepare(fanout=True)
 
     def heartbeat(self, host: str, report: dict[str, Any]) -> None:
         """Tell all engines what runs on a host."""

@@ -33,7 +33,7 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, capsys):
                 answer = browser.get(lab.url("dashboard") + PATHS[name], timeout=120)
                 if number >= 2:  # the first ones of a process fill its caches
                     seconds[name].append(time.perf_counter() - began)
-                assert answer.status_code == 200 and "alert-danger" not in answer.text
+                assert answer.status_code == 200 and "Error:" not in answer.text
     median = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
         print(f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, against Horizon's instances ({median['instances']:.2f} s):")
