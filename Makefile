@@ -7,7 +7,7 @@ DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit functional colo lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test unit dashboards functional colo lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,12 +19,19 @@ demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install lint docs unit functional colo ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+test: install lint docs unit dashboards functional colo ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 unit: venv ## the tests that need no service and take seconds
 	$(BIN)/python -m pytest tests/unit --numprocesses=2 --dist=worksteal
+
+dashboards: ## the dashboard with the older releases of Horizon; the other tests have the newest
+	$(MAKE) --jobs=2 --output-sync=target dashboard-25.5 dashboard-25.7
+
+dashboard-%:
+	$(PYTHON) -m lab venv --horizon $*
+	.lab/horizon-$*/bin/python -m pytest -c tests/unit/colo_dashboard/older_horizon.ini tests/unit/colo_dashboard
 
 # Up to Nova 33 eventlet patches threads, and a worker of pytest-xdist then may never hear of its next test: one process each, both at a time.
 functional: ## server side and clients with Nova's own services in one process, on each release of Nova

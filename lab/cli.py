@@ -69,8 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
     log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
     command("install", _install, "only install what is missing: Debian packages and the virtual environment")
     venv = command("venv", _venv, "only create the virtual environment, or bring it up to date")
-    venv.add_argument(
+    other = venv.add_mutually_exclusive_group()
+    other.add_argument(
         "--nova", choices=sorted(install.NOVA_RELEASES), help="instead, that of the functional tests with this release of Nova"
+    )
+    other.add_argument(
+        "--horizon", choices=sorted(install.HORIZON_RELEASES), help="instead, that of the dashboard's tests with this Horizon"
     )
     return parser
 
@@ -168,10 +172,12 @@ def _install(options: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def _venv(options: argparse.Namespace, arguments: list[str]) -> int:
-    if options.nova is not None:
+    if options.horizon is not None:
+        install.ensure_dashboard(options.horizon, Clock().say, install.install_log())
+    elif options.nova is not None:
         install.ensure_functional(options.nova, Clock().say, install.install_log())
-        return 0
-    install.ensure_venv(Clock().say, install.install_log())
+    else:
+        install.ensure_venv(Clock().say, install.install_log())
     return 0
 
 

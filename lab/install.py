@@ -41,6 +41,9 @@ CLIENT_RELEASES = {"32": ("18.11.0", "8.2.0"), "33": ("18.12.0", "9.0.0"), "34":
 #: The Python that each is tested with, where this machine has it.
 PYTHON_RELEASES = {"32": "3.11", "33": "3.12", "34": "3.13"}
 
+#: The older releases of Horizon that the dashboard is tested with, by the name that the command line takes.
+HORIZON_RELEASES = {"25.5": "25.5.2", "25.7": "25.7.3"}
+
 Say = Callable[[str], None]
 
 
@@ -108,6 +111,13 @@ def functional_environment(nova: str) -> Environment:
     packages = (f"nova=={NOVA_RELEASES[nova]}", *clients)
     python = find_python(PYTHON_RELEASES[nova])
     return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt", python)
+
+
+def dashboard_environment(horizon: str) -> Environment:
+    """Return the environment of the dashboard's tests with a release of Horizon, one of HORIZON_RELEASES."""
+    tested_with = ("Babel", "lxml", "oslo.policy", "pytest", "pytest-django", "pytest-timeout")
+    packages = (f"horizon=={HORIZON_RELEASES[horizon]}", *tested_with)
+    return Environment(LAB_DIR / f"horizon-{horizon}", packages, "dashboard", f"constraints-horizon-{horizon}.txt")
 
 
 def find_python(release: str) -> str | None:
@@ -203,6 +213,13 @@ def ensure_functional(nova: str, say: Say, log: Path) -> None:
     if environment.interpreter is None:
         say(f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}")
     environment.ensure(say, log)
+
+
+def ensure_dashboard(horizon: str, say: Say, log: Path) -> None:
+    """Create the environment of the dashboard's tests with a release of Horizon, or bring it up to date."""
+    if not _has_module("ensurepip"):
+        _apt_install(["python3-venv"], say, log)
+    dashboard_environment(horizon).ensure(say, log)
 
 
 def _missing_build_packages() -> list[str]:

@@ -51,6 +51,7 @@ def test_what_a_browser_loads_for_it(capsys):
 
 def _logged_in(lab) -> requests.Session:
     session = requests.Session()
+    session.headers["Connection"] = "close"  # uWSGI closes them, and a form is not sent again by itself
     url = lab.url("dashboard") + "auth/login/"
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', session.get(url, timeout=60).text)[1]
     form = {"auth_type": "credentials", "username": "admin", "password": lab.password("admin"), "region": "default"}
