@@ -48,6 +48,7 @@ class Life:
         self._options = options
         self._own_agents = tls is not None or options != OPTIONS
         for name, host in self.hosts.items():
+            host.power_on()  # a test that has failed may have left it without
             if self._own_agents:
                 self.restart_agent(name, tls[name] if tls else None)
             else:

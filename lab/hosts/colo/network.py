@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.identity import ProcessStat
 
 NAMESPACES = Path("/run/netns")
 KILL_SECONDS = 20.0
@@ -70,9 +71,11 @@ class Namespace:
         if not self.exists():
             return
         give_up = time.monotonic() + KILL_SECONDS
-        while self.pids():
+        left: set[int] = set()
+        # One that is ending is not in it any more, but may still have to wait for a disk.
+        while left := {pid for pid in left | set(self.pids()) if ProcessStat.of(pid)}:
             if time.monotonic() > give_up:
-                raise LabError(f"processes in the network namespace {self.name} do not end: {self.pids()}")
+                raise LabError(f"processes in the network namespace {self.name} do not end: {sorted(left)}")
             self.signal(signal.SIGKILL)
             time.sleep(POLL_SECONDS)
         run("ip", "netns", "delete", self.name)

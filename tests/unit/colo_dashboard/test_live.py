@@ -23,6 +23,12 @@ def test_the_page_names_what_its_script_asks_with_its_own_filters(cloud, admin):
     assert f'data-live="{INDEX}live/?state=protected&amp;sort=name"' in page
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(5, 5), (30, 30), (0, 1)])
+def test_how_often_it_asks_is_a_setting(cloud, admin, settings, asked, seconds):
+    settings.FAULT_TOLERANCE_POLL_INTERVAL = asked
+    assert f'data-live-every="{seconds}"' in admin.get(INDEX).content.decode()
+
+
 def test_figures_are_told_as_they_are_shown(cloud, admin):
     pair = add(cloud)
     page = admin.get(INDEX)

@@ -83,7 +83,7 @@ class IndexView(OfDashboard, tables.DataTableView):
         context["dashboard"] = self.dashboard
         query = self.request.GET.urlencode()
         context["live_url"] = self.url("live") + (f"?{query}" if query else "")
-        context["live_every"] = getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S)
+        context["live_every"] = max(1, getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S))
         if self.found is not None:
             context["summary"] = self._summary(self.found.summary)
             context["secondaries"] = self.found.summary.get("secondaries")
