@@ -3,14 +3,16 @@
 
 from pathlib import Path
 
-from openstack_dashboard.defaults import DEFAULT_POLICY_FILES, POLICY_FILES
+from openstack_dashboard import defaults
 
 import colo_dashboard
 
 # Who is shown what: nova_colo's own defaults, and where this cloud's policy differs, the same rules in this file beside Horizon's
 # other policy files. The API decides in any case.
-DEFAULT_POLICY_FILES["fault_tolerance"] = str(Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml")
-POLICY_FILES["fault_tolerance"] = "fault_tolerance_policy.yaml"
+POLICY_FILES = globals().get("POLICY_FILES", defaults.POLICY_FILES) | {"fault_tolerance": "fault_tolerance_policy.yaml"}
+DEFAULT_POLICY_FILES = globals().get("DEFAULT_POLICY_FILES", defaults.DEFAULT_POLICY_FILES) | {
+    "fault_tolerance": str(Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml")
+}
 
 # Seconds between two looks of an open page at what has changed. Each is one request to the API.
 FAULT_TOLERANCE_POLL_INTERVAL = 5

@@ -10,6 +10,7 @@ from nova_colo import policies
 from tests.unit.colo_dashboard.pages import INDEX, OTHER_PAGE, PROJECT_INDEX
 
 DEFAULTS = Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml"
+REPO = Path(__file__).parents[3]
 
 
 def test_its_defaults_are_those_of_the_server_side():
@@ -38,3 +39,12 @@ def test_an_operators_rules_decide_who_is_shown_a_panel(cloud, login, settings, 
 def test_without_a_file_of_the_operators_the_defaults_hold(cloud, login):
     page = login("demo").get(OTHER_PAGE).content.decode()
     assert f'href="{PROJECT_INDEX}"' in page and f'href="{INDEX}"' not in page
+
+
+def test_the_settings_leave_an_operators_own_alone():
+    """Horizon runs them in the namespace of its settings, after those of the operator."""
+    namespace = {"POLICY_FILES": {"compute": "ours.yaml"}, "DEFAULT_POLICY_FILES": {"compute": "defaults.yaml"}}
+    exec((REPO / "local_settings.d" / "_1155_fault_tolerance.py").read_text(), namespace)
+    assert namespace["POLICY_FILES"] == {"compute": "ours.yaml", "fault_tolerance": "fault_tolerance_policy.yaml"}
+    assert set(namespace["DEFAULT_POLICY_FILES"]) == {"compute", "fault_tolerance"}
+    assert namespace["DEFAULT_POLICY_FILES"]["fault_tolerance"] == str(DEFAULTS)

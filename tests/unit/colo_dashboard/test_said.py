@@ -9,8 +9,14 @@ import pytest
 
 import nova_colo
 
-#: What arbitration.py and health.py put together.
-MADE_OF_PARTS = {"the secondary's host %(host)s is lost", "the replication link to %(host)s is lost", "failing over"}
+#: What arbitration.py, health.py and failover.py put together.
+MADE_OF_PARTS = {
+    "the secondary's host %(host)s is lost",
+    "the replication link to %(host)s is lost",
+    "failing over",
+    "Secondary lost: %(reason)s. The server runs without a secondary until it is protected again.",
+    "The failover failed: %(error)s The server runs without a secondary until it is protected again.",
+}
 
 
 def wordings():
@@ -44,7 +50,7 @@ def test_each_sentence_is_one_that_the_server_side_says(horizon):
     ("english", "german"),
     [
         ("The server is protected already.", "Der Server ist bereits geschützt."),
-        ("The agent on its host does not answer.", "Der Agent auf seinem Host antwortet nicht."),
+        ("The agent on its host does not answer.", "Der Agent auf (verborgen) antwortet nicht."),
         ("The agent on compute-a does not answer.", "Der Agent auf compute-a antwortet nicht."),
         (
             "Needs a secondary: no other host has 1024 MB of RAM free. Free capacity, enable a host or move a server.",
@@ -71,3 +77,44 @@ def test_in_german(horizon, english, german):
         assert said(english) == german
     with translation.override("en-gb"):
         assert said(english) == english
+
+
+#: What engines make of a reason, whatever it is.
+OUTCOMES = (
+    "Failing over: {}.",
+    "Failed over: {}. Nova's records are following.",
+    "Failed over: {}. The server runs without a secondary until it is protected again.",
+    "Going on alone: {}.",
+    "Not running: {}.",
+    "Secondary lost: {}. The server runs without a secondary until it is protected again.",
+    "Secondary lost: {}. The primary on compute-a goes on alone.",
+    "The server was restarted: {}.",
+)
+ENGLISH = re.compile(r"\b(the|is|of|runs|ended|its|and|was)\b")
+
+
+def reasons():
+    """Every reason for which something is decided about a pair."""
+    from nova_colo.pair import arbitration
+
+    for node in ast.walk(ast.parse(Path(arbitration.__file__).read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Decision" and len(node.args) > 1:
+            said = node.args[1]
+            if isinstance(said, ast.Constant):
+                yield said.value
+            elif isinstance(said, ast.JoinedStr):
+                lost = "lost" in ast.unparse(said.values[0])
+                parts = [part.value if isinstance(part, ast.Constant) else "compute-a" for part in said.values]
+                yield "".join(["the secondary's host", *parts[1:]] if lost else parts)
+
+
+def test_whatever_is_decided_about_a_pair_is_told_in_german(horizon):
+    from django.utils import translation
+
+    from colo_dashboard.said import said
+
+    decided = [reason for reason in reasons() if not reason.endswith(".")]
+    assert len(decided) >= 9
+    with translation.override("de"):
+        told = [said(outcome.format(reason)) for outcome in OUTCOMES for reason in decided]
+    assert not [text for text in told if ENGLISH.search(text)]

@@ -19,20 +19,12 @@ class PairTab(tabs.Tab):
     """A tab that draws its pair, and says what could not be shown."""
 
     def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
-        context: dict[str, Any] = {}
+        row: pairs.PairRow = self.tab_group.kwargs["row"]
+        context = {"pair": row.pair, "row": row}
         try:
-            row = self.row(request)
-            context = {"pair": row.pair, "row": row}
             return context | self.more(request, row)
-        except NotFaultTolerant:
-            return context
         except api.API_ERRORS as error:
             return context | {"failure": api.explain(error)}
-
-    def row(self, request: HttpRequest) -> pairs.PairRow:
-        """Return the pair that the page is about."""
-        row: pairs.PairRow = self.tab_group.kwargs["row"]
-        return row
 
     def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
         """Return what the tab shows besides the pair."""
@@ -90,7 +82,7 @@ class PairTabs(tabs.TabGroup):
     show_single_tab = True
 
 
-class InstanceTab(PairTab):
+class InstanceTab(tabs.Tab):
     """The overview of a pair on Horizon's own page of its server."""
 
     name = _("Fault Tolerance")
@@ -102,6 +94,12 @@ class InstanceTab(PairTab):
     def allowed(self, request: HttpRequest) -> bool:
         return api.supported(request)
 
-    def row(self, request: HttpRequest) -> pairs.PairRow:
-        pair = api.get_pair(request, self.tab_group.kwargs["instance"].id)
-        return pairs.make_row(request, pair, self.dashboard)
+    def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
+        try:
+            pair = api.get_pair(request, self.tab_group.kwargs["instance"].id)
+        except NotFaultTolerant:
+            return {}
+        except api.API_ERRORS as error:
+            return {"failure": api.explain(error)}
+        row = pairs.make_row(request, pair, self.dashboard)
+        return {"pair": pair, "row": row}
