@@ -15,6 +15,8 @@ def connect(spec: Spec, user: str = "admin", project: str | None = None) -> Conn
         load_envvars=False,
         region_name=REGION,
         identity_api_version="3",
+        # The catalog may still have the port of before, where another lab's may answer by now.
+        identity_endpoint_override=spec.auth_url,
         auth={
             "auth_url": spec.auth_url,
             "username": user,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines and the broker are away for a while: agents are heard again when they are back."""
+"""Engines are away for a while: agents are heard again when one is back."""
 
 import pytest
 from oslo_utils import timeutils
@@ -35,17 +35,3 @@ def test_agents_are_heard_again_after_there_was_no_engine_more_than_once(lab):
         finally:
             engine.start()
         wait_for("all agents are heard", HEARD_S, lambda: all_heard(cloud))
-
-
-@pytest.mark.timeout(600)
-def test_agents_are_heard_again_after_the_broker_was_away(lab):
-    cloud = Cloud(lab)
-    wait_for("all agents are heard", HEARD_S, lambda: all_heard(cloud))
-    broker = lab.service("rabbitmq")
-    broker.stop()
-    try:
-        wait_for("nobody hears them", HEARD_S, lambda: all(map(is_old, agents(cloud).values())))
-    finally:
-        broker.start()
-    wait_for("all agents are heard", HEARD_S, lambda: all_heard(cloud))
-    cloud.protected("web-1")
