@@ -17,6 +17,8 @@ from tests.colo.lives import OPTIONS, Life
 
 #: Seconds for which nobody must answer while no side has the grant.
 HELD = 3.0
+#: Checkpoints that an agent may take in between two writes of what it has counted.
+UNWRITTEN = 2
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +140,8 @@ def test_libvirtd_may_restart_and_no_checkpoint_goes_uncounted_afterwards(life, 
         life.host(name).restart_libvirtd()
     before = life.side(pair.primary)["checkpoints"]["total"]
     life.wait("checkpoints go on to be counted", lambda: life.side(pair.primary)["checkpoints"]["total"] >= before + 2)
-    assert life.side(pair.primary)["link_up"] and life.side(pair.secondary)["link_up"]
+    sides = [life.side(name) for name in (pair.primary, pair.secondary)]
+    assert all(side["link_up"] for side in sides), sides
 
 
 def test_the_agents_may_be_killed_and_know_the_pair_when_they_are_back(life, pair):
@@ -148,7 +151,9 @@ def test_the_agents_may_be_killed_and_know_the_pair_when_they_are_back(life, pai
         life.host(name).start_agent(qemu=OPTIONS)
     life.wait("the link is known to be up", lambda: all(life.side(name)["link_up"] for name in (pair.primary, pair.secondary)))
     after = life.side(pair.primary)["checkpoints"]
-    assert all(after[cause] >= before[cause] for cause in ("mismatch", "periodic", "forced"))
+    # of the half second that was not written down yet only the number is known again, and not the causes
+    assert after["total"] >= before["total"]
+    assert all(after[cause] >= before[cause] - UNWRITTEN for cause in ("mismatch", "periodic", "forced")), (before, after)
     life.pair.fail_over(pair)
     life.on = pair.secondary
 

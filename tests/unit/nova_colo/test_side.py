@@ -47,8 +47,8 @@ def clock(monkeypatch):
     return clock
 
 
-def make_side(stage):
-    record = Record("s-1", primary=True, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
+def make_side(stage, primary=True):
+    record = Record("s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
     made = sides.Side(record, Guest(), Reach(), lambda: made.there, lambda record: None, hybrid.Rule())
     made.there = True
     return made
@@ -138,4 +138,14 @@ def test_an_agent_that_is_new_finds_out_that_replication_stands_still(clock):
     pass_by(side, clock, 5, checkpoints=False)
     assert side.report(paired=True).link_up
     pass_by(side, clock, DELAY_S + STUCK_S, checkpoints=False)
+    assert side.report(paired=True).link_up is False
+
+
+def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event_tells(clock):
+    side = make_side(Stage.STARTING, primary=False)
+    side.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+    side.in_step()
+    pass_by(side, clock, 2)
+    assert side.report(paired=True).link_up
+    side.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
     assert side.report(paired=True).link_up is False

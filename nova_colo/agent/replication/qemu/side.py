@@ -109,6 +109,8 @@ class Side:
         """
         with self._lock:
             self._stood_still_ms = stood_still_ms
+            if not self.record.primary:
+                self._lost = False  # what was lost before was the twin of a QEMU that this one has replaced
             self._progress, self._checkpoint_at = None, time.time()
             self.save(stage=Stage.IN_STEP, error=None)
             self._begin_hybrid()
