@@ -90,7 +90,7 @@ def _up(options: argparse.Namespace, arguments: list[str]) -> int:
     clock = Clock()
     lab = _lab(options)
     wished = (options.hosts, options.dashboard, options.demo, options.colo, options.theme)
-    if not any(wish is not None for wish in wished) and lab.is_complete():
+    if all(wish is None for wish in wished) and lab.is_complete():
         print(f"already up: all {len(lab.status())} services run and answer")
     else:
         lab.up(*wished)

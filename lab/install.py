@@ -207,19 +207,21 @@ def ensure_venv(say: Say, log: Path) -> None:
 
 def ensure_functional(nova: str, say: Say, log: Path) -> None:
     """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
-    if not _has_module("ensurepip"):
-        _apt_install(["python3-venv"], say, log)
     environment = functional_environment(nova)
     if environment.interpreter is None:
         say(f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}")
-    environment.ensure(say, log)
+    _ensure_tests(environment, say, log)
 
 
 def ensure_dashboard(horizon: str, say: Say, log: Path) -> None:
     """Create the environment of the dashboard's tests with a release of Horizon, or bring it up to date."""
+    _ensure_tests(dashboard_environment(horizon), say, log)
+
+
+def _ensure_tests(environment: Environment, say: Say, log: Path) -> None:
     if not _has_module("ensurepip"):
         _apt_install(["python3-venv"], say, log)
-    dashboard_environment(horizon).ensure(say, log)
+    environment.ensure(say, log)
 
 
 def _missing_build_packages() -> list[str]:

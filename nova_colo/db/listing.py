@@ -73,6 +73,10 @@ _MISSING = {
     "secondary_host": "sort_no_secondary",
 }
 
+# Where a secondary has its room or has it kept, and how much that is.
+_ROOM_ON = sa.func.coalesce(Pair.secondary_host, Pair.reserved_host)
+_ROOM_MB = Pair.memory_mb * RAM_FACTOR
+
 SORT_KEYS = tuple(_SORT_BY)
 #: Those that tell something about hosts.
 HOST_SORT_KEYS = frozenset({"primary_host", "secondary_host"})
@@ -178,9 +182,7 @@ class Count:
 
 def counts(session: orm.Session, selection: Selection) -> list[Count]:
     """Count the pairs that a list is about, whatever state and health it asks for."""
-    room = sa.case(
-        (sa.or_(Pair.secondary_host.is_not(None), Pair.reserved_host.is_not(None)), Pair.memory_mb * RAM_FACTOR), else_=0
-    )
+    room = sa.case((_ROOM_ON.is_not(None), _ROOM_MB), else_=0)
     numbers = sa.func.count(), sa.func.count(Pair.secondary_host), sa.func.sum(room)
     query = sa.select(Pair.state, Pair.health, *numbers).where(*selection.scope()).group_by(Pair.state, Pair.health)
     return [Count(state, health, pairs, secondaries, int(mb)) for state, health, pairs, secondaries, mb in session.execute(query)]
@@ -192,8 +194,7 @@ def load_by_host(session: orm.Session) -> tuple[dict[str, int], dict[str, tuple[
     Room that is kept for a secondary that is not there counts as memory.
     """
     primaries = sa.select(Pair.primary_host, sa.func.count()).group_by(Pair.primary_host)
-    room_on = sa.func.coalesce(Pair.secondary_host, Pair.reserved_host)
-    rooms = sa.select(room_on, sa.func.count(Pair.secondary_host), sa.func.sum(Pair.memory_mb * RAM_FACTOR))
-    rooms = rooms.where(room_on.is_not(None)).group_by(room_on)
+    rooms = sa.select(_ROOM_ON, sa.func.count(Pair.secondary_host), sa.func.sum(_ROOM_MB))
+    rooms = rooms.where(_ROOM_ON.is_not(None)).group_by(_ROOM_ON)
     by_primary = {row[0]: row[1] for row in session.execute(primaries)}
     return by_primary, {host: (number, int(memory)) for host, number, memory in session.execute(rooms)}

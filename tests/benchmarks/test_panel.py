@@ -13,6 +13,7 @@ import requests
 
 import colo_dashboard
 from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
+from tests.ui.panel import address
 
 COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))
 ROUNDS = 15
@@ -30,7 +31,7 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, capsys):
         for number in range(ROUNDS + 2):
             for name in next(orders):
                 began = time.perf_counter()
-                answer = browser.get(lab.url("dashboard") + PATHS[name], timeout=120)
+                answer = browser.get(address(lab, PATHS[name]), timeout=120)
                 if number >= 2:  # the first ones of a process fill its caches
                     seconds[name].append(time.perf_counter() - began)
                 assert answer.status_code == 200 and "Error:" not in answer.text
@@ -42,7 +43,7 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, capsys):
 
 
 def test_what_a_browser_loads_for_it(capsys):
-    """Bytes of the plugin's own scripts and style sheet, as they are in the source: those that are served are smaller."""
+    """Bytes of the plugin's own scripts and style sheet, as they are in the source."""
     folder = Path(colo_dashboard.__file__).parent / "static"
     total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with capsys.disabled():
@@ -52,7 +53,7 @@ def test_what_a_browser_loads_for_it(capsys):
 def _logged_in(lab) -> requests.Session:
     session = requests.Session()
     session.headers["Connection"] = "close"  # uWSGI closes them, and a form is not sent again by itself
-    url = lab.url("dashboard") + "auth/login/"
+    url = address(lab, "auth/login/")
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', session.get(url, timeout=60).text)[1]
     form = {"auth_type": "credentials", "username": "admin", "password": lab.password("admin"), "region": "default"}
     answer = session.post(url, form | {"csrfmiddlewaretoken": token}, headers={"Referer": url}, timeout=60)

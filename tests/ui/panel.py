@@ -7,9 +7,12 @@ from selenium.common.exceptions import NoSuchElementException, StaleElementRefer
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 #: Seconds in which a page or a dialog is there.
 DIALOG_S = 30
+#: The button that confirms the dialog over the page.
+CONFIRM = ".modal.in input[type=submit]"
 
 
 def address(lab: Any, path: str) -> str:
@@ -36,3 +39,13 @@ def on_page(browser: WebDriver, text: str) -> bool:
         return text in browser.find_element(By.TAG_NAME, "body").text
     except (NoSuchElementException, StaleElementReferenceException):
         return False
+
+
+def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:
+    """Wait for an element that is displayed and has a text; gives the first one."""
+    return WebDriverWait(browser, DIALOG_S).until(
+        lambda driver: next(
+            (e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed() and text in e.text), None
+        ),
+        f"{selector} with {text!r}",
+    )

@@ -2,9 +2,7 @@
 """Take the pictures of the documentation: every page, in Horizon's two themes, wide and narrow. ``make screenshots`` runs it."""
 
 import argparse
-import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from selenium.webdriver.common.by import By
@@ -15,10 +13,11 @@ from lab import Lab
 from lab.state import THEMES
 from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to, start_browser
-from tests.ui.panel import DIALOG_S, address, row
+from tests.ui.panel import CONFIRM, DIALOG_S, address, row, shown
 
 WIDTHS = (1280, 480)
-HIGHEST = 2400
+#: Height of the window, and of the highest picture.
+WINDOW, HIGHEST = 900, 2400
 #: Times ten seconds.
 HISTORY = 12
 SERVER, OTHER = "web-1", "web-2"
@@ -42,13 +41,9 @@ def pages(server_id: str) -> dict[str, str]:
     }
 
 
-def _instance_tab(browser: WebDriver) -> None:
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".colo-pair"))
-
-
 def _open_dialog(browser: WebDriver) -> None:
     row(browser, SERVER).find_element(By.CSS_SELECTOR, 'a[href$="/failover/"]').click()
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
+    shown(browser, CONFIRM)
     # It comes in from above.
     still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
     WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
@@ -56,17 +51,10 @@ def _open_dialog(browser: WebDriver) -> None:
 
 def _take(browser: WebDriver, width: int, file: Path) -> None:
     """Take a picture of the whole page, as high as it is."""
-    browser.set_window_size(width, 900)
     height = browser.execute_script("return document.documentElement.scrollHeight")
     browser.set_window_size(width, min(max(height + 150, 600), HIGHEST))
     browser.save_screenshot(str(file))
-
-
-@contextlib.contextmanager
-def _browser(lab: Lab) -> Iterator[WebDriver]:
-    with tempfile.TemporaryDirectory() as profile, start_browser(Path(profile)) as browser:
-        log_in_to(browser, lab, "admin")
-        yield browser
+    browser.set_window_size(width, WINDOW)
 
 
 def take_all(lab: Lab, theme: str, folder: Path) -> None:
@@ -75,19 +63,18 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
     for width in WIDTHS:
         into = folder / f"{theme}-{width}"
         into.mkdir(parents=True, exist_ok=True)
-        with _browser(lab) as browser:
-            browser.set_window_size(width, 900)
-            afterwards: dict[str, Callable[[WebDriver], None]] = {"instance": _instance_tab}
-            for name, path in (pages(server_id) | {"failover-dialog": "admin/fault_tolerance/"}).items():
+        with tempfile.TemporaryDirectory() as profile, start_browser(Path(profile)) as browser:
+            browser.set_window_size(width, WINDOW)
+            log_in_to(browser, lab, "admin")
+            for name, path in pages(server_id).items():
                 browser.get(address(lab, path))
-                afterwards.get(name, lambda _browser: None)(browser)
-                if name == "failover-dialog":
-                    browser.set_window_size(width, 900)
-                    _open_dialog(browser)
-                    browser.save_screenshot(str(into / f"{name}.png"))
-                else:
-                    _take(browser, width, into / f"{name}.png")
-                print(into / f"{name}.png", flush=True)
+                if name == "instance":
+                    shown(browser, ".colo-pair")  # the tab loads it
+                _take(browser, width, into / f"{name}.png")
+            browser.get(address(lab, "admin/fault_tolerance/"))
+            _open_dialog(browser)
+            browser.save_screenshot(str(into / "failover-dialog.png"))
+        print(into, flush=True)
 
 
 def prepare(lab: Lab) -> None:

@@ -9,11 +9,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.cloud import Cloud, wait_for
 from tests.ui import axe
-from tests.ui.panel import DIALOG_S, address, on_page, row
+from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, row, shown
 
 SERVER = "web-1"
 #: More than there are things to stop at on any of the pages.
@@ -39,11 +38,11 @@ def test_axe_finds_no_serious_issue_on_any_page(lab: Any, log_in: Callable[[str]
         browser.get(address(lab, page))
         found[page] = axe.serious_issues(browser, code)
     browser.get(address(lab, f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance"))
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".colo-pair"))
+    shown(browser, ".colo-pair")
     found["tab of the instance"] = axe.serious_issues(browser, code, "#instance_details__fault_tolerance")
     browser.get(address(lab, "admin/fault_tolerance/"))
     row(browser, SERVER).find_element(By.LINK_TEXT, "Fail over").click()
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
+    shown(browser, CONFIRM)
     found["dialog over the list"] = axe.serious_issues(browser, code, ".modal.in")
     assert not {page: issues for page, issues in found.items() if issues}
 
@@ -69,8 +68,8 @@ def test_the_keyboard_alone_fails_a_server_over(lab: Any, log_in: Callable[[str]
     keys = webdriver.ActionChains(browser)
     _tab_to(browser, "its button", f'tr[data-display="{SERVER}"] a[href$="/failover/"]')
     keys.send_keys(Keys.ENTER).perform()
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".modal.in input[type=submit]"))
-    _tab_to(browser, "the dialog's button", ".modal.in input[type=submit]")
+    shown(browser, CONFIRM)
+    _tab_to(browser, "the dialog's button", CONFIRM)
     keys.send_keys(Keys.ENTER).perform()
     wait_for("it was asked for", DIALOG_S, lambda: on_page(browser, f"Failover of {SERVER} was requested"))
     assert Cloud(lab).failed_over(SERVER, before)["primary"]["host"] == before["secondary"]["host"]

@@ -11,7 +11,7 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.cloud import Cloud, wait_for
-from tests.ui.panel import DIALOG_S, address, row, says
+from tests.ui.panel import CONFIRM, DIALOG_S, address, row, says, shown
 
 SERVER = "web-2"
 ENGINE_S = 120
@@ -35,8 +35,7 @@ def choose(browser: WebDriver, label: str) -> None:
     before = browser.find_element(By.TAG_NAME, "html")
     row(browser, SERVER).find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
     row(browser, SERVER).find_element(By.LINK_TEXT, label).click()
-    submit = f'.modal.in input[type="submit"][value="{label}"]'
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, submit)).pop().click()
+    shown(browser, f'{CONFIRM}[value="{label}"]').click()
     WebDriverWait(browser, DIALOG_S).until(staleness_of(before))
     assert "was requested" in browser.find_element(By.ID, "main_content").text
 
@@ -67,7 +66,7 @@ def test_a_reader_can_look_and_is_told_why_nothing_else(panel: Callable[[str], W
     row(browser, SERVER).find_element(By.LINK_TEXT, SERVER).click()
     assert "Secondary" in browser.find_element(By.CSS_SELECTOR, ".colo-pair").text
     browser.find_element(By.LINK_TEXT, "Checkpoints").click()
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "svg.colo-chart"))
+    shown(browser, "svg.colo-chart")
     browser.find_element(By.LINK_TEXT, "Events").click()
     WebDriverWait(browser, DIALOG_S).until(
         lambda driver: "Protected: the secondary runs" in driver.find_element(By.TAG_NAME, "body").text

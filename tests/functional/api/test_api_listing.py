@@ -28,6 +28,7 @@ def many(api):
             "health": str(chance.choice(HEALTHS_BY_SEVERITY)),
             "primary_host": chance.choice(["a", "d"]),
             "secondary_host": chance.choice(["b", "c", None]),
+            "reserved_host": chance.choice(["c", None]),
             "failovers": chance.randrange(3),
             "created_at": NOW + datetime.timedelta(seconds=chance.randrange(5)),
             "protected_since": chance.choice([None, NOW, NOW + datetime.timedelta(microseconds=number)]),
@@ -148,8 +149,8 @@ def test_the_summary_is_of_everything_but_the_state_and_health_filters_and_the_p
     for kind, values in (("state", STATES_BY_SEVERITY), ("health", HEALTHS_BY_SEVERITY)):
         assert body["summary"][kind] == {str(value): sum(row[kind] == value for row in theirs) for value in values}
     running = [row for row in theirs if row["secondary_host"]]
-    kept = [row for row in theirs if row["secondary_host"] or row.get("reserved_host")]
-    assert 0 < len(running) < len(theirs)
+    kept = [row for row in theirs if row["secondary_host"] or row["reserved_host"]]
+    assert 0 < len(running) < len(kept) < len(theirs)
     assert body["summary"]["secondaries"] == {"total": len(running), "memory_mb": sum(2 * row["memory_mb"] for row in kept)}
 
 

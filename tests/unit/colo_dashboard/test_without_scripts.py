@@ -31,9 +31,9 @@ class Browser:
         href = found[0].get("href")
         self.open(self.path + href if href.startswith("?") else href)
 
-    def send(self, button, **fields):
+    def send(self, button):
         (form,) = [form for form in self.page.forms if form.xpath(f'.//input[@type="submit"][@value="{button}"]')]
-        self._show(self._client.post(form.action, dict(form.form_values()) | fields, follow=True))
+        self._show(self._client.post(form.action, dict(form.form_values()), follow=True))
 
 
 def test_a_tenant_finds_reads_and_acts(cloud, login):

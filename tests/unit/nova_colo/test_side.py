@@ -61,14 +61,13 @@ def side(clock):
     return made
 
 
-def pass_by(side, clock, seconds, checkpoints=True, looks=True):
+def pass_by(side, clock, seconds, checkpoints=True):
     """Let time pass, with a checkpoint and a look in each second."""
     for _ in range(int(seconds)):
         clock.now += 1
         if checkpoints:
             side.heard(Event("RESUME", clock.now, {}, next(NUMBERS)))
-        if looks:
-            side.look()
+        side.look()
 
 
 def test_replication_that_stands_still_is_lost(side, clock):
