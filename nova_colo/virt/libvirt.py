@@ -5,10 +5,12 @@ from typing import Any
 
 import nova.conf
 from nova import exception, objects
+from nova.network import os_vif_util
 from nova.virt.libvirt import blockinfo
 from nova.virt.libvirt import driver as libvirt_driver
 
-from nova_colo.pair.model import Role
+from nova_colo.agent.wiring import WiringStore
+from nova_colo.pair.model import Role, is_fault_tolerant
 from nova_colo.virt.mixin import ColoDriverMixin
 
 CONF = nova.conf.CONF
@@ -16,6 +18,21 @@ CONF = nova.conf.CONF
 
 class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     """compute_driver = colo.ColoLibvirtDriver"""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._wiring = WiringStore(CONF.colo.agent_state_path)
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        """Plug a server's cards in, and write down how, for its twin."""
+        super().plug_vifs(instance, network_info)
+        if is_fault_tolerant({"extra_specs": instance.flavor.extra_specs or {}}):
+            vifs = [os_vif_util.nova_to_osvif_vif(vif) for vif in network_info]
+            self._wiring.put(os_vif_util.nova_to_osvif_instance(instance), [vif for vif in vifs if vif is not None])
+
+    def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
+        super()._unplug_vifs(instance, network_info, ignore_errors)
+        self._wiring.forget(instance.uuid)
 
     def list_instances(self) -> list[str]:
         """Return the names of the guests that are Nova's own."""

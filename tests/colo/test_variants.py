@@ -159,3 +159,24 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
         assert after["forced"] == before["forced"]
     finally:
         life.close()
+
+
+#: Longer than the other host would wait for a checkpoint until it took the link for stuck: ten seconds after one was due.
+SLOW_MS = 13000
+
+
+def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Bed) -> None:
+    life = Life(bed, Guest("slow", number=142), command="i")
+    try:
+        life.host("compute-a").start_agent(qemu={**OPTIONS, "checkpoint_delay": SLOW_MS})
+        pair = life.protect(target="compute-b")
+        before = life.side("compute-a")["checkpoints"]["periodic"]
+
+        def is_taken() -> bool:
+            other = life.side(pair.secondary or "")
+            assert other["link_up"], other
+            return life.side("compute-a")["checkpoints"]["periodic"] > before
+
+        life.wait("a periodic checkpoint", is_taken)
+    finally:
+        life.close()

@@ -169,14 +169,15 @@ class Host:
         self._supervisor.kill([self._libvirtd])
 
     def start_agent(self, **options: Mapping[str, object]) -> None:
-        """Start nova-colo-agent, if it does not run, and wait until it answers and has begun to send heartbeats.
+        """Start nova-colo-agent, if it does not run with this configuration, and wait until it has begun to send heartbeats.
 
         :param options: sections of its configuration, over what :func:`lab.hosts.colo.agent.conf` says
         :raises LabError: when it ends, or has not connected to the broker in time
         """
         broker = self._room.broker()
         conf = self._folder / "etc" / "nova-colo-agent.conf"
-        write_private(conf, render(agent.conf(self, broker.transport_url, options)))
+        if write_private(conf, render(agent.conf(self, broker.transport_url, options))):
+            self.stop_agent()  # one with another
         begun = time.time()
         argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)])
         self._supervisor.start(Service(self._agent, tuple(argv), host=self.name))

@@ -148,3 +148,12 @@ def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event
     assert side.report(paired=True).link_up
     side.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
     assert side.report(paired=True).link_up is False
+
+
+def test_both_sides_go_by_what_the_primarys_host_is_configured_to():
+    record = Record("s-1", primary=False, stage=Stage.STARTING, ports=[], paces={"delay": 7000, "interval": 50})
+    assert record.pace("colo", None) == {"policy": "colo", "mode": "colo", "interval_ms": 50, "delay_ms": 7000}
+    assert record.pace("checkpoint", None)["delay_ms"] == 50
+    assert record.pace("checkpoint", 300)["delay_ms"] == 300
+    assert record.pace("hybrid", 300, "checkpoint")["delay_ms"] == 300
+    assert record.pace("hybrid", 300)["delay_ms"] == 7000

@@ -13,9 +13,11 @@ from concurrent import futures
 from typing import Any
 
 import libvirt
+import os_vif.exception
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from nova_colo.agent import wiring
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary, tls
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
@@ -25,7 +27,7 @@ from nova_colo.agent.replication.qemu.processes import Processes
 from nova_colo.agent.replication.qemu.record import Record, Records, Stage
 from nova_colo.agent.replication.qemu.side import Side
 from nova_colo.pair import hybrid, link
-from nova_colo.pair.model import Mode, actual_mode
+from nova_colo.pair.model import Mode
 from nova_colo.pair.words import host
 
 LOG = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class QemuBackend:
         self._address = options.replication_address
         self._encrypted = options.tls_x509_cert_dir is not None
         self._records = Records(conf.state_path)
+        self._wiring = wiring.WiringStore(conf.state_path)
         self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
         self._reach = reach.Reach(options.reach_port)
         self._ports = Ports(self._address or "127.0.0.1", options.port_min, options.port_max)
@@ -244,7 +247,8 @@ class QemuBackend:
         if len(side.record.ports) != wanted:
             self._ports.give_back(side.record.ports)
             side.save(ports=self._ports.take(wanted))
-        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=[disk.path for disk in all_disks])
+        paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
+        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=[disk.path for disk in all_disks], paces=paces)
         sizes = zip(all_disks, disks.sizes(guest, all_disks), strict=True)
         return {
             "xml": domain.xml_of(running),
@@ -252,6 +256,8 @@ class QemuBackend:
             "address": self._needed_address(),
             "ports": _pairs(side.record.ports),
             "encrypted": self._encrypted,
+            "wiring": self._wiring.get(spec.server_id),
+            "paces": paces,
         }
 
     def _needed_address(self) -> str:
@@ -268,12 +274,13 @@ class QemuBackend:
             both = f"{host(spec.primary_host)} and {host(spec.secondary_host)}"
             raise ReplicationError(f"One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on {both}, or on neither.")
         address, ports = self._needed_address(), self._ports.take(2)
-        pace = self._pace(spec.mode, spec.interval_ms)
-        side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], **pace))
-        side.save()
+        side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"]))
+        side.save(**side.record.pace(spec.mode, spec.interval_ms))
         try:
             for path in secondary.make_files(primary):
                 side.save(made=[*side.record.made, path])
+            side.save(wiring=primary["wiring"])
+            self._plug(side)
             made = secondary.start(self._hypervisor, primary, self._host)
             self._load_certificates(side)
             listening = self._listening(primary["address"], primary["ports"])
@@ -286,6 +293,12 @@ class QemuBackend:
             raise
         return {"address": address, "disks_port": ports[0], "memory_port": ports[1]}
 
+    def _plug(self, side: Side) -> None:
+        try:
+            wiring.plug(side.record.wiring)
+        except os_vif.exception.ExceptionBase as error:
+            raise ReplicationError(f"{host(self._host)} cannot plug in the guest's network cards: {error}") from error
+
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
         """Begin to protect the guest that runs here; report() tells how far it is, and what has gone wrong."""
         running = self._hypervisor.running(spec.server_id)
@@ -294,7 +307,7 @@ class QemuBackend:
             raise ReplicationError(f"{host(self._host)} was not asked what the secondary of {spec.server_id} must be like.")
         if side.record.stage in (Stage.STARTING, Stage.IN_STEP):
             return
-        pace = self._pace(spec.mode, spec.interval_ms)
+        pace = side.record.pace(spec.mode, spec.interval_ms)
         side.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
         side.count_from(spec.totals)
         side.called_off.clear()
@@ -362,19 +375,12 @@ class QemuBackend:
     def _folder(self, server_id: str) -> pathlib.Path:
         return pathlib.Path(self._options.runtime_directory) / server_id
 
-    def _pace(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
-        """Return what a record says of how a pair synchronises."""
-        mode = Mode(actual) if actual else actual_mode(policy)
-        interval = interval_ms or self._options.checkpoint_interval
-        delay = interval if mode == Mode.CHECKPOINT else self._options.checkpoint_delay
-        return {"policy": policy, "mode": mode.value, "interval_ms": interval, "delay_ms": delay}
-
     def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
         """Change how a live pair synchronises. A secondary's answers go nowhere in mode checkpoint."""
         side = self._side(server_id)
         if side is None:
             return
-        pace = self._pace(mode, interval_ms, actual)
+        pace = side.record.pace(mode, interval_ms, actual)
         if side.record.primary:
             side.pace(**pace)
             channel.set_delay(side.guest, pace["delay_ms"])
@@ -406,7 +412,7 @@ class QemuBackend:
         if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
             raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
         gap_ms = secondary.promote(side.guest)
-        side.save(primary=True, made=[])
+        side.save(primary=True, made=[], wiring=None)  # which are Nova's from now on
         side.parted()
         return gap_ms
 
@@ -447,6 +453,7 @@ class QemuBackend:
                 running.destroy()
         if side is not None:
             disks.remove_files(side.record.disks, side.record.made)
+            wiring.unplug(side.record.wiring)
         self._drop(server_id)
         self._hypervisor.forget(server_id)
 

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from nova_colo.agent import files
-from nova_colo.pair.model import Mode
+from nova_colo.pair.model import Mode, actual_mode
 
 
 class Stage(enum.StrEnum):
@@ -31,10 +31,14 @@ class Record:
     :param peer: the twin's address; None while that is not known
     :param disks: files of its disks
     :param made: those of them that were made for a secondary which has not been promoted
+    :param wiring: how the network cards of a secondary were plugged in that has not been promoted; None when they were not
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
     :param delay_ms: x-checkpoint-delay
+    :param paces: what the primary's host is configured to, in milliseconds: ``delay`` is x-checkpoint-delay in mode colo,
+        ``interval`` that in mode checkpoint where nobody has said another. Both sides go by it: the secondary's host may be
+        configured otherwise
     :param error: why the pair could not be made
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
@@ -47,10 +51,12 @@ class Record:
     peer: str | None = None
     disks: list[str] = dataclasses.field(default_factory=list)
     made: list[str] = dataclasses.field(default_factory=list)
+    wiring: dict[str, Any] | None = None
     policy: str = "colo"
     mode: str = "colo"
     interval_ms: int = 100
     delay_ms: int = 20000
+    paces: dict[str, int] = dataclasses.field(default_factory=lambda: {"delay": 20000, "interval": 100})
     error: str | None = None
     counted: int | None = None
     ledger: dict[str, Any] | None = None
@@ -59,6 +65,17 @@ class Record:
     def buffered(self) -> bool:
         """Whether the guest's output waits for the next checkpoint, in mode checkpoint."""
         return self.mode == Mode.CHECKPOINT
+
+    def pace(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
+        """Return what this record is to say of how the pair synchronises.
+
+        :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint; None for the default
+        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
+        """
+        mode = Mode(actual) if actual else actual_mode(policy)
+        interval = interval_ms or self.paces["interval"]
+        delay = interval if mode == Mode.CHECKPOINT else self.paces["delay"]
+        return {"policy": policy, "mode": mode.value, "interval_ms": interval, "delay_ms": delay}
 
 
 class Records:

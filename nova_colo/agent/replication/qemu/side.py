@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from oslo_log import log as logging
+
 from nova_colo.agent.replication import ReplicationError, Report
 from nova_colo.agent.replication.qemu import channel, network
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Guest, SilentError
@@ -16,6 +18,8 @@ from nova_colo.pair import hybrid, link, stream
 from nova_colo.pair.checkpoints import Totals
 from nova_colo.pair.ledger import Ledger
 from nova_colo.pair.model import Cause, Mode
+
+LOG = logging.getLogger(__name__)
 
 #: Steps of protecting that the engine has done before ours.
 STEPS_BEFORE, STEPS = 2, 4
@@ -162,6 +166,7 @@ class Side:
         with self._lock:
             match event.name:
                 case "COLO_EXIT":
+                    LOG.info("Server %s has lost its twin.", self.record.server_id)
                     self._lost = True
                 case "STOP" if self._stream is not None:
                     self._stream = self._stream.stop(event.at)
@@ -204,11 +209,19 @@ class Side:
             self._looked_at = time.monotonic()
             self._running, self._silent = there, silent
             if self.record.stage == Stage.IN_STEP:
-                self._link = link.assess(self._signs(seen or {}))
+                self._judge(link.assess(self._signs(seen or {})))
             if self._hybrid is not None:
                 self._hybrid = hybrid.passed(self._hybrid, self._rule, time.time())
             if self._changed:
                 self._write()
+
+    def _judge(self, now: link.Link) -> None:
+        """Keep what to think of the link, and log when that it works has changed."""
+        before, self._link = self._link, now
+        if before is not None and before.up != now.up:
+            LOG.info(
+                "The replication link of %s is %s. %s", self.record.server_id, "up" if now.up else "down", " ".join(now.reasons)
+            )
 
     def _see(self) -> dict[str, bool]:
         if self.record.primary and self.record.stage == Stage.PARTED and time.monotonic() >= self._announce_at:

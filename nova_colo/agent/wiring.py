@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the network cards of FT servers are plugged in, as os-vif describes it.
+
+nova-compute writes it down when it plugs in a server's cards. The agent of the secondary's host plugs in the twin's in the same
+way, by the same os-vif plugins: Nova does not know that the twin is there.
+"""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import os_vif
+from os_vif import exception, objects
+from oslo_log import log as logging
+
+from nova_colo.agent import files
+
+LOG = logging.getLogger(__name__)
+
+
+class WiringStore:
+    """The wiring of the FT servers that Nova runs on this host, below an agent's state_path."""
+
+    def __init__(self, state_path: str):
+        self._folder = pathlib.Path(state_path) / "wiring"
+
+    def get(self, server_id: str) -> dict[str, Any] | None:
+        """Return how a server's cards are plugged in, or None when nothing is known of it."""
+        return files.read(self._folder / f"{server_id}.json")
+
+    def put(self, server: Any, vifs: Sequence[Any]) -> None:
+        """Write down how a server's cards are plugged in.
+
+        :param server: os_vif's InstanceInfo
+        :param vifs: os_vif's VIFBase of each card
+        """
+        record = {"server": server.obj_to_primitive(), "vifs": [vif.obj_to_primitive() for vif in vifs]}
+        files.write(self._folder / f"{server.uuid}.json", record)
+
+    def forget(self, server_id: str) -> None:
+        """Forget a server; no error when nothing was known of it."""
+        (self._folder / f"{server_id}.json").unlink(missing_ok=True)
+
+
+def plug(wiring: Mapping[str, Any] | None) -> None:
+    """Plug in the cards of a server's twin on this host. May be repeated.
+
+    :param wiring: what the WiringStore of the primary's host holds; None: nothing is to be plugged in
+    :raises os_vif.exception.ExceptionBase: when that cannot be done here
+    """
+    for server, vif in _each(wiring):
+        os_vif.plug(vif, server)
+
+
+def unplug(wiring: Mapping[str, Any] | None) -> None:
+    """Undo plug(). What cannot be undone is logged: the twin has ended all the same."""
+    for server, vif in _each(wiring):
+        try:
+            os_vif.unplug(vif, server)
+        except exception.ExceptionBase as error:
+            LOG.warning("Server %s: %s", server.uuid, error)
+
+
+def _each(wiring: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:
+    if not wiring:
+        return
+    os_vif.initialize()
+    read = objects.base.VersionedObject.obj_from_primitive
+    server = read(wiring["server"])
+    for vif in wiring["vifs"]:
+        yield server, read(vif)
