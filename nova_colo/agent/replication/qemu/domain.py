@@ -167,4 +167,8 @@ def _guest_side(device: etree._Element) -> etree._Element:
 
 
 def _flat(element: etree._Element) -> str:
-    return etree.tostring(element, method="c14n").decode() if len(element) or element.attrib else (element.text or "")
+    return (
+        etree.tostring(element, method="c14n", exclusive=True).decode()
+        if len(element) or element.attrib
+        else (element.text or "")
+    )

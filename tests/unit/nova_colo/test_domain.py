@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest would see different on its twin's host."""
+
+import pytest
+
+from nova_colo.agent.replication.qemu import domain
+
+XML = """\
+<domain type='kvm'>
+  <name>instance-00000001</name>
+  <uuid>8a68d99d-63b7-45e9-bf2c-343776213a53</uuid>
+  <memory unit='KiB'>131072</memory>
+  <vcpu placement='static'>1</vcpu>
+  <os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>
+  <features><acpi/><apic/></features>
+  <cpu mode='custom' match='exact'><model fallback='forbid'>qemu64</model></cpu>
+  <clock offset='utc'/>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'><source file='/disk'/><target dev='vda' bus='virtio'/></disk>
+    <interface type='bridge'><mac address='fa:16:3e:4d:00:10'/><source bridge='qbr-1'/><model type='virtio'/></interface>
+  </devices>
+</domain>
+"""
+
+
+def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
+    twin = domain.twin_xml(XML)
+    assert "-incoming" in twin
+    assert domain.differences(XML, twin) == []
+
+
+def test_what_is_the_hosts_own_is_no_difference():
+    other = XML.replace("qbr-1", "qbr-2").replace("file='/disk'", "file='/other'").replace("/usr/bin", "/opt")
+    assert domain.differences(XML, other) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "what"),
+    [
+        ("qemu64", "Nehalem", "cpu"),
+        ("131072", "262144", "memory"),
+        ("i440fx-7.2", "i440fx-8.0", "machine"),
+        ("4d:00:10", "4d:00:11", "interface 1"),
+        ("bus='virtio'", "bus='scsi'", "disk 1"),
+    ],
+)
+def test_what_the_guest_sees_is_named(here, there, what):
+    found = domain.differences(XML, XML.replace(here, there))
+    assert any(one.startswith(f"{what}: ") and here.strip("'") and there.split("'")[0] in one for one in found), found
