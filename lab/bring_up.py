@@ -11,6 +11,8 @@ from openstack.connection import Connection
 from lab import dashboard
 from lab.config.files import write_all
 from lab.hosts import ComputeHost
+from lab.hosts.colo.image import GuestImage
+from lab.hosts.real import Rack, boot_disk
 from lab.layout import write_private
 from lab.plan import Action, Clock, Plan
 from lab.process import Supervisor
@@ -41,12 +43,14 @@ class BringUp:
         services: dict[str, Service],
         hosts: list[ComputeHost],
         clock: Clock,
+        rack: Rack | None = None,
     ) -> None:
         self._spec = spec
         self._supervisor = supervisor
         self._services = services
         self._hosts = hosts
         self._clock = clock
+        self._rack = rack
 
     @cached_property
     def _admin(self) -> Connection:
@@ -71,7 +75,11 @@ class BringUp:
 
     def _add_foundation(self, plan: Plan) -> None:
         schemas = Schemas(self._spec, self._supervisor)
-        plan.add("configuration written", self._configure)
+        if self._rack is None:
+            plan.add("configuration written", self._configure)
+        else:
+            plan.add("hosts' networks", self._rack.power_on)
+            plan.add("configuration written", self._configure, ["hosts' networks"])
         plan.add("MariaDB answers", self._start_mariadb, ["configuration written"])
         plan.add("RabbitMQ answers", self._start_rabbitmq, ["configuration written"])
         # Nova's tables take longest and everybody waits for the catalog: these two first, then the other tables.
@@ -88,9 +96,9 @@ class BringUp:
     def _add_apis(self, plan: Plan) -> None:
         for name in ("placement", "glance", "neutron"):
             plan.add(f"{name} answers", lambda name=name: self._start_api(name), [f"{name} tables"])  # type: ignore[misc]
-        image = self._once("image", lambda: seed_image(self._admin))
+        image = self._once("image", lambda: seed_image(self._admin, self._boot_disk()))
         plan.add("image", image, ["users and catalog", "glance answers"])
-        network = self._once("network", lambda: seed_network(self._demo))
+        network = self._once("network", lambda: seed_network(self._demo, self._spec.is_real))
         plan.add("network", network, ["users and catalog", "neutron answers"])
 
     def _add_compute(self, plan: Plan) -> None:
@@ -104,7 +112,7 @@ class BringUp:
         plan.add("nova-api answers", lambda: self._start_api("nova-api"), ["nova-api configured", *needs])
         hosts_need = ["nova-conductor and nova-scheduler started"]
         plan.add("compute hosts started", self._start_hosts, hosts_need)
-        flavors = self._once("flavors", lambda: seed_flavors(self._admin))
+        flavors = self._once("flavors", lambda: seed_flavors(self._admin, self._spec.is_real))
         plan.add("flavors", flavors, ["nova-api answers", "users and catalog"])
         plan.add("compute hosts up", self._wait_for_hosts, ["compute hosts started", "flavors"])
 
@@ -123,6 +131,10 @@ class BringUp:
             plan.add("demo complete", self._stamp("servers").touch, ["FT servers protected"])
         else:
             plan.add("demo complete", self._stamp("servers").touch, ["servers active"])
+
+    def _boot_disk(self) -> Path | None:
+        """Return what guests boot from; None where they are only written down."""
+        return boot_disk.ensure(GuestImage.ensure()) if self._spec.is_real else None
 
     def _stamp(self, name: str) -> Path:
         return self._spec.layout.done / name

@@ -12,10 +12,23 @@ from lab import install, logs
 from lab.errors import LabError, NotUpError, RefusalError
 from lab.layout import DEFAULT_PREFIX, Layout
 from lab.plan import Clock
-from lab.state import THEMES
+from lab.state import HYPERVISORS, THEMES
 
 if TYPE_CHECKING:
     from lab.cloud import Lab
+
+
+#: What can be done to a compute host, and what is said then.
+HOST_ACTIONS = {
+    "kill": "has lost its power",
+    "stop": "has stopped",
+    "start": "has started",
+    "cut-link": "is cut off from the {network} network",
+    "freeze": "is frozen",
+    "heal": "is healed",
+}
+#: As lab.hosts.real.LINKS, which cannot be imported before the virtual environment is there.
+LINKS = ("replication", "management", "guest")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,15 +64,19 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--theme", choices=THEMES, help="Horizon's theme (default)")
     up.add_argument("--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)")
     up.add_argument("--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)")
+    up.add_argument("--hypervisor", choices=HYPERVISORS, help="real libvirt and QEMU, or simulated guests (simulated)")
     down = command("down", _down, "stop the lab")
     down.add_argument("--purge", action="store_true", help="also remove its data")
     status = command("status", _status, "show the services; exit code 3 when not up, 1 when one does not run")
     status.add_argument("--json", action="store_true", help="as JSON")
     env = command("env", _env, "print shell exports for a user of the cloud")
     env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager, viewer or outsider")
-    host = command("host", _host, "list, kill (power cut), stop or start compute hosts")
-    host.add_argument("action", choices=["list", "kill", "stop", "start"])
+    host = command("host", _host, "list, kill (power cut), stop or start compute hosts; cut off, freeze or heal real ones")
+    host.add_argument("action", choices=["list", *HOST_ACTIONS])
     host.add_argument("name", nargs="?", help="name of the compute host")
+    host.add_argument("--network", choices=LINKS, default=LINKS[0], help="what cut-link cuts it off from (replication)")
+    client = command("client", _client, "count on a server and show what its user notices; on real hosts only")
+    client.add_argument("server", help="name of the server")
     service = command("service", _service, "start, stop, kill or restart one service")
     service.add_argument("action", choices=["start", "stop", "kill", "restart"])
     service.add_argument("name", help="name as 'status' shows it")
@@ -89,7 +106,7 @@ def _up(options: argparse.Namespace, arguments: list[str]) -> int:
 
     clock = Clock()
     lab = _lab(options)
-    wished = (options.hosts, options.dashboard, options.demo, options.colo, options.theme)
+    wished = (options.hosts, options.dashboard, options.demo, options.colo, options.theme, options.hypervisor)
     if all(wish is None for wish in wished) and lab.is_complete():
         print(f"already up: all {len(lab.status())} services run and answer")
     else:
@@ -146,10 +163,19 @@ def _host(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.name is None:
         raise RefusalError(f"which compute host? There are: {', '.join(lab.hosts())}")
     host = lab.host(options.name)
-    getattr(host, options.action)()
-    done = {"kill": "has lost its power", "stop": "has stopped", "start": "has started"}[options.action]
-    print(f"{host.name} {done}")
+    if options.action == "cut-link":
+        host.cut_link(options.network)
+    else:
+        getattr(host, options.action)()
+    print(f"{host.name} {HOST_ACTIONS[options.action].format(network=options.network)}")
     return 0
+
+
+def _client(options: argparse.Namespace, arguments: list[str]) -> int:
+    _need_venv(arguments)
+    from lab.user import watch
+
+    return watch(_lab(options), options.server)
 
 
 def _service(options: argparse.Namespace, arguments: list[str]) -> int:

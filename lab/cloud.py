@@ -12,6 +12,8 @@ from lab.bring_up import BringUp, probe_http
 from lab.errors import LabError, NotUpError, RefusalError
 from lab.handles import Host, ServiceHandle, ServiceStatus
 from lab.hosts import ComputeHost
+from lab.hosts.colo.management import free_network
+from lab.hosts.real import Rack, RealHost
 from lab.hosts.simulated import SimulatedHost
 from lab.layout import Layout
 from lab.plan import Clock, Show
@@ -45,16 +47,18 @@ class Lab:
         demo: bool | None = None,
         colo: bool | None = None,
         theme: str | None = None,
+        hypervisor: str | None = None,
     ) -> None:
         """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone.
 
-        What is not given stays as it was, or is 3 hosts, with dashboard, with demo servers, with fault tolerance.
+        What is not given stays as it was, or is 3 simulated hosts, with dashboard, with demo servers, with fault tolerance.
 
         :param hosts: number of compute hosts; may grow, not shrink
         :param dashboard: whether Horizon is part of it
         :param demo: whether the servers web-1, web-2 (FT) and plain-1 are made in the project demo
         :param colo: whether fault tolerance is part of it; without, it is a stock OpenStack
         :param theme: Horizon's, one of state.THEMES; another one than before is compressed anew, which takes half a minute
+        :param hypervisor: what its hosts have, one of state.HYPERVISORS
         :raises RefusalError: when that cannot be, with nothing changed
         :raises LabError: when a service died or did not answer in time; says which, with the end of its log
         """
@@ -62,9 +66,9 @@ class Lab:
         with self._changing():
             clock = Clock(self._show)
             self._supervisor.stop_strays()
-            spec = self._choose(hosts, dashboard, demo, colo, theme)
+            spec = self._choose(hosts, dashboard, demo, colo, theme, hypervisor)
             services = {service.name: service for service in control_plane(spec)}
-            BringUp(spec, self._supervisor, services, self._hosts(spec), clock).run()
+            BringUp(spec, self._supervisor, services, self._hosts(spec), clock, self._rack(spec)).run()
             self._verify()
 
     def is_complete(self) -> bool:
@@ -90,6 +94,9 @@ class Lab:
             stopped = self._supervisor.stop(n for n in self._supervisor.started_names() if n not in last)
             for group in LAST_TO_STOP:
                 stopped += self._supervisor.stop(group)
+            state = State.load(self.layout)
+            if state and (rack := self._rack(Spec(self.layout, state, {}))):
+                rack.remove()
             strays = self._supervisor.stop_strays()
         if purge:
             shutil.rmtree(self.layout.prefix)
@@ -171,9 +178,33 @@ class Lab:
             raise RefusalError(f"no user {user!r}; there are: {', '.join(USERS)}")
 
     def _hosts(self, spec: Spec) -> list[ComputeHost]:
-        return [SimulatedHost(name, spec, self._supervisor) for name in spec.state.hosts]
+        rack = self._rack(spec)
+        if rack is None:
+            return [SimulatedHost(name, spec, self._supervisor) for name in spec.state.hosts]
+        return [RealHost(name, spec, self._supervisor, rack) for name in spec.state.hosts]
 
-    def _choose(self, hosts: int | None, dashboard: bool | None, demo: bool | None, colo: bool | None, theme: str | None) -> Spec:
+    def rack(self) -> Rack:
+        """Return the machines of a lab with real hosts.
+
+        :raises RefusalError: when its hosts are simulated
+        """
+        rack = self._rack(self.spec())
+        if rack is None:
+            raise RefusalError("the hosts of this lab are simulated; real ones: python3 -m lab up --hypervisor real")
+        return rack
+
+    def _rack(self, spec: Spec) -> Rack | None:
+        return Rack(spec, self._supervisor) if spec.is_real else None
+
+    def _choose(
+        self,
+        hosts: int | None,
+        dashboard: bool | None,
+        demo: bool | None,
+        colo: bool | None,
+        theme: str | None,
+        hypervisor: str | None,
+    ) -> Spec:
         """Settle what this lab is, and keep it."""
         kept = State.load(self.layout)
         state = kept or State()
@@ -183,11 +214,16 @@ class Lab:
             state = State.with_hosts(hosts)
         if colo is not None and kept is not None and colo != kept.colo:
             raise RefusalError("fault tolerance is chosen at the first up; start anew: python3 -m lab down --purge")
+        if hypervisor is not None and kept is not None and hypervisor != kept.hypervisor:
+            raise RefusalError("the hypervisor is chosen at the first up; start anew: python3 -m lab down --purge")
+        state.hypervisor = hypervisor or state.hypervisor
         state.dashboard = state.dashboard if dashboard is None else dashboard
         state.theme = state.theme if theme is None else theme
         state.demo = state.demo if demo is None else demo
         state.colo = state.colo if colo is None else colo
         running = [name for name in self._supervisor.started_names() if self._supervisor.is_running(name)]
+        if state.hypervisor == "real" and not running:
+            state.network = free_network()
         broker = ["rabbitmq-distribution"] if "rabbitmq" in running else []
         try:
             state.ports = ports.choose(state.ports, [*running, *broker])

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.bring_up import probe_http
+from lab.errors import RefusalError
 from lab.hosts import ComputeHost
+from lab.hosts.real import RealHost
 from lab.process import Supervisor
 from lab.service import Service
 from lab.waiting import wait_for
@@ -84,6 +86,26 @@ class Host:
         """Switch it on; returns before Nova has seen it."""
         self._host.prepare()
         self._host.start()
+
+    def cut_link(self, network: str = "replication") -> None:
+        """Cut a real host off from a network, with nobody told.
+
+        :param network: ``replication``, ``management`` or ``guest``
+        """
+        self._real().cut_link(network)
+
+    def freeze(self) -> None:
+        """Stop every process of a real host, with nobody told."""
+        self._real().freeze()
+
+    def heal(self) -> None:
+        """End what freeze() and cut_link() have begun."""
+        self._real().heal()
+
+    def _real(self) -> RealHost:
+        if not isinstance(self._host, RealHost):
+            raise RefusalError(f"{self.name} is simulated; real hosts: python3 -m lab up --hypervisor real")
+        return self._host
 
     def is_running(self) -> bool:
         """Tell whether all of its services run."""

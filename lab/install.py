@@ -183,6 +183,9 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
         # A busybox that needs libraries is no use in a guest that has none.
         ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),
         ("tcpdump", shutil.which("tcpdump", path=path) is not None),
+        ("syslinux", shutil.which("syslinux", path=path) is not None),
+        ("syslinux-common", Path("/usr/lib/syslinux/mbr/mbr.bin").exists()),
+        ("mtools", shutil.which("mformat", path=path) is not None),
         ("gcc", shutil.which("gcc", path=path) is not None),
         ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
     ]

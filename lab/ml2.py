@@ -7,15 +7,24 @@ Neutron loads it by an entry point of a distribution that the lab writes for it:
 from typing import Any
 
 # neutron 29 with SQLAlchemy 2.1 answers 500 on GET /ports unless the backref Port.port_forwardings is configured.
+from neutron.db import models_v2
 from neutron.db.models import port_forwarding  # noqa: F401
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
+from neutron_lib.plugins import directory
 from neutron_lib.plugins.ml2 import api
 from sqlalchemy import orm
 
 
 class BindAll(api.MechanismDriver):
-    """Binds any port on any host with VIF type ``other``, and says that it is plugged."""
+    """Binds any port on any host, and says that it is plugged.
+
+    :cvar VIF_TYPE: how
+    :cvar VIF_DETAILS: and what Nova has to know besides
+    """
+
+    VIF_TYPE = portbindings.VIF_TYPE_OTHER
+    VIF_DETAILS: dict[str, Any] = {portbindings.CAP_PORT_FILTER: False}
 
     def initialize(self) -> None:
         """Configure the mappers: see the import above."""
@@ -29,9 +38,36 @@ class BindAll(api.MechanismDriver):
     def bind_port(self, context: Any) -> None:
         """Bind the port to the first segment offered."""
         segment = context.segments_to_bind[0]
-        details = {portbindings.CAP_PORT_FILTER: False}
-        context.set_binding(segment[api.ID], portbindings.VIF_TYPE_OTHER, details, status=constants.PORT_STATUS_ACTIVE)
+        context.set_binding(segment[api.ID], self.VIF_TYPE, self.VIF_DETAILS, status=constants.PORT_STATUS_ACTIVE)
 
     def filter_hosts_with_segment_access(self, context: Any, segments: Any, candidate_hosts: Any, agent_getter: Any) -> set[str]:
         """Say that every host reaches every segment."""
         return set(candidate_hosts)
+
+
+class BindToBridge(BindAll):
+    """Binds any port on any host to the bridge of the guests' network there; lab.hosts.real.vif plugs it in.
+
+    The guests of the lab's image have no DHCP client: they have the address 10.77.SS.NN by the MAC address fa:16:3e:4d:SS:NN. So
+    a port gets the MAC address of its IP address.
+    """
+
+    VIF_TYPE = "ivs"  # the one bridged type that Nova leaves to an os-vif plugin
+    VIF_DETAILS = {**BindAll.VIF_DETAILS, portbindings.OVS_HYBRID_PLUG: True}
+
+    def create_port_precommit(self, context: Any) -> None:
+        """Give a new port its MAC address."""
+        port = context.current
+        if not port["fixed_ips"]:
+            return
+        *_, subnet, number = map(int, port["fixed_ips"][0]["ip_address"].split("."))
+        port["mac_address"] = f"fa:16:3e:4d:{subnet:02x}:{number:02x}"
+        row = context._plugin_context.session.get(models_v2.Port, port["id"])
+        row.mac_address = port["mac_address"]
+
+    def update_port_postcommit(self, context: Any) -> None:
+        """Say that a port is plugged that was bound elsewhere before: no agent will."""
+        port = context.current
+        if port[portbindings.VIF_TYPE] == self.VIF_TYPE and port["status"] != constants.PORT_STATUS_ACTIVE and context.host:
+            plugin = directory.get_plugin()
+            plugin.update_port_status(context._plugin_context, port["id"], constants.PORT_STATUS_ACTIVE, context.host)

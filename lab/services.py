@@ -4,6 +4,7 @@
 import os
 from pathlib import Path
 
+from lab.addresses import LOOPBACK
 from lab.config import rabbitmq
 from lab.errors import RefusalError
 from lab.install import RABBITMQ_SERVER
@@ -17,7 +18,7 @@ LAST_TO_STOP = (("mariadb", "rabbitmq"), ("epmd",))
 
 def control_plane(spec: Spec) -> list[Service]:
     """Return every service of the control plane of this lab."""
-    services = [_mariadb(spec), *broker(spec)]
+    services = [_mariadb(spec), *broker(spec, spec.listens("rabbitmq"))]
     services += [
         _api(spec, "keystone", {"OS_KEYSTONE_CONFIG_DIR": "keystone"}, "/v3"),
         _api(spec, "placement", {"OS_PLACEMENT_CONFIG_DIR": "placement"}, "/"),
@@ -41,7 +42,7 @@ def control_plane(spec: Spec) -> list[Service]:
     return services
 
 
-def broker(spec: Spec, address: str = rabbitmq.LOOPBACK) -> list[Service]:
+def broker(spec: Spec, address: str = LOOPBACK) -> list[Service]:
     """Return RabbitMQ, which listens on one address, after what it needs."""
     return [_epmd(spec), _rabbitmq(spec, address)]
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab.addresses import LOOPBACK, OWN, management
 from lab.layout import Layout
 from lab.state import DATABASES, USERS, State
 
@@ -30,9 +31,20 @@ class Spec:
         """Return the TCP port of ``service``."""
         return self.state.ports[service]
 
+    @property
+    def is_real(self) -> bool:
+        """Whether its compute hosts are machines of their own."""
+        return self.state.hypervisor == "real"
+
+    def listens(self, service: str) -> str:
+        """Return the address that ``service`` listens on: one that real hosts reach, where there are such hosts."""
+        if self.state.network is None or service == "horizon":
+            return LOOPBACK
+        return management(self.state.network, OWN)
+
     def address(self, service: str, path: str = "") -> str:
         """Return the URL of ``service``."""
-        return f"http://127.0.0.1:{self.port(service)}{path}"
+        return f"http://{self.listens(service)}:{self.port(service)}{path}"
 
     @property
     def auth_url(self) -> str:
@@ -55,7 +67,7 @@ class Spec:
 
     def transport_url(self) -> str:
         """Return the oslo.messaging URL of the broker; it holds a password."""
-        return f"rabbit://lab:{self.passwords['broker']}@127.0.0.1:{self.port('rabbitmq')}/"
+        return f"rabbit://lab:{self.passwords['broker']}@{self.listens('rabbitmq')}:{self.port('rabbitmq')}/"
 
     def service_auth(self) -> dict[str, str]:
         """Return the keystoneauth options with which one service calls another."""

@@ -13,6 +13,8 @@ from lab.layout import Layout, write_private
 MAX_HOSTS = 26
 #: Those that Horizon ships.
 THEMES = ("default", "material")
+#: What compute hosts can be: processes with guests that are only written down, or machines with libvirt and QEMU.
+HYPERVISORS = ("simulated", "real")
 DEFAULT_HOSTS = 3
 
 #: database -> the database user that owns it
@@ -58,7 +60,8 @@ class State:
 
     ``hosts`` are the compute hosts, ``ports`` the TCP port of each service, ``dashboard`` says whether Horizon is part
     of it, ``theme`` which of its themes Horizon has, ``colo`` whether fault tolerance is part of it (else it is a stock
-    OpenStack), ``demo`` whether servers are made in it.
+    OpenStack), ``demo`` whether servers are made in it, ``hypervisor`` which of HYPERVISORS its hosts have, ``network`` the
+    third number of the addresses in the management network of real hosts, None for simulated ones.
     """
 
     hosts: list[str] = field(default_factory=lambda: host_names(DEFAULT_HOSTS))
@@ -67,6 +70,8 @@ class State:
     theme: str = "default"
     colo: bool = True
     demo: bool = True
+    hypervisor: str = "simulated"
+    network: int | None = None
 
     @classmethod
     def with_hosts(cls, count: int) -> "State":

@@ -35,9 +35,9 @@ def write_all(spec: Spec) -> None:
         options = uwsgi.uwsgi_ini(spec, service, module, processes, threads)
         ini[f"uwsgi/{service}.ini"] = uwsgi.with_connection_close(options)
     texts = {name: render(sections) for name, sections in ini.items()}
-    texts |= neutron.plugin_files()
+    texts |= neutron.plugin_files(spec)
     texts["mariadb/init.sql"] = mariadb.init_sql(spec)
-    texts |= rabbitmq.files(spec)
+    texts |= rabbitmq.files(spec, spec.listens("rabbitmq"))
     for name, text in texts.items():
         write_private(etc / name, text)
     shutil.copyfile(VENV / "etc" / "nova" / "api-paste.ini", etc / "nova" / "api-paste.ini")

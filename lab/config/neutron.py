@@ -7,10 +7,11 @@ from lab.layout import VENV
 from lab.spec import Spec
 
 
-def plugin_files() -> dict[str, str]:
+def plugin_files(spec: Spec) -> dict[str, str]:
     """Return the metadata of a distribution whose entry point names our mechanism driver, to be put on Neutron's path."""
     folder = "neutron/colo_lab-0.dist-info"
-    entry_points = {"neutron.ml2.mechanism_drivers": {"lab_bind": "lab.ml2:BindAll"}}
+    driver = "lab.ml2:BindToBridge" if spec.is_real else "lab.ml2:BindAll"
+    entry_points = {"neutron.ml2.mechanism_drivers": {"lab_bind": driver}}
     metadata = "Metadata-Version: 2.1\nName: colo-lab\nVersion: 0\n"
     return {f"{folder}/METADATA": metadata, f"{folder}/entry_points.txt": render(entry_points)}
 
@@ -38,5 +39,6 @@ def neutron_conf(spec: Spec) -> Sections:
             "mechanism_drivers": "lab_bind",
             "extension_drivers": "port_security",
         },
+        "ml2_type_flat": {"flat_networks": "*"},
         "keystone_authtoken": common.keystone_authtoken(spec),
     }

@@ -5,9 +5,8 @@ import base64
 import hashlib
 import json
 
+from lab.addresses import LOOPBACK
 from lab.spec import Spec
-
-LOOPBACK = "127.0.0.1"
 
 
 def rabbitmq_conf(spec: Spec, address: str = LOOPBACK) -> str:

@@ -9,7 +9,7 @@ from lab.spec import Spec
 def uwsgi_ini(spec: Spec, service: str, module: str, processes: int = 1, threads: int = 4) -> dict[str, object]:
     """Return the [uwsgi] section that serves ``module`` (``package.module:application``) on the port of ``service``."""
     return {
-        "http-socket": f"127.0.0.1:{spec.port(service)}",
+        "http-socket": f"{spec.listens(service)}:{spec.port(service)}",
         "module": module,
         "home": VENV,
         "master": True,

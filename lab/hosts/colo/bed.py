@@ -2,7 +2,6 @@
 """The whole of it: hosts, a client, and the switch between them."""
 
 import fcntl
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from lab.hosts.colo.client import Client
 from lab.hosts.colo.host import Host, Room
 from lab.hosts.colo.image import GuestImage
 from lab.hosts.colo.management import Management
-from lab.hosts.colo.network import NAMESPACES, Namespace, Switch
+from lab.hosts.colo.network import NAMESPACES, Namespace, Switch, mark
 from lab.layout import MAX_SOCKET_PATH, Layout
 from lab.process import Supervisor
 
@@ -30,8 +29,7 @@ class Bed:
 
     def __init__(self, prefix: str | Path, hosts: Sequence[str] = ("a", "b", "c")) -> None:
         self._layout = Layout.at(prefix)
-        # in a namespace's name there is no room for a path
-        self._mark = "colo-" + hashlib.sha256(str(self._layout.prefix).encode()).hexdigest()[:8]
+        self._mark = mark(self._layout.prefix)
         self._supervisor = Supervisor(self._layout)
         self._switch = Switch(self._namespace("switch"))
         self._management = Management(self._switch, f"{self._mark}-m")

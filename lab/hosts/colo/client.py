@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ class Stats:
     :ivar contiguous: whether no count was lost, repeated or taken back
     :ivar error: why the counting ended by itself, None while it goes on
     :ivar last: the last counter
+    :ivar gap_s: how long there has been no answer now; 0 when the counting has ended
     :ivar max_gap_s: the longest time without an answer, up to now while the counting goes on
     :ivar p50_ms: time to an answer, median
     :ivar p99_ms: time to an answer, 99th percentile
@@ -44,6 +46,7 @@ class Stats:
     contiguous: bool
     error: str | None
     last: int | None
+    gap_s: float
     max_gap_s: float
     p50_ms: float
     p99_ms: float
@@ -73,6 +76,7 @@ class Counting:
             contiguous=all(_follows(*pair) for pair in itertools.pairwise(answers)),
             error=next((record["ended"] for record in records if "ended" in record), None),
             last=answers[-1]["counter"] if answers else None,
+            gap_s=now - answers[-1]["answered"] if running and answers else 0.0,
             max_gap_s=_max_gap([record["answered"] for record in answers], since, min(until, now) if running else None),
             p50_ms=percentiles[49],
             p99_ms=percentiles[98],
@@ -168,7 +172,8 @@ class Client:
         :param interval: seconds between an answer and the next question
         """
         argv = self._conversation("count", address, str(PATIENCE_SECONDS), command, str(interval))
-        counting = Counting(argv, self._logs / f"counting-{len(self._countings)}.jsonl", self._supervisor)
+        log = self._logs / f"counting-{os.getpid()}-{len(self._countings)}.jsonl"
+        counting = Counting(argv, log, self._supervisor)
         self._countings.append(counting)
         return counting
 

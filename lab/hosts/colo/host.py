@@ -69,7 +69,9 @@ class Host:
     :ivar replication: its cable to the other hosts
     :ivar management: its cable to the broker
     :ivar guest_network: the cable that carries the guests' traffic
+    :ivar emulator: the folder of the program that libvirtd is to take for QEMU; QEMU itself by default
     :ivar state_path: where its agent keeps what outlives a power cut, the same from inside and outside
+    :ivar nova_path: where its nova-compute does, if it has one
     :ivar agent_log: what its agent has logged since the bed is up
     """
 
@@ -86,6 +88,7 @@ class Host:
         self.replication = Link(room.switch, self._ports[REPLICATION])
         self.management = Link(room.switch, self._ports[MANAGEMENT])
         self.state_path = self._folder / "state"
+        self.nova_path = self._folder / "nova"
         self.agent_log = self._folder / "log" / "nova-colo-agent.log"
         self.namespace = namespace
         self._room = room
@@ -94,6 +97,7 @@ class Host:
         self._holder = f"host-{name}"
         self._libvirtd = f"libvirtd-{name}"
         self._agent = f"agent-{name}"
+        self.emulator: Path | None = None
 
     @property
     def management_address(self) -> str:
@@ -141,7 +145,9 @@ class Host:
 
     def start_libvirtd(self) -> None:
         """Start libvirtd, if it does not run, and wait until it answers."""
-        self._supervisor.start(Service(self._libvirtd, tuple(self.command(libvirtd.COMMAND)), host=self.name))
+        # libvirtd looks for QEMU where programs are looked for
+        path = {"PATH": f"{self.emulator}:{os.environ['PATH']}"} if self.emulator else {}
+        self._supervisor.start(Service(self._libvirtd, tuple(self.command(libvirtd.COMMAND)), path, host=self.name))
         wait_for(f"libvirtd on {self.name}", self._missing_socket, self._supervisor, [self._libvirtd], seconds=60)
         self.connect().close()
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from lab.addresses import OWN, management
 from lab.errors import LabError
 from lab.hosts.colo.network import MANAGEMENT, Switch, run
 
@@ -20,10 +21,15 @@ class Management:
     :ivar interface: this machine's end of it
     """
 
-    def __init__(self, switch: Switch, interface: str) -> None:
+    def __init__(self, switch: Switch, interface: str, network: int | None = None) -> None:
+        """Describe it.
+
+        :param network: the third number of its addresses; by default one is chosen when the cable is laid
+        """
         self._switch = switch
         self.interface = interface
-        self._network: int | None = None
+        self._chosen = network
+        self._network = network
 
     @property
     def network(self) -> int:
@@ -35,17 +41,17 @@ class Management:
     @property
     def own_address(self) -> str:
         """This machine's address."""
-        return self.address(254)
+        return self.address(OWN)
 
     def address(self, number: int) -> str:
         """Return the address with that last number."""
-        return f"10.79.{self.network}.{number}"
+        return management(self.network, number)
 
     def plug_in(self) -> None:
         """Choose a network and lay the cable."""
         with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._network = next((number for number in NETWORKS if not _in_use(number)), None)
+            self._network = self._chosen if self._chosen is not None else free_network()
             self._switch.lay_cable(MANAGEMENT, PORT, str(os.getpid()), self.interface)
             run("ip", "address", "add", f"{self.own_address}/24", "dev", self.interface)
         run("ip", "link", "set", self.interface, "up")
@@ -53,8 +59,12 @@ class Management:
     def unplug(self) -> None:
         """Take the cable away, if it is there."""
         self._switch.unplug(PORT)
-        self._network = None
+        self._network = self._chosen
 
 
-def _in_use(number: int) -> bool:
-    return bool(run("ip", "-o", "-4", "address", "show", "to", f"10.79.{number}.0/24"))
+def free_network() -> int:
+    """Return the first management network that this machine is not in. Raises LabError when there is none."""
+    for number in NETWORKS:
+        if not run("ip", "-o", "-4", "address", "show", "to", management(number, 0) + "/24"):
+            return number
+    raise LabError("no management network is free")

@@ -2,6 +2,7 @@
 """Network namespaces as machines, a namespace with bridges as the switch between them, and what can go wrong with a cable."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,11 @@ POLL_SECONDS = 0.02
 GUEST = "guest"
 REPLICATION = "repl"
 MANAGEMENT = "mgmt"
+
+
+def mark(prefix: Path) -> str:
+    """Return what the names of all namespaces of a lab, or of a bed, begin with: there is no room for a path in them."""
+    return "colo-" + hashlib.sha256(str(prefix).encode()).hexdigest()[:8]
 
 
 def run(*argv: str) -> str:

@@ -35,6 +35,15 @@ def test_what_is_the_hosts_own_is_no_difference():
     assert domain.differences(XML, other) == []
 
 
+def test_the_files_of_a_guests_consoles_are_found_each_once():
+    log = "<log file='/console.log' append='off'/>"
+    consoles = (
+        f"<serial type='pty'>{log}</serial><console type='pty'>{log}</console><serial type='file'><source path='/s'/></serial>"
+    )
+    assert domain.log_files(XML.replace("</devices>", f"{consoles}</devices>")) == ["/console.log", "/s"]
+    assert domain.log_files(XML) == []
+
+
 @pytest.mark.parametrize(
     ("here", "there", "what"),
     [

@@ -118,6 +118,13 @@ def boot_files(xml: str) -> list[str]:
     return [path for path in named if path]
 
 
+def log_files(xml: str) -> list[str]:
+    """Return the files that a guest's consoles are logged to."""
+    devices = etree.fromstring(xml, _PARSER).find("devices")
+    logs = devices.xpath("(serial | console)/log/@file | serial[@type='file']/source/@path")
+    return list(dict.fromkeys(map(str, logs)))
+
+
 def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
     """Return the user and group that a running domain's QEMU runs as; None when libvirt does not say."""
     label = etree.fromstring(domain.XMLDesc(0), _PARSER).findtext("seclabel[@model='dac']/label")

@@ -18,14 +18,15 @@ PROMOTE_S = 10.0
 
 
 def make_files(primary: dict[str, Any]) -> Iterator[str]:
-    """Make the files of a secondary's disks that are not there, and yield each that was made.
+    """Make the files of a secondary's disks that are not there, and yield each that was made, or that its QEMU will make.
 
-    :param primary: what the primary's host has said of it: path, format and size of each disk
+    :param primary: what the primary's host has said of it: xml; path, format and size of each disk
     :raises ReplicationError: when there is another file in the place of one
     """
     for disk in primary["disks"]:
         if disks.make_file(disk["path"], disk["format"], disk["size"]):
             yield disk["path"]
+    yield from (path for path in domain.log_files(primary["xml"]) if not pathlib.Path(path).exists())
 
 
 def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvirt.virDomain:

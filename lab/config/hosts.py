@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of a real compute host: nova-compute's and the agent's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.config import colo, nova
+from lab.config.ini import Sections, render
+from lab.layout import VENV
+from lab.spec import Spec
+
+if TYPE_CHECKING:
+    from lab.hosts.colo.host import Host
+
+__all__ = ["Sections", "agent_conf", "compute_conf", "plugin_files"]
+
+
+def plugin_files() -> dict[str, str]:
+    """Return the metadata of a distribution whose entry point names our os-vif plugin, to be put on a host's path."""
+    folder = "colo_lab_vif-0.dist-info"
+    metadata = "Metadata-Version: 2.1\nName: colo-lab-vif\nVersion: 0\n"
+    # Nova has no kind of VIF that a plugin of somebody else's could take; this one has lost its own plugin
+    return {
+        f"{folder}/METADATA": metadata,
+        f"{folder}/entry_points.txt": render({"os_vif": {"ivs": "lab.hosts.real.vif:FlatBridge"}}),
+    }
+
+
+def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sections:
+    """Return the nova.conf of a host.
+
+    :param machine: the host as a machine
+    :param emulated: there is no KVM
+    """
+    stock = nova.compute_conf(spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {})
+    privsep = {"helper_command": f"{VENV}/bin/privsep-helper --config-file {spec.layout.etc / 'hosts' / name / 'nova.conf'}"}
+    return {
+        **stock,
+        "DEFAULT": {
+            **stock["DEFAULT"],
+            "my_ip": machine.management_address,
+            "state_path": machine.nova_path,
+            "instances_path": machine.instances,
+            "force_raw_images": True,
+            "use_cow_images": False,
+            "reserved_host_memory_mb": 512,
+            "sync_power_state_interval": 60,
+            "running_deleted_instance_poll_interval": 60,
+        },
+        "libvirt": {
+            "virt_type": "qemu" if emulated else "kvm",
+            "cpu_mode": "custom",
+            "cpu_models": "qemu64",
+            "images_type": "raw",
+            "hw_machine_type": "x86_64=pc",
+            "mem_stats_period_seconds": 0,
+        },
+        # an emulated CPU need not be like this machine's
+        "workarounds": {**stock["workarounds"], "skip_cpu_compare_at_startup": emulated, "skip_cpu_compare_on_dest": emulated},
+        "compute": {"live_migration_wait_for_vif_plug": False},
+        "nova_sys_admin": privsep,
+        "privsep_osbrick": privsep,
+        **({"colo": {"agent_state_path": machine.state_path}} if spec.state.colo else {}),
+    }
+
+
+def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> Sections:
+    """Return the configuration of a host's agent.
+
+    :param machine: the host as a machine
+    :param runtime_directory: for QEMU's sockets, as the host sees it
+    """
+    return {
+        "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
+        "agent": {"replication_backend": "qemu", "heartbeat_interval": 1},
+        "qemu": {"replication_address": machine.address, "runtime_directory": runtime_directory},
+    }

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# libvirt's QEMU where there is no KVM. Without KVM, COLO needs two things that no configuration of Nova's or libvirt's can say:
+# the library of guest/tcg_shim.c, without which the primary waits for itself, and a guest's memory that is no multiple of
+# 256 KiB, or the secondary finds its own spoilt.
+MORE_KIB=8
+SHIM=@shim@
+
+left=$#
+before=
+while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    case $before$argument in
+    -m[0-9]*)
+        argument="size=$((argument * 1024 + MORE_KIB))k"
+        ;;
+    '{"qom-type":"memory-backend-ram","id":"pc.ram","size":'*)
+        rest=${argument#*'"size":'}
+        bytes=${rest%%[!0-9]*}
+        argument="${argument%%'"size":'*}\"size\":$((bytes + MORE_KIB * 1024))${rest#"$bytes"}"
+        ;;
+    esac
+    before=
+    [ "$argument" != -m ] || before=-m
+    set -- "$@" "$argument"
+    left=$((left - 1))
+done
+LD_PRELOAD=$SHIM exec /usr/bin/qemu-system-x86_64 "$@"

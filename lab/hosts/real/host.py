@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compute host of a lab that is a machine of its own."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.config import hosts
+from lab.config.ini import render
+from lab.hosts.colo.agent import RUNTIME_DIRECTORY
+from lab.hosts.colo.host import Host
+from lab.hosts.colo.image import GuestImage
+from lab.hosts.colo.network import Link
+from lab.hosts.real import boot_disk
+from lab.hosts.real.rack import Rack
+from lab.layout import REPO, write_private
+from lab.process import Supervisor
+from lab.service import Service
+from lab.services import program
+from lab.spec import Spec
+
+#: What a host is cabled to: its twins' hosts, the cloud's services, the guests' users.
+LINKS = ("replication", "management", "guest")
+KVM = Path("/dev/kvm")
+CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
+
+
+def has_kvm() -> bool:
+    """Tell whether this machine can run guests without emulating them.
+
+    Some virtual machines have the device, but a CPU without the means: their guests never get anywhere.
+    """
+    return os.access(KVM, os.R_OK | os.W_OK) and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
+
+
+class RealHost:
+    """A compute host with libvirt and QEMU in namespaces of its own.
+
+    :ivar machine: the host as a machine: its cables, its power, its processes
+    """
+
+    def __init__(self, name: str, spec: Spec, supervisor: Supervisor, rack: Rack) -> None:
+        self.name = name
+        self.machine: Host = rack.machines[name]
+        self._rack = rack
+        self._spec = spec
+        self._supervisor = supervisor
+        self._etc = spec.layout.etc / "hosts" / name
+
+    def prepare(self) -> None:
+        """Write nova.conf and, with fault tolerance, agent.conf."""
+        for folder in (self.machine.nova_path, self.machine.state_path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, text in hosts.plugin_files().items():
+            write_private(self._etc / name, text)
+        write_private(self._etc / "nova.conf", render(self._nova_conf()))
+        if self._spec.state.colo:
+            write_private(self._etc / "agent.conf", render(self._agent_conf()))
+
+    def services(self) -> list[Service]:
+        """Return nova-compute and, with fault tolerance, the agent."""
+        if not self._spec.state.colo:
+            return [self._service("nova-compute", "nova-compute", "nova.conf")]
+        return [
+            self._service("agent", "nova-colo-agent", "agent.conf"),
+            self._service("nova-compute", "nova-colo-compute", "nova.conf"),
+        ]
+
+    def start(self) -> None:
+        """Switch it on, and start its services, agent first."""
+        if not has_kvm():
+            self.machine.emulator = boot_disk.emulator(GuestImage.ensure())
+        self.machine.power_on()
+        for service in self.services():
+            self._supervisor.start(service)
+
+    def stop(self) -> None:
+        """End its services; its guests go on."""
+        self._supervisor.stop(service.name for service in self.services())
+
+    def kill(self) -> None:
+        """Cut its power."""
+        names = [service.name for service in self.services()]
+        self.machine.power_cut()
+        self._supervisor.kill(names)
+
+    def cut_link(self, network: str) -> None:
+        """Lose every frame between it and a network, with nobody told.
+
+        :param network: one of LINKS
+        """
+        self._links()[network].cut()
+
+    def freeze(self) -> None:
+        """Stop every process on it, with nobody told."""
+        self.machine.freeze()
+
+    def heal(self) -> None:
+        """Let frozen processes go on, and cut links carry again."""
+        for link in self._links().values():
+            link.restore()
+        self.machine.thaw()
+
+    def _links(self) -> dict[str, Link]:
+        machine = self.machine
+        return dict(zip(LINKS, (machine.replication, machine.management, machine.guest_network), strict=True))
+
+    def env(self) -> Mapping[str, str]:
+        """Return where its processes find the lab's os-vif plugin."""
+        return {"PYTHONPATH": f"{self._etc}{os.pathsep}{REPO}"}
+
+    def _service(self, part: str, command: str, config: str) -> Service:
+        argv = (program(command), "--config-file", str(self._etc / config))
+        if self.machine.is_on():
+            inside = self.machine.command(argv)
+        else:
+            inside = ["/bin/sh", "-c", f"echo {self.name} has no power >&2; exit 1"]
+        return Service(f"{self.name}-{part}", tuple(inside), self.env(), host=self.name)
+
+    def _nova_conf(self) -> hosts.Sections:
+        return hosts.compute_conf(self._spec, self.name, self.machine, emulated=not has_kvm())
+
+    def _agent_conf(self) -> hosts.Sections:
+        return hosts.agent_conf(self._spec, self.name, self.machine, RUNTIME_DIRECTORY)

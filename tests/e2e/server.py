@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An FT server as everybody sees it: its user, Nova, Neutron, Placement, and the hosts themselves."""
+
+from typing import Any
+
+import requests
+
+from lab.hosts.colo import Host
+from lab.hosts.real import Rack
+from tests.cloud import Cloud, identity, wait_for
+
+#: Seconds that any of it may take on a machine without KVM.
+PATIENCE = 180.0
+
+
+class FtServer:
+    """A server of the flavor ft.nano, whose guest's service a user counts on over one connection.
+
+    :ivar id: its uuid
+    """
+
+    def __init__(self, cloud: Cloud, name: str):
+        self._cloud = cloud
+        self._rack: Rack = cloud.lab.rack()
+        self._name = name
+        options = ("--flavor", "ft.nano", "--image", "cirros", "--network", "demo-net", "--wait")
+        created = cloud.openstack("server", "create", name, *options)
+        self.id = created["id"]
+        self.pair()
+        self._identity = identity(cloud.server(name))
+        (port,) = self._ports()
+        self._port = port["id"]
+        self.address = port["fixed_ips"][0]["ip_address"]
+        self._rack.client.wait_for_answer(self.address)
+        self._counting = self._rack.client.count(self.address, "d")
+        self._counting.__enter__()
+        self.goes_on()
+
+    def delete(self) -> None:
+        """End the user and the server."""
+        self._counting.__exit__(None, None, None)
+        self._cloud.request("DELETE", f"/servers/{self.id}")
+        gone = lambda: self._cloud.request("GET", f"/servers/{self.id}").status_code == 404  # noqa: E731
+        wait_for(f"{self._name} is deleted", PATIENCE, gone)
+
+    # --- what is done to it
+
+    def act(self, action: str, argument: Any = None) -> None:
+        """Ask for an action as admin."""
+        answer = self._cloud.act(self.id, {action: argument})
+        assert answer.status_code == 202, answer.text
+
+    def pair(self) -> dict[str, Any]:
+        """Wait until it is protected, and return its pair."""
+        return self._cloud.protected(self._name, PATIENCE)
+
+    def failed_over(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Wait until it has failed over and is protected again; gives the pair.
+
+        :param before: the pair as it was
+        """
+        self._cloud.failed_over(self._name, before, PATIENCE)
+        return self.pair()
+
+    def moved(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Wait until it has another secondary and is protected; gives the pair.
+
+        :param before: the pair as it was
+        """
+
+        def has_another() -> bool:
+            host = self._cloud.pairs()[self._name]["secondary"]["host"]
+            return host not in (None, before["secondary"]["host"])
+
+        wait_for("it has another secondary", PATIENCE, has_another)
+        return self.pair()
+
+    def is_up(self, host: str) -> None:
+        """Wait until Nova hears of a host."""
+        wait_for(f"{host} is up", PATIENCE, lambda: host in self._cloud.hosts_up())
+
+    def machine(self, host: str) -> Host:
+        """Return a host as a machine."""
+        return self._rack.machines[host]
+
+    def domain(self) -> str:
+        """Return the name of its domain, the same on all hosts."""
+        return self._cloud.server(self._name)["OS-EXT-SRV-ATTR:instance_name"]
+
+    # --- what must be true
+
+    def goes_on(self) -> float:
+        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole; gives its seconds."""
+        self._counting.wait_for_more(10, seconds=PATIENCE)
+        seen = self._counting.stats()
+        assert (seen.error, seen.contiguous) == (None, True), seen
+        said = self._rack.client.ask(self.address, "v")
+        assert said.startswith("ok"), said
+        return seen.max_gap_s
+
+    def is_whole(self, off: tuple[str, ...] = ()) -> None:
+        """Assert that the user goes on, and that everybody says of the pair what is true, before long.
+
+        :param off: hosts that have no power
+        """
+        self.goes_on()
+        pair = self.pair()
+        primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
+        server = self._cloud.server(self._name)
+        assert identity(server) == self._identity
+        assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
+        wanted = {
+            "placement": {primary} | (set(off) & set(self._allocated())),
+            "reservation": {secondary},
+            "bindings": {(primary, "ACTIVE")},
+            "QEMUs": {primary, secondary},
+            "files": {primary, secondary},
+            "network cards": {primary, secondary},
+        }
+        wait_for("everybody says what is true", PATIENCE, lambda: self._said(off) == wanted or print(self._said(off), wanted))
+
+    def _said(self, off: tuple[str, ...]) -> dict[str, set]:
+        """Return what everybody says of the pair: hosts, or hosts and a state."""
+        on = {name: machine for name, machine in self._rack.machines.items() if name not in off}
+        domain = self.domain()
+        return {
+            "placement": set(self._allocated()),
+            "reservation": set(self._cloud.reserved(self.id)),
+            "bindings": self._bindings(),
+            "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(domain)},
+            "files": {name for name, machine in on.items() if machine.outside(machine.instances / self.id).exists()},
+            "network cards": {name for name, machine in on.items() if f"qbr{self._port[:11]}" in machine.namespace.ip("link")},
+        }
+
+    def _allocated(self) -> dict[str, Any]:
+        providers = self._cloud.placement("GET", "/resource_providers").json()["resource_providers"]
+        names = {provider["uuid"]: provider["name"] for provider in providers}
+        held = self._cloud.placement("GET", f"/allocations/{self.id}").json()["allocations"]
+        return {names[uuid]: allocation["resources"] for uuid, allocation in held.items()}
+
+    def _ports(self) -> list[dict[str, Any]]:
+        return self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
+
+    def _bindings(self) -> set[tuple[str, str]]:
+        found = self._network(f"/v2.0/ports/{self._port}/bindings")["bindings"]
+        return {(binding["host"], binding["status"]) for binding in found}
+
+    def _network(self, path: str) -> dict[str, Any]:
+        url = self._cloud.lab.url("network").rstrip("/") + path
+        answer = requests.get(url, headers={"X-Auth-Token": self._cloud.token("admin")}, timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()
