@@ -180,3 +180,43 @@ def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Bed)
         life.wait("a periodic checkpoint", is_taken)
     finally:
         life.close()
+
+
+#: So long that no checkpoint is taken between the opening of a connection and the failover, but where the failover takes one.
+RARE = {**OPTIONS, "checkpoint_delay": 60000}
+
+
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(bed: Bed) -> None:
+    life = Life(bed, Guest("fresh", number=143), command="i", options=RARE)
+    try:
+        pair = life.protect()
+        with bed.client.count(life.guest.address) as counting:
+            counting.wait_for_more(1)
+            for _ in range(2):
+                life.pair.fail_over(pair)
+                life.on = pair.secondary or ""
+                pair = life.protect()
+                counting.wait_for_more(10)
+            seen = counting.stats()
+        assert (seen.error, seen.contiguous) == (None, True), seen
+    finally:
+        life.close()
+
+
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_the_loss_of_the_primary(bed: Bed) -> None:
+    life = Life(bed, Guest("sudden", number=144), command="i", options=RARE)
+    try:
+        pair = life.protect()
+        with bed.client.count(life.guest.address) as counting:
+            counting.wait_for_more(1)
+            life.host(pair.primary).kill_qemu(life.guest.name)
+            life.wait_for_loss(pair.secondary or "")
+            life.take_over(pair)
+            counting.wait_for_more(10)
+            life.discard(pair.primary or "")
+            life.protect()
+            counting.wait_for_more(100)  # not each after a second attempt
+            seen = counting.stats()
+        assert (seen.error, seen.contiguous) == (None, True), seen
+    finally:
+        life.close()

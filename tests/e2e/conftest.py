@@ -2,6 +2,7 @@
 """A lab whose hosts are machines with libvirt and QEMU, started once for all tests that need one."""
 
 import pathlib
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,6 @@ def cloud(lab: Lab) -> Cloud:
 @pytest.fixture(scope="module")
 def server(cloud: Cloud) -> Iterator[FtServer]:
     """An FT server that a user counts on, over one connection for as long as it lives."""
-    made = FtServer(cloud, "ft-1")
+    made = FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}")
     yield made
     made.delete()

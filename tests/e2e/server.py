@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An FT server as everybody sees it: its user, Nova, Neutron, Placement, and the hosts themselves."""
 
+import time
 from typing import Any
 
 import requests
@@ -35,6 +36,9 @@ class FtServer:
         self._counting = self._rack.client.count(self.address, "d")
         self._counting.__enter__()
         self.goes_on()
+        # a connection that is younger than the last checkpoint outlives one loss of a primary only
+        opened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+        wait_for("a checkpoint", PATIENCE, lambda: (self.pair()["checkpoints"]["last_at"] or "") > opened)
 
     def delete(self) -> None:
         """End the user and the server."""
@@ -69,8 +73,8 @@ class FtServer:
         """
 
         def has_another() -> bool:
-            host = self._cloud.pairs()[self._name]["secondary"]["host"]
-            return host not in (None, before["secondary"]["host"])
+            secondary = self._cloud.pairs()[self._name]["secondary"]
+            return secondary is not None and secondary["host"] != before["secondary"]["host"]
 
         wait_for("it has another secondary", PATIENCE, has_another)
         return self.pair()
