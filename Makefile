@@ -3,23 +3,24 @@ PYTHON ?= python3
 BIN := .lab/venv/bin
 TEST_LAB := .lab/test
 TEST_HOSTS := .lab/test-colo
+TEST_REAL := .lab/test-real
 DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit dashboards functional colo lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test unit dashboards functional colo e2e lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## bring up a whole OpenStack with fault tolerance on this machine
-	$(PYTHON) -m lab up
+demo: ## bring up a whole OpenStack with fault tolerance on this machine, with real guests on real hypervisors
+	$(PYTHON) -m lab up --hypervisor real
 
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install lint docs unit dashboards functional colo ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+test: install lint docs unit dashboards functional colo e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
@@ -45,6 +46,10 @@ functional-%:
 colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/colo; result=$$?; \
 	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
+
+e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
+	$(BIN)/python -m pytest tests/e2e; result=$$?; \
+	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); exit $$result
 
 lint: venv ## ruff and mypy
 	$(BIN)/ruff check .

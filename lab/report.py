@@ -51,6 +51,8 @@ def welcome(lab: Lab) -> str:
             f"     {_relative(VENV)}/bin/openstack server failover web-1 --wait",
             f"  3. cut the power of a host and watch: {command} host kill {spec.state.hosts[0]}",
         ]
+        if spec.is_real:
+            lines.append(f"     what a user of web-1 notices, in another shell: {command} client web-1")
     lines += ["", f"Stop it with: {command} down"]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from lab import Lab
+from lab.addresses import LOOPBACK
 
 PREFIX = pathlib.Path(__file__).resolve().parent.parent / ".lab" / "test"
 
@@ -41,4 +42,6 @@ def _processes_of(prefix: pathlib.Path) -> list[str]:
 
 
 def _listening() -> set[int]:
-    return {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    """Return the ports that somebody listens on at the lab's address."""
+    listening = (c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
+    return {address.port for address in listening if address.ip == LOOPBACK}

@@ -6,7 +6,7 @@ from typing import Any
 import nova.conf
 from nova import exception, objects
 from nova.network import os_vif_util
-from nova.virt.libvirt import blockinfo
+from nova.virt.libvirt import blockinfo, config
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_colo.agent.wiring import WiringStore
@@ -16,6 +16,10 @@ from nova_colo.virt.mixin import ColoDriverMixin
 CONF = nova.conf.CONF
 
 
+def _is_fault_tolerant(instance: Any) -> bool:
+    return is_fault_tolerant({"extra_specs": instance.flavor.extra_specs or {}})
+
+
 class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     """compute_driver = colo.ColoLibvirtDriver"""
 
@@ -23,10 +27,19 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         super().__init__(*args, **kwargs)
         self._wiring = WiringStore(CONF.colo.agent_state_path)
 
+    def _get_guest_config(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let QEMU itself serve an FT server's network cards: what the kernel's vhost carries it cannot compare."""
+        guest = super()._get_guest_config(instance, *args, **kwargs)
+        if _is_fault_tolerant(instance):
+            for device in guest.devices:
+                if isinstance(device, config.LibvirtConfigGuestInterface):
+                    device.driver_name = "qemu"
+        return guest
+
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's cards in, and write down how, for its twin."""
         super().plug_vifs(instance, network_info)
-        if is_fault_tolerant({"extra_specs": instance.flavor.extra_specs or {}}):
+        if _is_fault_tolerant(instance):
             vifs = [os_vif_util.nova_to_osvif_vif(vif) for vif in network_info]
             self._wiring.put(os_vif_util.nova_to_osvif_instance(instance), [vif for vif in vifs if vif is not None])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from tests.cloud import Cloud
+from tests.cloud import Cloud, wait_for
 from tests.e2e.server import FtServer
 
 PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-real"
@@ -40,6 +40,9 @@ def cloud(lab: Lab) -> Cloud:
 @pytest.fixture(scope="module")
 def server(cloud: Cloud) -> Iterator[FtServer]:
     """An FT server that a user counts on, over one connection for as long as it lives."""
+    for host in cloud.lab.hosts():
+        cloud.lab.host(host).start()  # a test that has failed may have left it without power
+    wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
     made = FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}")
     yield made
     made.delete()

@@ -83,10 +83,14 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
     :raises ReplicationError: when there is one whose packets QEMU does not see
     """
     found = []
-    for element in etree.fromstring(domain.XMLDesc(0), _PARSER).iterfind("devices/interface"):
+    root = etree.fromstring(domain.XMLDesc(0), _PARSER)
+    for element in root.iterfind("devices/interface"):
         mac, model = element.find("mac").get("address"), element.find("model").get("type")
-        if element.get("type") not in ("bridge", "ethernet", "network") or not model.startswith("virtio"):
-            kind = f"{model}, {element.get('type')}"
+        kind = f"{model}, {element.get('type')}"
+        is_carried = element.get("type") in ("bridge", "ethernet", "network") and model.startswith("virtio")
+        if root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None:  # libvirt's default then
+            is_carried, kind = False, "vhost"
+        if not is_carried:
             raise ReplicationError(f"COLO cannot carry network card {mac} ({kind}). It carries virtio cards on a bridge or tap.")
         alias = element.find("alias").get("name")
         found.append(Nic(mac, f"host{alias}", vnet_hdr=True))
