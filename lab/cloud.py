@@ -223,6 +223,8 @@ class Lab:
         state.colo = state.colo if colo is None else colo
         running = [name for name in self._supervisor.started_names() if self._supervisor.is_running(name)]
         if state.hypervisor == "real" and not running:
+            if kept and (left := self._rack(Spec(self.layout, kept, {}))):
+                left.remove()  # of an up that was interrupted
             state.network = free_network()
         broker = ["rabbitmq-distribution"] if "rabbitmq" in running else []
         try:

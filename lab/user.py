@@ -10,7 +10,7 @@ from lab.hosts.colo.client import Stats
 from lab.seed import connect
 
 #: Seconds between two looks.
-INTERVAL = 0.2
+INTERVAL = 0.5
 
 
 def watch(lab: Lab, name: str) -> int:

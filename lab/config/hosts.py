@@ -13,8 +13,6 @@ from lab.spec import Spec
 if TYPE_CHECKING:
     from lab.hosts.colo.host import Host
 
-__all__ = ["Sections", "agent_conf", "compute_conf", "plugin_files"]
-
 
 def plugin_files() -> dict[str, str]:
     """Return the metadata of a distribution whose entry point names our os-vif plugin, to be put on a host's path."""

@@ -2,7 +2,8 @@
 """Where compute hosts live.
 
 A kind of host is a class with the methods of :class:`ComputeHost`; everything that differs between kinds is behind it.
-There is one kind now, :class:`lab.hosts.simulated.SimulatedHost`: loopback processes with Nova's fake driver.
+:class:`lab.hosts.simulated.SimulatedHost` is a few processes on loopback with Nova's fake driver,
+:class:`lab.hosts.real.RealHost` a machine of its own with libvirt.
 """
 
 from collections.abc import Mapping

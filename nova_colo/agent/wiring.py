@@ -10,12 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import os_vif
-from os_vif import exception, objects
+from os_vif import objects
 from oslo_log import log as logging
 
 from nova_colo.agent import files
 
 LOG = logging.getLogger(__name__)
+
+
+class WiringError(Exception):
+    """Network cards could not be plugged in."""
+
+
+def prepare() -> None:
+    """Load os-vif's plugins. To be called once, before there are threads: os-vif knows nothing of those."""
+    os_vif.initialize()
 
 
 class WiringStore:
@@ -46,25 +55,27 @@ def plug(wiring: Mapping[str, Any] | None) -> None:
     """Plug in the cards of a server's twin on this host. May be repeated.
 
     :param wiring: what the WiringStore of the primary's host holds; None: nothing is to be plugged in
-    :raises os_vif.exception.ExceptionBase: when that cannot be done here
+    :raises WiringError: when that cannot be done here
     """
-    for server, vif in _each(wiring):
-        os_vif.plug(vif, server)
+    try:
+        for server, vif in _each(wiring):
+            os_vif.plug(vif, server)
+    except Exception as error:  # os-vif's own, its plugins', or those of objects of another release
+        raise WiringError(str(error)) from error
 
 
 def unplug(wiring: Mapping[str, Any] | None) -> None:
     """Undo plug(). What cannot be undone is logged: the twin has ended all the same."""
-    for server, vif in _each(wiring):
-        try:
+    try:
+        for server, vif in _each(wiring):
             os_vif.unplug(vif, server)
-        except exception.ExceptionBase as error:
-            LOG.warning("Server %s: %s", server.uuid, error)
+    except Exception:
+        LOG.exception("Network cards stay plugged in.")
 
 
 def _each(wiring: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:
     if not wiring:
         return
-    os_vif.initialize()
     read = objects.base.VersionedObject.obj_from_primitive
     server = read(wiring["server"])
     for vif in wiring["vifs"]:

@@ -186,7 +186,7 @@ class Life:
             found[f"records on {name}"] = [path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")]
             if name != self.on:
                 folder = host.instances / self.guest.uuid
-                wanted = ["find", str(folder.parent), "-path", f"{folder}*"]
+                wanted = ["find", str(folder.parent), "-path", f"{folder}/*"]
                 found[f"files on {name}"] = host.run(wanted).split()
         found["QEMUs"] = [name for name in self.runs_on() if name != self.on]
         return {what: names for what, names in found.items() if names}

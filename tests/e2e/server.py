@@ -2,6 +2,7 @@
 """An FT server as everybody sees it: its user, Nova, Neutron, Placement, and the hosts themselves."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -28,7 +29,8 @@ class FtServer:
         created = cloud.openstack("server", "create", name, *options)
         self.id = created["id"]
         self.pair()
-        self._identity = identity(cloud.server(name))
+        server = cloud.server(name)
+        self._identity, self._domain = identity(server), server["OS-EXT-SRV-ATTR:instance_name"]
         (port,) = self._ports()
         self._port = port["id"]
         self.address = port["fixed_ips"][0]["ip_address"]
@@ -46,6 +48,7 @@ class FtServer:
         self._cloud.request("DELETE", f"/servers/{self.id}")
         gone = lambda: self._cloud.request("GET", f"/servers/{self.id}").status_code == 404  # noqa: E731
         wait_for(f"{self._name} is deleted", PATIENCE, gone)
+        wait_for("nothing is left of it", PATIENCE, lambda: not any(self._said(()).values()))
 
     # --- what is done to it
 
@@ -58,11 +61,14 @@ class FtServer:
         """Wait until it is protected, and return its pair."""
         return self._cloud.protected(self._name, PATIENCE)
 
-    def failed_over(self, before: dict[str, Any]) -> dict[str, Any]:
+    def failed_over(self, before: dict[str, Any], times: int = 1) -> dict[str, Any]:
         """Wait until it has failed over and is protected again; gives the pair.
 
         :param before: the pair as it was
+        :param times: how often
         """
+        epoch = before["epoch"] + times
+        wait_for("it has failed over", PATIENCE, lambda: self._cloud.pairs()[self._name]["epoch"] >= epoch)
         self._cloud.failed_over(self._name, before, PATIENCE)
         return self.pair()
 
@@ -83,13 +89,9 @@ class FtServer:
         """Wait until Nova hears of a host."""
         wait_for(f"{host} is up", PATIENCE, lambda: host in self._cloud.hosts_up())
 
-    def machine(self, host: str) -> Host:
-        """Return a host as a machine."""
-        return self._rack.machines[host]
-
-    def domain(self) -> str:
-        """Return the name of its domain, the same on all hosts."""
-        return self._cloud.server(self._name)["OS-EXT-SRV-ATTR:instance_name"]
+    def kill_qemu(self, host: str) -> None:
+        """Kill its QEMU on a host."""
+        self._rack.machines[host].kill_qemu(self._domain)
 
     # --- what must be true
 
@@ -113,28 +115,45 @@ class FtServer:
         server = self._cloud.server(self._name)
         assert identity(server) == self._identity
         assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
+        both = {primary, secondary}
         wanted = {
-            "placement": {primary} | (set(off) & set(self._allocated())),
+            "allocations": {primary},
             "reservation": {secondary},
             "bindings": {(primary, "ACTIVE")},
-            "QEMUs": {primary, secondary},
-            "files": {primary, secondary},
-            "network cards": {primary, secondary},
+            "QEMUs": both,
+            "files": both,
+            "network cards": both,
         }
-        wait_for("everybody says what is true", PATIENCE, lambda: self._said(off) == wanted or print(self._said(off), wanted))
+        said: dict[str, set] = {}
+
+        def all_is_true() -> bool:
+            said.update(self._said(off))
+            return said == wanted
+
+        try:
+            wait_for("everybody says what is true", PATIENCE, all_is_true)
+        except AssertionError:
+            assert said == wanted  # shows what is not
+            raise
 
     def _said(self, off: tuple[str, ...]) -> dict[str, set]:
-        """Return what everybody says of the pair: hosts, or hosts and a state."""
+        """Return what everybody says of the server and its twin: hosts, or hosts and a state."""
         on = {name: machine for name, machine in self._rack.machines.items() if name not in off}
-        domain = self.domain()
         return {
-            "placement": set(self._allocated()),
+            # Nova removes a dead host's when it is back
+            "allocations": set(self._allocated()) - set(off),
             "reservation": set(self._cloud.reserved(self.id)),
             "bindings": self._bindings(),
-            "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(domain)},
-            "files": {name for name, machine in on.items() if machine.outside(machine.instances / self.id).exists()},
+            "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(self._domain)},
+            "files": {name for name, machine in on.items() if self._files(machine)},
             "network cards": {name for name, machine in on.items() if f"qbr{self._port[:11]}" in machine.namespace.ip("link")},
         }
+
+    def _files(self, machine: Host) -> list[Path]:
+        """Return what a host has of it on disk: its own files, and what agent and driver have written down."""
+        found = list(machine.state_path.rglob(f"*{self.id}*"))
+        folder = machine.outside(machine.instances / self.id)
+        return [*found, *([folder] if folder.exists() else [])]
 
     def _allocated(self) -> dict[str, Any]:
         providers = self._cloud.placement("GET", "/resource_providers").json()["resource_providers"]
@@ -146,7 +165,7 @@ class FtServer:
         return self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
 
     def _bindings(self) -> set[tuple[str, str]]:
-        found = self._network(f"/v2.0/ports/{self._port}/bindings")["bindings"]
+        found = self._network(f"/v2.0/ports/{self._port}/bindings")["bindings"] if self._ports() else []
         return {(binding["host"], binding["status"]) for binding in found}
 
     def _network(self, path: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ def test_an_ft_server_is_protected_with_nobody_asking(server: FtServer) -> None:
 
 def test_the_qemu_of_the_primary_is_killed(server: FtServer) -> None:
     before = server.pair()
-    server.machine(before["primary"]["host"]).kill_qemu(server.domain())
+    server.kill_qemu(before["primary"]["host"])
     after = server.failed_over(before)
     assert after["primary"]["host"] == before["secondary"]["host"]
     server.is_whole()
@@ -55,9 +55,9 @@ def test_the_secondarys_host_loses_its_power_and_comes_back(server: FtServer, la
 
 def test_a_test_failover_goes_there_and_back(server: FtServer) -> None:
     before = server.pair()
-    server.act("ft-test-failover")
-    after = server.failed_over(before)
-    assert after["primary"]["host"] == before["secondary"]["host"]
+    server.act("ft-test-failover", {"return": True})
+    after = server.failed_over(before, times=2)
+    assert (after["primary"]["host"], after["epoch"]) == (before["primary"]["host"], before["epoch"] + 2)
     server.is_whole()
 
 

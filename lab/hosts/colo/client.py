@@ -59,8 +59,10 @@ class Counting:
     def __init__(self, argv: Sequence[str], log: Path, supervisor: Supervisor) -> None:
         self._log = log
         self._supervisor = supervisor
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=supervisor.environment())
+        self._stopped = False
+        environment = supervisor.environment()
+        with log.open("wb") as out:  # in a session of its own, so that Ctrl-C ends only who waits for it
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=environment, start_new_session=True)
 
     def stats(self, since: float = 0.0, until: float = float("inf")) -> Stats:
         """Return what was noticed of the answers between two times (of time.time()); contiguity is that of all answers."""
@@ -74,7 +76,7 @@ class Counting:
         return Stats(
             answers=len(chosen),
             contiguous=all(_follows(*pair) for pair in itertools.pairwise(answers)),
-            error=next((record["ended"] for record in records if "ended" in record), None),
+            error=next((record["ended"] for record in records if "ended" in record), self._lost(running)),
             last=answers[-1]["counter"] if answers else None,
             gap_s=now - answers[-1]["answered"] if running and answers else 0.0,
             max_gap_s=_max_gap([record["answered"] for record in answers], since, min(until, now) if running else None),
@@ -96,6 +98,7 @@ class Counting:
 
     def stop(self) -> Stats:
         """End it, if it runs, and return what was noticed."""
+        self._stopped = True
         self._process.terminate()
         self._process.wait(timeout=20)
         return self.stats()
@@ -105,6 +108,9 @@ class Counting:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
+
+    def _lost(self, running: bool) -> str | None:
+        return None if running or self._stopped else "the process that counts was killed"
 
     def _records(self) -> list[dict]:
         """Return what it has written; a line that is not finished does not count."""

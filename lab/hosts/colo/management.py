@@ -47,11 +47,17 @@ class Management:
         """Return the address with that last number."""
         return management(self.network, number)
 
+    def is_plugged_in(self) -> bool:
+        """Tell whether the cable is laid."""
+        return self._switch.has(PORT)
+
     def plug_in(self) -> None:
-        """Choose a network and lay the cable."""
+        """Choose a network, unless that was done, and lay the cable. Raises LabError when somebody else is in it by now."""
         with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._network = self._chosen if self._chosen is not None else free_network()
+            if _is_in_use(self._network):
+                raise LabError(f"somebody else has taken the network {management(self._network, 0)}/24; try again")
             self._switch.lay_cable(MANAGEMENT, PORT, str(os.getpid()), self.interface)
             run("ip", "address", "add", f"{self.own_address}/24", "dev", self.interface)
         run("ip", "link", "set", self.interface, "up")
@@ -65,6 +71,10 @@ class Management:
 def free_network() -> int:
     """Return the first management network that this machine is not in. Raises LabError when there is none."""
     for number in NETWORKS:
-        if not run("ip", "-o", "-4", "address", "show", "to", management(number, 0) + "/24"):
+        if not _is_in_use(number):
             return number
     raise LabError("no management network is free")
+
+
+def _is_in_use(number: int) -> bool:
+    return bool(run("ip", "-o", "-4", "address", "show", "to", management(number, 0) + "/24"))

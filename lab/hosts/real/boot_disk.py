@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guests' image as clouds have them: a disk that boots by itself."""
 
-import shutil
+import hashlib
 import struct
 import tempfile
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.hosts.colo.image import GuestImage
 from lab.hosts.colo.network import run
 
+EMULATOR = Path(__file__).parent / "emulator.sh"
 SECTOR = 512
 #: Where the file system begins: behind the place where the guest's service writes to the disk.
 BEGIN = 2 << 20
@@ -30,13 +31,21 @@ LABEL guest
 
 def ensure(image: GuestImage) -> Path:
     """Return a raw disk with a boot loader and the guest's kernel and ramdisk; it is made when it is not there."""
-    disk = image.folder / "disk.raw"
+    disk = _folder(image) / "disk.raw"
     if not disk.exists():
-        with tempfile.TemporaryDirectory(dir=image.folder) as temporary:
+        with tempfile.TemporaryDirectory(dir=disk.parent) as temporary:
             new = Path(temporary) / "disk.raw"
             _make(new, image, Path(temporary))
             new.rename(disk)
     return disk
+
+
+def _folder(image: GuestImage) -> Path:
+    """Return the folder of what is made from an image by the present sources."""
+    digest = hashlib.sha256(EMULATOR.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
+    folder = image.folder / f"real-{digest}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _make(disk: Path, image: GuestImage, folder: Path) -> None:
@@ -62,13 +71,12 @@ def _make(disk: Path, image: GuestImage, folder: Path) -> None:
 
 def emulator(image: GuestImage) -> Path:
     """Return the folder with what libvirt is to take for QEMU where there is no KVM; it is made when it is not there."""
-    folder = image.folder / "emulator"
-    program = folder / "qemu-system-x86_64"
+    program = _folder(image) / "emulator" / "qemu-system-x86_64"
+    program.parent.mkdir(exist_ok=True)
     if not program.exists():
-        folder.mkdir(exist_ok=True)
-        text = (Path(__file__).parent / "emulator.sh").read_text().replace("@shim@", str(image.tcg_shim))
-        new = folder / "new"
-        new.write_text(text)
-        new.chmod(0o755)
-        shutil.move(new, program)
-    return folder
+        with tempfile.TemporaryDirectory(dir=program.parent.parent) as temporary:
+            new = Path(temporary) / program.name
+            new.write_text(EMULATOR.read_text().replace("@shim@", str(image.tcg_shim)))
+            new.chmod(0o755)
+            new.rename(program)
+    return program.parent

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.config import hosts
-from lab.config.ini import render
+from lab.config.ini import Sections, render
 from lab.hosts.colo.agent import RUNTIME_DIRECTORY
 from lab.hosts.colo.host import Host
 from lab.hosts.colo.image import GuestImage
@@ -118,8 +118,8 @@ class RealHost:
             inside = ["/bin/sh", "-c", f"echo {self.name} has no power >&2; exit 1"]
         return Service(f"{self.name}-{part}", tuple(inside), self.env(), host=self.name)
 
-    def _nova_conf(self) -> hosts.Sections:
+    def _nova_conf(self) -> Sections:
         return hosts.compute_conf(self._spec, self.name, self.machine, emulated=not has_kvm())
 
-    def _agent_conf(self) -> hosts.Sections:
+    def _agent_conf(self) -> Sections:
         return hosts.agent_conf(self._spec, self.name, self.machine, RUNTIME_DIRECTORY)

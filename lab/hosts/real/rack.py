@@ -34,6 +34,7 @@ class Rack:
         """Switch on what is not: the switch, and the client."""
         if not self._switch.namespace.exists():
             self._switch.create()
+        if not self._management.is_plugged_in():
             self._management.plug_in()
         if not self.client.namespace.exists():
             self.client.power_on()

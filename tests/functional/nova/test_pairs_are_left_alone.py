@@ -190,14 +190,15 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
     def _heard(self, word):
         return self.stdlog.logger.output.count(f"VM {word} (Lifecycle Event)")
 
-    def test_the_packages_of_ft_servers_pass_through_qemu(self):
+    def test_the_packets_of_ft_servers_alone_pass_through_qemu(self):
         defined = []
         stock = fakelibvirt.Connection.defineXML
         spy = lambda connection, xml: defined.append(xml) or stock(connection, xml)  # noqa: E731
         self.useFixture(fixtures.MockPatchObject(fakelibvirt.Connection, "defineXML", spy))
         self.flags(virt_type="kvm", group="libvirt")
         self.ft_server("h1", networks="auto")
-        assert ['<driver name="qemu"/>' in xml for xml in defined] == [True], defined
+        self._create_server(flavor_id=self._create_flavor(), host="h1", networks="auto")
+        assert ['<driver name="qemu"/>' in xml for xml in defined] == [True, False], defined
 
     def test_a_secondary_is_hidden(self):
         driver = self.hosts["h2"].driver

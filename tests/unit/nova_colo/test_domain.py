@@ -3,6 +3,7 @@
 
 import pytest
 
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import domain
 
 XML = """\
@@ -57,3 +58,35 @@ def test_the_files_of_a_guests_consoles_are_found_each_once():
 def test_what_the_guest_sees_is_named(here, there, what):
     found = domain.differences(XML, XML.replace(here, there))
     assert any(one.startswith(f"{what}: ") and here.strip("'") and there.split("'")[0] in one for one in found), found
+
+
+class Running:
+    """A running domain, as far as its XML goes."""
+
+    def __init__(self, xml):
+        self._xml = xml.replace("<model type='virtio'/>", "<model type='virtio'/><alias name='net0'/>")
+
+    def XMLDesc(self, flags):  # noqa: N802
+        return self._xml
+
+
+QEMU = XML.replace("<model type='virtio'/>", "<model type='virtio'/><driver name='qemu'/>")
+
+
+def test_a_card_that_qemu_serves_is_carried():
+    (nic,) = domain.nics(Running(QEMU))
+    assert (nic.mac, nic.netdev) == ("fa:16:3e:4d:00:10", "hostnet0")
+    assert domain.nics(Running(XML.replace("type='kvm'", "type='qemu'"))) == [nic]
+
+
+@pytest.mark.parametrize(
+    ("xml", "why"),
+    [
+        (XML, "vhost"),
+        (XML.replace("model type='virtio'", "model type='e1000'"), "e1000, bridge"),
+        (QEMU.replace("interface type='bridge'", "interface type='hostdev'"), "virtio, hostdev"),
+    ],
+)
+def test_a_card_that_is_not_carried_is_named_with_what_it_is(xml, why):
+    with pytest.raises(ReplicationError, match=rf"fa:16:3e:4d:00:10 \({why}\)"):
+        domain.nics(Running(xml))

@@ -13,7 +13,6 @@ from concurrent import futures
 from typing import Any
 
 import libvirt
-import os_vif.exception
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -57,6 +56,7 @@ class QemuBackend:
         self._encrypted = options.tls_x509_cert_dir is not None
         self._records = Records(conf.state_path)
         self._wiring = wiring.WiringStore(conf.state_path)
+        wiring.prepare()
         self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
         self._reach = reach.Reach(options.reach_port)
         self._ports = Ports(self._address or "127.0.0.1", options.port_min, options.port_max)
@@ -296,7 +296,7 @@ class QemuBackend:
     def _plug(self, side: Side) -> None:
         try:
             wiring.plug(side.record.wiring)
-        except os_vif.exception.ExceptionBase as error:
+        except wiring.WiringError as error:
             raise ReplicationError(f"{host(self._host)} cannot plug in the guest's network cards: {error}") from error
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:

@@ -103,8 +103,11 @@ def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
 
 
 def remove_files(disk_paths: Iterable[str], made: Iterable[str]) -> None:
-    """Remove what a side that has ended kept beside its disks, and the disks that were made for it."""
-    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *made):
+    """Remove what a side that has ended kept beside its disks, and the disks and logs that were made for it."""
+    disk_paths, made = list(disk_paths), list(made)
+    logs = (pathlib.Path(path) for path in made if path not in disk_paths)
+    rotated = [str(old) for log in logs for old in log.parent.glob(f"{log.name}.[0-9]*")]
+    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *rotated, *made):
         with contextlib.suppress(OSError):
             pathlib.Path(path).unlink(missing_ok=True)
             pathlib.Path(path).parent.rmdir()  # when nothing else is in it

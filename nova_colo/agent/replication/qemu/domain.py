@@ -88,7 +88,7 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
         mac, model = element.find("mac").get("address"), element.find("model").get("type")
         kind = f"{model}, {element.get('type')}"
         is_carried = element.get("type") in ("bridge", "ethernet", "network") and model.startswith("virtio")
-        if root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None:  # libvirt's default then
+        if is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None:  # libvirt's default then
             is_carried, kind = False, "vhost"
         if not is_carried:
             raise ReplicationError(f"COLO cannot carry network card {mac} ({kind}). It carries virtio cards on a bridge or tap.")

@@ -166,7 +166,7 @@ class Side:
         with self._lock:
             match event.name:
                 case "COLO_EXIT":
-                    LOG.info("Server %s has lost its twin.", self.record.server_id)
+                    LOG.info("Server %s is in COLO no more.", self.record.server_id)
                     self._lost = True
                 case "STOP" if self._stream is not None:
                     self._stream = self._stream.stop(event.at)
