@@ -96,15 +96,13 @@ def listen(guest: Guest, where: Listening, folder: str) -> None:
 
 
 def compare(guest: Guest, nics: Sequence[Nic]) -> None:
-    """Let a primary's answers wait for the secondary's.
-
-    A card that was a secondary's has a rewriter, which stays between all of this and the network. QEMU's documentation puts it
-    between this and the guest (docs/COLO-FT.txt): what it has rewritten for a connection would then differ from what the new
-    secondary, which knows nothing of it, answers on that connection, and each reply would have to be sent again.
-    """
+    """Let a primary's answers wait for the secondary's. A card that was a secondary's has a rewriter, which comes after."""
     guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
+    rewriters = _objects(guest)
     for number, nic in enumerate(nics):
-        common = {"netdev": nic.netdev, **_vnet(nic)}
+        rewriter = f"{PREFIX}rewriter{number}"
+        place = {"insert": "before", "position": f"id={rewriter}"} if rewriter in rewriters else {}
+        common = {"netdev": nic.netdev, **place, **_vnet(nic)}
         mirror = {"qom-type": "filter-mirror", "queue": "tx", "outdev": f"{PREFIX}mirror{number}"}
         guest("object-add", {**mirror, "id": f"{PREFIX}mirrors{number}", **common})
         redirector = {"qom-type": "filter-redirector", "queue": "rx", **common}
