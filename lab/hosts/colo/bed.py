@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole of it: hosts, a client, and the switch between them."""
 
+from __future__ import annotations
+
 import fcntl
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lab.errors import RefusalError
-from lab.hosts.colo.agents import Agents
 from lab.hosts.colo.broker import Broker
 from lab.hosts.colo.client import Client
 from lab.hosts.colo.host import Host, Room
@@ -18,6 +19,9 @@ from lab.hosts.colo.management import Management
 from lab.hosts.colo.network import NAMESPACES, Namespace, Switch, mark
 from lab.layout import MAX_SOCKET_PATH, Layout
 from lab.process import Supervisor
+
+if TYPE_CHECKING:
+    from lab.hosts.colo.agents import Agents
 
 
 class Bed:
@@ -71,6 +75,8 @@ class Bed:
     def agents(self) -> Agents:
         """What an engine sees of the hosts' agents, from the first use on."""
         if self._agents is None:
+            from lab.hosts.colo.agents import Agents  # which brings oslo.messaging, and all that comes with it, into the process
+
             self._agents = Agents(self.broker().transport_url, self._layout.etc / "engine.conf", self._supervisor)
         return self._agents
 
@@ -100,7 +106,7 @@ class Bed:
         lock.close()
         self._lock = None
 
-    def __enter__(self) -> "Bed":
+    def __enter__(self) -> Bed:
         try:
             self.up()
         except BaseException:
