@@ -12,7 +12,7 @@ from lab import install, logs
 from lab.errors import LabError, NotUpError, RefusalError
 from lab.layout import DEFAULT_PREFIX, Layout
 from lab.plan import Clock
-from lab.state import HYPERVISORS, THEMES
+from lab.state import HYPERVISORS, LINKS, THEMES
 
 if TYPE_CHECKING:
     from lab.cloud import Lab
@@ -27,8 +27,6 @@ HOST_ACTIONS = {
     "freeze": "is frozen",
     "heal": "is healed",
 }
-#: As lab.hosts.real.LINKS, which cannot be imported before the virtual environment is there.
-LINKS = ("replication", "management", "guest")
 
 
 def main(arguments: Sequence[str]) -> int:

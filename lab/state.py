@@ -16,6 +16,8 @@ THEMES = ("default", "material")
 #: What compute hosts can be: processes with guests that are only written down, or machines with libvirt and QEMU.
 HYPERVISORS = ("simulated", "real")
 DEFAULT_HOSTS = 3
+#: What a real host is cabled to: its twins' hosts, the cloud's services, the guests' users.
+LINKS = ("replication", "management", "guest")
 
 #: database -> the database user that owns it
 DATABASES: dict[str, str] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lab.config import colo, nova
 from lab.config.ini import Sections, render
+from lab.hosts import parts
 from lab.layout import write_private
 from lab.process import Supervisor
 from lab.service import Service
@@ -36,12 +37,7 @@ class SimulatedHost:
 
     def services(self) -> list[Service]:
         """Return nova-compute and, with fault tolerance, the agent."""
-        if not self._spec.state.colo:
-            return [self._service("nova-compute", "nova-compute", "nova.conf")]
-        return [
-            self._service("agent", "nova-colo-agent", "agent.conf"),
-            self._service("nova-compute", "nova-colo-compute", "nova.conf"),
-        ]
+        return parts.services(self._spec, self._service)
 
     def start(self) -> None:
         """Start its services, agent first."""

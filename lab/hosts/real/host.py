@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.config import hosts
 from lab.config.ini import Sections, render
+from lab.hosts import parts
 from lab.hosts.colo.agent import RUNTIME_DIRECTORY
 from lab.hosts.colo.host import Host
 from lab.hosts.colo.image import GuestImage
@@ -19,9 +20,8 @@ from lab.process import Supervisor
 from lab.service import Service
 from lab.services import program
 from lab.spec import Spec
+from lab.state import LINKS
 
-#: What a host is cabled to: its twins' hosts, the cloud's services, the guests' users.
-LINKS = ("replication", "management", "guest")
 KVM = Path("/dev/kvm")
 CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
 
@@ -43,7 +43,6 @@ class RealHost:
     def __init__(self, name: str, spec: Spec, supervisor: Supervisor, rack: Rack) -> None:
         self.name = name
         self.machine: Host = rack.machines[name]
-        self._rack = rack
         self._spec = spec
         self._supervisor = supervisor
         self._etc = spec.layout.etc / "hosts" / name
@@ -60,12 +59,7 @@ class RealHost:
 
     def services(self) -> list[Service]:
         """Return nova-compute and, with fault tolerance, the agent."""
-        if not self._spec.state.colo:
-            return [self._service("nova-compute", "nova-compute", "nova.conf")]
-        return [
-            self._service("agent", "nova-colo-agent", "agent.conf"),
-            self._service("nova-compute", "nova-colo-compute", "nova.conf"),
-        ]
+        return parts.services(self._spec, self._service)
 
     def start(self) -> None:
         """Switch it on, and start its services, agent first."""
