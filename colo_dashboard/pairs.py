@@ -7,6 +7,7 @@ import hashlib
 import time
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import formats
@@ -20,6 +21,8 @@ from novaclient_colo.fault_tolerance import FaultTolerance
 FOLLOW_S = 120
 # What else was asked for shows in the state by then.
 FOLLOW_OTHERS_S = 15
+# Between two looks of an open page at what has changed, unless settings say otherwise.
+POLL_INTERVAL_S = 5
 SESSION_KEY = "fault_tolerance_followed"
 
 MOVING = ("failing_over", "starting")
@@ -75,6 +78,10 @@ def mode(value: str) -> Any:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else formats.number_format(value, 1)
+
+
+def _since(side: dict[str, Any] | None) -> str:
+    return gettext("since %(when)s") % {"when": times.age(side["since"])} if side and side.get("since") else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +143,16 @@ class PairRow:
             "per_min": _number(made["per_min"]),
             "totals": gettext("%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced") % made,
             "p99": gettext("%s ms") % _number(pauses.get("p99")) if pauses.get("p99") is not None else "-",
+            "pauses": self._pauses(pauses),
+            "primary_since": _since(self.pair.primary),
+            "secondary_since": _since(self.pair.secondary),
         }
+
+    def _pauses(self, pauses: dict[str, float | None]) -> str:
+        if pauses.get("mean") is None:
+            return "-"
+        shown = {name: _number(pauses.get(name)) for name in ("mean", "p99", "max")}
+        return gettext("mean %(mean)s ms, p99 %(p99)s ms, longest %(max)s ms") % shown
 
     @property
     def digest(self) -> str:
@@ -182,6 +198,11 @@ class PairRow:
 def make_row(request: HttpRequest, pair: FaultTolerance, dashboard: str, project: str = "") -> PairRow:
     """Return what the pages of a dashboard show of a pair to the user of a request."""
     return PairRow(pair, project, followed(request, pair), dashboard)
+
+
+def poll_interval() -> int:
+    """Return how many seconds are between two looks of an open page at what has changed."""
+    return max(1, getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S))
 
 
 def hosts_of(pair: FaultTolerance) -> set[str | None]:

@@ -87,6 +87,10 @@ class Host:
         self._host.prepare()
         self._host.start()
 
+    def restart_libvirtd(self) -> None:
+        """End a real host's libvirtd gracefully and start it again; its guests go on."""
+        self._real().restart_libvirtd()
+
     def cut_link(self, network: str = "replication") -> None:
         """Cut a real host off from a network, with nobody told.
 

@@ -186,6 +186,7 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
         ("syslinux", shutil.which("syslinux", path=path) is not None),
         ("syslinux-common", Path("/usr/lib/syslinux/mbr/mbr.bin").exists()),
         ("mtools", shutil.which("mformat", path=path) is not None),
+        ("genisoimage", shutil.which("genisoimage", path=path) is not None),  # Nova makes config drives with it
         ("gcc", shutil.which("gcc", path=path) is not None),
         ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
     ]

@@ -96,6 +96,14 @@ class Cloud:
         services = self.request("GET", "/os-services?binary=nova-compute").json()["services"]
         return {service["host"] for service in services if service["state"] == "up"}
 
+    def force_down(self, host: str, down: bool) -> None:
+        """Tell Nova that a host is dead, or that it is not any more."""
+        headers = {"OpenStack-API-Version": "compute 2.53"}
+        path = "/os-services?binary=nova-compute&host=" + host
+        (service,) = self.request("GET", path, headers=headers).json()["services"]
+        answer = self.request("PUT", f"/os-services/{service['id']}", headers=headers, json={"forced_down": down})
+        assert answer.status_code == 200, answer.text
+
     def act(self, server_id: str, body: Any, user: str = "admin") -> requests.Response:
         """POST an action."""
         return self.request("POST", f"/servers/{server_id}/action", user, json=body)

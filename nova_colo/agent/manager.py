@@ -160,6 +160,8 @@ class AgentManager:
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.PROMOTED:
                 self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
+            if record is not None and record.role in (Role.PROMOTED, Role.PRIMARY):
+                self._backend.settle(server_id)
 
     def release(self, ctxt: dict[str, Any], server_id: str) -> None:
         """Stop protecting the guest that runs here; the guest runs on, or is Nova's to end."""

@@ -147,9 +147,13 @@ class Reconciler:
     def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
         """End what a host has of a server; a guest that Nova still has, but not as an FT server's, is Nova's to end."""
         LOG.info("Host %s has a stale %s side of %s.", host, side.role, server_id)
+        alone = side.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED)
         try:
-            if gone and side.role in (Role.PRIMARY, Role.LEAVING) and self._services.nova.server(server_id) is not None:
-                self._services.ask(host, "release", server_id=server_id)
+            if gone and alone and self._services.nova.server(server_id) is not None:
+                if side.role == Role.PROMOTED:
+                    LOG.warning("Host %s runs %s, which Nova takes to be elsewhere, and which has no pair.", host, server_id)
+                else:
+                    self._services.ask(host, "release", server_id=server_id)
             else:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
         except WorkflowError as error:

@@ -3,15 +3,17 @@
 
 import itertools
 import json
+import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import libvirt
 import libvirt_qemu
 import pytest
 
 from lab.hosts.colo import Bed, Guest, Host
-from tests.colo.lives import OPTIONS, Life, listening
+from tests.colo.lives import OPTIONS, PATIENCE, Life, listening
 
 VARIANTS = [
     Guest("wide", number=120, disks=2, bus="virtio", nics=2, vcpus=2),
@@ -178,6 +180,41 @@ def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Bed)
             return life.side("compute-a")["checkpoints"]["periodic"] > before
 
         life.wait("a periodic checkpoint", is_taken)
+    finally:
+        life.close()
+
+
+def ask(life: Life, host: str | None, command: str, **arguments: str) -> Any:
+    """Ask the QEMU of a host."""
+    domain = life.host(host).connect().lookupByUUIDString(life.guest.uuid)
+    return json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps({"execute": command, "arguments": arguments}), 0))[
+        "return"
+    ]
+
+
+def card(life: Life, host: str | None) -> tuple[bool, bool]:
+    """Return whether QEMU has switched the guest's network card off, and whether the guest uses it."""
+    (path,) = (device["path"] for device in ask(life, host, "x-query-virtio") if device["name"] == "virtio-net")
+    seen = ask(life, host, "x-query-virtio-status", path=path)
+    return seen["disabled"], any(status.startswith("VIRTIO_CONFIG_S_DRIVER_OK") for status in seen["status"]["statuses"])
+
+
+def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
+    life = Life(bed, Guest("reboots", number=145), command="i")
+    try:
+        pair = life.protect()
+        ask(life, pair.primary, "system_reset")
+        life.wait("the twin has its card off, as a guest that boots has", lambda: card(life, pair.secondary) == (True, False))
+        # the twin stands still until the guest has its card on again, so that it does not come to that itself
+        life.signal_qemu(pair.secondary, signal.SIGSTOP)
+        life.wait("the guest has its card on", lambda: card(life, pair.primary) == (False, True))
+        life.signal_qemu(pair.secondary, signal.SIGCONT)
+        life.wait("the twin has its card on, too", lambda: card(life, pair.secondary) == (False, True))
+        life.wait("all is well", lambda: not life.side(pair.secondary or "")["reasons"])
+        life.host(pair.primary).kill_qemu(life.guest.name)
+        life.wait_for_loss(pair.secondary or "")
+        life.take_over(pair)
+        bed.client.wait_for_answer(life.guest.address, PATIENCE)
     finally:
         life.close()
 

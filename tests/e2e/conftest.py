@@ -3,19 +3,22 @@
 
 import pathlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from lab import Lab
 from tests.cloud import Cloud, wait_for
 from tests.e2e.server import FtServer
+from tests.ui.conftest import browser, log_in
+
+__all__ = ["browser", "log_in"]  # fixtures
 
 PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-real"
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def real_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A running lab with three real hosts, and no servers."""
     prefix = request.config.getoption("--lab")
     if prefix:
@@ -33,16 +36,32 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def lab(real_lab: Lab) -> Lab:
+    return real_lab
+
+
+@pytest.fixture(scope="session")
 def cloud(lab: Lab) -> Cloud:
     return Cloud(lab)
 
 
+@pytest.fixture(scope="session")
+def make_server(cloud: Cloud) -> Callable[..., FtServer]:
+    """Make an FT server on hosts that are all up; more options of ``openstack server create`` may be given."""
+
+    def make(*options: str) -> FtServer:
+        for host in cloud.lab.hosts():
+            cloud.lab.host(host).start()  # a test that has failed may have left it without power
+        wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
+        return FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}", *options)
+
+    return make
+
+
 @pytest.fixture(scope="module")
-def server(cloud: Cloud) -> Iterator[FtServer]:
+def server(make_server: Callable[..., FtServer]) -> Iterator[FtServer]:
     """An FT server that a user counts on, over one connection for as long as it lives."""
-    for host in cloud.lab.hosts():
-        cloud.lab.host(host).start()  # a test that has failed may have left it without power
-    wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
-    made = FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}")
+    made = make_server()
+    made.use()
     yield made
     made.delete()

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from lab.hosts.colo import Host
+from lab.hosts.colo.client import Counting
 from lab.hosts.real import Rack
 from tests.cloud import Cloud, identity, wait_for
 
@@ -16,24 +17,32 @@ PATIENCE = 180.0
 
 
 class FtServer:
-    """A server of the flavor ft.nano, whose guest's service a user counts on over one connection.
+    """A server of the flavor ft.nano, which is ACTIVE; once it is used, a user counts on it over one connection.
 
+    :ivar name: what its users call it
     :ivar id: its uuid
+    :ivar address: of its port
+    :ivar mac: of its port
     """
 
-    def __init__(self, cloud: Cloud, name: str):
+    def __init__(self, cloud: Cloud, name: str, *more: str):
         self._cloud = cloud
         self._rack: Rack = cloud.lab.rack()
-        self._name = name
-        options = ("--flavor", "ft.nano", "--image", "cirros", "--network", "demo-net", "--wait")
+        self.name = name
+        options = ("--flavor", "ft.nano", "--image", "cirros", "--network", "demo-net", "--wait", *more)
         created = cloud.openstack("server", "create", name, *options)
         self.id = created["id"]
-        self.pair()
+        self._counting: Counting | None = None
         server = cloud.server(name)
         self._identity, self._domain = identity(server), server["OS-EXT-SRV-ATTR:instance_name"]
         (port,) = self._ports()
-        self._port = port["id"]
+        self._port, self.mac = port["id"], port["mac_address"]
         self.address = port["fixed_ips"][0]["ip_address"]
+
+    def use(self) -> None:
+        """Begin to count on it, over a new connection, once it is protected."""
+        self._end_use()
+        self.pair()
         self._rack.client.wait_for_answer(self.address)
         self._counting = self._rack.client.count(self.address, "d")
         self._counting.__enter__()
@@ -43,12 +52,22 @@ class FtServer:
         wait_for("a checkpoint", PATIENCE, lambda: (self.pair()["checkpoints"]["last_at"] or "") > opened)
 
     def delete(self) -> None:
-        """End the user and the server."""
-        self._counting.__exit__(None, None, None)
-        self._cloud.request("DELETE", f"/servers/{self.id}")
+        """End the user and the server; nothing must be left of it."""
+        self._end_use()
+        self.ask_to_delete()
         gone = lambda: self._cloud.request("GET", f"/servers/{self.id}").status_code == 404  # noqa: E731
-        wait_for(f"{self._name} is deleted", PATIENCE, gone)
+        wait_for(f"{self.name} is deleted", PATIENCE, gone)
         wait_for("nothing is left of it", PATIENCE, lambda: not any(self._said(()).values()))
+
+    def ask_to_delete(self) -> None:
+        """Tell Nova to delete it."""
+        answer = self._cloud.request("DELETE", f"/servers/{self.id}")
+        assert answer.status_code in (204, 404), answer.text
+
+    def _end_use(self) -> None:
+        if self._counting is not None:
+            self._counting.__exit__(None, None, None)
+        self._counting = None
 
     # --- what is done to it
 
@@ -57,9 +76,39 @@ class FtServer:
         answer = self._cloud.act(self.id, {action: argument})
         assert answer.status_code == 202, answer.text
 
+    def is_refused(self, action: str, argument: Any = None) -> str:
+        """Assert that an action is refused for what state it is in; gives the reason."""
+        answer = self._cloud.act(self.id, {action: argument})
+        assert answer.status_code == 409, answer.text
+        return answer.json()["conflictingRequest"]["message"]
+
+    def in_status(self, status: str) -> None:
+        """Wait until it has a status of Nova's, with nothing under way."""
+
+        def is_so() -> bool:
+            server = self._cloud.server(self.name)
+            return server["status"] == status and server["OS-EXT-STS:task_state"] is None
+
+        wait_for(f"it is {status}", PATIENCE, is_so)
+
+    def in_state(self, state: str) -> dict[str, Any]:
+        """Wait until its pair is in a state; gives the pair."""
+        return self._cloud.in_state(self.name, state, PATIENCE)
+
     def pair(self) -> dict[str, Any]:
         """Wait until it is protected, and return its pair."""
-        return self._cloud.protected(self._name, PATIENCE)
+        return self._cloud.protected(self.name, PATIENCE)
+
+    def seen(self) -> dict[str, Any]:
+        """Return its pair as it is shown."""
+        return self._cloud.pairs()[self.name]
+
+    def has_moved_on(self, before: dict[str, Any]) -> None:
+        """Wait until its secondary has taken over, whatever else is still to be done.
+
+        :param before: the pair as it was
+        """
+        wait_for("it has failed over", PATIENCE, lambda: self.seen()["epoch"] > before["epoch"])
 
     def failed_over(self, before: dict[str, Any], times: int = 1) -> dict[str, Any]:
         """Wait until it has failed over and is protected again; gives the pair.
@@ -68,8 +117,8 @@ class FtServer:
         :param times: how often
         """
         epoch = before["epoch"] + times
-        wait_for("it has failed over", PATIENCE, lambda: self._cloud.pairs()[self._name]["epoch"] >= epoch)
-        self._cloud.failed_over(self._name, before, PATIENCE)
+        wait_for("it has failed over", PATIENCE, lambda: self._cloud.pairs()[self.name]["epoch"] >= epoch)
+        self._cloud.failed_over(self.name, before, PATIENCE)
         return self.pair()
 
     def moved(self, before: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +128,7 @@ class FtServer:
         """
 
         def has_another() -> bool:
-            secondary = self._cloud.pairs()[self._name]["secondary"]
+            secondary = self._cloud.pairs()[self.name]["secondary"]
             return secondary is not None and secondary["host"] != before["secondary"]["host"]
 
         wait_for("it has another secondary", PATIENCE, has_another)
@@ -89,16 +138,31 @@ class FtServer:
         """Wait until Nova hears of a host."""
         wait_for(f"{host} is up", PATIENCE, lambda: host in self._cloud.hosts_up())
 
+    def asks_for_its_address(self) -> None:
+        """Let the user forget where it is, and ask all hosts for it."""
+        client = self._rack.client
+        client.namespace.ip("neigh", "flush", "to", self.address)
+        client.wait_for_answer(self.address)
+
     def kill_qemu(self, host: str) -> None:
         """Kill its QEMU on a host."""
         self._rack.machines[host].kill_qemu(self._domain)
 
     # --- what must be true
 
-    def goes_on(self) -> float:
-        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole; gives its seconds."""
+    @property
+    def host(self) -> str:
+        """Where Nova shows it to be."""
+        return self._cloud.server(self.name)["OS-EXT-SRV-ATTR:host"]
+
+    def goes_on(self, since: float = 0.0) -> float:
+        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole; gives its seconds.
+
+        :param since: of time.time(): only a pause since then is meant
+        """
+        assert self._counting is not None
         self._counting.wait_for_more(10, seconds=PATIENCE)
-        seen = self._counting.stats()
+        seen = self._counting.stats(since)
         assert (seen.error, seen.contiguous) == (None, True), seen
         said = self._rack.client.ask(self.address, "v")
         assert said.startswith("ok"), said
@@ -112,7 +176,7 @@ class FtServer:
         self.goes_on()
         pair = self.pair()
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
-        server = self._cloud.server(self._name)
+        server = self._cloud.server(self.name)
         assert identity(server) == self._identity
         assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
         both = {primary, secondary}

@@ -4,12 +4,29 @@
 One server lives through all of it. The tests follow on each other.
 """
 
+from collections.abc import Callable
+
 from lab import Lab
 from tests.e2e.server import FtServer
 
 
 def test_an_ft_server_is_protected_with_nobody_asking(server: FtServer) -> None:
     server.is_whole()
+
+
+def test_a_server_with_a_config_drive_is_protected_and_failed_over(make_server: Callable[..., FtServer]) -> None:
+    server = make_server("--config-drive", "True")
+    server.use()
+    server.is_whole()
+    before = server.pair()
+    server.act("failover")
+    server.failed_over(before)
+    server.is_whole()
+    server.act("reboot", {"type": "HARD"})  # by which Nova shows that it has all that it needs there
+    server.in_status("ACTIVE")
+    server.use()
+    server.is_whole()
+    server.delete()
 
 
 def test_the_qemu_of_the_primary_is_killed(server: FtServer) -> None:

@@ -23,13 +23,12 @@ HISTORY = 12
 SERVER, OTHER = "web-1", "web-2"
 
 
-def pages(server_id: str) -> dict[str, str]:
-    """Return name -> path of each page."""
+def pages(server_id: str) -> dict[str, dict[str, str]]:
+    """Return name -> path of each page, by the user who looks at it."""
     tab = f"admin/fault_tolerance/{server_id}/?tab=fault_tolerance_details__"
-    return {
-        "project": "project/fault_tolerance/",
+    tenant = {"project": "project/fault_tolerance/", "nothing": "project/fault_tolerance/?name=nothing"}
+    operator = {
         "admin": "admin/fault_tolerance/",
-        "nothing": "project/fault_tolerance/?name=nothing",
         "hosts": "admin/fault_tolerance/hosts/",
         "flavors": "admin/fault_tolerance/flavors/",
         "flavor-create": "admin/fault_tolerance/flavors/create/",
@@ -39,6 +38,7 @@ def pages(server_id: str) -> dict[str, str]:
         "policy": f"{tab}policy",
         "instance": f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance",
     }
+    return {"demo": tenant, "admin": operator}
 
 
 def _open_dialog(browser: WebDriver) -> None:
@@ -65,12 +65,14 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as profile, start_browser(Path(profile)) as browser:
             browser.set_window_size(width, WINDOW)
-            log_in_to(browser, lab, "admin")
-            for name, path in pages(server_id).items():
-                browser.get(address(lab, path))
-                if name == "instance":
-                    shown(browser, ".colo-pair")  # the tab loads it
-                _take(browser, width, into / f"{name}.png")
+            for user, paths in pages(server_id).items():
+                browser.delete_all_cookies()
+                log_in_to(browser, lab, user)
+                for name, path in paths.items():
+                    browser.get(address(lab, path))
+                    if name == "instance":
+                        shown(browser, ".colo-pair")  # the tab loads it
+                    _take(browser, width, into / f"{name}.png")
             browser.get(address(lab, "admin/fault_tolerance/"))
             _open_dialog(browser)
             browser.save_screenshot(str(into / "failover-dialog.png"))

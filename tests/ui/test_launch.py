@@ -75,6 +75,20 @@ def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(lab: Any, c
     assert after["primary"]["host"] == pair["secondary"]["host"]
 
 
+@pytest.mark.timeout(300)
+def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+    browser = log_in("demo")
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/project/fault_tolerance/*"]})
+    browser.get(address(lab, "project/instances/"))
+    shown(browser, "#instances__action_launch-ng").click()
+    shown(browser, ".modal.in .wizard-nav a", "Flavor").click()
+    listed = shown(browser, ".modal.in .transfer-available", "ft.nano").text
+    assert "m1.nano" in listed
+    assert "fault tolerant" not in listed
+    assert not browser.find_elements(By.CSS_SELECTOR, ".alert-danger")
+
+
 @pytest.mark.timeout(600)
 def test_horizons_own_page_of_a_server_has_the_pair(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
     pair = Cloud(lab).protected("web-1")

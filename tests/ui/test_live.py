@@ -48,6 +48,34 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
         wait_for("the host is back", SEEN_S, lambda: dead in cloud.hosts_up())
 
 
+@pytest.mark.timeout(600)
+def test_the_page_of_a_server_follows_what_happens_to_it(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+    cloud = Cloud(lab)
+    before = cloud.protected(SERVER)
+    browser = log_in("admin")
+    browser.get(address(lab, f"admin/fault_tolerance/{before['server_id']}/"))
+    browser.execute_script("window.notReloaded = true")
+    assert cloud.act(before["server_id"], {"failover": None}).status_code == 202
+    cloud.failed_over(SERVER, before)
+
+    def sides() -> list[str]:
+        try:
+            return [side.text for side in browser.find_elements(By.CSS_SELECTOR, ".colo-pair .colo-side")]
+        except StaleElementReferenceException:
+            return []
+
+    def can_fail_over() -> bool:
+        links = browser.find_elements(By.CSS_SELECTOR, '.detail-actions a[href$="/failover/"]')
+        return bool(links) and links[0].is_displayed()
+
+    new, after = before["secondary"]["host"], cloud.protected(SERVER)
+    wait_for(
+        "its new host is drawn", SEEN_S, lambda: (drawn := sides()) and new in drawn[0] and after["secondary"]["host"] in drawn[1]
+    )
+    wait_for("it can be failed over again", SEEN_S, lambda: can_fail_over())
+    assert browser.execute_script("return window.notReloaded")
+
+
 @pytest.mark.timeout(900)
 def test_while_the_cloud_does_not_answer_figures_are_called_stale(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
     Cloud(lab).protected(SERVER)

@@ -25,6 +25,8 @@ DEVICE = "net"
 SUBNETS = 4
 #: A lost reply is asked for again by TCP for much longer than any failover takes.
 PATIENCE_SECONDS = 120.0
+#: Of this process's countings, whoever begins them.
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Client:
         :param interval: seconds between an answer and the next question
         """
         argv = self._conversation("count", address, str(PATIENCE_SECONDS), command, str(interval))
-        log = self._logs / f"counting-{os.getpid()}-{len(self._countings)}.jsonl"
+        log = self._logs / f"counting-{os.getpid()}-{next(_NUMBERS)}.jsonl"
         counting = Counting(argv, log, self._supervisor)
         self._countings.append(counting)
         return counting

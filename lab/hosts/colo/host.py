@@ -70,6 +70,7 @@ class Host:
     :ivar management: its cable to the broker
     :ivar guest_network: the cable that carries the guests' traffic
     :ivar emulator: the folder of the program that libvirtd is to take for QEMU; QEMU itself by default
+    :ivar migrates: whether its libvirtd talks to those of other hosts, as a live migration needs; not by default
     :ivar state_path: where its agent keeps what outlives a power cut, the same from inside and outside
     :ivar nova_path: where its nova-compute does, if it has one
     :ivar agent_log: what its agent has logged since the bed is up
@@ -98,6 +99,7 @@ class Host:
         self._libvirtd = f"libvirtd-{name}"
         self._agent = f"agent-{name}"
         self.emulator: Path | None = None
+        self.migrates = False
 
     @property
     def management_address(self) -> str:
@@ -123,7 +125,7 @@ class Host:
             return
         self.namespace.create()
         self._plug_in()
-        self._hold(libvirtd.prepare(self._folder))
+        self._hold(libvirtd.prepare(self._folder, self.address))
         self.start_libvirtd()
 
     def power_cut(self) -> None:
@@ -147,7 +149,8 @@ class Host:
         """Start libvirtd, if it does not run, and wait until it answers."""
         # libvirtd looks for QEMU where programs are looked for
         path = {"PATH": f"{self.emulator}:{os.environ['PATH']}"} if self.emulator else {}
-        self._supervisor.start(Service(self._libvirtd, tuple(self.command(libvirtd.COMMAND)), path, host=self.name))
+        command = self.command([*libvirtd.COMMAND, *(libvirtd.LISTEN if self.migrates else ())])
+        self._supervisor.start(Service(self._libvirtd, tuple(command), path, host=self.name))
         wait_for(f"libvirtd on {self.name}", self._missing_socket, self._supervisor, [self._libvirtd], seconds=60)
         self.connect().close()
 

@@ -17,6 +17,8 @@ PLACES = {
 SHARED = {LAB_DIR / "cache" / "libvirt": Path("/var/cache/libvirt")}
 
 COMMAND = ("libvirtd", "--pid-file", str(PLACES["run"] / "libvirtd.pid"))
+#: And what lets it take connections of other hosts.
+LISTEN = ("--listen",)
 
 #: As root and without confinement: the hosts share one machine's users, control groups and files.
 QEMU_CONF = """\
@@ -37,6 +39,10 @@ unix_sock_rw_perms = "0700"
 unix_sock_ro_perms = "0700"
 host_uuid = "{host_uuid}"
 log_outputs = "2:stderr"
+listen_tls = 0
+listen_tcp = 1
+listen_addr = "{address}"
+auth_tcp = "none"
 """
 
 
@@ -48,10 +54,11 @@ ACCOUNTS = {
 }
 
 
-def prepare(folder: Path) -> dict[Path, Path]:
+def prepare(folder: Path, address: str) -> dict[Path, Path]:
     """Write what libvirtd needs into a host's folder, and make sure that its places are there to be bound over.
 
-    Returns what is to be bound over what.
+    :param address: in a network that only hosts are in: should it listen at all, it does there, and asks nobody who it is
+    :returns: what is to be bound over what
     """
     bound = {folder / name: place for name, place in PLACES.items()} | SHARED
     for own, place in bound.items():
@@ -59,7 +66,7 @@ def prepare(folder: Path) -> dict[Path, Path]:
         place.mkdir(parents=True, exist_ok=True)
     write_private(folder / "etc" / "qemu.conf", QEMU_CONF)
     host_uuid = uuid.uuid5(uuid.NAMESPACE_URL, str(folder))
-    write_private(folder / "etc" / "libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid))
+    write_private(folder / "etc" / "libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid, address=address))
     write_private(folder / "etc" / "libvirt.conf", 'uri_default = "qemu:///system"\n')
     for place, account in ACCOUNTS.items():
         own = folder / place.name

@@ -142,6 +142,14 @@ class Link:
         # (net/bridge/br_input.c:br_handle_frame_finish). A queue without room at the host's own end would not be silent.
         self._switch.ip("link", "set", self._port, "type", "bridge_slave", "locked", "on", "fdb_flush")
 
+    def tcpdump(self, *expression: str) -> list[str]:
+        """Return the command that prints each frame that the host sends, before any cut, with the time and its addresses.
+
+        :param expression: which ones
+        """
+        inside = ["nsenter", f"--net={self._switch.path}", "--"]
+        return [*inside, "tcpdump", "-i", self._port, "-Q", "in", "-nn", "-e", "-tt", "-l", *expression]
+
     def restore(self) -> None:
         """Carry frames both ways again."""
         if " pfifo " in self._switch.tc("qdisc", "show", "dev", self._port):

@@ -63,8 +63,7 @@ class RealHost:
 
     def start(self) -> None:
         """Switch it on, and start its services, agent first."""
-        if not has_kvm():
-            self.machine.emulator = boot_disk.emulator(GuestImage.ensure())
+        self._choose()
         self.machine.power_on()
         for service in self.services():
             self._supervisor.start(service)
@@ -78,6 +77,17 @@ class RealHost:
         names = [service.name for service in self.services()]
         self.machine.power_cut()
         self._supervisor.kill(names)
+
+    def restart_libvirtd(self) -> None:
+        """End libvirtd gracefully and start it again; its guests go on."""
+        self._choose()
+        self.machine.restart_libvirtd()
+
+    def _choose(self) -> None:
+        """Settle what its libvirtd is to be like."""
+        self.machine.migrates = True
+        if not has_kvm():
+            self.machine.emulator = boot_disk.emulator(GuestImage.ensure())
 
     def cut_link(self, network: str) -> None:
         """Lose every frame between it and a network, with nobody told.

@@ -91,6 +91,9 @@ class Backend(Protocol):
     def promote(self, server_id: str) -> float | None:
         """Let the secondary run alone. Returns for how many milliseconds nobody ran; None when that is not known."""
 
+    def settle(self, server_id: str) -> None:
+        """Note that what a promoted secondary had is Nova's from now on: its files are not to be removed any more."""
+
     def run_alone(self, server_id: str) -> None:
         """Let the primary run without its twin."""
 

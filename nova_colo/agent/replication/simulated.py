@@ -124,6 +124,9 @@ class SimulatedBackend:
         """Return nothing: there is no QEMU."""
         return {}
 
+    def settle(self, server_id: str) -> None:
+        """Do nothing: a simulated guest has no files."""
+
     def run_alone(self, server_id: str) -> None:
         """End replication and let the primary run."""
         if self._hypervisor.get(server_id) is None:

@@ -34,11 +34,13 @@ def test_figures_are_told_as_they_are_shown(cloud, admin):
     page = admin.get(INDEX)
     (told,) = live(admin).json()["rows"]
     assert told["id"] == pair["server_id"]
-    assert set(told["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair)))
-    assert told["figures"] | {"last_checkpoint": ""} == {
-        "last_checkpoint": "",
+    detail = admin.get(f"{INDEX}{pair['server_id']}/").content.decode()
+    assert set(told["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair) + detail))
+    ages = {"last_checkpoint": "", "primary_since": "since 2 hours ago", "secondary_since": "since 60 minutes ago"}
+    assert told["figures"] | {"last_checkpoint": ""} == ages | {
         "per_min": "21.5",
         "p99": "14.0 ms",
+        "pauses": "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms",
         "totals": "1210 in all: 907 mismatch, 300 periodic, 3 forced",
     }
 
@@ -84,6 +86,28 @@ def test_a_tenant_is_told_of_its_own_servers_only(cloud, login):
     member = login("demo")
     assert [told["name"] for told in live(member, PROJECT_INDEX).json()["rows"]] == ["web-1"]
     assert live(member).status_code == 403
+
+
+@pytest.mark.parametrize("index", [INDEX, PROJECT_INDEX])
+def test_the_page_of_a_pair_keeps_itself_up_to_date_too(cloud, admin, index):
+    pair = add(cloud, project_id=PROJECTS["admin"])
+    page = f"{index}{pair['server_id']}/"
+    html = admin.get(page).content.decode()
+    assert f'data-live="{page}live/"' in html
+    shown = re.search(r'data-ft-digest="(\w+)"', html)[1]
+    (told,) = admin.get(f"{page}live/").json()["rows"]
+    assert (told["id"], told["digest"]) == (pair["server_id"], shown)
+    cloud.pairs[pair["server_id"]]["state"] = "degraded"
+    assert len(called(cloud, lambda: admin.get(f"{page}live/"))) == 1
+    assert admin.get(f"{page}live/").json()["rows"][0]["digest"] != shown
+
+
+def test_its_script_is_told_that_a_server_is_gone(cloud, admin):
+    pair = add(cloud)
+    del cloud.pairs[pair["server_id"]]
+    answer = admin.get(f"{INDEX}{pair['server_id']}/live/")
+    assert answer.status_code == 404
+    assert answer.json()["error"]
 
 
 def test_a_cloud_that_fails_is_no_empty_list(cloud, admin):

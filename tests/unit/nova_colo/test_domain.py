@@ -4,7 +4,7 @@
 import pytest
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu import domain
+from nova_colo.agent.replication.qemu import domain, media
 
 XML = """\
 <domain type='kvm'>
@@ -31,6 +31,16 @@ def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
     assert domain.differences(XML, twin) == []
 
 
+def test_options_of_ours_are_there_once_however_often_a_twin_has_a_twin():
+    once = domain.twin_xml(XML)
+    assert domain.twin_xml(once).count("<qemu:arg") == once.count("<qemu:arg") == 4
+    assert domain.without_flag(once).count("<qemu:arg") == 4
+    alone = domain.without_flag(XML)
+    assert alone.count("<qemu:arg") == 2
+    assert "-incoming" not in alone
+    assert domain.differences(XML, alone) == []
+
+
 def test_what_is_the_hosts_own_is_no_difference():
     other = XML.replace("qbr-1", "qbr-2").replace("file='/disk'", "file='/other'").replace("/usr/bin", "/opt")
     assert domain.differences(XML, other) == []
@@ -43,6 +53,36 @@ def test_the_files_of_a_guests_consoles_are_found_each_once():
     )
     assert domain.log_files(XML.replace("</devices>", f"{consoles}</devices>")) == ["/console.log", "/s"]
     assert domain.log_files(XML) == []
+
+
+CONFIG_DRIVE = "<disk type='file' device='cdrom'><source file='{}'/><target dev='hda' bus='ide'/><readonly/></disk>"
+
+
+def test_a_config_drive_is_copied_to_the_other_host_and_never_over_another_file(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there" / "instance" / "disk.config"
+    here.write_bytes(b"user data" * 1000)
+    xml = XML.replace("</devices>", f"{CONFIG_DRIVE.format(here)}</devices>")
+    assert domain.media_files(XML) == []
+    assert domain.media_files(xml) == [str(here)]
+    (sent,) = media.read(domain.media_files(xml))
+    moved = [sent | {"path": str(there)}]
+    assert list(media.make(moved)) == [str(there)]
+    assert there.read_bytes() == here.read_bytes()
+    assert list(media.make(moved)) == []  # it is there
+    there.write_bytes(b"somebody else's")
+    with pytest.raises(ReplicationError, match="another file already"):
+        list(media.make(moved))
+    assert there.read_bytes() == b"somebody else's"
+
+
+def test_a_medium_that_is_not_there_or_too_large_is_named(tmp_path):
+    missing, large = tmp_path / "missing.iso", tmp_path / "large.iso"
+    with large.open("wb") as file:
+        file.truncate(media.LARGEST + 1)
+    with pytest.raises(ReplicationError, match=r"missing\.iso cannot be read: No such file"):
+        media.read([str(missing)])
+    with pytest.raises(ReplicationError, match=r"large\.iso: it is larger than 8 MiB"):
+        media.read([str(large)])
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ class LiveView(OfAdmin, views.LiveView):
     pass
 
 
+class LiveDetailView(OfAdmin, views.LiveDetailView):
+    pass
+
+
 class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
     """What hosts carry."""
 

@@ -36,6 +36,10 @@ class OverviewTab(PairTab):
     slug = "overview"
     template_name = "colo_dashboard/fault_tolerance/tabs/overview.html"
 
+    def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
+        url = reverse(f"horizon:{row.dashboard}:fault_tolerance:live_detail", args=(row.id,))
+        return {"live_url": url, "live_every": pairs.poll_interval()}
+
 
 class CheckpointsTab(PairTab):
     name = _("Checkpoints")

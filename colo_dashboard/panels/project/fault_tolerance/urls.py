@@ -10,6 +10,7 @@ urlpatterns = [
     path("live/", views.LiveView.as_view(), name="live"),
     path("flavors/", views.FlavorNamesView.as_view(), name="flavors"),
     path("<uuid:server_id>/", views.DetailView.as_view(), name="detail"),
+    path("<uuid:server_id>/live/", views.LiveDetailView.as_view(), name="live_detail"),
     path("<uuid:server_id>/checkpoints.csv", views.CheckpointsView.as_view(), name="checkpoints"),
     path("<uuid:server_id>/<slug:slug>/", views.ActionView.as_view(), name="action"),
 ]

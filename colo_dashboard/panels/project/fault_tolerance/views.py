@@ -4,7 +4,6 @@
 import csv
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,10 +20,8 @@ from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
 from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
 from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
 from colo_dashboard.said import said
+from novaclient_colo.exceptions import NotFaultTolerant
 from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
-
-#: Seconds between two looks of an open list at what has changed, unless settings say otherwise.
-POLL_INTERVAL_S = 5
 
 
 class OfDashboard:
@@ -83,7 +80,7 @@ class IndexView(OfDashboard, tables.DataTableView):
         context["dashboard"] = self.dashboard
         query = self.request.GET.urlencode()
         context["live_url"] = self.url("live") + (f"?{query}" if query else "")
-        context["live_every"] = max(1, getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S))
+        context["live_every"] = pairs.poll_interval()
         if self.found is not None:
             context["summary"] = self._summary(self.found.summary)
             context["secondaries"] = self.found.summary.get("secondaries")
@@ -125,18 +122,31 @@ class IndexView(OfDashboard, tables.DataTableView):
 class LiveView(OfDashboard, View):
     """What has changed on a page of the list, for its script: figures as text, and whether anything else has."""
 
-    def get(self, request: HttpRequest) -> JsonResponse:
-        """Answer with ``{"rows": [{id, name, state, digest, figures}]}``, or with ``{"error"}``."""
+    def found(self) -> list[FaultTolerance]:
+        """Return the pairs that are on the page."""
+        return listed(self.request, self.all_projects).pairs
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> JsonResponse:
+        """Answer with ``{"rows": [{id, name, state, digest, figures}]}``, or with ``{"error"}``; 404: there is no such pair."""
         try:
-            found = listed(request, self.all_projects)
+            found = self.found()
+        except (nova_exceptions.NotFound, NotFaultTolerant) as error:
+            return JsonResponse({"error": str(api.explain(error))}, status=404)
         except api.API_ERRORS as error:
             return JsonResponse({"error": str(api.explain(error))}, status=502)
-        shown = [pairs.make_row(request, pair, self.dashboard) for pair in found.pairs]
+        shown = [pairs.make_row(request, pair, self.dashboard) for pair in found]
         rows = [
             {"id": row.id, "name": row.name, "state": str(row.protection.label), "digest": row.digest, "figures": row.figures}
             for row in shown
         ]
         return JsonResponse({"rows": rows})
+
+
+class LiveDetailView(LiveView):
+    """What has changed on the page of one pair."""
+
+    def found(self) -> list[FaultTolerance]:
+        return [api.get_pair(self.request, self.kwargs["server_id"])]
 
 
 class FlavorNamesView(View):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the list of FT servers up to date: its figures every few seconds, all else when it has changed.
+// Keeps a page of FT servers up to date: its figures every few seconds, all else when it has changed.
 // Nothing is asked while the page is hidden; while the cloud does not answer it is asked less and less often.
 (function ($) {
   'use strict';
@@ -13,7 +13,7 @@
   }
 
   function shownRows() {
-    return $('.colo-table[data-live] tr[data-ft-digest]');
+    return $('[data-live] [data-ft-digest]');
   }
 
   function showFigures(rows) {
@@ -45,17 +45,27 @@
     return others ? null : news;
   }
 
-  // Somebody uses the table: replacing it would close a menu or lose the place of the keyboard.
+  // Somebody uses the page: replacing it would close a menu or lose the place of the keyboard.
   function inUse() {
-    return $('.colo-table .open, .modal.in').length > 0 || $(document.activeElement).closest('.colo-table').length > 0;
+    return $('[data-live-part] .open, .modal.in').length > 0 || $(document.activeElement).closest('[data-live-part]').length > 0;
   }
 
+  // The whole page as it is now: jQuery's own requests get a part of it from Horizon's pages with tabs.
+  function page() {
+    return window.fetch(window.location.href).then(function (answer) { return answer.text(); });
+  }
+
+  // Puts the parts of a page, as it is now, in the place of those that are shown; false when it has none.
   function replace(html, news) {
     var $page = $('<div>').append($.parseHTML(html));
-    ['.colo-summary', '.colo-table[data-live]', '.colo-pages'].forEach(function (part) {
-      $(part).html($page.find(part).html() || '');
+    if (!$page.find('[data-live]').length) {
+      return false;
+    }
+    $('[data-live-part]').each(function () {
+      $(this).html($page.find('[data-live-part="' + $(this).attr('data-live-part') + '"]').html() || '');
     });
     $('.colo-live').text(news.join(', '));
+    return true;
   }
 
   function isStale(since) {
@@ -80,7 +90,11 @@
       again();
     }
 
-    function failed() {
+    function failed(answer) {
+      if (answer && answer.status === 404) {
+        window.location.reload(); // the server is gone, or fault tolerant no more: its page says so
+        return;
+      }
       wait = Math.max(every, Math.min(wait * 2, MOST_MS));
       isStale(known);
       again();
@@ -96,7 +110,9 @@
         showFigures(rows);
         var news = changed(rows, answer.rows);
         if ((news === null || news.length) && !inUse()) {
-          return $.get(window.location.href).then(function (html) { replace(html, news || []); });
+          return page().then(function (html) {
+            return replace(html, news || []) || $.Deferred().reject();
+          });
         }
         return null;
       }).then(answered, failed);
@@ -106,9 +122,9 @@
   }
 
   $(function () {
-    var $table = $('.colo-table[data-live]');
-    if ($table.length) {
-      keepUpToDate($table.attr('data-live'), $table.attr('data-live-every') * 1000);
+    var $shown = $('[data-live]');
+    if ($shown.length) {
+      keepUpToDate($shown.attr('data-live'), $shown.attr('data-live-every') * 1000);
     }
   });
 }(jQuery));

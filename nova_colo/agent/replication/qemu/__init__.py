@@ -18,7 +18,7 @@ from oslo_log import log as logging
 
 from nova_colo.agent import wiring
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
-from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, network, primary, reach, secondary, tls
+from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, media, network, primary, reach, secondary, tls
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError, answers
 from nova_colo.agent.replication.qemu.ports import Ports
@@ -249,9 +249,11 @@ class QemuBackend:
             side.save(ports=self._ports.take(wanted))
         paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
         side.save(primary=True, stage=Stage.OFFERED, error=None, disks=[disk.path for disk in all_disks], paces=paces)
-        sizes = zip(all_disks, disks.sizes(guest, all_disks), strict=True)
+        self.settle(spec.server_id)
+        sizes, xml = zip(all_disks, disks.sizes(guest, all_disks), strict=True), domain.xml_of(running)
         return {
-            "xml": domain.xml_of(running),
+            "xml": xml,
+            "media": media.read(domain.media_files(xml)),
             "disks": [{"path": disk.path, "format": disk.format, "size": size} for disk, size in sizes],
             "address": self._needed_address(),
             "ports": _pairs(side.record.ports),
@@ -267,13 +269,14 @@ class QemuBackend:
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         """Start a QEMU that waits for the primary. One that was left over is ended before."""
-        self.discard(spec.server_id)
-        if self._is_there(spec.server_id):
-            raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
         if primary["encrypted"] != self._encrypted:
             both = f"{host(spec.primary_host)} and {host(spec.secondary_host)}"
             raise ReplicationError(f"One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on {both}, or on neither.")
-        address, ports = self._needed_address(), self._ports.take(2)
+        address = self._needed_address()
+        self.discard(spec.server_id)
+        if self._is_there(spec.server_id):
+            raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
+        ports = self._ports.take(2)
         side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"]))
         side.save(**side.record.pace(spec.mode, spec.interval_ms))
         try:
@@ -412,9 +415,15 @@ class QemuBackend:
         if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
             raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
         gap_ms = secondary.promote(side.guest)
-        side.save(primary=True, made=[], wiring=None)  # which are Nova's from now on
+        side.save(primary=True)
         side.parted()
         return gap_ms
+
+    def settle(self, server_id: str) -> None:
+        """Leave files and network cards of a secondary that was promoted to Nova."""
+        side = self._side(server_id)
+        if side is not None:
+            side.save(made=[], wiring=None)
 
     def run_alone(self, server_id: str) -> None:
         """Let the primary run without its twin."""
@@ -443,7 +452,7 @@ class QemuBackend:
         self._drop(server_id)
 
     def discard(self, server_id: str) -> None:
-        """End the QEMU here, and remove what was made for a secondary."""
+        """End the QEMU here, and remove what was made for a secondary, unless Nova has it by now."""
         side = self._side(server_id)
         if side is not None:
             side.called_off.set()

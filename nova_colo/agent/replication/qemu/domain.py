@@ -3,14 +3,18 @@
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import libvirt
 from lxml import etree
 
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication.qemu import devices
 
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+#: The option with which QEMU waits for another's memory.
+WAIT = ("-incoming", "defer")
 #: XML comes from the twin's host too: nothing in it may read files or grow without bounds.
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_blank_text=True)
 
@@ -59,7 +63,7 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
     """
     found, lacks = [], []
     for element in etree.fromstring(domain.XMLDesc(0), _PARSER).iterfind("devices/disk"):
-        if element.find("readonly") is not None or element.get("device") != "disk":
+        if is_read_only(element):
             continue
         target, source = element.find("target"), element.find("source")
         name, bus = target.get("dev"), target.get("bus")
@@ -103,16 +107,27 @@ def twin_xml(xml: str) -> str:
     for path in ("seclabel", "devices/disk/backingStore", "devices/disk/mirror", "devices/graphics/listen"):
         for element in root.findall(path):  # not iterfind, which loses its place when one is removed
             element.getparent().remove(element)
+    return etree.tostring(_with_options(root, WAIT, devices.FLAG_OFF), encoding="unicode")
+
+
+def without_flag(xml: str) -> str:
+    """Return the XML of a domain whose QEMU has no flag for devices that are switched off: see ``devices``."""
+    return etree.tostring(_with_options(etree.fromstring(xml, _PARSER), devices.FLAG_OFF), encoding="unicode")
+
+
+def _with_options(root: etree._Element, *options: tuple[str, str]) -> etree._Element:
+    """Return a domain with more options of QEMU, each an option and its value, before those that it has; none is there twice."""
     command_line = root.find(f"{{{QEMU_NAMESPACE}}}commandline")
     if command_line is None:
         moved = etree.Element(root.tag, root.attrib, nsmap={"qemu": QEMU_NAMESPACE})
         moved.extend(list(root))
         root = moved
         command_line = etree.SubElement(root, f"{{{QEMU_NAMESPACE}}}commandline")
-    waits = [etree.Element(f"{{{QEMU_NAMESPACE}}}arg", value=value) for value in ("-incoming", "defer")]
-    for place, element in enumerate(waits):
-        command_line.insert(place, element)
-    return etree.tostring(root, encoding="unicode")
+    there = [element.get("value") for element in command_line.iterfind(f"{{{QEMU_NAMESPACE}}}arg")]
+    wanted = [option for option in options if option not in itertools.pairwise(there)]
+    for place, value in enumerate(itertools.chain.from_iterable(wanted)):
+        command_line.insert(place, etree.Element(f"{{{QEMU_NAMESPACE}}}arg", value=value))
+    return root
 
 
 def boot_files(xml: str) -> list[str]:
@@ -120,6 +135,21 @@ def boot_files(xml: str) -> list[str]:
     root = etree.fromstring(xml, _PARSER)
     named = (root.findtext(f"os/{name}") for name in ("kernel", "initrd", "loader"))
     return [path for path in named if path]
+
+
+def media_files(xml: str) -> list[str]:
+    """Return the files of its host that a guest can only read: what is in its CD-ROM drives, and read-only disks."""
+    found = []
+    for disk in etree.fromstring(xml, _PARSER).iterfind("devices/disk"):
+        source = disk.find("source[@file]")
+        if source is not None and is_read_only(disk):
+            found.append(source.get("file"))
+    return found
+
+
+def is_read_only(disk: etree._Element) -> bool:
+    """Return whether a guest can only read a disk: there is nothing to replicate."""
+    return disk.find("readonly") is not None or disk.get("device") != "disk"
 
 
 def log_files(xml: str) -> list[str]:

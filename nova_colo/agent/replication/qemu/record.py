@@ -30,8 +30,8 @@ class Record:
     :param ports: those that its QEMU listens on
     :param peer: the twin's address; None while that is not known
     :param disks: files of its disks
-    :param made: those of them that were made for a secondary which has not been promoted
-    :param wiring: how the network cards of a secondary were plugged in that has not been promoted; None when they were not
+    :param made: those of them that were made for a secondary and are not Nova's yet
+    :param wiring: how the network cards of a secondary were plugged in that are not Nova's yet; None when they were not
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 import libvirt
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu import channel, disks, domain, network, tls
+from nova_colo.agent.replication.qemu import channel, disks, domain, media, network, tls
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, Hypervisor
 from nova_colo.pair.words import host
@@ -20,12 +20,13 @@ PROMOTE_S = 10.0
 def make_files(primary: dict[str, Any]) -> Iterator[str]:
     """Make the files of a secondary's disks that are not there, and yield each that was made, or that its QEMU will make.
 
-    :param primary: what the primary's host has said of it: xml; path, format and size of each disk
+    :param primary: what the primary's host has said of it: xml; path, format and size of each disk; media
     :raises ReplicationError: when there is another file in the place of one
     """
     for disk in primary["disks"]:
         if disks.make_file(disk["path"], disk["format"], disk["size"]):
             yield disk["path"]
+    yield from media.make(primary["media"])
     yield from (path for path in domain.log_files(primary["xml"]) if not pathlib.Path(path).exists())
 
 

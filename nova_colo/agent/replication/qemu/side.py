@@ -10,7 +10,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.replication import ReplicationError, Report
-from nova_colo.agent.replication.qemu import channel, network
+from nova_colo.agent.replication.qemu import channel, devices, network
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Guest, SilentError
 from nova_colo.agent.replication.qemu.reach import Reach
 from nova_colo.agent.replication.qemu.record import Record, Stage
@@ -60,6 +60,8 @@ class Side:
         self._progress: tuple[str, int, int] | None = None
         self._stream: stream.Stream | None = None
         self._checkpoint_at: float | None = None
+        self._devices_seen_at: float | None = None
+        self._switched_off: list[str] = []
         self._stood_still_ms: float | None = None
         self._announce_at = 0.0
         self._looked_at = time.monotonic()
@@ -123,7 +125,7 @@ class Side:
         """It has no twin any more."""
         with self._lock:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
-            self._lost = False
+            self._lost, self._switched_off = False, []
             self.save(stage=Stage.PARTED, error=error)
 
     def _begin_hybrid(self) -> None:
@@ -229,7 +231,18 @@ class Side:
             network.announce(self.guest)
         if not self.record.primary and self.record.stage == Stage.STARTING and channel.is_in_colo(self.guest):
             self.in_step()
-        return network.connections(self.guest) if self.record.stage == Stage.IN_STEP else {}
+        if self.record.stage != Stage.IN_STEP:
+            return {}
+        if not self.record.primary and self._devices_seen_at != self._checkpoint_at:
+            self._devices_seen_at = self._checkpoint_at
+            self._look_at_devices()
+        return network.connections(self.guest)
+
+    def _look_at_devices(self) -> None:
+        self._switched_off = devices.switched_off(self.guest)
+        if self._switched_off:
+            LOG.warning("The secondary of %s is reset: %s switched off.", self.record.server_id, ", ".join(self._switched_off))
+            devices.reset(self.guest)
 
     def _signs(self, chardevs: dict[str, bool]) -> link.Signs:
         now = time.time()
@@ -263,5 +276,7 @@ class Side:
                 up = False
             figures = self.ledger.figures(time.time()) if self.record.primary and self.record.stage == Stage.IN_STEP else None
             reasons = list(self._link.reasons) if self._link else []
+            if self._switched_off:
+                reasons.append(f"The secondary cannot use {', '.join(self._switched_off)} before the next checkpoint.")
             mode = self._hybrid.mode.value if self._hybrid else None
             return Report(running, up, progress, figures, self.record.error, reasons, self._stood_still_ms, mode)

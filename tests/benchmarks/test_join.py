@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users of a cloud notice when a host dies: an FT server beside a plain one that is evacuated. Nothing is asserted of it."""
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab import Lab
+from tests.cloud import Cloud, wait_for
+from tests.e2e.plain import PlainServer
+from tests.e2e.server import PATIENCE, FtServer
+
+pytestmark = pytest.mark.timeout(7200)
+FAILOVERS = int(os.environ.get("BENCH_FAILOVERS", "20"))
+EVACUATIONS = int(os.environ.get("BENCH_EVACUATIONS", "5"))
+
+
+@pytest.fixture(scope="module")
+def cloud(real_lab: Lab) -> Cloud:
+    return Cloud(real_lab)
+
+
+@pytest.fixture(scope="module")
+def figures() -> Iterator[dict[str, list[float]]]:
+    """Seconds, by what they were taken of; printed in the end."""
+    made: dict[str, list[float]] = {}
+    yield made
+    print(f"\n{'seconds':58} {'n':>3} {'p50':>7} {'p95':>7} {'max':>7}")
+    for name, values in made.items():
+        p95 = statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]
+        print(f"{name:58} {len(values):3} {statistics.median(values):7.2f} {p95:7.2f} {max(values):7.2f}")
+
+
+def note(figures: dict[str, list[float]], name: str, value: float) -> None:
+    figures.setdefault(name, []).append(value)
+
+
+def switch_on(lab: Lab, cloud: Cloud, host: str) -> None:
+    lab.host(host).start()
+    wait_for(f"{host} is up", PATIENCE, lambda: host in cloud.hosts_up())
+
+
+def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
+    began = time.time()
+    server = FtServer(cloud, "bench-ft")
+    try:
+        server.pair()
+        note(figures, "FT server: from create to protected", time.time() - began)
+        server.use()
+        for _ in range(FAILOVERS):
+            before, began = server.pair(), time.time()
+            server.act("failover")
+            server.failed_over(before)
+            note(figures, "FT server: client's gap, planned failover", server.goes_on(since=began))
+        for _ in range(FAILOVERS):
+            before, began = server.pair(), time.time()
+            dead, new = before["primary"]["host"], before["secondary"]["host"]
+            real_lab.host(dead).kill()
+            wait_for("Nova shows it", PATIENCE, lambda new=new: server.host == new)
+            note(figures, "FT server: from its host's death to Nova's new host", time.time() - began)
+            server.failed_over(before)
+            note(figures, "FT server: from its host's death to protected again", time.time() - began)
+            note(figures, "FT server: client's gap, its host dies", server.goes_on(since=began))
+            switch_on(real_lab, cloud, dead)
+    finally:
+        server.delete()
+
+
+def test_a_plain_server_that_is_evacuated(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
+    """As Masakari does it, but told of the host's death at once; its memory and its disk are lost."""
+    began = time.time()
+    server = PlainServer(cloud)
+    try:
+        note(figures, "plain server: from create to its first answer", time.time() - began)
+        for _ in range(EVACUATIONS):
+            dead, began = server.host, time.time()
+            real_lab.host(dead).kill()
+            cloud.force_down(dead, True)
+            server.act("evacuate", {})
+            wait_for("Nova shows it", PATIENCE, lambda dead=dead: server.host != dead)
+            server.becomes("ACTIVE")
+            note(figures, "plain server: from its host's death to Nova's new host", time.time() - began)
+            server.answers()
+            note(figures, "plain server: client's gap, its host dies", time.time() - began)
+            cloud.force_down(dead, False)
+            switch_on(real_lab, cloud, dead)
+    finally:
+        server.delete()

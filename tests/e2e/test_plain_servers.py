@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a plain server beside FT servers: Nova does what it always does, and nothing of ours is in the way."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import Lab
+from tests.cloud import Cloud, wait_for
+from tests.e2e.plain import NETWORK, PlainServer
+from tests.e2e.server import PATIENCE
+
+
+@pytest.fixture(scope="module")
+def plain(cloud: Cloud) -> Iterator[PlainServer]:
+    made = PlainServer(cloud)
+    yield made
+    made.delete()
+
+
+def test_it_has_no_pair(plain: PlainServer, cloud: Cloud) -> None:
+    assert plain.name not in cloud.pairs()
+
+
+def test_it_is_rebooted_stopped_and_started(plain: PlainServer) -> None:
+    host = plain.host
+    plain.act("reboot", {"type": "HARD"})
+    plain.becomes("ACTIVE")
+    plain.answers()
+    plain.act("os-stop")
+    plain.becomes("SHUTOFF")
+    plain.act("os-start")
+    plain.becomes("ACTIVE")
+    plain.answers()
+    assert plain.host == host
+
+
+def test_it_is_paused_and_suspended(plain: PlainServer) -> None:
+    for there, back, status in (("pause", "unpause", "PAUSED"), ("suspend", "resume", "SUSPENDED")):
+        plain.act(there)
+        plain.becomes(status)
+        plain.act(back)
+        plain.becomes("ACTIVE")
+        plain.answers()
+
+
+def test_it_is_migrated_live(plain: PlainServer, lab: Lab) -> None:
+    before = plain.host
+    target = next(host for host in lab.hosts() if host != before)
+    plain.act("os-migrateLive", {"host": target, "block_migration": True, "disk_over_commit": False})
+    wait_for("it is elsewhere", PATIENCE, lambda: plain.host == target)
+    plain.becomes("ACTIVE")
+    plain.answers()
+
+
+def test_an_image_is_made_of_it(plain: PlainServer, cloud: Cloud) -> None:
+    name = f"copy-{plain.name}"
+    plain.act("createImage", {"name": name})
+    image = wait_for(
+        "the image is there",
+        PATIENCE,
+        lambda: (found := cloud.openstack("image", "list", "--name", name)) and found[0]["Status"] == "active" and found[0],
+    )
+    plain.becomes("ACTIVE")
+    plain.answers()
+    assert cloud.run("openstack", "image", "delete", image["ID"]).returncode == 0
+
+
+def test_an_interface_is_attached_and_detached(plain: PlainServer, cloud: Cloud) -> None:
+    answer = cloud.request("POST", f"/servers/{plain.id}/os-interface", json={"interfaceAttachment": {}})
+    assert answer.status_code == 200, answer.text
+    port = answer.json()["interfaceAttachment"]["port_id"]
+    wait_for("it has two", PATIENCE, lambda: len(plain.seen["addresses"][NETWORK]) == 2)
+    assert cloud.request("DELETE", f"/servers/{plain.id}/os-interface/{port}").status_code == 202
+    wait_for("it has one", PATIENCE, lambda: len(plain.seen["addresses"][NETWORK]) == 1)
+    plain.answers()
+
+
+def test_it_is_resized_to_an_ft_flavor_and_back(plain: PlainServer, cloud: Cloud) -> None:
+    flavors = {flavor["name"]: flavor["id"] for flavor in cloud.request("GET", "/flavors").json()["flavors"]}
+    for flavor in ("ft.nano", "m1.nano"):
+        if flavor == "m1.nano":
+            cloud.protected(plain.name, PATIENCE)
+            plain.act("ft-unprotect")
+            cloud.in_state(plain.name, "unprotected", PATIENCE)
+        plain.act("resize", {"flavorRef": flavors[flavor]})
+        plain.becomes("VERIFY_RESIZE")
+        plain.act("confirmResize")
+        plain.becomes("ACTIVE")
+        plain.answers()
+    wait_for("it has no pair any more", PATIENCE, lambda: plain.name not in cloud.pairs())

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each service is restarted, one at a time, in steady COLO and in the middle of workflows: the user does not notice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lab import Lab
+from tests.e2e.server import FtServer
+
+#: What is restarted: on the host of the guest where it is one of a host's.
+SERVICES = ("engine", "rabbitmq", "mariadb", "nova-compute", "agent", "libvirtd")
+
+
+@pytest.fixture
+def restart(lab: Lab) -> Callable[[str, str], None]:
+    """Restart a service, on a host where it is one of a host's."""
+
+    def restart_on(service: str, host: str) -> None:
+        if service == "libvirtd":
+            lab.host(host).restart_libvirtd()
+        elif service in ("nova-compute", "agent"):
+            lab.service(f"{host}-{service}").restart()
+        else:
+            lab.service(service).restart()
+
+    return restart_on
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_in_steady_colo(server: FtServer, restart: Callable[[str, str], None], service: str) -> None:
+    before = server.pair()
+    for side in ("primary", "secondary"):
+        restart(service, before[side]["host"])
+        if service in SERVICES[:3]:
+            break  # there is one of it
+    server.is_whole()
+    assert server.pair()["epoch"] == before["epoch"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_while_it_fails_over_and_is_protected_again(server: FtServer, restart: Callable[[str, str], None], service: str) -> None:
+    before = server.pair()
+    server.act("failover")
+    restart(service, before["secondary"]["host"])
+    after = server.failed_over(before)
+    assert after["primary"]["host"] == before["secondary"]["host"]
+    server.is_whole()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_while_its_secondary_moves(server: FtServer, restart: Callable[[str, str], None], service: str) -> None:
+    before = server.pair()
+    server.act("ft-migrate-secondary", {"host": None})
+    restart(service, before["primary"]["host"])
+    assert server.moved(before)["primary"]["host"] == before["primary"]["host"]
+    server.is_whole()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that can be asked of a pair, in the browser, by each who may; and what the others are told instead."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.cloud import Cloud, wait_for
+from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, row, says, shown
+
+SERVER = "web-2"
+ENGINE_S = 120
+
+#: What is asked, and what the server's row says before and when it is done; in an order that ends as it began.
+ROUND = (
+    ("Suspend protection", "Protected", "Suspended"),
+    ("Resume protection", "Suspended", "Protected"),
+    ("Unprotect", "Protected", "Unprotected"),
+    ("Protect", "Unprotected", "Protected"),
+)
+
+
+@pytest.fixture
+def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriver]:
+    """Open the panel as a user; gives the browser."""
+    Cloud(lab).protected(SERVER)
+
+    def open_as(user: str, dashboard: str = "project") -> WebDriver:
+        browser = log_in(user)
+        browser.get(address(lab, f"{dashboard}/fault_tolerance/"))
+        return browser
+
+    return open_as
+
+
+def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:
+    """Choose an action of the row's menu and confirm its dialog; the page that follows says that it was asked for.
+
+    :param fill: what to do in the dialog before
+    """
+    before = browser.find_element(By.TAG_NAME, "html")
+    if label != "Fail over":  # the row's button; the others are in its menu
+        row(browser, SERVER).find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
+    row(browser, SERVER).find_element(By.LINK_TEXT, label).click()
+    confirm = shown(browser, f'{CONFIRM}[value="{label}"]')
+    fill(browser)
+    confirm.click()
+    WebDriverWait(browser, DIALOG_S).until(staleness_of(before))
+    assert on_page(browser, "was requested") or on_page(browser, "was set"), browser.find_element(By.ID, "main_content").text
+    browser.execute_script("window.notReloaded = true")
+
+
+def follows(browser: WebDriver, what: str, look: Callable[[], Any]) -> None:
+    """Wait until the page shows something, by itself."""
+    wait_for(f"{what} on the page", ENGINE_S, look)
+    assert browser.execute_script("return window.notReloaded")
+
+
+def take_a_round(browser: WebDriver) -> None:
+    for label, before, after in ROUND:
+        assert says(browser, SERVER, before)
+        choose(browser, label)
+        follows(browser, after, lambda after=after: says(browser, SERVER, after))
+
+
+def refused(browser: WebDriver) -> dict[str, str]:
+    """Return the actions of the row that are not possible, and what is said of them."""
+    links = row(browser, SERVER).find_elements(By.CSS_SELECTOR, 'a.data-table-action[aria-disabled="true"]')
+    return {
+        link.get_attribute("textContent").strip(): link.get_attribute("title") or link.get_attribute("data-original-title")
+        for link in links
+    }
+
+
+@pytest.mark.timeout(900)
+def test_an_admin_can_do_everything(lab: Any, panel: Callable[..., WebDriver]) -> None:
+    cloud = Cloud(lab)
+    browser = panel("admin", "admin")
+    assert not refused(browser)
+    take_a_round(browser)
+
+    before = cloud.protected(SERVER)
+    sides = {before["primary"]["host"], before["secondary"]["host"]}
+    third = next(host for host in sorted(cloud.hosts_up()) if host not in sides)
+    choose(
+        browser,
+        "Move secondary",
+        lambda browser: Select(shown(browser, ".modal.in select[name=host]")).select_by_visible_text(third),
+    )
+    follows(browser, "the new host", lambda: says(browser, SERVER, third) and says(browser, SERVER, "Protected"))
+    assert cloud.protected(SERVER)["secondary"]["host"] == third
+
+    choose(browser, "Test failover", lambda browser: shown(browser, ".modal.in label[for=id_and_return]").click())
+    wait_for("there and back", ENGINE_S, lambda: cloud.pairs()[SERVER]["epoch"] == before["epoch"] + 2)
+    after = cloud.protected(SERVER)
+    assert (after["primary"]["host"], after["secondary"]["host"]) == (before["primary"]["host"], third)
+    follows(browser, "the end", lambda: says(browser, SERVER, "Protected"))
+
+    for label, mode in (("Checkpoint", "checkpoint"), ("COLO", "colo")):
+        browser.refresh()
+        choose(browser, "Set mode", lambda browser, label=label: shown(browser, ".modal.in .themable-radio label", label).click())
+        wait_for(f"mode {mode}", ENGINE_S, lambda mode=mode: cloud.pairs()[SERVER]["mode"] == mode)
+
+
+@pytest.mark.timeout(600)
+def test_a_manager_fails_over_and_sees_no_host(lab: Any, panel: Callable[..., WebDriver]) -> None:
+    cloud = Cloud(lab)
+    before = cloud.protected(SERVER)
+    browser = panel("manager")
+    assert not refused(browser)
+    choose(browser, "Fail over")
+    after = cloud.failed_over(SERVER, before)
+    follows(browser, "the end", lambda: says(browser, SERVER, "Protected"))
+    assert after["primary"]["host"] == before["secondary"]["host"]
+    assert "compute-" not in browser.find_element(By.ID, "content_body").text
+
+
+@pytest.mark.timeout(600)
+def test_a_member_protects_and_is_told_why_nothing_more(panel: Callable[..., WebDriver]) -> None:
+    browser = panel("demo")
+    assert "compute-" not in browser.find_element(By.ID, "content_body").text
+    assert set(refused(browser)) == {"Fail over", "Test failover", "Move secondary"}
+    assert all(refused(browser).values())
+    take_a_round(browser)
+
+
+@pytest.mark.timeout(600)
+def test_a_reader_can_look_and_is_told_why_nothing_else(panel: Callable[..., WebDriver]) -> None:
+    browser = panel("viewer")
+    assert len(refused(browser)) == len(row(browser, SERVER).find_elements(By.CSS_SELECTOR, "a.data-table-action")) >= 6
+    assert all(refused(browser).values())
+    row(browser, SERVER).find_element(By.LINK_TEXT, SERVER).click()
+    assert "Secondary" in browser.find_element(By.CSS_SELECTOR, ".colo-pair").text
+    browser.find_element(By.LINK_TEXT, "Checkpoints").click()
+    shown(browser, "svg.colo-chart")
+    browser.find_element(By.LINK_TEXT, "Events").click()
+    WebDriverWait(browser, DIALOG_S).until(
+        lambda driver: "Protected: the secondary runs" in driver.find_element(By.TAG_NAME, "body").text
+    )
+
+
+@pytest.mark.timeout(300)
+def test_another_projects_manager_sees_nothing_of_it(lab: Any, panel: Callable[..., WebDriver]) -> None:
+    server_id = Cloud(lab).protected(SERVER)["server_id"]
+    browser = panel("outsider")
+    assert "There is no FT server yet." in browser.find_element(By.ID, "fault_tolerance").text
+    for page in ("", "failover/"):
+        browser.get(address(lab, f"project/fault_tolerance/{server_id}/{page}"))
+        assert SERVER not in browser.find_element(By.TAG_NAME, "body").text
+        assert "could not be found" in browser.find_element(By.TAG_NAME, "body").text
