@@ -7,6 +7,7 @@ Nova would mistake for its own.
 
 import dataclasses
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import oslo_messaging as messaging
@@ -35,13 +36,26 @@ class AgentManager:
 
     def report(self) -> dict[str, Any]:
         """Return the heartbeat: what runs here and how it does."""
+        roles = self._roles.all()
+        self._forget_ended({record.server_id for record in roles})
         return {
             "backend": self._backend.name,
             "version": version.release(),
             "versions": self._backend.versions(),
             "reasons": self._backend.lacks(),
-            "servers": {record.server_id: self._side(record) for record in self._roles.all()},
+            "servers": {record.server_id: self._side(record) for record in roles},
         }
+
+    def _forget_ended(self, known: Collection[str]) -> None:
+        """Forget sides that Nova has ended: the compute driver has removed their roles."""
+        for server_id in self._backend.without_role(known):
+            lock = self._lock(server_id)
+            if lock.acquire(blocking=False):  # else something is being done about it
+                try:
+                    if self._roles.get(server_id) is None:
+                        self._backend.discard(server_id)
+                finally:
+                    lock.release()
 
     def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, Any]]]:
         """Return the history of checkpoints of the primaries here, by server.

@@ -57,7 +57,16 @@ class FtServer:
         self.ask_to_delete()
         gone = lambda: self._cloud.request("GET", f"/servers/{self.id}").status_code == 404  # noqa: E731
         wait_for(f"{self.name} is deleted", PATIENCE, gone)
-        wait_for("nothing is left of it", PATIENCE, lambda: not any(self._said(()).values()))
+        left: dict[str, set] = {}
+
+        def nothing_is_left() -> bool:
+            left.update(self._said(()))
+            return not any(left.values())
+
+        try:
+            wait_for("nothing is left of it", PATIENCE, nothing_is_left)
+        except AssertionError as error:
+            raise AssertionError({name: found for name, found in left.items() if found}) from error
 
     def ask_to_delete(self) -> None:
         """Tell Nova to delete it."""
@@ -196,9 +205,8 @@ class FtServer:
 
         try:
             wait_for("everybody says what is true", PATIENCE, all_is_true)
-        except AssertionError:
-            assert said == wanted  # shows what is not
-            raise
+        except AssertionError as error:
+            raise AssertionError({name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}) from error
 
     def _said(self, off: tuple[str, ...]) -> dict[str, set]:
         """Return what everybody says of the server and its twin: hosts, or hosts and a state."""

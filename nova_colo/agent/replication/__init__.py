@@ -2,7 +2,7 @@
 """Replication backends: how one side of a pair is run on a host."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import stevedore
@@ -124,6 +124,9 @@ class Backend(Protocol):
 
     def discard(self, server_id: str) -> None:
         """End the QEMU on this host and remove what it had; no error when there is none."""
+
+    def without_role(self, known: Collection[str]) -> list[str]:
+        """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
 
 
 def load(conf: cfg.ConfigOpts) -> Backend:

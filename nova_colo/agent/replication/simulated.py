@@ -6,7 +6,7 @@ import datetime
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from oslo_config import cfg
@@ -144,6 +144,10 @@ class SimulatedBackend:
         """End the guest on this host."""
         with self._lock:
             self._hypervisor.remove(server_id)
+
+    def without_role(self, known: Collection[str]) -> list[str]:
+        """Return nothing: the guests are the sides."""
+        return []
 
     def _set_state(self, server_id: str, state: str) -> None:
         domain = self._hypervisor.get(server_id)

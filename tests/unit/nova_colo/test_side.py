@@ -31,8 +31,20 @@ class Clock:
 class Guest:
     """A QEMU whose sockets are connected."""
 
+    def __init__(self):
+        self.objects = ["colo-agrees0"]
+
     def __call__(self, command, arguments=None):
-        return [{"label": "colo-mirror0", "filename": "tcp:"}] if command == "query-chardev" else []
+        match command:
+            case "query-chardev":
+                return [{"label": "colo-mirror0", "filename": "tcp:"}]
+            case "qom-list":
+                return [{"name": name} for name in self.objects]
+            case "object-add":
+                self.objects.append(arguments["id"])
+            case "object-del":
+                self.objects.remove(arguments["id"])
+        return []
 
 
 class Reach:
@@ -76,6 +88,30 @@ def test_replication_that_stands_still_is_lost(side, clock):
     pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     found = side.report(paired=True)
     assert found.link_up is False and "Replication is stuck" in found.reasons[0]
+
+
+def test_nothing_leaves_a_primary_that_has_lost_its_twin_and_has_no_grant(side, clock):
+    pass_by(side, clock, 20)
+    assert "colo-held0" not in side.guest.objects
+    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert side.guest.objects.count("colo-held0") == 1
+    pass_by(side, clock, 2)
+    assert "colo-held0" not in side.guest.objects, "it has its twin again"
+    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert "colo-held0" in side.guest.objects
+    side.parted()
+    assert "colo-held0" not in side.guest.objects, "it runs alone"
+    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert "colo-held0" not in side.guest.objects
+
+
+def test_what_was_held_back_before_the_agent_was_restarted_is_let_out(clock):
+    made = make_side(Stage.IN_STEP)
+    made.guest.objects.append("colo-held0")
+    pass_by(made, clock, 1, checkpoints=False)
+    assert "colo-held0" in made.guest.objects, "nothing is known of the twin"
+    pass_by(made, clock, 1)
+    assert "colo-held0" not in made.guest.objects
 
 
 def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(side, clock):

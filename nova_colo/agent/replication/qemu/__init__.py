@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -105,6 +105,7 @@ class QemuBackend:
         with self._lock:
             side = self._sides.pop(server_id, None)
         if side is not None:
+            side.close()
             self._ports.give_back(side.record.ports)
         self._processes.forget(server_id)
         self._records.forget(server_id)
@@ -465,6 +466,12 @@ class QemuBackend:
             wiring.unplug(side.record.wiring)
         self._drop(server_id)
         self._hypervisor.forget(server_id)
+
+    def without_role(self, known: Collection[str]) -> list[str]:
+        """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
+        with self._lock:
+            others = [server_id for server_id in self._sides if server_id not in known]
+        return [server_id for server_id in others if self._is_there(server_id) is False]
 
 
 def _pairs(ports: list[int]) -> list[tuple[int, int]]:

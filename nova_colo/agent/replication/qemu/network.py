@@ -17,6 +17,8 @@ from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
 IOTHREAD = f"{PREFIX}iothread"
 #: Seconds between two attempts of a secondary to reach a primary that does not listen yet.
 RECONNECT_S = 1
+#: Microseconds for which a primary's answers can be held: a bit more than an hour; QEMU takes no larger number.
+HOLD_US = 2**32 - 1
 #: What swallows a secondary's answers in mode checkpoint.
 NOWHERE = f"{PREFIX}nowhere"
 
@@ -113,9 +115,22 @@ def compare(guest: Guest, nics: Sequence[Nic]) -> None:
         guest("object-add", {"qom-type": "colo-compare", "id": f"{PREFIX}compare{number}", **ends, **out, **_vnet(nic)})
 
 
+def hold(guest: Guest, on: bool) -> None:
+    """Let nothing out of a primary's cards at all, not even what cannot be compared, such as answers to ARP; or let it out."""
+    there = _objects(guest)
+    for name in sorted(name for name in there if on and kind(name) == "agrees"):
+        held = f"{PREFIX}held{name.removeprefix(f'{PREFIX}agrees')}"
+        if held not in there:
+            netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
+            buffer = {"qom-type": "filter-buffer", "netdev": netdev, "queue": "rx", "interval": HOLD_US}
+            guest("object-add", {**buffer, "id": held})
+    if not on:
+        _remove_objects(guest, ("held",))
+
+
 def release_primary(guest: Guest) -> None:
     """Let a primary's answers go out by themselves. Nothing is done when they do."""
-    _remove_objects(guest, ("compare", "iothread", "mirrors", "agrees", "answers"))
+    _remove_objects(guest, ("held", "compare", "iothread", "mirrors", "agrees", "answers"))
 
 
 def stop_listening(guest: Guest) -> None:

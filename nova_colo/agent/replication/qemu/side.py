@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One side of a pair as its host sees it: its events are counted, and now and then its QEMU is looked at."""
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -62,6 +63,9 @@ class Side:
         self._checkpoint_at: float | None = None
         self._devices_seen_at: float | None = None
         self._switched_off: list[str] = []
+        self._holding = threading.Lock()
+        self._held: bool | None = None  # not known of a QEMU that was there before this agent
+        self._met_twin = False  # since it was held
         self._stood_still_ms: float | None = None
         self._announce_at = 0.0
         self._looked_at = time.monotonic()
@@ -84,6 +88,11 @@ class Side:
             for name, value in values.items():
                 setattr(self.record, name, value)
             self._write()
+
+    def close(self) -> None:
+        """Write its record no more: it is about to be removed, while it may just be looked at."""
+        with self._lock:
+            self._keep = lambda record: None
 
     def _write(self) -> None:
         if self.record.primary:
@@ -127,6 +136,7 @@ class Side:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
             self._lost, self._switched_off = False, []
             self.save(stage=Stage.PARTED, error=error)
+        self._hold_back(False)
 
     def _begin_hybrid(self) -> None:
         record = self.record
@@ -175,7 +185,7 @@ class Side:
                 case "MIGRATION_PASS" if self._stream is not None:
                     self._stream = self._stream.passed(event.data["pass"])
                 case "RESUME":
-                    self._checkpoint_at = event.at
+                    self._checkpoint_at, self._met_twin = event.at, True
                     if self._stream is None:
                         return
                     self._stream, taken, unseen = self._stream.resume(event.at)
@@ -216,6 +226,25 @@ class Side:
                 self._hybrid = hybrid.passed(self._hybrid, self._rule, time.time())
             if self._changed:
                 self._write()
+            is_down = self._link is not None and not self._link.up
+        self._hold_back(is_down)
+
+    def _hold_back(self, wanted: bool) -> None:
+        """Let nothing out of a primary that has lost its twin, until it has the twin again, or the grant to go on alone.
+
+        What can be compared waits by itself. But the twin may have been promoted by now, and then two would answer ARP. That a
+        link is back does not tell; a checkpoint does.
+        """
+        with self._holding:
+            in_pair = self.record.stage == Stage.IN_STEP
+            if not self.record.primary or wanted == self._held or (wanted and not in_pair):
+                return
+            if not wanted and in_pair and not self._met_twin:
+                return
+            with contextlib.suppress(ReplicationError):  # it is gone, silent, or being changed; it is looked at again
+                self._met_twin = self._met_twin and not wanted
+                network.hold(self.guest, wanted)
+                self._held = wanted
 
     def _judge(self, now: link.Link) -> None:
         """Keep what to think of the link, and log when that it works has changed."""
