@@ -21,6 +21,8 @@ def uwsgi_ini(spec: Spec, service: str, module: str, processes: int = 1, threads
         "die-on-term": True,
         "need-app": True,
         "buffer-size": 65535,
+        # Nova uploads images in chunks that are larger than uWSGI likes
+        "chunked-input-limit": 64 << 20,
         "thunder-lock": True,
         "disable-logging": True,
         "worker-reload-mercy": 5,

@@ -49,10 +49,13 @@ class Follow(Workflow):
             self._move(job)
 
     def settle(self, job: Job) -> None:
-        """Tell the agents that the records have followed."""
+        """Tell the agents that the records have followed; or that the server was deleted before they had, and all of it may go."""
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
         self._services.placement.release(twin_id(job.server_id))
-        self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
+        if self._services.nova.server(job.server_id) is None:
+            sides.discard(self._services, job.server_id, target)
+        else:
+            self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
         sides.discard(self._services, job.server_id, source)
         self._services.update(job.server_id, nova_host=target, server_status="ACTIVE")
 

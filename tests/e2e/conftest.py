@@ -45,23 +45,29 @@ def cloud(lab: Lab) -> Cloud:
     return Cloud(lab)
 
 
+def switch_on(cloud: Cloud) -> None:
+    """Switch all hosts on: a test that has failed may have left one without power."""
+    for host in cloud.lab.hosts():
+        cloud.lab.host(host).start()
+    wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
+
+
 @pytest.fixture(scope="session")
 def make_server(cloud: Cloud) -> Callable[..., FtServer]:
     """Make an FT server on hosts that are all up; more options of ``openstack server create`` may be given."""
 
     def make(*options: str) -> FtServer:
-        for host in cloud.lab.hosts():
-            cloud.lab.host(host).start()  # a test that has failed may have left it without power
-        wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
+        switch_on(cloud)
         return FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}", *options)
 
     return make
 
 
 @pytest.fixture(scope="module")
-def server(make_server: Callable[..., FtServer]) -> Iterator[FtServer]:
+def server(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[FtServer]:
     """An FT server that a user counts on, over one connection for as long as it lives."""
     made = make_server()
     made.use()
     yield made
+    switch_on(cloud)
     made.delete()

@@ -10,7 +10,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from lab import Lab
 from tests.cloud import Cloud, wait_for
 from tests.e2e.server import PATIENCE, FtServer
-from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, row, says, shown
+from tests.ui.panel import CONFIRM, DIALOG_S, PRIMARY, SECONDARY, STATE, address, cell, on_page, row, says, shown
 
 
 @pytest.fixture
@@ -45,14 +45,15 @@ def test_the_death_of_its_host_is_seen(server: FtServer, panel: WebDriver, lab: 
     seen: list[str] = []
 
     def is_protected_again() -> bool:
-        for word in ("Failing over", "Degraded", "Starting", "Protected"):
-            if word not in seen and says(panel, server.name, word):
-                seen.append(word)
-        return says(panel, server.name, "Protected") and not says(panel, server.name, dead)
+        state = cell(panel, server.name, STATE).split("\n")[0]
+        if state and state not in seen:
+            seen.append(state)
+        hosts = cell(panel, server.name, PRIMARY), cell(panel, server.name, SECONDARY)
+        return state == "Protected" and all(hosts) and dead not in hosts
 
     lab.host(dead).kill()
     wait_for("it is shown to be protected again", PATIENCE, is_protected_again)
-    assert says(panel, server.name, new)
+    assert cell(panel, server.name, PRIMARY) == new
     assert {"Failing over", "Degraded", "Starting"} & set(seen), seen
     assert panel.execute_script("return window.notReloaded")
     server.is_whole(off=(dead,))

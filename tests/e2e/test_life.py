@@ -67,8 +67,11 @@ def protected(server: FtServer, lab: Lab) -> None:
     server.pair()
 
 
-def starting(server: FtServer, lab: Lab) -> None:
-    server.in_state("starting")
+def getting_a_secondary(server: FtServer, lab: Lab) -> None:
+    server.pair()
+    server.act("ft-unprotect")
+    server.in_state("unprotected")
+    server.act("ft-protect")
 
 
 def failing_over(server: FtServer, lab: Lab) -> None:
@@ -94,7 +97,7 @@ def stopped(server: FtServer, lab: Lab) -> None:
     server.in_status("SHUTOFF")
 
 
-@pytest.mark.parametrize("reach", [starting, protected, failing_over, suspended, just_failed_over_by_a_loss, stopped])
+@pytest.mark.parametrize("reach", [getting_a_secondary, protected, failing_over, suspended, just_failed_over_by_a_loss, stopped])
 def test_it_is_deleted_and_nothing_is_left(make_server: MakeServer, lab: Lab, reach: Callable[[FtServer, Lab], None]) -> None:
     server = make_server()
     reach(server, lab)

@@ -74,18 +74,3 @@ def test_an_interface_is_attached_and_detached(plain: PlainServer, cloud: Cloud)
     assert cloud.request("DELETE", f"/servers/{plain.id}/os-interface/{port}").status_code == 202
     wait_for("it has one", PATIENCE, lambda: len(plain.seen["addresses"][NETWORK]) == 1)
     plain.answers()
-
-
-def test_it_is_resized_to_an_ft_flavor_and_back(plain: PlainServer, cloud: Cloud) -> None:
-    flavors = {flavor["name"]: flavor["id"] for flavor in cloud.request("GET", "/flavors").json()["flavors"]}
-    for flavor in ("ft.nano", "m1.nano"):
-        if flavor == "m1.nano":
-            cloud.protected(plain.name, PATIENCE)
-            plain.act("ft-unprotect")
-            cloud.in_state(plain.name, "unprotected", PATIENCE)
-        plain.act("resize", {"flavorRef": flavors[flavor]})
-        plain.becomes("VERIFY_RESIZE")
-        plain.act("confirmResize")
-        plain.becomes("ACTIVE")
-        plain.answers()
-    wait_for("it has no pair any more", PATIENCE, lambda: plain.name not in cloud.pairs())

@@ -33,6 +33,18 @@ def says(browser: WebDriver, server: str, word: str) -> bool:
         return False
 
 
+#: Cells of a row of the administrator's list.
+STATE, PRIMARY, SECONDARY, CHECKPOINTS = 2, 4, 5, 7
+
+
+def cell(browser: WebDriver, server: str, number: int) -> str:
+    """Return the text of a cell of a server's row; empty while the page replaces it."""
+    try:
+        return row(browser, server).find_elements(By.TAG_NAME, "td")[number].text
+    except (IndexError, NoSuchElementException, StaleElementReferenceException):
+        return ""
+
+
 def on_page(browser: WebDriver, text: str) -> bool:
     """Tell whether the page has a text; not while it is replaced."""
     try:

@@ -5,24 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.cloud import Cloud, lab_command, wait_for
-from tests.ui.panel import address
+from tests.ui.panel import CHECKPOINTS, PRIMARY, SECONDARY, STATE, address, cell
 
 SERVER = "web-1"
 SEEN_S = 120
-
-
-def cell(browser: WebDriver, number: int) -> str:
-    """Text of a cell of the server's row; empty while the page replaces it."""
-    try:
-        row = browser.find_element(By.CSS_SELECTOR, f'#fault_tolerance tr[data-display="{SERVER}"]')
-        return row.find_elements(By.TAG_NAME, "td")[number].text
-    except (IndexError, NoSuchElementException, StaleElementReferenceException):
-        return ""
 
 
 @pytest.mark.timeout(900)
@@ -33,14 +24,16 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
     browser = log_in("admin")
     browser.get(address(lab, "admin/fault_tolerance/"))
     browser.execute_script("window.notReloaded = true")
-    assert (cell(browser, 2), cell(browser, 4)) == ("Protected", dead)
-    figures = cell(browser, 7)
-    wait_for("figures move on", SEEN_S, lambda: cell(browser, 7) not in ("", figures))
+    assert (cell(browser, SERVER, STATE), cell(browser, SERVER, PRIMARY)) == ("Protected", dead)
+    figures = cell(browser, SERVER, CHECKPOINTS)
+    wait_for("figures move on", SEEN_S, lambda: cell(browser, SERVER, CHECKPOINTS) not in ("", figures))
     try:
         assert lab_command(lab, "host", "kill", dead).returncode == 0
-        wait_for("its new host is shown", SEEN_S, lambda: cell(browser, 4) == alive)
+        wait_for("its new host is shown", SEEN_S, lambda: cell(browser, SERVER, PRIMARY) == alive)
         wait_for(
-            "it is shown to be protected again", SEEN_S, lambda: cell(browser, 2) == "Protected" and dead not in cell(browser, 5)
+            "it is shown to be protected again",
+            SEEN_S,
+            lambda: cell(browser, SERVER, STATE) == "Protected" and dead not in cell(browser, SERVER, SECONDARY),
         )
         assert browser.execute_script("return window.notReloaded")
     finally:
