@@ -49,7 +49,7 @@ class Follow(Workflow):
             self._move(job)
 
     def settle(self, job: Job) -> None:
-        """Tell the agents that the records have followed; or that the server was deleted before they had, and all of it may go."""
+        """Tell the agents that the records have followed; or that the server was deleted before that, and all of it may go."""
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
         self._services.placement.release(twin_id(job.server_id))
         if self._services.nova.server(job.server_id) is None:
