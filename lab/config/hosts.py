@@ -41,6 +41,7 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "state_path": machine.nova_path,
             "instances_path": machine.instances,
             "reserved_host_memory_mb": 512,
+            "shutdown_timeout": 5,  # the guests of the lab's image do not know ACPI
             "sync_power_state_interval": 60,
             "running_deleted_instance_poll_interval": 60,
         },
