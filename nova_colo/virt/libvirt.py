@@ -9,8 +9,8 @@ from nova.network import os_vif_util
 from nova.virt.libvirt import blockinfo, config
 from nova.virt.libvirt import driver as libvirt_driver
 
-from nova_colo.agent.replication.qemu import domain
 from nova_colo.agent.wiring import WiringStore
+from nova_colo.emulator_options import without_flag
 from nova_colo.pair.model import Role, is_fault_tolerant
 from nova_colo.virt.mixin import ColoDriverMixin
 
@@ -40,7 +40,7 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     def _get_guest_xml(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> str:
         """Let an FT server's twin never find a device switched off that the guest works with."""
         xml: str = super()._get_guest_xml(context, instance, *args, **kwargs)
-        return domain.without_flag(xml) if _is_fault_tolerant(instance) else xml
+        return without_flag(xml) if _is_fault_tolerant(instance) else xml
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's cards in, and write down how, for its twin."""

@@ -5,6 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.expected_conditions import staleness_of
@@ -38,15 +43,25 @@ def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriv
     return open_as
 
 
+def _click(browser: WebDriver, label: str) -> bool:
+    """Click an action of the row, whose menu is opened for it; tells whether it was there: the page may just replace the row."""
+    try:
+        found = row(browser, SERVER)
+        if label != "Fail over" and not found.find_elements(By.CSS_SELECTOR, ".btn-group.open"):
+            found.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
+        found.find_element(By.LINK_TEXT, label).click()
+    except (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException):
+        return False
+    return True
+
+
 def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:
     """Choose an action of the row's menu and confirm its dialog; the page that follows says that it was asked for.
 
     :param fill: what to do in the dialog before
     """
     before = browser.find_element(By.TAG_NAME, "html")
-    if label != "Fail over":  # the row's button; the others are in its menu
-        row(browser, SERVER).find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
-    row(browser, SERVER).find_element(By.LINK_TEXT, label).click()
+    wait_for(f"{label} is chosen", DIALOG_S, lambda: _click(browser, label))
     confirm = shown(browser, f'{CONFIRM}[value="{label}"]')
     fill(browser)
     confirm.click()

@@ -5,6 +5,7 @@ import pytest
 
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import domain, media
+from nova_colo.emulator_options import without_flag
 
 XML = """\
 <domain type='kvm'>
@@ -34,8 +35,8 @@ def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
 def test_options_of_ours_are_there_once_however_often_a_twin_has_a_twin():
     once = domain.twin_xml(XML)
     assert domain.twin_xml(once).count("<qemu:arg") == once.count("<qemu:arg") == 4
-    assert domain.without_flag(once).count("<qemu:arg") == 4
-    alone = domain.without_flag(XML)
+    assert without_flag(once).count("<qemu:arg") == 4
+    alone = without_flag(XML)
     assert alone.count("<qemu:arg") == 2
     assert "-incoming" not in alone
     assert domain.differences(XML, alone) == []

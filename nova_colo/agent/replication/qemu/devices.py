@@ -5,14 +5,11 @@ QEMU has a flag for a device that may not use the guest's memory, as those of a 
 it is set, and says nothing of it where it is not (hw/virtio/virtio.c: virtio_disabled_needed). So a secondary that has once got
 it, or whose own guest was booting, has it for good: its network card is deaf and mute, also after a failover.
 
-An FT server's QEMU does without the flag (FLAG_OFF). One that was started before, or by somebody else, may send it: then the
+An FT server's QEMU does without the flag (nova_colo.emulator_options). One that was started before may send it: then the
 secondary is reset, which clears it, and is what the primary is again from the next checkpoint on.
 """
 
 from nova_colo.agent.replication.qemu.monitor import Guest
-
-#: Options with which QEMU never sets the flag.
-FLAG_OFF = ("-global", "virtio-device.use-disabled-flag=false")
 
 DRIVER_OK = "VIRTIO_CONFIG_S_DRIVER_OK"
 

@@ -3,20 +3,16 @@
 
 import copy
 import dataclasses
-import itertools
 from collections.abc import Iterator
 
 import libvirt
 from lxml import etree
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication.qemu import devices
+from nova_colo.emulator_options import FLAG_OFF, PARSER, with_options
 
-QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 #: The option with which QEMU waits for another's memory.
 WAIT = ("-incoming", "defer")
-#: XML comes from the twin's host too: nothing in it may read files or grow without bounds.
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_blank_text=True)
 
 #: Where QEMU keeps what a disk drives its node with, by bus.
 _DRIVES = {"virtio": "/machine/peripheral/{alias}/virtio-backend", "scsi": "/machine/peripheral/{alias}"}
@@ -62,7 +58,7 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
     :raises ReplicationError: when there is one that cannot be replicated, with all that is wrong
     """
     found, lacks = [], []
-    for element in etree.fromstring(domain.XMLDesc(0), _PARSER).iterfind("devices/disk"):
+    for element in etree.fromstring(domain.XMLDesc(0), PARSER).iterfind("devices/disk"):
         if is_read_only(element):
             continue
         target, source = element.find("target"), element.find("source")
@@ -87,7 +83,7 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
     :raises ReplicationError: when there is one whose packets QEMU does not see
     """
     found = []
-    root = etree.fromstring(domain.XMLDesc(0), _PARSER)
+    root = etree.fromstring(domain.XMLDesc(0), PARSER)
     for element in root.iterfind("devices/interface"):
         mac, model = element.find("mac").get("address"), element.find("model").get("type")
         kind = f"{model}, {element.get('type')}"
@@ -103,36 +99,16 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
 
 def twin_xml(xml: str) -> str:
     """Return the XML of a domain's twin: the same, but that it waits for the other's memory."""
-    root = etree.fromstring(xml, _PARSER)
+    root = etree.fromstring(xml, PARSER)
     for path in ("seclabel", "devices/disk/backingStore", "devices/disk/mirror", "devices/graphics/listen"):
         for element in root.findall(path):  # not iterfind, which loses its place when one is removed
             element.getparent().remove(element)
-    return etree.tostring(_with_options(root, WAIT, devices.FLAG_OFF), encoding="unicode")
-
-
-def without_flag(xml: str) -> str:
-    """Return the XML of a domain whose QEMU has no flag for devices that are switched off: see ``devices``."""
-    return etree.tostring(_with_options(etree.fromstring(xml, _PARSER), devices.FLAG_OFF), encoding="unicode")
-
-
-def _with_options(root: etree._Element, *options: tuple[str, str]) -> etree._Element:
-    """Return a domain with more options of QEMU, each an option and its value, before those that it has; none is there twice."""
-    command_line = root.find(f"{{{QEMU_NAMESPACE}}}commandline")
-    if command_line is None:
-        moved = etree.Element(root.tag, root.attrib, nsmap={"qemu": QEMU_NAMESPACE})
-        moved.extend(list(root))
-        root = moved
-        command_line = etree.SubElement(root, f"{{{QEMU_NAMESPACE}}}commandline")
-    there = [element.get("value") for element in command_line.iterfind(f"{{{QEMU_NAMESPACE}}}arg")]
-    wanted = [option for option in options if option not in itertools.pairwise(there)]
-    for place, value in enumerate(itertools.chain.from_iterable(wanted)):
-        command_line.insert(place, etree.Element(f"{{{QEMU_NAMESPACE}}}arg", value=value))
-    return root
+    return etree.tostring(with_options(root, WAIT, FLAG_OFF), encoding="unicode")
 
 
 def boot_files(xml: str) -> list[str]:
     """Return the files of its host that a guest boots from."""
-    root = etree.fromstring(xml, _PARSER)
+    root = etree.fromstring(xml, PARSER)
     named = (root.findtext(f"os/{name}") for name in ("kernel", "initrd", "loader"))
     return [path for path in named if path]
 
@@ -140,7 +116,7 @@ def boot_files(xml: str) -> list[str]:
 def media_files(xml: str) -> list[str]:
     """Return the files of its host that a guest can only read: what is in its CD-ROM drives, and read-only disks."""
     found = []
-    for disk in etree.fromstring(xml, _PARSER).iterfind("devices/disk"):
+    for disk in etree.fromstring(xml, PARSER).iterfind("devices/disk"):
         source = disk.find("source[@file]")
         if source is not None and is_read_only(disk):
             found.append(source.get("file"))
@@ -154,14 +130,14 @@ def is_read_only(disk: etree._Element) -> bool:
 
 def log_files(xml: str) -> list[str]:
     """Return the files that a guest's consoles are logged to."""
-    devices = etree.fromstring(xml, _PARSER).find("devices")
+    devices = etree.fromstring(xml, PARSER).find("devices")
     logs = devices.xpath("(serial | console)/log/@file | serial[@type='file']/source/@path")
     return list(dict.fromkeys(map(str, logs)))
 
 
 def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
     """Return the user and group that a running domain's QEMU runs as; None when libvirt does not say."""
-    label = etree.fromstring(domain.XMLDesc(0), _PARSER).findtext("seclabel[@model='dac']/label")
+    label = etree.fromstring(domain.XMLDesc(0), PARSER).findtext("seclabel[@model='dac']/label")
     if not label:
         return None
     user, _, group = label.partition(":")
@@ -180,7 +156,7 @@ def differences(one: str, other: str) -> list[str]:
 
 
 def _seen(xml: str) -> Iterator[tuple[str, str]]:
-    root = etree.fromstring(xml, _PARSER)
+    root = etree.fromstring(xml, PARSER)
     for path in ("uuid", "memory", "vcpu", "os/type", "cpu", "features", "clock"):
         for element in root.iterfind(path):
             yield path, _flat(element)
