@@ -122,7 +122,8 @@ def hold(guest: Guest, on: bool) -> None:
         held = f"{PREFIX}held{name.removeprefix(f'{PREFIX}agrees')}"
         if held not in there:
             netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
-            buffer = {"qom-type": "filter-buffer", "netdev": netdev, "queue": "rx", "interval": HOLD_US}
+            # the head is the last that a guest's packets pass: what waits to be compared at this moment passes it, too
+            buffer = {"qom-type": "filter-buffer", "netdev": netdev, "queue": "rx", "position": "head", "interval": HOLD_US}
             guest("object-add", {**buffer, "id": held})
     if not on:
         _remove_objects(guest, ("held",))
