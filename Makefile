@@ -57,7 +57,7 @@ lint: venv ## ruff and mypy
 
 bench: install ## benchmarks; prints ratios against a baseline of the same run
 	$(BIN)/python -m pytest tests/benchmarks -s; result=$$?; \
-	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
+	$(PYTHON) -m lab down --prefix $(TEST_LAB); $(PYTHON) -m lab down --purge --prefix $(TEST_REAL); exit $$result
 
 docs: venv ## build the documentation as HTML in docs/_build/html; a warning is an error
 	$(BIN)/reno --quiet lint

@@ -10,6 +10,7 @@ import pytest
 
 from lab import Lab
 from tests.cloud import Cloud, wait_for
+from tests.e2e.conftest import switch_on
 from tests.e2e.plain import PlainServer
 from tests.e2e.server import PATIENCE, FtServer
 
@@ -38,11 +39,6 @@ def note(figures: dict[str, list[float]], name: str, value: float) -> None:
     figures.setdefault(name, []).append(value)
 
 
-def switch_on(lab: Lab, cloud: Cloud, host: str) -> None:
-    lab.host(host).start()
-    wait_for(f"{host} is up", PATIENCE, lambda: host in cloud.hosts_up())
-
-
 def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
     began = time.time()
     server = FtServer(cloud, "bench-ft")
@@ -64,7 +60,7 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
             server.failed_over(before)
             note(figures, "FT server: from its host's death to protected again", time.time() - began)
             note(figures, "FT server: client's gap, its host dies", server.goes_on(since=began))
-            switch_on(real_lab, cloud, dead)
+            switch_on(cloud)
     finally:
         server.delete()
 
@@ -86,6 +82,6 @@ def test_a_plain_server_that_is_evacuated(real_lab: Lab, cloud: Cloud, figures: 
             server.answers()
             note(figures, "plain server: client's gap, its host dies", time.time() - began)
             cloud.force_down(dead, False)
-            switch_on(real_lab, cloud, dead)
+            switch_on(cloud)
     finally:
         server.delete()

@@ -72,11 +72,16 @@ def test_hosts_that_are_cut_from_the_engine_only(server: FtServer, capture: Capt
     assert capture.speakers() == {hosts[0]}
 
 
+def cut_off(lab: Lab, host: str) -> None:
+    """Cut a host off from its twin and from the engine."""
+    for network in ("management", "replication"):
+        lab.host(host).cut_link(network)
+
+
 def test_a_primary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, capture: Capture, lab: Lab) -> None:
     before = server.pair()
     old, new = before["primary"]["host"], before["secondary"]["host"]
-    for network in ("management", "replication"):
-        lab.host(old).cut_link(network)
+    cut_off(lab, old)
     after = server.failed_over(before)
     assert after["primary"]["host"] == new
     server.asks_for_its_address()
@@ -93,8 +98,7 @@ def test_a_primary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, ca
 def test_a_secondary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, capture: Capture, lab: Lab) -> None:
     before = server.pair()
     primary, cut = before["primary"]["host"], before["secondary"]["host"]
-    for network in ("management", "replication"):
-        lab.host(cut).cut_link(network)
+    cut_off(lab, cut)
     after = server.moved(before)
     assert after["primary"]["host"] == primary
     server.asks_for_its_address()

@@ -65,7 +65,7 @@ def test_the_page_of_a_server_follows_what_happens_to_it(lab: Any, log_in: Calla
     wait_for(
         "its new host is drawn", SEEN_S, lambda: (drawn := sides()) and new in drawn[0] and after["secondary"]["host"] in drawn[1]
     )
-    wait_for("it can be failed over again", SEEN_S, lambda: can_fail_over())
+    wait_for("it can be failed over again", SEEN_S, can_fail_over)
     assert browser.execute_script("return window.notReloaded")
 
 
