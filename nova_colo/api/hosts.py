@@ -20,6 +20,9 @@ from nova_colo.policies import hosts as policy
 #: An agent that the engine has not heard of for so long is down. The engine notes its heartbeats every five seconds.
 UP_WITHIN = datetime.timedelta(seconds=20)
 
+#: Nova lets a host that was cut off be up again only after that.
+FENCED = "Its nova-compute is forced down since the host was lost. It is up again when it is restarted there and has cleaned up."
+
 
 def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
     """GET /os-fault-tolerance/hosts"""
@@ -46,6 +49,9 @@ def _host(
     :param row: None for one that carries sides of pairs and whose agent was never heard of
     """
     there, memory_mb = secondaries.get(name, (0, 0))
+    reasons = [words.reveal(reason) for reason in row.reasons or []] if row else ["No agent was ever heard of there."]
+    if row and row.fenced_at and is_up(row, now):
+        reasons.append(FENCED)
     return {
         "host": name,
         "agent": {
@@ -56,7 +62,7 @@ def _host(
         },
         "versions": (row.versions or {}) if row else {},
         "capable": bool(row and row.capable),
-        "reasons": [words.reveal(reason) for reason in row.reasons or []] if row else ["No agent was ever heard of there."],
+        "reasons": reasons,
         "primaries": primaries.get(name, 0),
         "secondaries": there,
         "reserved_memory_mb": memory_mb,

@@ -35,6 +35,13 @@ OPTS = [
         min=10,
         help="Seconds that Nova's records may take to follow a failover before the move is tried again.",
     ),
+    cfg.FloatOpt(
+        "fence_delay",
+        default=10.0,
+        min=0.0,
+        help="Seconds that the agent of a lost host is waited for before its nova-compute is forced down, so that Nova's records "
+        "can follow a failover. The server itself has failed over before that.",
+    ),
     cfg.IntOpt(
         "retry_interval",
         default=10,

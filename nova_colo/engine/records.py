@@ -11,7 +11,7 @@ from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowErr
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
-from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
+from nova_colo.engine.workflow import Job, Outcome, Workflow, holds_within, wait_for
 from nova_colo.pair import words
 from nova_colo.pair.model import Role, State, twin_id
 
@@ -83,9 +83,10 @@ class Follow(Workflow):
         server = nova.server(job.server_id)
         if server is None or server.host == target:
             return
+        lost = self._is_lost(job)
         self._services.placement.release(twin_id(job.server_id))
         try:
-            request_id = self._ask_nova(job)
+            request_id = self._ask_nova(job, lost)
             wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
         except WorkflowError:
             self._reserve_again(job)
@@ -105,9 +106,17 @@ class Follow(Workflow):
         except ServiceError as error:
             LOG.info("Allocations of %s stay as they are: %s", server.id, error)
 
-    def _ask_nova(self, job: Job) -> str:
+    def _is_lost(self, job: Job) -> bool:
+        """Return whether the old host stays away: a fence that was not needed costs a restart of its nova-compute."""
+        source = job.params["source"]
+        known = lambda: self._compute_up(source) or self._is_fenced(source)  # noqa: E731
+        if not holds_within(job, known, self._services.conf.engine.fence_delay) and job.stopping.is_set():
+            raise RuntimeError("The next engine asks.")
+        return not self._compute_up(source)
+
+    def _ask_nova(self, job: Job, lost: bool) -> str:
         nova, source, target = self._services.nova, job.params["source"], job.params["target"]
-        if self._compute_up(source):
+        if not lost:
             sides.demote(self._services, job)
             return nova.live_migrate(job.server_id, target, job.id)
         self._fence(source)
@@ -121,8 +130,14 @@ class Follow(Workflow):
                 LOG.warning("The room of %s on %s was taken by another.", job.server_id, job.params["target"])
 
     def _compute_up(self, host: str) -> bool:
+        if not self._services.alive(host):
+            return False
         service = self._services.nova.compute_services().get(host)
-        return self._services.alive(host) and service is not None and service["state"] == "up"
+        return service is not None and service["state"] == "up"
+
+    def _is_fenced(self, host: str) -> bool:
+        with self._services.database.reader() as session:
+            return any(row.host == host and row.fenced_at is not None for row in hosts.all_hosts(session))
 
     def _fence(self, host: str) -> None:
         with self._services.database.writer() as session:

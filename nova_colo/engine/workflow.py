@@ -72,6 +72,15 @@ def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str)
     :param what: what is waited for, for the error
     :raises WorkflowError: when it does not hold in time, or this engine is stopping
     """
+    if not holds_within(job, condition, timeout):
+        raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.")
+
+
+def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> bool:
+    """Wait until a condition holds, and return whether it does: not when the time is over, or this engine is stopping.
+
+    :param timeout: seconds
+    """
     waiting = tenacity.Retrying(
         retry=tenacity.retry_any(tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_passing)),
         wait=tenacity.wait_fixed(0.3),
@@ -79,9 +88,9 @@ def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str)
         stop=tenacity.stop_any(tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)),
     )
     try:
-        waiting(condition)
-    except tenacity.RetryError as error:
-        raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.") from error
+        return waiting(condition)
+    except tenacity.RetryError:
+        return False
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -100,3 +100,19 @@ def test_figures_that_nobody_renews_are_said_to_be_stale(cloud, pair, lab):
     finally:
         engine.start()
     wait_for("fresh figures", 60, lambda: cloud.pairs()["web-1"]["stale_since"] is None)
+
+
+def test_a_host_whose_agent_is_away_for_a_moment_is_not_forced_down(cloud, pair, lab):
+    old, new = pair["primary"]["host"], pair["secondary"]["host"]
+    agent = lab.service(f"{old}-agent")
+    agent.stop()
+    try:
+        wait_for("the engine misses it", 60, lambda: cloud.pairs()["web-1"]["health"] != "ok")
+        cloud.act(pair["server_id"], {"failover": None})
+        wait_for("the secondary has taken over", 60, lambda: cloud.pairs()["web-1"]["epoch"] > pair["epoch"])
+    finally:
+        agent.start()
+    cloud.failed_over("web-1", pair)
+    assert cloud.protected("web-1")["primary"]["host"] == new
+    assert not any(host["fenced_since"] for host in cloud.request("GET", "/os-fault-tolerance/hosts").json()["hosts"])
+    assert placed_on(cloud, "web-1") == new

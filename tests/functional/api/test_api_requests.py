@@ -201,6 +201,12 @@ def test_hosts_say_what_they_carry(api):
     assert unheard["reasons"] and not unheard["capable"]
 
 
+def test_a_host_that_is_back_says_why_it_is_still_forced_down(api):
+    api.host("a", seen_at=timeutils.utcnow(), fenced_at=timeutils.utcnow(), capable=True)
+    (host,) = api.get("/os-fault-tolerance/hosts")["hosts"]
+    assert "restarted there" in host["reasons"][0] and host["fenced_since"]
+
+
 def test_what_concerns_hosts_is_hidden_from_tenants(api):
     server = api.pair(reserved_host="z", first_error="QEMU on z said: [[b]] is full", state_reason="Waits for [[z]].")
     shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body["fault_tolerance"]
