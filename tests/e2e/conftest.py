@@ -2,7 +2,6 @@
 """A lab whose hosts are machines with libvirt and QEMU, started once for all tests that need one."""
 
 import pathlib
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,7 +57,7 @@ def make_server(cloud: Cloud) -> Callable[..., FtServer]:
 
     def make(*options: str) -> FtServer:
         switch_on(cloud)
-        return FtServer(cloud, f"ft-{uuid.uuid4().hex[:8]}", *options)
+        return FtServer(cloud, *options)
 
     return make
 

@@ -11,29 +11,21 @@ from lab.hosts.colo import Host
 from lab.hosts.colo.client import Counting
 from lab.hosts.real import Rack
 from tests.cloud import Cloud, identity, wait_for
-
-#: Seconds that any of it may take on a machine without KVM.
-PATIENCE = 180.0
+from tests.e2e.nova_server import PATIENCE, NovaServer
 
 
-class FtServer:
-    """A server of the flavor ft.nano, which is ACTIVE; once it is used, a user counts on it over one connection.
+class FtServer(NovaServer):
+    """A server of the flavor ft.nano; once it is used, a user counts on it over one connection.
 
-    :ivar name: what its users call it
-    :ivar id: its uuid
     :ivar address: of its port
     :ivar mac: of its port
     """
 
-    def __init__(self, cloud: Cloud, name: str, *more: str):
-        self._cloud = cloud
+    def __init__(self, cloud: Cloud, *more: str):
+        super().__init__(cloud, "ft", "ft.nano", *more)
         self._rack: Rack = cloud.lab.rack()
-        self.name = name
-        options = ("--flavor", "ft.nano", "--image", "cirros", "--network", "demo-net", "--wait", *more)
-        created = cloud.openstack("server", "create", name, *options)
-        self.id = created["id"]
         self._counting: Counting | None = None
-        server = cloud.server(name)
+        server = self.as_nova_shows_it
         self._identity, self._domain = identity(server), server["OS-EXT-SRV-ATTR:instance_name"]
         (port,) = self._ports()
         self._port, self.mac = port["id"], port["mac_address"]
@@ -54,9 +46,7 @@ class FtServer:
     def delete(self) -> None:
         """End the user and the server; nothing must be left of it."""
         self._end_use()
-        self.ask_to_delete()
-        gone = lambda: self._cloud.request("GET", f"/servers/{self.id}").status_code == 404  # noqa: E731
-        wait_for(f"{self.name} is deleted", PATIENCE, gone)
+        super().delete()
         left: dict[str, set] = {}
 
         def nothing_is_left() -> bool:
@@ -68,11 +58,6 @@ class FtServer:
         except AssertionError as error:
             raise AssertionError({name: found for name, found in left.items() if found}) from error
 
-    def ask_to_delete(self) -> None:
-        """Tell Nova to delete it."""
-        answer = self._cloud.request("DELETE", f"/servers/{self.id}")
-        assert answer.status_code in (204, 404), answer.text
-
     def _end_use(self) -> None:
         if self._counting is not None:
             self._counting.__exit__(None, None, None)
@@ -80,25 +65,11 @@ class FtServer:
 
     # --- what is done to it
 
-    def act(self, action: str, argument: Any = None) -> None:
-        """Ask for an action as admin."""
-        answer = self._cloud.act(self.id, {action: argument})
-        assert answer.status_code == 202, answer.text
-
     def is_refused(self, action: str, argument: Any = None) -> str:
         """Assert that an action is refused for what state it is in; gives the reason."""
         answer = self._cloud.act(self.id, {action: argument})
         assert answer.status_code == 409, answer.text
         return answer.json()["conflictingRequest"]["message"]
-
-    def in_status(self, status: str) -> None:
-        """Wait until it has a status of Nova's, with nothing under way."""
-
-        def is_so() -> bool:
-            server = self._cloud.server(self.name)
-            return server["status"] == status and server["OS-EXT-STS:task_state"] is None
-
-        wait_for(f"it is {status}", PATIENCE, is_so)
 
     def in_state(self, state: str) -> dict[str, Any]:
         """Wait until its pair is in a state; gives the pair."""
@@ -159,11 +130,6 @@ class FtServer:
 
     # --- what must be true
 
-    @property
-    def host(self) -> str:
-        """Where Nova shows it to be."""
-        return self._cloud.server(self.name)["OS-EXT-SRV-ATTR:host"]
-
     def goes_on(self, since: float = 0.0) -> float:
         """Assert that the user has noticed nothing but a pause, and that memory and disk are whole; gives its seconds.
 
@@ -185,7 +151,7 @@ class FtServer:
         self.goes_on()
         pair = self.pair()
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
-        server = self._cloud.server(self.name)
+        server = self.as_nova_shows_it
         assert identity(server) == self._identity
         assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
         both = {primary, secondary}

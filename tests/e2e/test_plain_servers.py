@@ -7,8 +7,8 @@ import pytest
 
 from lab import Lab
 from tests.cloud import Cloud, wait_for
-from tests.e2e.plain import NETWORK, PlainServer
-from tests.e2e.server import PATIENCE
+from tests.e2e.nova_server import PATIENCE
+from tests.e2e.plain import PlainServer
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def test_it_has_no_pair(plain: PlainServer, cloud: Cloud) -> None:
 def test_it_is_rebooted_stopped_and_started(plain: PlainServer) -> None:
     host = plain.host
     plain.act("reboot", {"type": "HARD"})
-    plain.becomes("ACTIVE")
+    plain.in_status("ACTIVE")
     plain.answers()
     plain.act("os-stop")
-    plain.becomes("SHUTOFF")
+    plain.in_status("SHUTOFF")
     plain.act("os-start")
-    plain.becomes("ACTIVE")
+    plain.in_status("ACTIVE")
     plain.answers()
     assert plain.host == host
 
@@ -38,9 +38,9 @@ def test_it_is_rebooted_stopped_and_started(plain: PlainServer) -> None:
 def test_it_is_paused_and_suspended(plain: PlainServer) -> None:
     for there, back, status in (("pause", "unpause", "PAUSED"), ("suspend", "resume", "SUSPENDED")):
         plain.act(there)
-        plain.becomes(status)
+        plain.in_status(status)
         plain.act(back)
-        plain.becomes("ACTIVE")
+        plain.in_status("ACTIVE")
         plain.answers()
 
 
@@ -49,7 +49,7 @@ def test_it_is_migrated_live(plain: PlainServer, lab: Lab) -> None:
     target = next(host for host in lab.hosts() if host != before)
     plain.act("os-migrateLive", {"host": target, "block_migration": True, "disk_over_commit": False})
     wait_for("it is elsewhere", PATIENCE, lambda: plain.host == target)
-    plain.becomes("ACTIVE")
+    plain.in_status("ACTIVE")
     plain.answers()
 
 
@@ -61,7 +61,7 @@ def test_an_image_is_made_of_it(plain: PlainServer, cloud: Cloud) -> None:
         PATIENCE,
         lambda: (found := cloud.openstack("image", "list", "--name", name)) and found[0]["Status"] == "active" and found[0],
     )
-    plain.becomes("ACTIVE")
+    plain.in_status("ACTIVE")
     plain.answers()
     assert cloud.run("openstack", "image", "delete", image["ID"]).returncode == 0
 
@@ -70,7 +70,7 @@ def test_an_interface_is_attached_and_detached(plain: PlainServer, cloud: Cloud)
     answer = cloud.request("POST", f"/servers/{plain.id}/os-interface", json={"interfaceAttachment": {}})
     assert answer.status_code == 200, answer.text
     port = answer.json()["interfaceAttachment"]["port_id"]
-    wait_for("it has two", PATIENCE, lambda: len(plain.seen["addresses"][NETWORK]) == 2)
+    wait_for("it has two", PATIENCE, lambda: len(plain.addresses()) == 2)
     assert cloud.request("DELETE", f"/servers/{plain.id}/os-interface/{port}").status_code == 202
-    wait_for("it has one", PATIENCE, lambda: len(plain.seen["addresses"][NETWORK]) == 1)
+    wait_for("it has one", PATIENCE, lambda: len(plain.addresses()) == 1)
     plain.answers()
