@@ -13,6 +13,9 @@ from lab.spec import Spec
 if TYPE_CHECKING:
     from lab.hosts.colo.host import Host
 
+#: Seconds between two runs of nova-compute's periodic tasks that end or remove what they take to be nobody's.
+PERIODIC_S = 20
+
 
 def plugin_files() -> dict[str, str]:
     """Return the metadata of a distribution whose entry point names our os-vif plugin, to be put on a host's path."""
@@ -42,9 +45,12 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "instances_path": machine.instances,
             "reserved_host_memory_mb": 512,
             "shutdown_timeout": 5,  # the guests of the lab's image do not know ACPI
-            "sync_power_state_interval": 60,
-            "running_deleted_instance_poll_interval": 60,
+            "sync_power_state_interval": PERIODIC_S,
+            "running_deleted_instance_poll_interval": PERIODIC_S,
+            "default_log_levels": "oslo_service.periodic_task=DEBUG",  # so that it can be seen when they have run
         },
+        # images that no server of a host needs are removed soon, too
+        "image_cache": {"manager_interval": PERIODIC_S, "remove_unused_original_minimum_age_seconds": PERIODIC_S},
         "libvirt": {
             "virt_type": "qemu" if emulated else "kvm",
             "cpu_mode": "custom",

@@ -46,6 +46,22 @@ class WiringStore:
         record = {"server": server.obj_to_primitive(), "vifs": [vif.obj_to_primitive() for vif in vifs]}
         files.write(self._folder / f"{server.uuid}.json", record)
 
+    def add(self, server: Any, vif: Any) -> None:
+        """Write down a card that was attached.
+
+        :param server: os_vif's InstanceInfo
+        :param vif: os_vif's VIFBase
+        """
+        self.put(server, [*self._others(server.uuid, vif.id), vif])
+
+    def remove(self, server_id: str, port_id: str) -> None:
+        """Forget a card that was detached; no error when nothing was known of it."""
+        if record := self.get(server_id):
+            self.put(_read(record["server"]), self._others(server_id, port_id))
+
+    def _others(self, server_id: str, port_id: str) -> list[Any]:
+        return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
+
     def forget(self, server_id: str) -> None:
         """Forget a server; no error when nothing was known of it."""
         (self._folder / f"{server_id}.json").unlink(missing_ok=True)
@@ -76,7 +92,10 @@ def unplug(wiring: Mapping[str, Any] | None) -> None:
 def _each(wiring: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:
     if not wiring:
         return
-    read = objects.base.VersionedObject.obj_from_primitive
-    server = read(wiring["server"])
+    server = _read(wiring["server"])
     for vif in wiring["vifs"]:
-        yield server, read(vif)
+        yield server, _read(vif)
+
+
+def _read(primitive: Mapping[str, Any]) -> Any:
+    return objects.base.VersionedObject.obj_from_primitive(primitive)

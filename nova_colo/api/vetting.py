@@ -48,7 +48,6 @@ def create(service: Service, nova: Any, request: wsgi.Request, server_id: None) 
         boots_from=boots_from,
         volumes=volumes,
         ports=tuple(_named_ports(request, [str(network["port"]) for network in networks if network.get("port")])),
-        interfaces=len(networks),
     )
     _refuse_problems(server, wanted["flavorRef"])
 
@@ -110,7 +109,6 @@ def _of_server(
         boots_from=None if image else "a volume",
         volumes=volumes if image else volumes[1:],
         ports=ports,
-        interfaces=len(ports),
         shares=tuple(share["share_id"] for share in shares.json_body["shares"]) if shares.status_int == 200 else (),
     )
 

@@ -38,7 +38,6 @@ class Server:
     :param boots_from: the volume it boots from; None when it boots from an image
     :param volumes: other volumes
     :param ports: those of its ports that were named
-    :param interfaces: how many network interfaces it has; those that Nova makes by itself need not be counted
     :param shares: shared file systems
     """
 
@@ -47,7 +46,6 @@ class Server:
     boots_from: str | None = None
     volumes: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
-    interfaces: int = 0
     shares: tuple[str, ...] = ()
 
 
@@ -66,8 +64,6 @@ def _volumes(server: Server) -> Iterator[str]:
 
 
 def _ports(server: Server) -> Iterator[str]:
-    if server.interfaces > 1:
-        yield f"It has {server.interfaces} network interfaces, and the replies of one are compared. Give it one."
     for port in server.ports:
         if port.vnic_type != "normal":
             yield (

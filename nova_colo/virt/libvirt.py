@@ -6,8 +6,9 @@ from typing import Any
 import nova.conf
 from nova import exception, objects
 from nova.network import os_vif_util
-from nova.virt.libvirt import blockinfo, config
+from nova.virt.libvirt import blockinfo
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import vif as libvirt_vif
 
 from nova_colo.agent.wiring import WiringStore
 from nova_colo.emulator_options import without_flag
@@ -21,21 +22,24 @@ def _is_fault_tolerant(instance: Any) -> bool:
     return is_fault_tolerant({"extra_specs": instance.flavor.extra_specs or {}})
 
 
+class _VifDriver(libvirt_vif.LibvirtGenericVIFDriver):
+    """Lets QEMU itself serve an FT server's network cards: what the kernel's vhost carries it cannot compare."""
+
+    def get_config(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return how libvirt is to make a card."""
+        card = super().get_config(instance, *args, **kwargs)
+        if _is_fault_tolerant(instance):
+            card.driver_name = "qemu"
+        return card
+
+
 class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     """compute_driver = colo.ColoLibvirtDriver"""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.vif_driver = _VifDriver(self._host)
         self._wiring = WiringStore(CONF.colo.agent_state_path)
-
-    def _get_guest_config(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
-        """Let QEMU itself serve an FT server's network cards: what the kernel's vhost carries it cannot compare."""
-        guest = super()._get_guest_config(instance, *args, **kwargs)
-        if _is_fault_tolerant(instance):
-            for device in guest.devices:
-                if isinstance(device, config.LibvirtConfigGuestInterface):
-                    device.driver_name = "qemu"
-        return guest
 
     def _get_guest_xml(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> str:
         """Let an FT server's twin never find a device switched off that the guest works with."""
@@ -52,6 +56,18 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
         super()._unplug_vifs(instance, network_info, ignore_errors)
         self._wiring.forget(instance.uuid)
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        """Attach a card, and write down how it is plugged in, for the twin that there may be later."""
+        super().attach_interface(context, instance, image_meta, vif)
+        plugged = os_vif_util.nova_to_osvif_vif(vif) if _is_fault_tolerant(instance) else None
+        if plugged is not None:
+            self._wiring.add(os_vif_util.nova_to_osvif_instance(instance), plugged)
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        """Detach a card, of which no later twin shall have one."""
+        super().detach_interface(context, instance, vif)
+        self._wiring.remove(instance.uuid, vif["id"])
 
     def list_instances(self) -> list[str]:
         """Return the names of the guests that are Nova's own."""

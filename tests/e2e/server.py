@@ -17,8 +17,8 @@ from tests.e2e.nova_server import PATIENCE, NovaServer
 class FtServer(NovaServer):
     """A server of the flavor ft.nano; once it is used, a user counts on it over one connection.
 
-    :ivar address: of its port
-    :ivar mac: of its port
+    :ivar address: of its first port
+    :ivar mac: of its first port
     """
 
     def __init__(self, cloud: Cloud, *more: str):
@@ -27,9 +27,9 @@ class FtServer(NovaServer):
         self._counting: Counting | None = None
         server = self.as_nova_shows_it
         self._identity, self._domain = identity(server), server["OS-EXT-SRV-ATTR:instance_name"]
-        (port,) = self._ports()
-        self._port, self.mac = port["id"], port["mac_address"]
-        self.address = port["fixed_ips"][0]["ip_address"]
+        self._had: set[str] = set()
+        port = self.ports()[0]
+        self.mac, self.address = port["mac_address"], port["fixed_ips"][0]["ip_address"]
 
     def use(self) -> None:
         """Begin to count on it, over a new connection, once it is protected."""
@@ -155,13 +155,14 @@ class FtServer(NovaServer):
         assert identity(server) == self._identity
         assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
         both = {primary, secondary}
+        ports = {port["id"] for port in self.ports()}
         wanted = {
             "allocations": {primary},
             "reservation": {secondary},
-            "bindings": {(primary, "ACTIVE")},
+            "bindings": {(port, primary, "ACTIVE") for port in ports},
             "QEMUs": both,
             "files": both,
-            "network cards": both,
+            "network cards": {(host, port) for host in both for port in ports},
         }
         said: dict[str, set] = {}
 
@@ -175,16 +176,18 @@ class FtServer(NovaServer):
             raise AssertionError({name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}) from error
 
     def _said(self, off: tuple[str, ...]) -> dict[str, set]:
-        """Return what everybody says of the server and its twin: hosts, or hosts and a state."""
+        """Return what everybody says of the server and its twin: hosts, or hosts with more."""
         on = {name: machine for name, machine in self._rack.machines.items() if name not in off}
+        ports = {port["id"] for port in self.ports()}
+        links = {name: machine.namespace.ip("link") for name, machine in on.items()}
         return {
             # Nova removes a dead host's when it is back
             "allocations": set(self._allocated()) - set(off),
             "reservation": set(self._cloud.reserved(self.id)),
-            "bindings": self._bindings(),
+            "bindings": {binding for port in ports for binding in self._bindings(port)},
             "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(self._domain)},
             "files": {name for name, machine in on.items() if self._files(machine)},
-            "network cards": {name for name, machine in on.items() if f"qbr{self._port[:11]}" in machine.namespace.ip("link")},
+            "network cards": {(name, port) for name, seen in links.items() for port in self._had if f"qbr{port[:11]}" in seen},
         }
 
     def _files(self, machine: Host) -> list[Path]:
@@ -199,12 +202,15 @@ class FtServer(NovaServer):
         held = self._cloud.placement("GET", f"/allocations/{self.id}").json()["allocations"]
         return {names[uuid]: allocation["resources"] for uuid, allocation in held.items()}
 
-    def _ports(self) -> list[dict[str, Any]]:
-        return self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
+    def ports(self) -> list[dict[str, Any]]:
+        """Return its ports, as Neutron shows them."""
+        found = self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
+        self._had |= {port["id"] for port in found}
+        return found
 
-    def _bindings(self) -> set[tuple[str, str]]:
-        found = self._network(f"/v2.0/ports/{self._port}/bindings")["bindings"] if self._ports() else []
-        return {(binding["host"], binding["status"]) for binding in found}
+    def _bindings(self, port: str) -> set[tuple[str, str, str]]:
+        found = self._network(f"/v2.0/ports/{port}/bindings")["bindings"]
+        return {(port, binding["host"], binding["status"]) for binding in found}
 
     def _network(self, path: str) -> dict[str, Any]:
         url = self._cloud.lab.url("network").rstrip("/") + path

@@ -4,10 +4,17 @@
 One server lives through all of it. The tests follow on each other.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable
 
 from lab import Lab
+from tests.cloud import Cloud, wait_for
+from tests.e2e.nova_server import NETWORK, PATIENCE
 from tests.e2e.server import FtServer
+
+#: Those of nova-compute that end guests or remove files which they take to be nobody's.
+PERIODIC_TASKS = ("_sync_power_states", "_cleanup_running_deleted_instances", "_run_image_cache_manager_pass")
 
 
 def test_an_ft_server_is_protected_with_nobody_asking(server: FtServer) -> None:
@@ -26,6 +33,31 @@ def test_a_server_with_a_config_drive_is_protected_and_failed_over(make_server: 
     server.in_status("ACTIVE")
     server.use()
     server.is_whole()
+    server.delete()
+
+
+def test_a_server_may_have_two_network_cards_and_get_others_while_it_is_not_protected(
+    make_server: Callable[..., FtServer], cloud: Cloud
+) -> None:
+    server = make_server("--network", NETWORK)
+    server.use()
+    server.is_whole()
+    first, second = sorted(server.ports(), key=lambda port: port["mac_address"] != server.mac)
+    interfaces = f"/servers/{server.id}/os-interface"
+    assert cloud.request("DELETE", f"{interfaces}/{second['id']}").status_code == 409
+    server.act("ft-unprotect")
+    server.in_state("unprotected")
+    assert cloud.request("DELETE", f"{interfaces}/{second['id']}").status_code == 202
+    wait_for("it is detached", PATIENCE, lambda: len(server.ports()) == 1)
+    attached = cloud.request("POST", interfaces, json={"interfaceAttachment": {}})
+    assert attached.status_code == 200, attached.text
+    server.act("ft-protect")
+    before = server.pair()
+    server.is_whole()
+    server.kill_qemu(before["primary"]["host"])
+    server.failed_over(before)
+    server.is_whole()
+    assert {port["id"] for port in server.ports()} == {first["id"], attached.json()["interfaceAttachment"]["port_id"]}
     server.delete()
 
 
@@ -93,3 +125,25 @@ def test_ten_failovers_in_a_row(server: FtServer) -> None:
         server.failed_over(before)
         server.goes_on()
     server.is_whole()
+
+
+def test_novas_periodic_tasks_leave_it_alone(server: FtServer, lab: Lab) -> None:
+    before = server.pair()
+    both = [before[side]["host"] for side in ("primary", "secondary")]
+    begun = {host: runs(lab, host) for host in both}
+
+    def have_run_twice() -> bool:
+        return all((runs(lab, host) - begun[host])[task] > 2 for host in both for task in PERIODIC_TASKS)
+
+    wait_for("each task has run twice", PATIENCE, have_run_twice)
+    after = server.pair()
+    assert [after[name] for name in ("epoch", "primary", "secondary")] == [
+        before[name] for name in ("epoch", "primary", "secondary")
+    ]
+    server.is_whole()
+
+
+def runs(lab: Lab, host: str) -> Counter[str]:
+    """Return how often each periodic task of a host's nova-compute has begun."""
+    log = lab.layout.log(f"{host}-nova-compute").read_text(errors="replace")
+    return Counter(re.findall(r"Running periodic task ComputeManager\.(\w+)", log))

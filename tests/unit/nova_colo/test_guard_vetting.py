@@ -14,7 +14,6 @@ def test_an_ordinary_server_has_no_problem():
         | {"hw:cpu_policy": "shared", "hw:mem_encryption": "false", "resources:VGPU": "0", "resources:CUSTOM_A": "1"},
         image={"hw_disk_bus": "virtio", "hw_cpu_policy": "shared", "hw_mem_encryption": False},
         ports=(Port("p"),),
-        interfaces=1,
     )
     assert problems(ordinary) == []
 
@@ -59,7 +58,6 @@ def test_an_image_is_told_which_of_its_properties_not_to_have(key):
         (Server(FT, boots_from="volume v"), "boots from volume v"),
         (Server(FT, volumes=("volume v", "a new volume")), "volume v and a new volume"),
         (Server(FT, shares=("s",)), "shares s"),
-        (Server(FT, interfaces=2), "2 network interfaces"),
         (Server(FT, ports=(Port("p", "direct"),)), "Port p is of the type direct"),
         (Server(FT, ports=(Port("p", "accelerator-direct", device_profile="d"),)), "accelerator-direct"),
         (Server(FT, ports=(Port("p", guaranteed=True),)), "Port p has guaranteed resources"),

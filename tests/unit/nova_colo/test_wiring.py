@@ -10,6 +10,8 @@ from nova_colo.agent import wiring
 SERVER = "8a68d99d-63b7-45e9-bf2c-343776213a53"
 PORT = "9c3b6f8a-2b51-4b9e-8f9b-4f0f7a3c2f11"
 
+OTHER_PORT = "5d0f4c0e-9a56-4b8e-9d0c-0b6a3f1e7c22"
+
 
 class Plugin(plugin.PluginBase):
     """Writes down what it is asked to do, and may refuse."""
@@ -54,6 +56,20 @@ def test_a_twin_is_plugged_in_as_its_primary_was_and_out_again(store, plugged):
     wiring.plug(store.get(SERVER))
     wiring.unplug(store.get(SERVER))
     assert plugged.done == [("plug", SERVER, PORT, "qbr-1"), ("unplug", SERVER, PORT, "qbr-1")]
+
+
+def test_cards_that_were_attached_are_plugged_in_too_and_those_that_were_detached_are_not(store, plugged):
+    server = objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001")
+    other = objects.vif.VIFBridge(id=OTHER_PORT, address="fa:16:3e:4d:00:11", bridge_name="qbr-2", plugin="test")
+    store.add(server, other)
+    store.add(server, other)
+    store.remove(SERVER, PORT)
+    store.remove(SERVER, PORT)
+    wiring.plug(store.get(SERVER))
+    assert plugged.done == [("plug", SERVER, OTHER_PORT, "qbr-2")]
+    store.forget(SERVER)
+    store.remove(SERVER, OTHER_PORT)
+    assert store.get(SERVER) is None
 
 
 def test_nothing_is_plugged_in_for_a_guest_that_nova_knows_nothing_of(store, plugged):
