@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a plain server beside FT servers: Nova does what it always does, and nothing of ours is in the way."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,40 @@ def test_it_is_migrated_live(plain: PlainServer, lab: Lab) -> None:
     wait_for("it is elsewhere", PATIENCE, lambda: plain.host == target)
     plain.in_status("ACTIVE")
     plain.answers()
+
+
+@pytest.fixture
+def alone(plain: PlainServer, cloud: Cloud) -> Iterator[None]:
+    """The server's host is the only one that Nova may choose: to another one a disk is copied by ssh, which the lab has not."""
+    others = cloud.hosts_up() - {plain.host}
+
+    def switch(how: str) -> None:
+        for host in others:
+            done = cloud.run("openstack", "compute", "service", "set", how, host, "nova-compute")
+            assert done.returncode == 0, done.stderr
+
+    switch("--disable")
+    yield
+    switch("--enable")
+
+
+@pytest.fixture
+def flavor(cloud: Cloud) -> Iterator[str]:
+    """Another flavor, with more vCPUs."""
+    name = f"m1.wide-{uuid.uuid4().hex[:8]}"
+    made = cloud.openstack("flavor", "create", name, "--vcpus", "2", "--ram", "128", "--disk", "1")
+    yield made["id"]
+    assert cloud.run("openstack", "flavor", "delete", made["id"]).returncode == 0
+
+
+@pytest.mark.usefixtures("alone")
+def test_it_is_resized(plain: PlainServer, flavor: str) -> None:
+    plain.act("resize", {"flavorRef": flavor})
+    plain.in_status("VERIFY_RESIZE")
+    plain.act("confirmResize")
+    plain.in_status("ACTIVE")
+    plain.answers()
+    assert plain.as_nova_shows_it["flavor"]["id"] == flavor
 
 
 def test_an_image_is_made_of_it(plain: PlainServer, cloud: Cloud) -> None:
