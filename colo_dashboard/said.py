@@ -50,11 +50,14 @@ SENTENCES = (
     gettext_noop("Protection was removed on request. Protect the server with ft-protect."),
     gettext_noop("The server is %(status)s. It is protected again when it is ACTIVE."),
     gettext_noop("The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."),
-    gettext_noop("Needs a secondary: no other host with free capacity has a healthy nova-colo-agent. Start the agent there."),
+    gettext_noop(
+        "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute that is not "
+        "forced down. Start them there."
+    ),
     gettext_noop("Needs a secondary: no other host has %(need)s free. Free capacity, enable a host or move a server."),
     gettext_noop("%(number)s MB of RAM"),
     gettext_noop("The agent on %(host)s does not answer."),
-    gettext_noop("The agent on %(host)s is not healthy. Start it, or name another host."),
+    gettext_noop("The agent on %(host)s is not healthy, or nova-compute is forced down. Start it, or name another host."),
     gettext_noop("%(host)s is not enabled or has no %(need)s free. Free capacity there, or name another host."),
     gettext_noop("Nothing is known of the replication link yet."),
     gettext_noop("The twin's host has not answered on the replication network for %(seconds)s s."),

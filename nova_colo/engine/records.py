@@ -17,6 +17,10 @@ from nova_colo.pair.model import Role, State, twin_id
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds for which Nova may take a nova-compute for down that is well: a broker that is restarted loses its report, and it waits
+#: for the answer for a minute (rpc_response_timeout).
+NOVA_COMPUTE_S = 90.0
+
 
 class Follow(Workflow):
     """Makes Nova's records name the host that runs the server since a failover."""
@@ -44,9 +48,10 @@ class Follow(Workflow):
         server = self._services.nova.server(job.server_id)
         if server is None or server.host == target:
             return
+        lost = self._is_lost(job)
         with self._services.gate.closed(target):
             self._forget_dead_hosts(server)
-            self._move(job)
+            self._move(job, lost)
 
     def settle(self, job: Job) -> None:
         """Tell the agents that the records have followed; or that the server was deleted before that, and all of it may go."""
@@ -75,7 +80,7 @@ class Follow(Workflow):
         again = self._services.pair(job.server_id).state_reason == reason  # the same at each attempt is said once
         return Outcome({"state": State.ERROR, "state_reason": reason}, "" if again else reason, Level.ERROR)
 
-    def _move(self, job: Job) -> None:
+    def _move(self, job: Job, lost: bool) -> None:
         nova, target = self._services.nova, job.params["target"]
         timeout = self._services.conf.engine.records_timeout
         # a move that an engine asked for before it was restarted
@@ -83,7 +88,6 @@ class Follow(Workflow):
         server = nova.server(job.server_id)
         if server is None or server.host == target:
             return
-        lost = self._is_lost(job)
         self._services.placement.release(twin_id(job.server_id))
         try:
             request_id = self._ask_nova(job, lost)
@@ -108,9 +112,12 @@ class Follow(Workflow):
 
     def _is_lost(self, job: Job) -> bool:
         """Return whether the old host stays away: a fence that was not needed costs a restart of its nova-compute."""
-        source = job.params["source"]
-        known = lambda: self._compute_up(source) or self._is_fenced(source)  # noqa: E731
-        if not holds_within(job, known, self._services.conf.engine.fence_delay) and job.stopping.is_set():
+        source, services = job.params["source"], self._services
+        back = lambda: services.alive(source) or self._is_fenced(source)  # noqa: E731
+        if holds_within(job, back, services.conf.engine.fence_delay):
+            known = lambda: self._compute_up(source) or self._is_fenced(source) or not services.alive(source)  # noqa: E731
+            holds_within(job, known, NOVA_COMPUTE_S)
+        if job.stopping.is_set():
             raise RuntimeError("The next engine asks.")
         return not self._compute_up(source)
 

@@ -33,7 +33,7 @@ class Room:
         :raises NoRoomError: when there is none
         """
         kept = row.reserved_host
-        if kept and kept != row.primary_host and self._view.usable(kept) and self.keep(row, kept):
+        if kept and kept != row.primary_host and self._usable([kept]) and self.keep(row, kept):
             return kept
         # what an attempt that was cut off has reserved would hide the room that is needed now
         self._placement.release(row.twin_id)
@@ -63,12 +63,17 @@ class Room:
         room = {host for host in candidates if zones.get(host) == zones.get(row.primary_host)} - set(holding)
         if only is not None:
             room &= {only}
-        usable = [host for host in room if self._view.usable(host)]
+        usable = self._usable(room)
         held = {providers[host]: resources for host in holding if host in providers}
         for host in placement.rank_hosts(room, row.primary_host, usable, self._secondaries(), row.previous_host):
             if self._placement.reserve(row.twin_id, held | {providers[host]: resources}):
                 return host
         raise NoRoomError(placement.no_host_reason(size, room, row.primary_host, only))
+
+    def _usable(self, hosts: Collection[str]) -> list[str]:
+        """Return the hosts that can carry a side, and to which Nova's records could follow."""
+        services = self._nova.compute_services()
+        return [host for host in hosts if self._view.usable(host) and not services.get(host, {}).get("forced_down")]
 
     def _required(self, row: Pair) -> list[str]:
         server = self._nova.server(row.server_id)

@@ -66,8 +66,11 @@ def no_host_reason(size: Size, candidates: Collection[str], primary_host: str, o
     need = f"{RAM_FACTOR * size.memory_mb} MB of RAM"
     if only is not None:
         if only in candidates:
-            return f"The agent on {host(only)} is not healthy. Start it, or name another host."
+            return f"The agent on {host(only)} is not healthy, or nova-compute is forced down. Start it, or name another host."
         return f"{host(only)} is not enabled or has no {need} free. Free capacity there, or name another host."
     if set(candidates) - {primary_host}:
-        return "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent. Start the agent there."
+        return (
+            "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute that is not "
+            "forced down. Start them there."
+        )
     return f"Needs a secondary: no other host has {need} free. Free capacity, enable a host or move a server."

@@ -25,11 +25,15 @@ class FtServer(NovaServer):
         super().__init__(cloud, "ft", "ft.nano", *more)
         self._rack: Rack = cloud.lab.rack()
         self._counting: Counting | None = None
-        server = self.as_nova_shows_it
-        self._identity, self._domain = identity(server), server["OS-EXT-SRV-ATTR:instance_name"]
+        self._domain = self.as_nova_shows_it["OS-EXT-SRV-ATTR:instance_name"]
+        self.note_identity()
         self._had: set[str] = set()
         port = self.ports()[0]
         self.mac, self.address = port["mac_address"], port["fixed_ips"][0]["ip_address"]
+
+    def note_identity(self) -> None:
+        """Take what it is now for what it must stay."""
+        self._identity = identity(self.as_nova_shows_it)
 
     def use(self) -> None:
         """Begin to count on it, over a new connection, once it is protected."""

@@ -51,9 +51,11 @@ def test_a_server_may_have_two_network_cards_and_get_others_while_it_is_not_prot
     wait_for("it is detached", PATIENCE, lambda: len(server.ports()) == 1)
     attached = cloud.request("POST", interfaces, json={"interfaceAttachment": {}})
     assert attached.status_code == 200, attached.text
+    server.note_identity()
     server.act("ft-protect")
-    before = server.pair()
+    server.use()
     server.is_whole()
+    before = server.pair()
     server.kill_qemu(before["primary"]["host"])
     server.failed_over(before)
     server.is_whole()

@@ -118,6 +118,18 @@ def test_a_secondary_that_finds_no_room_stays_where_it_is(cloud, web):
     assert set(cloud.reserved(web["server_id"])) == {web["secondary"]["host"]}
 
 
+def test_a_host_that_is_forced_down_gets_no_secondary_for_novas_records_could_not_follow_to_it(cloud, web):
+    host = third_host(web)
+    cloud.force_down(host, True)
+    try:
+        ask(cloud, web, "ft-migrate-secondary", {"host": host})
+        wait_for("it is said", 60, lambda: "nova-compute is forced down" in cloud.pairs()["web-1"]["state_reason"])
+        now = cloud.pairs()["web-1"]
+    finally:
+        cloud.force_down(host, False)
+    assert now["state"] == "protected" and now["secondary"] == web["secondary"]
+
+
 def test_the_mode_of_a_live_pair_changes(cloud, web):
     ask(cloud, web, "ft-set-mode", {"mode": "checkpoint"})
     now = wait_for("the mode", 30, lambda: (p := cloud.pairs()["web-1"])["mode_policy"] == "checkpoint" and p)
