@@ -5,7 +5,6 @@ import dataclasses
 from typing import Any
 
 import jsonschema
-import oslo_messaging as messaging
 import webob
 import webob.exc
 from nova.api.openstack import wsgi
@@ -36,7 +35,7 @@ class Service:
         """Tell the engines that there is something new; without a broker they find it by themselves."""
         try:
             self._engines.wake()
-        except messaging.MessagingException as error:
+        except Exception as error:  # oslo.messaging lets errors of its driver's own pass, as when the broker is being restarted
             LOG.warning("The engines could not be told: %s", error)
 
     @staticmethod

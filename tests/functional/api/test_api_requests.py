@@ -5,10 +5,13 @@ import datetime
 import time
 
 import pytest
+from kombu.exceptions import OperationalError
 from oslo_config import cfg
+from oslo_messaging import MessageDeliveryFailure
 from oslo_utils import timeutils
 
 from nova_colo import conf as colo_conf
+from nova_colo import rpc
 from nova_colo.db import Database, events, history, operations
 from nova_colo.db.models import Bucket
 from nova_colo.pair.actions import ACTIONS
@@ -104,6 +107,17 @@ def test_a_server_that_is_none_of_the_callers_is_not_there(api):
         assert api.act(server, body(action), "manager", "theirs").status_int == 404
     for path in ("", "/checkpoints", "/events"):
         assert api.request("GET", f"/servers/{server}/os-fault-tolerance{path}", "manager", "theirs").status_int == 404
+
+
+@pytest.mark.parametrize("error", [MessageDeliveryFailure("no broker"), OperationalError("[Errno 111] Connection refused")])
+def test_what_was_recorded_is_accepted_though_no_engine_can_be_told(api, monkeypatch, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(rpc.EngineClient, "wake", fail)
+    server = api.pair()
+    assert api.act(server, {"failover": None}).status_int == 202
+    assert len(running(api)) == 1
 
 
 def test_without_the_database_the_answer_says_so(api):
