@@ -3,6 +3,9 @@
 
 from oslo_config import cfg
 
+from nova_colo.pair.link import Thresholds
+
+LINK = Thresholds()
 GROUP = "qemu"
 OPTS = [
     cfg.StrOpt("libvirt_uri", default="qemu:///system", help="libvirt connection of this host."),
@@ -80,6 +83,37 @@ OPTS = [
         default=5.0,
         min=0.5,
         help="Seconds that a QEMU may take to answer. One that takes longer counts as not running: its guest is frozen.",
+    ),
+    cfg.FloatOpt(
+        "link_silent",
+        default=LINK.silent_s,
+        min=1.0,
+        help="Seconds without an answer from the twin's host on the replication network after which the link counts as lost.",
+    ),
+    cfg.FloatOpt(
+        "checkpoint_stuck",
+        default=LINK.stuck_s,
+        min=1.0,
+        help="Seconds that a checkpoint may be late before the link counts as lost. QEMU tells nothing of a twin that is frozen.",
+    ),
+    cfg.FloatOpt(
+        "checkpoint_late",
+        default=LINK.late_s,
+        min=0.1,
+        help="Health is warning when a checkpoint is so many seconds late.",
+    ),
+    cfg.FloatOpt(
+        "pause_long",
+        default=LINK.pause_ms,
+        min=1.0,
+        help="Health is warning when the 99th percentile of the checkpoints' pauses is so many milliseconds. Clients' TCP sends "
+        "again after 200.",
+    ),
+    cfg.FloatOpt(
+        "mismatch_storm",
+        default=LINK.storm_per_min,
+        min=1.0,
+        help="Health is warning when so many checkpoints per minute were needed because replies differed.",
     ),
     cfg.BoolOpt(
         "allow_unsuitable_versions",

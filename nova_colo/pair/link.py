@@ -59,7 +59,7 @@ class Link:
     reasons: tuple[str, ...]
 
 
-def assess(signs: Signs, thresholds: Thresholds = Thresholds()) -> Link:
+def assess(signs: Signs, thresholds: Thresholds) -> Link:
     """Return what to think of a link that shows these signs."""
     overdue = _overdue(signs)
     down = tuple(_failures(signs, thresholds, overdue))

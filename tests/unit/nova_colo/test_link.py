@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_colo.pair import link
-from nova_colo.pair.link import Signs
+from nova_colo.pair.link import Signs, Thresholds
 from nova_colo.pair.model import Health
 
 WELL = {"chardevs": {"compare1": True, "mirror0": True}, "heartbeat_age_s": 0.4}
 
 
 def test_a_link_without_trouble_needs_no_reason():
-    assert link.assess(Signs(**WELL)) == link.Link(True, Health.OK, ())
+    assert link.assess(Signs(**WELL), Thresholds()) == link.Link(True, Health.OK, ())
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_link_without_trouble_needs_no_reason():
     ],
 )
 def test_a_link_that_does_not_work_is_down_and_says_why(sign, reason):
-    assert link.assess(Signs(**WELL | sign)) == link.Link(False, Health.CRITICAL, (reason,))
+    assert link.assess(Signs(**WELL | sign), Thresholds()) == link.Link(False, Health.CRITICAL, (reason,))
 
 
 @pytest.mark.parametrize(
@@ -37,20 +37,25 @@ def test_a_link_that_does_not_work_is_down_and_says_why(sign, reason):
     ],
 )
 def test_a_link_that_does_badly_is_up_and_says_why(sign, reason):
-    assert link.assess(Signs(**WELL | sign)) == link.Link(True, Health.WARNING, (reason,))
+    assert link.assess(Signs(**WELL | sign), Thresholds()) == link.Link(True, Health.WARNING, (reason,))
 
 
 def test_a_link_that_nothing_is_known_of_is_not_called_down():
-    found = link.assess(Signs(pause_p99_ms=9.0))
+    found = link.assess(Signs(pause_p99_ms=9.0), Thresholds())
     assert (found.up, found.health) == (None, Health.UNKNOWN)
 
 
 def test_silence_alone_is_enough_to_be_down():
-    assert link.assess(Signs(heartbeat_age_s=3.1)).up is False
+    assert link.assess(Signs(heartbeat_age_s=3.1), Thresholds()).up is False
+
+
+def test_thresholds_may_be_others():
+    assert link.assess(Signs(**WELL | {"heartbeat_age_s": 3.1}), Thresholds(silent_s=4.0)).up is True
+    assert link.assess(Signs(**WELL, pause_p99_ms=9.0), Thresholds(pause_ms=5.0)).health == Health.WARNING
 
 
 def test_the_time_between_two_periodic_checkpoints_is_not_late():
-    assert link.assess(Signs(**WELL, checkpoint_age_s=19.0, checkpoint_delay_s=20.0)).health == Health.OK
+    assert link.assess(Signs(**WELL, checkpoint_age_s=19.0, checkpoint_delay_s=20.0), Thresholds()).health == Health.OK
 
 
 def maybe(high):
@@ -64,7 +69,7 @@ signs = st.builds(
 
 @given(signs)
 def test_health_comes_with_reasons_unless_it_is_ok_and_down_is_always_critical(signs):
-    found = link.assess(signs)
+    found = link.assess(signs, Thresholds())
     assert bool(found.reasons) == (found.health != Health.OK)
     assert (found.up is False) == (found.health == Health.CRITICAL)
     assert all(reason.endswith(".") for reason in found.reasons)
@@ -75,4 +80,4 @@ def test_silence_never_makes_a_link_better(signs, more):
     if signs.heartbeat_age_s is None:
         return
     longer = Signs(**vars(signs) | {"heartbeat_age_s": signs.heartbeat_age_s + more})
-    assert not (link.assess(signs).up is False and link.assess(longer).up)
+    assert not (link.assess(signs, Thresholds()).up is False and link.assess(longer, Thresholds()).up)

@@ -8,7 +8,7 @@ import pytest
 from nova_colo.agent.replication.qemu import side as sides
 from nova_colo.agent.replication.qemu.monitor import Event
 from nova_colo.agent.replication.qemu.record import Record, Stage
-from nova_colo.pair import hybrid
+from nova_colo.pair import hybrid, link
 
 DELAY_S = 1.0
 #: A checkpoint that is late by so much means that replication is stuck.
@@ -61,7 +61,7 @@ def clock(monkeypatch):
 
 def make_side(stage, primary=True):
     record = Record("s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
-    made = sides.Side(record, Guest(), Reach(), lambda: made.there, lambda record: None, hybrid.Rule())
+    made = sides.Side(record, Guest(), Reach(), lambda: made.there, lambda record: None, hybrid.Rule(), link.Thresholds())
     made.there = True
     return made
 

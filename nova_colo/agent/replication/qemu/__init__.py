@@ -54,6 +54,13 @@ class QemuBackend:
         self._host = conf.host
         self._address = options.replication_address
         self._encrypted = options.tls_x509_cert_dir is not None
+        self._thresholds = link.Thresholds(
+            silent_s=options.link_silent,
+            pause_ms=options.pause_long,
+            storm_per_min=options.mismatch_storm,
+            late_s=options.checkpoint_late,
+            stuck_s=options.checkpoint_stuck,
+        )
         self._records = Records(conf.state_path)
         self._wiring = wiring.WiringStore(conf.state_path)
         wiring.prepare()
@@ -92,7 +99,7 @@ class QemuBackend:
             max_wait_s=max(options.hybrid_wait, options.hybrid_max_wait),
         )
         is_there = functools.partial(self._is_there, uuid)
-        side = Side(record, self._hypervisor.guest(uuid), self._reach, is_there, self._records.put, rule)
+        side = Side(record, self._hypervisor.guest(uuid), self._reach, is_there, self._records.put, rule, self._thresholds)
         with self._lock:
             self._sides[uuid] = side
         return side
@@ -344,7 +351,7 @@ class QemuBackend:
         if side.called_off.is_set():
             raise ReplicationError("The making of the secondary was called off.")
         address = side.record.peer or ""
-        if self._reach.age(address) > link.Thresholds().silent_s:
+        if self._reach.age(address) > self._thresholds.silent_s:
             self._check_reached(address)
 
     def _check_reached(self, address: str) -> None:

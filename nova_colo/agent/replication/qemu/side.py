@@ -37,6 +37,7 @@ class Side:
     :param is_there: whether its QEMU is; None when libvirt does not answer
     :param keep: writes its record
     :param rule: when a pair under the policy hybrid changes its mode
+    :param thresholds: what is thought of the replication link
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Side:
         is_there: Callable[[], bool | None],
         keep: Callable[[Record], None],
         rule: hybrid.Rule,
+        thresholds: link.Thresholds,
     ):
         self.record = record
         self.guest = guest
@@ -72,6 +74,7 @@ class Side:
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self._changed = False
         self._rule = rule
+        self._thresholds = thresholds
         self.called_off = threading.Event()  # the making of the pair
         self._hybrid: hybrid.State | None = None
         if record.stage == Stage.IN_STEP:
@@ -221,7 +224,7 @@ class Side:
             self._looked_at = time.monotonic()
             self._running, self._silent = there, silent
             if self.record.stage == Stage.IN_STEP:
-                self._judge(link.assess(self._signs(seen or {})))
+                self._judge(link.assess(self._signs(seen or {}), self._thresholds))
             if self._hybrid is not None:
                 self._hybrid = hybrid.passed(self._hybrid, self._rule, time.time())
             if self._changed:
