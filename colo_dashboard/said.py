@@ -59,6 +59,10 @@ SENTENCES = (
     gettext_noop("The agent on %(host)s does not answer."),
     gettext_noop("The agent on %(host)s is not healthy, or nova-compute is forced down. Start it, or name another host."),
     gettext_noop("%(host)s is not enabled or has no %(need)s free. Free capacity there, or name another host."),
+    gettext_noop("No agent was ever heard of there."),
+    gettext_noop(
+        "Its nova-compute is forced down since the host was lost. It is up again when it is restarted there and has cleaned up."
+    ),
     gettext_noop("Nothing is known of the replication link yet."),
     gettext_noop("The twin's host has not answered on the replication network for %(seconds)s s."),
     gettext_noop("Replication is disconnected: %(channels)s."),

@@ -15,6 +15,11 @@ def all_hosts(session: orm.Session) -> list[Host]:
     return list(session.scalars(sa.select(Host).order_by(Host.host)))
 
 
+def fenced(session: orm.Session) -> list[str]:
+    """Return the names of the hosts whose nova-compute the engine has forced down."""
+    return list(session.scalars(sa.select(Host.host).where(Host.fenced_at.is_not(None)).order_by(Host.host)))
+
+
 def put(session: orm.Session, host: str, **values: Any) -> None:
     """Insert a host or set its columns."""
     row = session.get(Host, host)

@@ -52,7 +52,7 @@ class Inventory:
     def lift_fences(self) -> None:
         """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
         with self._services.database.reader() as session:
-            fenced = [row.host for row in hosts.all_hosts(session) if row.fenced_at is not None]
+            fenced = hosts.fenced(session)
             sources = {operation.params.get("source") for operation in operations.running(session)}
         for host in fenced:
             if host in sources or not self._services.alive(host):

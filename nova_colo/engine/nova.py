@@ -125,10 +125,6 @@ class NovaClient(RestClient):
         hypervisors = self.get("/os-hypervisors/detail")["hypervisors"]
         return {hypervisor["service"]["host"]: hypervisor["id"] for hypervisor in hypervisors}
 
-    def zones(self) -> dict[str, str]:
-        """Return the availability zone of each host."""
-        return {host: service["zone"] for host, service in self.compute_services().items()}
-
     def force_down(self, host: str, down: bool) -> None:
         """Force a host's nova-compute down, or lift that.
 

@@ -144,7 +144,7 @@ class Follow(Workflow):
 
     def _is_fenced(self, host: str) -> bool:
         with self._services.database.reader() as session:
-            return any(row.host == host and row.fenced_at is not None for row in hosts.all_hosts(session))
+            return host in hosts.fenced(session)
 
     def _fence(self, host: str) -> None:
         with self._services.database.writer() as session:

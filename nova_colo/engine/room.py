@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds room for secondaries and keeps it: reservations in placement, each a consumer of its own."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from nova_colo.db import Database, listing
 from nova_colo.db.models import Pair
@@ -33,7 +34,7 @@ class Room:
         :raises NoRoomError: when there is none
         """
         kept = row.reserved_host
-        if kept and kept != row.primary_host and self._usable([kept]) and self.keep(row, kept):
+        if kept and kept != row.primary_host and self._usable([kept], self._nova.compute_services()) and self.keep(row, kept):
             return kept
         # what an attempt that was cut off has reserved would hide the room that is needed now
         self._placement.release(row.twin_id)
@@ -59,20 +60,23 @@ class Room:
         providers = self._nova.providers()
         hosts = {uuid: host for host, uuid in providers.items()}
         candidates = [hosts[uuid] for uuid in self._placement.candidates(resources, self._required(row)) if uuid in hosts]
-        zones = self._nova.zones()
+        services = self._nova.compute_services()
+        zones = {host: service["zone"] for host, service in services.items()}
         room = {host for host in candidates if zones.get(host) == zones.get(row.primary_host)} - set(holding)
         if only is not None:
             room &= {only}
-        usable = self._usable(room)
+        usable = self._usable(room, services)
         held = {providers[host]: resources for host in holding if host in providers}
         for host in placement.rank_hosts(room, row.primary_host, usable, self._secondaries(), row.previous_host):
             if self._placement.reserve(row.twin_id, held | {providers[host]: resources}):
                 return host
         raise NoRoomError(placement.no_host_reason(size, room, row.primary_host, only))
 
-    def _usable(self, hosts: Collection[str]) -> list[str]:
-        """Return the hosts that can carry a side, and to which Nova's records could follow."""
-        services = self._nova.compute_services()
+    def _usable(self, hosts: Collection[str], services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Return the hosts that can carry a side, and to which Nova's records could follow.
+
+        :param services: Nova's records of the nova-compute services, by host
+        """
         return [host for host in hosts if self._view.usable(host) and not services.get(host, {}).get("forced_down")]
 
     def _required(self, row: Pair) -> list[str]:

@@ -198,6 +198,7 @@ class Nova:
         return {
             name: {
                 "host": name,
+                "zone": "nova",
                 "state": self._state(name),
                 "forced_down": host.forced_down,
                 "status": "disabled" if host.disabled_reason else "enabled",
@@ -213,9 +214,6 @@ class Nova:
 
     def providers(self) -> dict[str, str]:
         return {name: name for name in HOSTS}
-
-    def zones(self) -> dict[str, str]:
-        return dict.fromkeys(HOSTS, "nova")
 
     def force_down(self, host: str, down: bool) -> None:
         self._world.hosts[host].forced_down = down
