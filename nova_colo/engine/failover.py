@@ -103,8 +103,9 @@ class RunAlone(Workflow):
         self.steps = (self.grant, self.go_on, self.drop)
 
     def grant(self, job: Job) -> None:
-        """Grant the next epoch to the primary."""
-        _grant(self._services, job, job.params["source"], previous_host=None)
+        """Grant the next epoch to the primary, which has no secondary from then on."""
+        values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {job.params['reason']}."}
+        _grant(self._services, job, job.params["source"], previous_host=None, **values)
 
     def go_on(self, job: Job) -> None:
         """Let the primary run."""

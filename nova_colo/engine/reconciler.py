@@ -96,8 +96,6 @@ class Reconciler:
             case Action.FAILOVER:
                 reason = f"Failing over: {decision.reason}."
                 values = {"state": State.FAILING_OVER, "state_reason": reason, "return_to": None}
-            case Action.RUN_ALONE:
-                values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {decision.reason}."}
             case Action.FOLLOW:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))

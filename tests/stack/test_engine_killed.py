@@ -68,7 +68,7 @@ TRIGGERS = {
 
 @pytest.fixture(scope="module")
 def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str, str], Any]]:
-    """What has become of each server, by the point where the engine was killed: its pair before and after."""
+    """What has become of each server, by the point where the engine was killed: its pair before, while none ran, and after."""
     assert set(TRIGGERS) == set(WORKFLOWS), "say in TRIGGERS what begins each kind of workflow"
     with many_servers.ft_servers(cloud, PREFIX, len(POINTS)) as made:
         servers = dict(zip(POINTS, made, strict=True))
@@ -83,12 +83,13 @@ def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             _kill_at_all_points(
                 cloud, {point: before[name] for point, name in servers.items()}, tmp_path_factory.mktemp("points")
             )
+            then = cloud.pairs()
         finally:
             engine.start()
         wanted = {name: TRIGGERS[point[0]][1] for point, name in servers.items()}
         wait_for("nothing is left to do", 120, lambda: _all_rest(cloud, wanted))
         after = cloud.pairs()
-        yield {point: (before[name], after[name]) for point, name in servers.items()}
+        yield {point: (before[name], then[name], after[name]) for point, name in servers.items()}
 
 
 def _unprotected(cloud: Cloud) -> set[str]:
@@ -156,7 +157,7 @@ def _running_operations(cloud: Cloud) -> list[Any]:
 
 @pytest.mark.parametrize("point", POINTS, ids="-".join)
 def test_the_pair_ends_in_a_right_place(cloud, ends, point):
-    before, now = ends[point]
+    before, _, now = ends[point]
     kind = point[0]
     assert now["state"] == TRIGGERS[kind][1]
     assert now["health"] == ("ok" if now["state"] == "protected" else "warning")
@@ -176,9 +177,15 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     assert many_servers.guests(cloud, now["server_id"]) == {primary: "running"} | ({secondary: "paused"} if secondary else {})
 
 
+def test_a_pair_without_its_twin_is_never_shown_with_it(ends):
+    shown = [then for point, (_, then, _) in ends.items() if point[0] == "run_alone"]
+    assert {then["state"] for then in shown} == {"protected", "degraded"}  # before the grant, and from then on
+    assert [then for then in shown if (then["state"] == "degraded") != (then["secondary"] is None)] == []
+
+
 def test_no_reservation_is_left_and_none_is_missing(cloud, ends):
     held = many_servers.allocations(cloud)
-    for point, (before, now) in ends.items():
+    for point, (before, _, now) in ends.items():
         kept = now["secondary"] or (before["secondary"] if point[0] == "suspend" else None)
         assert held[now["server_id"]] == {now["primary"]["host"]}, point
         assert held.get(twin_id(now["server_id"]), set()) == ({kept["host"]} if kept else set()), point
