@@ -4,6 +4,7 @@ BIN := .lab/venv/bin
 TEST_LAB := .lab/test
 TEST_HOSTS := .lab/test-colo
 TEST_REAL := .lab/test-real
+TEST_STOCK := .lab/test-stock
 DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
@@ -49,7 +50,7 @@ colo: install ## the tests with real QEMU, on hosts made of network namespaces; 
 
 e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/e2e; result=$$?; \
-	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); exit $$result
+	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy
 	$(BIN)/ruff check .

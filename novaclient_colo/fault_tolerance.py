@@ -26,6 +26,8 @@ STATE_SEVERITY = {
     "starting": 1,
     "protected": 0,
 }
+# States in which something is under way.
+UNDER_WAY = ("failing_over", "starting")
 HEALTH_SEVERITY = {"critical": 3, "warning": 2, "unknown": 1, "ok": 0}
 
 # What people must be told wherever such a pair's figures are shown
@@ -367,14 +369,14 @@ class FaultToleranceManager(base.Manager):
 
         :param server: best the :class:`FaultTolerance` that was there before something was asked of it: an error that it had
             then, and has still, is none of what was asked
-        :param done: a state, or what says of a pair whether it is as wanted
+        :param done: a state, with nothing under way any more where it is one to stay in; or what says whether a pair is as wanted
         :param timeout: seconds
         :param progress: called with each pair that is not yet
         :returns: the pair then
         :raises WaitTimeoutError: when it is not in time; what was asked for goes on
         :raises WaitFailedError: when the pair is in the state ``error``, and that was not waited for
         """
-        reached = done if callable(done) else lambda pair: pair.state == done
+        reached = done if callable(done) else lambda pair: pair.state == done and (done in UNDER_WAY or not pair.progress)
         deadline = time.monotonic() + timeout
         old = (server.state, server.state_reason) if isinstance(server, FaultTolerance) else None
         while not reached(pair := self.get(server)):

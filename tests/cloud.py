@@ -122,7 +122,7 @@ class Cloud:
 
         def look() -> dict[str, Any] | None:
             pair = self.pairs().get(name)
-            return pair if pair and pair["state"] == state else None
+            return pair if pair and pair["state"] == state and (state == "starting" or not pair["progress"]) else None
 
         return wait_for(f"{name} is {state}", seconds, look)
 

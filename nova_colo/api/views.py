@@ -97,11 +97,13 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
 
 
 def _stale_since(row: Pair) -> str | None:
-    """Return since when the figures of a pair are old; None when they are not, or when there is none that could be."""
+    """Return since when the figures of a pair are old; None when they are not, or when there is no secondary to measure with."""
     counted = (row.checkpoints or _NO_CHECKPOINTS)["total"]
-    if not counted or row.measured_at is None or timeutils.utcnow() - row.measured_at <= STALE_AFTER:
+    if row.secondary_host is None or not counted or row.measured_at is None:
         return None
-    return iso(row.measured_at)
+    # what was measured before the pair was protected again is not missed at once
+    last = max(row.measured_at, row.protected_since or row.measured_at)
+    return iso(row.measured_at) if timeutils.utcnow() - last > STALE_AFTER else None
 
 
 def _actions(row: Pair, rights: Rights, say: Callable[[str], str]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.records import settled
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
-from nova_colo.pair import words
+from nova_colo.pair import health, words
 from nova_colo.pair.model import Role, State, twin_id
 
 LOG = logging.getLogger(__name__)
@@ -104,8 +104,9 @@ class RunAlone(Workflow):
 
     def grant(self, job: Job) -> None:
         """Grant the next epoch to the primary, which has no secondary from then on."""
-        values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {job.params['reason']}."}
-        _grant(self._services, job, job.params["source"], previous_host=None, **values)
+        row = self._services.pair(job.server_id)
+        values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {job.params['reason']}.", "previous_host": None}
+        _grant(self._services, job, job.params["source"], **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY))
 
     def go_on(self, job: Job) -> None:
         """Let the primary run."""
@@ -119,7 +120,8 @@ class RunAlone(Workflow):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         lost = f"Secondary lost: {job.params['reason']}."
-        values = {"state": State.DEGRADED, "state_reason": f"{lost} {ALONE}", "return_to": None, "reserved_host": None}
+        # degraded it is since the grant; meanwhile its users may have asked for a new secondary
+        values = {"state_reason": f"{lost} {ALONE}", "return_to": None, "reserved_host": None}
         return Outcome(values, f"{lost} The primary on {words.host(job.params['source'])} goes on alone.", Level.WARNING)
 
 

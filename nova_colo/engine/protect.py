@@ -28,6 +28,11 @@ class Protect(Workflow):
     def reserve(self, job: Job) -> None:
         """Find a host and reserve the room."""
         row = self._wanted(job)
+        # what is known of Nova's status may be as old as nova_poll_interval
+        server = self._services.nova.server(job.server_id)
+        if server is not None and server.status != "ACTIVE":
+            self._services.update(job.server_id, server_status=server.status)
+            raise WorkflowError(arbitration.inactive_reason(server.status))
         self._progress(job, "finding a host", 1)
         job.params["target"] = self._services.room.take(row)
 
@@ -99,6 +104,10 @@ class Protect(Workflow):
         values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
         if row.wanted != Wanted.PROTECTED:
             return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
+        if row.server_status != "ACTIVE":  # Nova's doing; nothing has failed
+            pair = pairs.core(row)
+            state = arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params["previous_state"]
+            return Outcome(values | {"state": state, "state_reason": arbitration.inactive_reason(row.server_status)})
         values |= {
             "state": job.params["previous_state"],
             "state_reason": error,

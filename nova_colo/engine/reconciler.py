@@ -65,7 +65,7 @@ class Reconciler:
         elif (reason := arbitration.idle_reason(pair)) and row.state_reason != reason:
             values = {"state": arbitration.idle_state(pair), "state_reason": reason, "retry_at": None, "attempts": 0}
             with self._services.database.writer() as session:
-                pairs.update_unchanged(session, row, **values)
+                pairs.update_unchanged(session, row, **health.with_health(pair, values))
         elif mode := _wished_mode(row, seen):
             self._change_mode(row, mode)
 
@@ -96,6 +96,8 @@ class Reconciler:
             case Action.FAILOVER:
                 reason = f"Failing over: {decision.reason}."
                 values = {"state": State.FAILING_OVER, "state_reason": reason, "return_to": None}
+            case Action.RESTART:
+                values = {"state": State.ERROR, "state_reason": f"Not running: {decision.reason}. It is being restarted."}
             case Action.FOLLOW:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
@@ -107,7 +109,8 @@ class Reconciler:
         :param values: columns of the pair to set at once
         """
         with self._services.database.writer() as session:
-            started = operations.start(session, row.server_id, row.epoch, kind, params, **values)
+            known = health.with_health(core(row), values)
+            started = operations.start(session, row.server_id, row.epoch, kind, params, **known)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)
@@ -120,7 +123,8 @@ class Reconciler:
         LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
         values = {"state": State.ERROR, "state_reason": message, "return_to": None}
         with self._services.database.writer() as session:
-            if pairs.update_unchanged(session, row, **values, **pairs.NO_SECONDARY):
+            known = health.with_health(core(row), values | pairs.NO_SECONDARY)
+            if pairs.update_unchanged(session, row, **known):
                 events.add(session, row.server_id, "lost", Level.ERROR, message)
 
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
@@ -129,7 +133,7 @@ class Reconciler:
         level, reasons = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
         if (level, list(reasons)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
-                pairs.update(session, row.server_id, health=level, health_reasons=list(reasons))
+                pairs.update_as_seen(session, row, health=level, health_reasons=list(reasons))
 
     def _discard_stale(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float) -> None:
         for server_id, reported in report["servers"].items():

@@ -4,7 +4,7 @@
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova_colo.db import hosts
+from nova_colo.db import hosts, pairs
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
 from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
@@ -12,7 +12,7 @@ from nova_colo.engine.isolation import isolated
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, holds_within, wait_for
-from nova_colo.pair import words
+from nova_colo.pair import health, words
 from nova_colo.pair.model import Role, State, twin_id
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Follow(Workflow):
                 raise
             job.params["ended"] = True
             reason = f"Not running: {_ended(target)}. It is restarted there when they have followed."
-            self._services.update(job.server_id, state=State.ERROR, state_reason=reason)
+            values = {"state": State.ERROR, "state_reason": reason}
+            self._services.update(job.server_id, **health.with_health(pairs.core(self._services.pair(job.server_id)), values))
 
     def move(self, job: Job) -> None:
         """Move the server's records by force, with the target closed to others."""
@@ -67,11 +68,15 @@ class Follow(Workflow):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         row = self._services.pair(job.server_id)
+        followed = f"Nova's records have followed to {words.host(job.params['target'])}."
+        values = {"reserved_host": None, "attempts": 0, "retry_at": None}
+        if job.params.get("ended"):
+            reason = f"Not running: {_ended(job.params['target'])}. It is being restarted."
+            return Outcome(values | {"state": State.ERROR, "state_reason": reason}, followed)
         reason = f"Failed over: {row.failover_reason}. The server runs without a secondary until it is protected again."
         # a flavor may forbid a new secondary after a loss; nothing was lost when somebody asked for the failover
         state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
-        values = {"state": state, "state_reason": reason, "reserved_host": None, "attempts": 0, "retry_at": None}
-        return Outcome(values, f"Nova's records have followed to {words.host(job.params['target'])}.")
+        return Outcome(values | {"state": state, "state_reason": reason}, followed)
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Keep what runs; the reconciler lets the records follow again later."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs workflows: lists of idempotent steps, recorded in the database, so that another engine can go on where one was killed."""
 
-import dataclasses
 import datetime
 import threading
 import time
@@ -168,14 +167,11 @@ class Runner:
     def _with_health(self, session: orm.Session, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
         """Return columns of a pair with the health that belongs to their state."""
         row = pairs.get(session, operation.server_id)
-        if row is None or "state" not in values:
+        if row is None:
             return values
-        names = ("state", "secondary_host", "wanted")
-        pair = dataclasses.replace(pairs.core(row), **{name: values[name] for name in names if name in values})
         seen = self._services.view.snapshot(time.monotonic())
-        primary, secondary = (seen.witness(host, row.server_id) for host in (pair.primary_host, pair.secondary_host))
-        level, reasons = health.assess(pair, values.get("state_reason", row.state_reason), primary, secondary)
-        return values | {"health": level, "health_reasons": list(reasons)}
+        hosts = (row.primary_host, values.get("secondary_host", row.secondary_host))
+        return health.with_health(pairs.core(row), values, *(seen.witness(host, row.server_id) for host in hosts))
 
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
         """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""

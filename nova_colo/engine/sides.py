@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several workflows tell the two agents of a pair, and go on when one cannot be told."""
 
+from typing import Any
+
 from oslo_log import log as logging
 
 from nova_colo.db import pairs
@@ -33,14 +35,15 @@ def demote_paired(services: Services, job: Job) -> None:
             LOG.warning("demote of server %s is left for later: %s", job.server_id, words.reveal(str(error)))
 
 
-def give_up(services: Services, job: Job, primary: str, secondary: str | None) -> None:
+def give_up(services: Services, job: Job, primary: str, secondary: str | None, **values: Any) -> None:
     """Remove a secondary: the pair has none from now on, whatever its hosts say and whether they can be told.
 
+    :param values: columns of the pair to set with that
     :raises WorkflowError: when another engine has ended the operation
     """
     # first of all: when the primary hears of it, Nova may start its guest anew, and no twin may take over then
     with services.database.writer() as session:
-        if not pairs.update_claimed(session, job.server_id, job.id, **pairs.NO_SECONDARY):
+        if not pairs.update_claimed(session, job.server_id, job.id, **(values | pairs.NO_SECONDARY)):
             raise WorkflowError("The operation was ended by another engine.")
     release(services, job.server_id, primary)
     discard(services, job.server_id, secondary)

@@ -5,7 +5,10 @@ from nova_colo.db import pairs
 from nova_colo.engine import sides
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow
+from nova_colo.pair import health
 from nova_colo.pair.model import State, actual_mode
+
+REMOVING = {"stage": "removing the secondary", "step": 1, "of": 1, "percent": 0}
 
 
 class Unprotect(Workflow):
@@ -20,7 +23,10 @@ class Unprotect(Workflow):
     def remove(self, job: Job) -> None:
         """End the secondary."""
         row = self._services.pair(job.server_id)
-        sides.give_up(self._services, job, row.primary_host, row.secondary_host or job.params["target"])
+        values = {"state": self.state, "state_reason": "The secondary is being removed.", "progress": REMOVING}
+        secondary = row.secondary_host or job.params["target"]
+        known = health.with_health(pairs.core(row), values | pairs.NO_SECONDARY)
+        sides.give_up(self._services, job, row.primary_host, secondary, **known)
 
     def give_back(self, job: Job) -> None:
         """Give its room back, unless it is kept for the next one."""
@@ -45,7 +51,7 @@ class Unprotect(Workflow):
 
     def roll_back(self, job: Job, error: str) -> Outcome:
         """Leave the pair to the reconciler, which sees what is wanted and tries again."""
-        return Outcome({"state_reason": error}, f"Protection could not be taken off: {error}")
+        return Outcome({"state_reason": error, "progress": None}, f"Protection could not be taken off: {error}")
 
     def _keeps_room(self, job: Job) -> bool:
         return bool(job.params.get("keep_room"))

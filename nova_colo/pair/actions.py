@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from nova_colo.pair.arbitration import unwanted_reason
+from nova_colo.pair.health import with_health
 from nova_colo.pair.model import Pair, State, Wanted, actual_mode
 from nova_colo.pair.words import host
 
@@ -114,6 +115,11 @@ def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     :param action: one of ACTIONS
     :param arguments: the action's body as validated, an empty dict for null
     """
+    made = _plan(action, pair, arguments)
+    return dataclasses.replace(made, values=with_health(pair, made.values))
+
+
+def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     base = {"source": pair.primary_host, "target": pair.secondary_host, "epoch": pair.epoch, "previous_state": pair.state}
     match action:
         case "failover":

@@ -72,6 +72,11 @@ def leaving_reason(host_name: str) -> str:
     return f"The guest on {host(host_name)} is being restarted, replaced or stopped by Nova."
 
 
+def inactive_reason(status: str) -> str:
+    """Return why a server has no secondary in one of Nova's statuses that is not ACTIVE."""
+    return f"The server is {status}. It is protected again when it is ACTIVE."
+
+
 def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     """Return what should be started for a pair that nothing is being done about.
 
@@ -92,7 +97,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)
     if pair.server_status in STOPPED:
-        reason = f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
+        reason = inactive_reason(pair.server_status)
         return Decision(Action.UNPROTECT, reason, keep_room=pair.server_status not in AWAY)
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
@@ -158,7 +163,7 @@ def idle_reason(pair: Pair) -> str:
     if pair.wanted != Wanted.PROTECTED:
         return unwanted_reason(pair)
     if pair.server_status in STOPPED | AWAY:
-        return f"The server is {pair.server_status}. It is protected again when it is ACTIVE."
+        return inactive_reason(pair.server_status)
     if pair.state == State.DEGRADED and not pair.auto_reprotect:
         return "The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."
     return ""

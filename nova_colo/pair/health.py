@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health rule."""
 
+import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from nova_colo.pair import words
-from nova_colo.pair.arbitration import Witness, idle_reason
+from nova_colo.pair.arbitration import GONE, Witness, idle_reason
 from nova_colo.pair.model import Health, Pair, State
 
 #: A number that stands by itself: p99, mirror0 and host names are not meant.
@@ -35,6 +37,22 @@ def assess(
             return Health.WARNING, (idle,)
         case _:
             return Health.CRITICAL, (reason or "The server runs without a secondary.",)
+
+
+def with_health(pair: Pair, values: Mapping[str, Any], primary: Witness = GONE, secondary: Witness = GONE) -> dict[str, Any]:
+    """Return columns of a pair that are about to be set, with the health that belongs to their state when they set one.
+
+    :param pair: as it is until then
+    :param values: the columns; with a state comes its reason
+    :param primary: what is known of the primary's host; not needed for a pair that is not protected
+    :param secondary: what is known of the secondary's host; not needed for a pair that is not protected
+    """
+    if "state" not in values:
+        return dict(values)
+    names = {field.name for field in dataclasses.fields(Pair)}
+    then = dataclasses.replace(pair, **{name: value for name, value in values.items() if name in names})
+    level, reasons = assess(then, values["state_reason"], primary, secondary)
+    return {**values, "health": level, "health_reasons": list(reasons)}
 
 
 def _assess_protected(pair: Pair, primary: Witness, secondary: Witness, said: Sequence[str]) -> tuple[Health, tuple[str, ...]]:

@@ -3,13 +3,14 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from typing import Any
 
 from novaclient import exceptions as nova_exceptions
 from osc_lib import exceptions
 from osc_lib.command import command
 
-from novaclient_colo.fault_tolerance import FaultTolerance
+from novaclient_colo.fault_tolerance import POLL_INTERVAL_S, FaultTolerance, FaultToleranceManager
 from novaclient_colo.osc import common
 
 MODES = {
@@ -17,6 +18,11 @@ MODES = {
     "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
     "hybrid": "hybrid: the one of the two that suits the replies at the time",
 }
+
+
+def _rests_in(state: str) -> Callable[[FaultTolerance, FaultTolerance], bool]:
+    """Return what tells of a pair, given it before and now, whether it is in a state and nothing is under way any more."""
+    return lambda before, now: now.state == state and not now.progress
 
 
 class _Act(command.Command):
@@ -39,7 +45,8 @@ class _Act(command.Command):
         # All names are resolved before the first request, so that a typing error stops the command and not half of it.
         compute, manager = self.app.client_manager.compute, self.app.client_manager.fault_tolerance
         servers = [common.find_server(compute, name) for name in parsed_args.server]
-        pairs = [manager.get(server) for server in servers]
+        deadline = time.monotonic() + parsed_args.timeout
+        pairs = [self.find(manager, server, deadline if parsed_args.wait else 0.0) for server in servers]
         errors, requested = [], []
         for pair in pairs:
             try:
@@ -49,7 +56,6 @@ class _Act(command.Command):
                     errors.append(f"{pair.name}: {error}")
                     continue
             requested.append(pair)
-        deadline = time.monotonic() + parsed_args.timeout
         for pair in requested:
             if not parsed_args.wait:
                 self.app.stdout.write(f"{self.asked(pair, parsed_args)}\n")
@@ -62,6 +68,13 @@ class _Act(command.Command):
                 self.app.stdout.write(f"{self.is_done(pair, now)}\n")
         if errors:
             raise exceptions.CommandError("\n".join(errors))
+
+    def find(self, manager: FaultToleranceManager, server: Any, deadline: float) -> FaultTolerance:
+        """Return a server's pair.
+
+        :param deadline: of time.monotonic(), until which it may be waited for
+        """
+        return manager.get(server)
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """Return what the method is told besides the pair."""
@@ -159,6 +172,15 @@ class ProtectServer(_Act):
     REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
     UNDER_WAY: tuple[str, ...] = ("starting", "protected")
 
+    def find(self, manager: FaultToleranceManager, server: Any, deadline: float) -> FaultTolerance:
+        while True:
+            try:
+                return super().find(manager, server, deadline)
+            except nova_exceptions.Conflict:  # the cloud has not taken notice yet of a new server
+                if not self.UNDER_WAY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(POLL_INTERVAL_S)
+
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""
         return f"Server {now.name} is protected now{where}."
@@ -178,9 +200,7 @@ class UnprotectServer(_Act):
 
     METHOD = "unprotect"
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
-    REQUEST = common.Request(
-        "removal of the protection", "is protected still", None, lambda before, now: now.state == "unprotected"
-    )
+    REQUEST = common.Request("removal of the protection", "is protected still", None, _rests_in("unprotected"))
 
 
 class SuspendServer(_Act):
@@ -189,9 +209,7 @@ class SuspendServer(_Act):
 
     METHOD = "suspend"
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
-    REQUEST = common.Request(
-        "suspension of the protection", "is protected still", None, lambda before, now: now.state == "suspended"
-    )
+    REQUEST = common.Request("suspension of the protection", "is protected still", None, _rests_in("suspended"))
 
 
 class MigrateSecondary(_Act):

@@ -143,7 +143,7 @@ class FtServer(NovaServer):
         self._counting.wait_for_more(10, seconds=PATIENCE)
         seen = self._counting.stats(since)
         assert (seen.error, seen.contiguous) == (None, True), seen
-        said = self._rack.client.ask(self.address, "v")
+        said = self._rack.client.ask(self.address, "v", PATIENCE)
         assert said.startswith("ok"), said
         return seen.max_gap_s
 
@@ -153,14 +153,29 @@ class FtServer(NovaServer):
         :param off: hosts that have no power
         """
         self.goes_on()
+        wanted: dict[str, set] = {}
+        said: dict[str, set] = {}
+
+        def all_is_true() -> bool:
+            server = self.as_nova_shows_it
+            assert identity(server) == self._identity
+            wanted.update(self._true())
+            said.update(self._said(off), Nova={(server["status"], server["OS-EXT-SRV-ATTR:host"])})
+            return said == wanted
+
+        try:
+            wait_for("everybody says what is true", PATIENCE, all_is_true)
+        except AssertionError as error:
+            raise AssertionError({name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}) from error
+
+    def _true(self) -> dict[str, set]:
+        """Return what everybody must say of the server and its twin, going by its pair."""
         pair = self.pair()
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
-        server = self.as_nova_shows_it
-        assert identity(server) == self._identity
-        assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary), server
         both = {primary, secondary}
         ports = {port["id"] for port in self.ports()}
-        wanted = {
+        return {
+            "Nova": {("ACTIVE", primary)},
             "allocations": {primary},
             "reservation": {secondary},
             "bindings": {(port, primary, "ACTIVE") for port in ports},
@@ -168,16 +183,6 @@ class FtServer(NovaServer):
             "files": both,
             "network cards": {(host, port) for host in both for port in ports},
         }
-        said: dict[str, set] = {}
-
-        def all_is_true() -> bool:
-            said.update(self._said(off))
-            return said == wanted
-
-        try:
-            wait_for("everybody says what is true", PATIENCE, all_is_true)
-        except AssertionError as error:
-            raise AssertionError({name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}) from error
 
     def _said(self, off: tuple[str, ...]) -> dict[str, set]:
         """Return what everybody says of the server and its twin: hosts, or hosts with more."""

@@ -1,15 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a plain server beside FT servers: Nova does what it always does, and nothing of ours is in the way."""
+"""The life of a plain server: Nova does beside FT servers what it does on a stock cloud, and nothing of ours is in the way."""
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from lab import Lab
 from tests.cloud import Cloud, wait_for
+from tests.e2e.conftest import PREFIX
 from tests.e2e.nova_server import PATIENCE
 from tests.e2e.plain import PlainServer
+
+STOCK = PREFIX.with_name("test-stock")
+
+#: What Nova must have written down in the end: each action, and what its services did for it.
+LIFE = [
+    ("create", {"compute__do_build_and_run_instance"}),
+    ("reboot", {"compute_reboot_instance"}),
+    ("stop", {"compute_stop_instance"}),
+    ("start", {"compute_start_instance"}),
+    ("pause", {"compute_pause_instance"}),
+    ("unpause", {"compute_unpause_instance"}),
+    ("suspend", {"compute_suspend_instance"}),
+    ("resume", {"compute_resume_instance"}),
+    (
+        "live-migration",
+        {
+            "conductor_migrate_server",
+            "compute_check_can_live_migrate_destination",
+            "compute_check_can_live_migrate_source",
+            "compute_pre_live_migration",
+            "compute_live_migration",
+            "compute_post_live_migration_at_destination",
+        },
+    ),
+    (
+        "resize",
+        {"cold_migrate", "conductor_migrate_server", "compute_prep_resize", "compute_resize_instance", "compute_finish_resize"},
+    ),
+    ("confirmResize", {"compute_confirm_resize"}),
+    ("createImage", {"compute_snapshot_instance"}),
+    ("attach_interface", {"compute_attach_interface"}),
+    ("detach_interface", {"compute_detach_interface"}),
+]
+
+
+@pytest.fixture(scope="module", params=["beside FT servers", "on a stock cloud"])
+def lab(request: pytest.FixtureRequest, real_lab: Lab) -> Iterator[Lab]:
+    """The lab with fault tolerance; and one in which nothing of ours is installed, for what Nova does of its own accord."""
+    if request.param == "beside FT servers":
+        yield real_lab
+        return
+    stock = Lab(STOCK)
+    stock.down(purge=True)
+    stock.up(hosts=2, dashboard=False, demo=False, colo=False, hypervisor="real")
+    yield stock
+    stock.down(purge=True)
+
+
+@pytest.fixture(scope="module")
+def cloud(lab: Lab) -> Cloud:
+    return Cloud(lab)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +72,11 @@ def plain(cloud: Cloud) -> Iterator[PlainServer]:
     made.delete()
 
 
-def test_it_has_no_pair(plain: PlainServer, cloud: Cloud) -> None:
-    assert plain.name not in cloud.pairs()
+def test_it_has_no_pair(plain: PlainServer, cloud: Cloud, lab: Lab) -> None:
+    if lab.spec().state.colo:
+        assert plain.name not in cloud.pairs()
+    else:
+        assert cloud.request("GET", "/os-fault-tolerance/servers").status_code == 404
 
 
 def test_it_is_rebooted_stopped_and_started(plain: PlainServer) -> None:
@@ -109,3 +165,16 @@ def test_an_interface_is_attached_and_detached(plain: PlainServer, cloud: Cloud)
     assert cloud.request("DELETE", f"/servers/{plain.id}/os-interface/{port}").status_code == 202
     wait_for("it has one", PATIENCE, lambda: len(plain.addresses()) == 1)
     plain.answers()
+
+
+def test_its_life_is_on_record(plain: PlainServer, cloud: Cloud) -> None:
+    actions = recorded(cloud, plain)
+    assert {event["result"] for action in actions for event in action["events"]} == {"Success"}
+    assert [(action["action"], {event["event"] for event in action["events"]}) for action in actions] == LIFE
+
+
+def recorded(cloud: Cloud, plain: PlainServer) -> list[dict[str, Any]]:
+    """Return what was done with a server, oldest first."""
+    path = f"/servers/{plain.id}/os-instance-actions"
+    actions = reversed(cloud.request("GET", path).json()["instanceActions"])
+    return [cloud.request("GET", f"{path}/{action['request_id']}").json()["instanceAction"] for action in actions]

@@ -23,6 +23,10 @@ def failover_and_back(server: FtServer) -> None:
     server.act("ft-test-failover", {"return": True})
 
 
+#: How those who have asked for a failover and back are told that it does not go on.
+CALLED_OFF = ("The failover failed", "does not return", "Secondary lost", "could not be protected")
+
+
 def loss(server: FtServer) -> None:
     server.kill_qemu(server.pair()["primary"]["host"])
 
@@ -97,11 +101,20 @@ def test_in_the_middle_of_a_workflow(
     server: FtServer, cloud: Cloud, restart: Restart, workflow: Callable[[FtServer], None], service: str
 ) -> None:
     before = server.pair()
-    said = len(cloud.events(server.id))
+    events = cloud.events(server.id)
     workflow(server)
     restart(service, before[WORKFLOWS[workflow]]["host"])
+
+    def has_ended() -> bool:
+        """Not when it was only asked for: that is an event, too."""
+        new = cloud.events(server.id)[: -len(events)]
+        if workflow is failover_and_back:
+            called_off = any(words in event for event in new for words in CALLED_OFF)
+            return called_off or server.seen()["epoch"] >= before["epoch"] + 2
+        return any("requested" not in event for event in new)
+
     # it may be called off, as a failover to a host whose agent cannot be asked: then it is said, and the server stays where it is
-    wait_for("it has ended", PATIENCE, lambda: len(cloud.events(server.id)) > said)
+    wait_for("it has ended", PATIENCE, has_ended)
     if workflow is suspension:
         server.in_state("suspended")
         server.act("ft-resume")

@@ -45,13 +45,21 @@ def test_the_legacy_endpoint_has_no_microversions(cloud, pair):
 @pytest.mark.parametrize("key", ["name", "health", "protected_since", "checkpoint_rate", "pause_p99_ms", "secondary_host"])
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_pages_follow_each_other_on_the_real_database(cloud, pair, key, direction):
-    seen, url = [], f"{cloud.compute}{LIST}?all_tenants=1&limit=1&sort_key={key}&sort_dir={direction}"
-    while url:
-        page = check(cloud.request("GET", "", url=url)).json()
-        seen += [found["name"] for found in page["servers"]]
-        assert page["summary"]["total"] == sum(page["summary"]["state"].values()) >= 2
-        url = page["servers_links"][0]["href"] if "servers_links" in page else None
-    assert sorted(seen) == sorted(cloud.pairs())
+    def names():
+        seen, url = [], f"{cloud.compute}{LIST}?all_tenants=1&limit=1&sort_key={key}&sort_dir={direction}"
+        while url:
+            page = check(cloud.request("GET", "", url=url)).json()
+            seen += [found["name"] for found in page["servers"]]
+            assert page["summary"]["total"] == sum(page["summary"]["state"].values()) >= 2
+            url = page["servers_links"][0]["href"] if "servers_links" in page else None
+        return seen
+
+    def names_of_what_stood_still():
+        before, seen = cloud.pairs(), names()
+        return seen if cloud.pairs() == before else None
+
+    # what is sorted by figures changes its order while pages are turned
+    assert sorted(wait_for("the pairs stood still", 30, names_of_what_stood_still)) == sorted(cloud.pairs())
 
 
 def test_discovery_says_what_this_caller_may_ask_for(cloud, pair):

@@ -66,6 +66,9 @@ TRIGGERS = {
 }
 
 
+HEALTH = {"protected": "ok", "unprotected": "warning", "suspended": "warning"}
+
+
 @pytest.fixture(scope="module")
 def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str, str], Any]]:
     """What has become of each server, by the point where the engine was killed: its pair before, while none ran, and after."""
@@ -142,9 +145,10 @@ def _missing(pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib
 
 
 def _all_rest(cloud: Cloud, wanted: dict[str, str]) -> bool:
-    """Return whether all pairs are in the state they must end in, and nothing is being done about any."""
+    """Return whether all pairs are in the state they must end in, as well as they can be, and nothing is being done about any."""
     pairs = cloud.pairs()
-    return all(pairs[name]["state"] == state for name, state in wanted.items()) and not _running_operations(cloud)
+    rest = all((pairs[name]["state"], pairs[name]["health"]) == (state, HEALTH[state]) for name, state in wanted.items())
+    return rest and not _running_operations(cloud)
 
 
 def _running_operations(cloud: Cloud) -> list[Any]:
@@ -159,8 +163,7 @@ def _running_operations(cloud: Cloud) -> list[Any]:
 def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     before, _, now = ends[point]
     kind = point[0]
-    assert now["state"] == TRIGGERS[kind][1]
-    assert now["health"] == ("ok" if now["state"] == "protected" else "warning")
+    assert (now["state"], now["health"]) == (TRIGGERS[kind][1], HEALTH[now["state"]])
     home, twin = before["primary"]["host"], (before["secondary"] or {}).get("host")
     primary, secondary = now["primary"]["host"], (now["secondary"] or {}).get("host")
     assert primary == (twin if kind in ("failover", "follow") else home)
@@ -177,10 +180,12 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     assert many_servers.guests(cloud, now["server_id"]) == {primary: "running"} | ({secondary: "paused"} if secondary else {})
 
 
-def test_a_pair_without_its_twin_is_never_shown_with_it(ends):
-    shown = [then for point, (_, then, _) in ends.items() if point[0] == "run_alone"]
-    assert {then["state"] for then in shown} == {"protected", "degraded"}  # before the grant, and from then on
-    assert [then for then in shown if (then["state"] == "degraded") != (then["secondary"] is None)] == []
+def test_no_pair_is_shown_to_be_what_it_is_not(ends):
+    shown = {point: (then["state"], then["secondary"] is not None) for point, (_, then, _) in ends.items()}
+    assert {seen for point, seen in shown.items() if point[0] == "run_alone"} == {("protected", True), ("degraded", False)}
+    assert {seen for point, seen in shown.items() if point[0] == "suspend"} == {("protected", True), ("suspended", False)}
+    assert [point for point, seen in shown.items() if seen in {("protected", False), ("degraded", True)}] == []
+    assert [point for point, (_, then, _) in ends.items() if "The agent on  " in str(then)] == []
 
 
 def test_no_reservation_is_left_and_none_is_missing(cloud, ends):

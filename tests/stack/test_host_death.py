@@ -8,6 +8,7 @@ from tests import many_servers
 from tests.cloud import identity, lab_command, wait_for
 
 WITHIN_S = 30
+RECORDS_S = 120
 
 
 def gather_on(cloud, host):
@@ -42,6 +43,12 @@ def test_a_power_cut(cloud, pair, lab):
     switch(lab, "kill", host)
     try:
 
+        def all_run():
+            on = {name: many_servers.guests(cloud, pair["server_id"]) for name, pair in before.items()}
+            return all(on[name].get(pair["secondary"]["host"]) == "running" for name, pair in before.items())
+
+        wait_for("the FT servers run on their secondaries' hosts", WITHIN_S, all_run)
+
         def all_moved():
             now = {name: cloud.server(name) for name in ("web-1", "web-2")}
             moved = all(
@@ -52,7 +59,7 @@ def test_a_power_cut(cloud, pair, lab):
             )
             return now if moved else None
 
-        moved = wait_for("the FT servers are on their secondaries' hosts", WITHIN_S, all_moved)
+        moved = wait_for("Nova knows them to be on their secondaries' hosts", RECORDS_S, all_moved)
         for name, server in moved.items():
             assert identity(server) == identity(servers[name])
         assert cloud.server("plain-1")["OS-EXT-SRV-ATTR:host"] == servers["plain-1"]["OS-EXT-SRV-ATTR:host"]
@@ -120,7 +127,8 @@ def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud
     finally:
         for host in others:
             switch(lab, "start", host)
-    assert cloud.protected("web-1", 180)["health"] == "ok"
+    cloud.protected("web-1", 180)
+    wait_for("all is well", 60, lambda: cloud.pairs()["web-1"]["health"] == "ok")
 
 
 MANY = 50

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
@@ -53,9 +53,34 @@ def on_page(browser: WebDriver, text: str) -> bool:
         return False
 
 
+def click(browser: WebDriver, server: str, label: str) -> None:
+    """Click an action of a server's row, whose menu is opened for it; the page may just replace the row."""
+
+    def clicked(driver: WebDriver) -> bool:
+        found = row(driver, server)
+        if label != "Fail over" and not found.find_elements(By.CSS_SELECTOR, ".btn-group.open"):
+            found.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
+        found.find_element(By.LINK_TEXT, label).click()
+        return True
+
+    passing = (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException)
+    WebDriverWait(browser, DIALOG_S, ignored_exceptions=passing).until(clicked, f"{label} is clicked")
+
+
+def dialog(browser: WebDriver, label: str = "") -> WebElement:
+    """Wait for the dialog over the page, which comes in from above, until it stands still; gives the button that confirms it.
+
+    :param label: what the button must say
+    """
+    button = shown(browser, CONFIRM + (f'[value="{label}"]' if label else ""))
+    still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
+    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
+    return button
+
+
 def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:
     """Wait for an element that is displayed and has a text; gives the first one."""
-    return WebDriverWait(browser, DIALOG_S).until(
+    return WebDriverWait(browser, DIALOG_S, ignored_exceptions=(StaleElementReferenceException,)).until(
         lambda driver: next(
             (e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed() and text in e.text), None
         ),

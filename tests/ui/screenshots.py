@@ -5,15 +5,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import WebDriverWait
 
 from lab import Lab
 from lab.state import THEMES
 from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to, start_browser
-from tests.ui.panel import CONFIRM, DIALOG_S, address, row, shown
+from tests.ui.panel import address, click, dialog, shown
 
 WIDTHS = (1280, 480)
 #: Height of the window, and of the highest picture.
@@ -42,11 +40,8 @@ def pages(server_id: str) -> dict[str, dict[str, str]]:
 
 
 def _open_dialog(browser: WebDriver) -> None:
-    row(browser, SERVER).find_element(By.CSS_SELECTOR, 'a[href$="/failover/"]').click()
-    shown(browser, CONFIRM)
-    # It comes in from above.
-    still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
+    click(browser, SERVER, "Fail over")
+    dialog(browser)
 
 
 def _take(browser: WebDriver, width: int, file: Path) -> None:

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.cloud import Cloud, wait_for
 from tests.ui import axe
-from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, row, shown
+from tests.ui.panel import CONFIRM, DIALOG_S, address, click, dialog, on_page, shown
 
 SERVER = "web-1"
 #: More than there are things to stop at on any of the pages.
@@ -41,8 +40,8 @@ def test_axe_finds_no_serious_issue_on_any_page(lab: Any, log_in: Callable[[str]
     shown(browser, ".colo-pair")
     found["tab of the instance"] = axe.serious_issues(browser, code, "#instance_details__fault_tolerance")
     browser.get(address(lab, "admin/fault_tolerance/"))
-    row(browser, SERVER).find_element(By.LINK_TEXT, "Fail over").click()
-    shown(browser, CONFIRM)
+    click(browser, SERVER, "Fail over")
+    dialog(browser)
     found["dialog over the list"] = axe.serious_issues(browser, code, ".modal.in")
     assert not {page: issues for page, issues in found.items() if issues}
 
@@ -68,7 +67,7 @@ def test_the_keyboard_alone_fails_a_server_over(lab: Any, log_in: Callable[[str]
     keys = webdriver.ActionChains(browser)
     _tab_to(browser, "its button", f'tr[data-display="{SERVER}"] a[href$="/failover/"]')
     keys.send_keys(Keys.ENTER).perform()
-    shown(browser, CONFIRM)
+    dialog(browser)
     _tab_to(browser, "the dialog's button", CONFIRM)
     keys.send_keys(Keys.ENTER).perform()
     wait_for("it was asked for", DIALOG_S, lambda: on_page(browser, f"Failover of {SERVER} was requested"))

@@ -5,18 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import (
-    ElementNotInteractableException,
-    NoSuchElementException,
-    StaleElementReferenceException,
-)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.cloud import Cloud, wait_for
-from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, row, says, shown
+from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, row, says, shown
 
 SERVER = "web-2"
 ENGINE_S = 120
@@ -43,26 +38,14 @@ def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriv
     return open_as
 
 
-def _click(browser: WebDriver, label: str) -> bool:
-    """Click an action of the row, whose menu is opened for it; tells whether it was there: the page may just replace the row."""
-    try:
-        found = row(browser, SERVER)
-        if label != "Fail over" and not found.find_elements(By.CSS_SELECTOR, ".btn-group.open"):
-            found.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
-        found.find_element(By.LINK_TEXT, label).click()
-    except (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException):
-        return False
-    return True
-
-
 def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:
     """Choose an action of the row's menu and confirm its dialog; the page that follows says that it was asked for.
 
     :param fill: what to do in the dialog before
     """
     before = browser.find_element(By.TAG_NAME, "html")
-    wait_for(f"{label} is chosen", DIALOG_S, lambda: _click(browser, label))
-    confirm = shown(browser, f'{CONFIRM}[value="{label}"]')
+    click(browser, SERVER, label)
+    confirm = dialog(browser, label)
     fill(browser)
     confirm.click()
     WebDriverWait(browser, DIALOG_S).until(staleness_of(before))
@@ -78,7 +61,7 @@ def follows(browser: WebDriver, what: str, look: Callable[[], Any]) -> None:
 
 def take_a_round(browser: WebDriver) -> None:
     for label, before, after in ROUND:
-        assert says(browser, SERVER, before)
+        wait_for(f"it is {before}", DIALOG_S, lambda before=before: says(browser, SERVER, before))
         choose(browser, label)
         follows(browser, after, lambda after=after: says(browser, SERVER, after))
 

@@ -13,10 +13,9 @@ import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.cloud import wait_for
-from tests.ui.panel import DIALOG_S, address
+from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says
 
 SERVER = "web-1"
 PROTECTED_S = 180
@@ -70,21 +69,17 @@ def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDrive
     panel = browser.find_element(By.CSS_SELECTOR, '#sidebar a[href$="/admin/fault_tolerance/"]')
     assert panel.get_attribute("textContent").strip() == "Fault Tolerance"
     browser.get(panel.get_attribute("href"))
-    assert hosts(browser) == (old, new)
-    assert "Protected" in row(browser)["Protection"].text
+    wait_for("its hosts are shown", DIALOG_S, lambda: hosts(browser) == (old, new))
+    wait_for("it is shown to be protected", DIALOG_S, lambda: says(browser, SERVER, "Protected"))
 
-    row(browser)["Actions"].find_element(By.LINK_TEXT, "Fail over").click()
-    dialog = WebDriverWait(browser, DIALOG_S).until(
-        lambda driver: next((d for d in driver.find_elements(By.ID, "failover_modal") if d.is_displayed()), None)
-    )
+    click(browser, SERVER, "Fail over")
+    confirm = dialog(browser)
+    said = browser.find_element(By.ID, "failover_modal").text
     for told in (SERVER, old, new, "Last checkpoint", "runs alone"):
-        assert told in dialog.text
-    confirm = dialog.find_element(By.CSS_SELECTOR, 'input[type="submit"]')
+        assert told in said
     assert "btn-danger" in confirm.get_attribute("class")
     confirm.click()
-    WebDriverWait(browser, DIALOG_S).until(
-        lambda driver: f"Failover of {SERVER} was requested" in driver.find_element(By.ID, "main_content").text
-    )
+    wait_for("it was asked for", DIALOG_S, lambda: on_page(browser, f"Failover of {SERVER} was requested"))
 
     browser.execute_script("window.notReloaded = true")
     wait_for("new primary on the page", FAILOVER_S, lambda: (hosts(browser) or ("",))[0] == new)

@@ -11,7 +11,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from tests import many_servers
 from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to
-from tests.ui.panel import CONFIRM, DIALOG_S, address, on_page, shown
+from tests.ui.panel import DIALOG_S, address, dialog, on_page, shown
 
 FLAVOR, SERVER, PLAIN = "ft.browser", "from-the-browser", "plain-in-the-browser"
 IMAGE = "cirros"
@@ -34,12 +34,12 @@ def cloud(lab: Any) -> Iterator[Cloud]:
 def _create_flavor(browser: WebDriver, lab: Any) -> None:
     browser.get(address(lab, "admin/fault_tolerance/flavors/"))
     browser.find_element(By.LINK_TEXT, "Create FT flavor").click()
-    shown(browser, CONFIRM)
+    dialog(browser)
     for name, value in {"name": FLAVOR, "ram": "64", "disk": "1"}.items():
         field = browser.find_element(By.CSS_SELECTOR, f".modal.in [name={name}]")
         field.clear()
         field.send_keys(value)
-    shown(browser, CONFIRM).click()
+    dialog(browser).click()
     wait_for("it is there", DIALOG_S, lambda: on_page(browser, f"FT flavor {FLAVOR} was created."))
 
 
@@ -69,7 +69,7 @@ def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(lab: Any, c
     browser.get(address(lab, f"admin/fault_tolerance/{pair['server_id']}/"))
     assert pair["secondary"]["host"] in browser.find_element(By.CSS_SELECTOR, ".colo-pair").text
     shown(browser, "#content_body a", "Fail over").click()
-    shown(browser, CONFIRM).click()
+    dialog(browser).click()
     wait_for("it was asked for", DIALOG_S, lambda: on_page(browser, f"Failover of {SERVER} was requested"))
     after = cloud.failed_over(SERVER, pair)
     assert after["primary"]["host"] == pair["secondary"]["host"]

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import logging
+import time
+import types
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -132,6 +134,16 @@ class OpenstackCommandsTest(ColoTestCase):
         self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "first"))
         self.assertIn("is protected already", self.refused("server", "ft", "protect", "first"))
         self.assertIn("is not suspended", self.refused("server", "ft", "resume", "--wait", "first"))
+
+    def test_a_new_server_is_waited_for_until_the_cloud_has_taken_notice_of_it(self):
+        new = self.ft_server("h1", name="new")
+        clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: self.protect(new, "h2"))
+        with mock.patch("novaclient_colo.osc.actions.time", clock):
+            said = "Server new is protected now: primary on h1, secondary on h2.\n"
+            self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "new"))
+        self.ft_server("h1", name="newer")
+        for command in (("failover", "--wait"), ("ft", "protect"), ("ft", "protect", "--wait", "--timeout", "0")):
+            self.assertIn("has no secondary yet", self.refused("server", *command, "newer"))
 
     def operation(self) -> str:
         with self.database.reader() as session:

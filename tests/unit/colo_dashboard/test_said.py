@@ -86,6 +86,8 @@ OUTCOMES = (
     "Failed over: {}. The server runs without a secondary until it is protected again.",
     "Going on alone: {}.",
     "Not running: {}.",
+    "Not running: {}. It is being restarted.",
+    "Not running: {}. It is restarted there when they have followed.",
     "Secondary lost: {}. The server runs without a secondary until it is protected again.",
     "Secondary lost: {}. The primary on compute-a goes on alone.",
     "The server was restarted: {}.",

@@ -41,10 +41,21 @@ from nova_colo.engine.inventory import Inventory
 from nova_colo.engine.reservations import Reservations
 from nova_colo.engine.room import Room
 from nova_colo.pair import actions
-from nova_colo.pair.model import Role, State
+from nova_colo.pair.model import Health, Role, State
 from nova_colo.virt import leaving
 from tests.unit.nova_colo.pair_cloud import HOSTS, NOTHING, SERVER, AgentDied, Clock, Host, Nova, Placement
 from tests.unit.nova_colo.pair_threads import Pausing, PausingDatabase, PausingEvent, PausingLock, Thread, pause
+
+#: How well a pair can do in each state.
+SHOWN = {
+    State.PROTECTED: set(Health),
+    State.STARTING: {Health.WARNING},
+    State.FAILING_OVER: {Health.WARNING},
+    State.SUSPENDED: {Health.WARNING},
+    State.UNPROTECTED: {Health.WARNING, Health.CRITICAL},
+    State.DEGRADED: {Health.CRITICAL},
+    State.ERROR: {Health.CRITICAL},
+}
 
 
 class SplitBrainError(AssertionError):
@@ -146,6 +157,11 @@ class Engine:
 
     def threads(self) -> int:
         return len(self._threads)
+
+    @property
+    def works(self) -> bool:
+        """Whether one of its threads is there for a workflow."""
+        return any(thread.does.startswith("Runner.") for thread in self._threads)
 
     def run(self, number: int, turns: int) -> None:
         """Give one of its threads some turns."""
@@ -334,11 +350,12 @@ class World:
     # --- what must never be
 
     def observe(self) -> None:
-        """Look who answers clients, who holds grants and what the agents remember.
+        """Look who answers clients, who holds grants, what the agents remember and what users are shown.
 
         :raises SplitBrainError: when it is more than one, or one that has forgotten something
         """
         self._look_at_grants()
+        self._look_at_what_is_shown()
         self._look_at_roles()
         answering = [host for host in self.hosts.values() if self._answers(host)]
         for host in answering:
@@ -378,6 +395,17 @@ class World:
         assert epoch >= max(self._grants, default=0), f"the pair went back to epoch {epoch}"
         if self._grants.setdefault(epoch, holder) != holder:
             raise SplitBrainError(f"{holder} and {self._grants[epoch]} both hold the grant for epoch {epoch}")
+
+    def _look_at_what_is_shown(self) -> None:
+        found = self._grants_table.execute("SELECT state, health, secondary_host FROM pairs").fetchone()
+        if found is None:
+            return
+        state, health, secondary = found
+        assert health in SHOWN[state], f"the pair is shown to be {state}, and its health to be {health}"
+        if state in (State.PROTECTED, State.FAILING_OVER, State.STARTING, State.ERROR):
+            assert state != State.PROTECTED or secondary, "the pair is shown to be protected, without a secondary"
+        else:
+            assert not secondary, f"the pair is shown to be {state}, with a secondary on {secondary}"
 
     def _look_at_roles(self) -> None:
         alone = {}

@@ -261,7 +261,7 @@ def _stall(machine, turns):
     assert first.active
     machine.world.ask(actions.FAILOVER, {})
     first.look()
-    while first.threads() < 2:
+    while not first.works:
         first.run(0, 1)
     for _ in range(turns):
-        first.run(1, 1)
+        first.run(-1, 1)
