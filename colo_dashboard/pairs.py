@@ -190,7 +190,7 @@ class PairRow:
     @property
     def row_status(self) -> str:
         """What the row is for Horizon: `moving` rows are polled."""
-        if self.followed or self.pair.state in MOVING:
+        if self.followed or self.pair.progress or self.pair.state in MOVING:
             return "moving"
         return "error" if self.pair.state == "error" else "settled"
 

@@ -8,7 +8,7 @@ from nova_colo.engine.workflow import Job, Outcome, Workflow
 from nova_colo.pair import health
 from nova_colo.pair.model import State, actual_mode
 
-REMOVING = {"stage": "removing the secondary", "step": 1, "of": 1, "percent": 0}
+REMOVING = {"stage": "removing the secondary", "step": 1, "of": 1, "percent": None}
 
 
 class Unprotect(Workflow):

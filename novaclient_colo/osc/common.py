@@ -137,8 +137,10 @@ def wait(
 
 
 def _stage(pair: FaultTolerance) -> str:
-    progress = pair.progress
-    return f"{pair.state}, {progress['stage']} {progress['percent'] or 0:.0f} %" if progress else pair.state
+    if not pair.progress:
+        return pair.state
+    percent = pair.progress["percent"]
+    return f"{pair.state}, {pair.progress['stage']}" + ("" if percent is None else f" {percent:.0f} %")
 
 
 def table(things: Iterable[Any], *columns: Columns) -> tuple[list[str], list[list[Any]]]:
