@@ -9,7 +9,7 @@ DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit dashboards functional colo e2e lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test checks unit dashboards functional colo e2e lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,12 @@ demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install lint docs unit dashboards functional colo e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+test: install checks unit dashboards functional colo e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
+
+checks: # lint and documentation, each on a core
+	$(MAKE) --jobs=2 --output-sync=target lint docs
 
 unit: venv ## the tests that need no service and take seconds
 	$(BIN)/python -m pytest tests/unit --numprocesses=2 --dist=worksteal

@@ -84,10 +84,11 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> str:
         )
     if refusal := actions.refusal_of_host(pairs.core(row), host):
         return refusal
-    if not host_views.is_up(known[host], timeutils.utcnow()):
+    now = timeutils.utcnow()
+    if not host_views.is_up(known[host], now):
         return f"The nova-colo-agent on {host} does not answer. Start it, or name another host."
-    if not known[host].capable:
-        return f"Host {host} cannot carry a secondary: {' '.join(known[host].reasons or [])} Name another host."
+    if not host_views.is_capable(known[host]):
+        return f"Host {host} cannot carry a secondary: {' '.join(host_views.lacks(known[host], now))} Name another host."
     return ""
 
 

@@ -41,6 +41,17 @@ def is_up(row: Host | None, now: datetime.datetime) -> bool:
     return row is not None and row.seen_at is not None and now - row.seen_at < UP_WITHIN
 
 
+def is_capable(row: Host) -> bool:
+    """Return whether a host can carry sides of pairs: Nova's records could not follow to one that is forced down."""
+    return bool(row.capable) and row.fenced_at is None
+
+
+def lacks(row: Host, now: datetime.datetime) -> list[str]:
+    """Return what a host lacks to carry sides of pairs, with the remedy."""
+    lacking = list(row.reasons or [])
+    return [*lacking, FENCED] if row.fenced_at and is_up(row, now) else lacking
+
+
 def _host(
     name: str, row: Host | None, primaries: dict[str, int], secondaries: dict[str, tuple[int, int]], now: datetime.datetime
 ) -> dict[str, Any]:
@@ -49,9 +60,7 @@ def _host(
     :param row: None for one that carries sides of pairs and whose agent was never heard of
     """
     there, memory_mb = secondaries.get(name, (0, 0))
-    reasons = [words.reveal(reason) for reason in row.reasons or []] if row else ["No agent was ever heard of there."]
-    if row and row.fenced_at and is_up(row, now):
-        reasons.append(FENCED)
+    reasons = [words.reveal(reason) for reason in lacks(row, now)] if row else ["No agent was ever heard of there."]
     return {
         "host": name,
         "agent": {
@@ -61,7 +70,7 @@ def _host(
             "backend": row.backend if row else None,
         },
         "versions": (row.versions or {}) if row else {},
-        "capable": bool(row and row.capable),
+        "capable": row is not None and is_capable(row),
         "reasons": reasons,
         "primaries": primaries.get(name, 0),
         "secondaries": there,

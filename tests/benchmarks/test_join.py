@@ -30,10 +30,10 @@ def figures() -> Iterator[dict[str, list[float]]]:
     """Seconds, by what they were taken of; printed in the end."""
     made: dict[str, list[float]] = {}
     yield made
-    print(f"\n{'seconds':58} {'n':>3} {'p50':>7} {'p95':>7} {'max':>7}")
+    print(f"\n{'seconds':66} {'n':>3} {'p50':>7} {'p95':>7} {'max':>7}")
     for name, values in made.items():
         p95 = statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]
-        print(f"{name:58} {len(values):3} {statistics.median(values):7.2f} {p95:7.2f} {max(values):7.2f}")
+        print(f"{name:66} {len(values):3} {statistics.median(values):7.2f} {p95:7.2f} {max(values):7.2f}")
 
 
 def note(figures: dict[str, list[float]], name: str, value: float) -> None:
@@ -56,12 +56,26 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
             before, began = server.pair(), time.time()
             dead, new = before["primary"]["host"], before["secondary"]["host"]
             real_lab.host(dead).kill()
+            server.has_moved_on(before)
+            note(figures, "FT server: from its host's death to its twin's grant", time.time() - began)
             wait_for("Nova shows it", PATIENCE, lambda new=new: server.host == new)
             note(figures, "FT server: from its host's death to Nova's new host", time.time() - began)
             server.failed_over(before)
             note(figures, "FT server: from its host's death to protected again", time.time() - began)
             note(figures, "FT server: client's gap, its host dies", server.goes_on(since=began))
             switch_on(cloud)
+        for _ in range(EVACUATIONS):
+            before, began = server.pair(), time.time()
+            real_lab.host(before["secondary"]["host"]).kill()
+            server.moved(before)
+            note(figures, "FT server: from its secondary's host's death to protected again", time.time() - began)
+            note(figures, "FT server: client's gap, its secondary's host dies", server.goes_on(since=began))
+            switch_on(cloud)
+        before, began = server.pair(), time.time()
+        server.act("ft-migrate-secondary", {"host": None})
+        server.moved(before)
+        note(figures, "FT server: a move of its secondary", time.time() - began)
+        note(figures, "FT server: client's gap, its secondary moves", server.goes_on(since=began))
     finally:
         server.delete()
 
