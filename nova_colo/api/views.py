@@ -18,15 +18,15 @@ from nova_colo.pair.model import Health, State
 #: Figures that the engine has not renewed for so long are said to be stale. It renews them every five seconds.
 STALE_AFTER = datetime.timedelta(seconds=20)
 
-_NO_CHECKPOINTS = {
+_NOT_MEASURED: dict[str, Any] = {"per_min": None, "pause_ms": {"mean": None, "p99": None, "max": None}}
+_NO_CHECKPOINTS: dict[str, Any] = {
     "total": 0,
     "mismatch": 0,
     "periodic": 0,
     "forced": 0,
     "last_at": None,
     "window_s": 300,
-    "per_min": None,
-    "pause_ms": {"mean": None, "p99": None, "max": None},
+    **_NOT_MEASURED,
 }
 
 
@@ -84,7 +84,7 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
         "reserved_on": row.reserved_host if rights.hosts else None,
         "protected_since": iso(row.protected_since),
         "progress": row.progress,
-        "checkpoints": row.checkpoints or _NO_CHECKPOINTS,
+        "checkpoints": _figures(row),
         "stale_since": _stale_since(row),
         "failovers": {
             "total": row.failovers,
@@ -94,6 +94,12 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
         },
         "actions": _actions(row, rights, say),
     }
+
+
+def _figures(row: Pair) -> dict[str, Any]:
+    """Return a pair's checkpoints; rate and pauses only while there are some."""
+    figures = row.checkpoints or _NO_CHECKPOINTS
+    return figures if row.secondary_host else figures | _NOT_MEASURED
 
 
 def _stale_since(row: Pair) -> str | None:

@@ -11,7 +11,13 @@ from nova_colo.db.models import Pair
 from nova_colo.pair import model
 
 #: Columns of a pair that has no secondary.
-NO_SECONDARY = {"secondary_host": None, "secondary_since": None, "protected_since": None}
+NO_SECONDARY: dict[str, Any] = {
+    "secondary_host": None,
+    "secondary_since": None,
+    "protected_since": None,
+    "checkpoint_rate": None,
+    "pause_p99_ms": None,
+}
 
 
 def core(row: Pair) -> model.Pair:

@@ -15,6 +15,7 @@ from nova_colo import rpc
 from nova_colo.db import Database, events, history, operations
 from nova_colo.db.models import Bucket
 from nova_colo.pair.actions import ACTIONS
+from tests.benchmarks.made_up import figures
 
 BODIES = {
     "ft-migrate-secondary": {"host": None},
@@ -197,6 +198,24 @@ def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(ap
         path = page["events_links"][0]["href"].removeprefix("http://cloud/v2.1") if "events_links" in page else None
     assert messages == [f"{number}: moved to its host, said its host." for number in (4, 3, 2, 1, 0)]
     assert api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]["message"] == "4: moved to b, said a."
+
+
+def test_figures_are_old_when_none_were_taken_for_a_while_that_could_have_been(api):
+    now = timeutils.utcnow()
+    long_ago, lately = now - datetime.timedelta(minutes=5), now - datetime.timedelta(seconds=2)
+    measured = {"checkpoints": figures(), "measured_at": long_ago}
+
+    def shown(**columns):
+        server = api.pair(**measured | columns)
+        return api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
+
+    assert shown(protected_since=long_ago)["stale_since"] == long_ago.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert shown(protected_since=long_ago, measured_at=lately)["stale_since"] is None
+    assert shown(protected_since=lately)["stale_since"] is None
+    alone = shown(secondary_host=None, protected_since=None, state="suspended")
+    assert alone["stale_since"] is None
+    assert (alone["checkpoints"]["per_min"], alone["checkpoints"]["pause_ms"]["p99"]) == (None, None)
+    assert alone["checkpoints"]["total"] == figures()["total"]
 
 
 def test_hosts_say_what_they_carry(api):
