@@ -9,10 +9,10 @@ DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test checks unit dashboards functional colo e2e lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test checks unit dashboards functional colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## bring up a whole OpenStack with fault tolerance on this machine, with real guests on real hypervisors
 	$(PYTHON) -m lab up --hypervisor real
@@ -20,12 +20,10 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-# The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-test: install checks unit dashboards functional colo e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
-	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
-	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
+test: install checks unit dashboards functional e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+	$(MAKE) --jobs=2 --output-sync=target colo stack
 
-checks: # lint and documentation, each on a core
+checks: # lint and documentation, one on each core
 	$(MAKE) --jobs=2 --output-sync=target lint docs
 
 unit: venv ## the tests that need no service and take seconds
@@ -50,6 +48,11 @@ functional-%:
 colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/colo; result=$$?; \
 	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
+
+# The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
+stack: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running
+	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
+	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/e2e; result=$$?; \
