@@ -6,7 +6,7 @@ way, by the same os-vif plugins: Nova does not know that the twin is there.
 """
 
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import os_vif
@@ -59,8 +59,13 @@ class WiringStore:
         if record := self.get(server_id):
             self.put(_read(record["server"]), self._others(server_id, port_id))
 
-    def _others(self, server_id: str, port_id: str) -> list[Any]:
-        return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
+    def unplug_others(self, server_id: str, port_ids: Collection[str]) -> None:
+        """Unplug the cards of a server that was plugged in here, but for those of some ports."""
+        if record := self.get(server_id):
+            unplug(record | {"vifs": [vif.obj_to_primitive() for vif in self._others(server_id, *port_ids)]})
+
+    def _others(self, server_id: str, *port_ids: str) -> list[Any]:
+        return [vif for _, vif in _each(self.get(server_id)) if vif.id not in port_ids]
 
     def forget(self, server_id: str) -> None:
         """Forget a server; no error when nothing was known of it."""

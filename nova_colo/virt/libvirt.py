@@ -55,6 +55,8 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
 
     def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
         super()._unplug_vifs(instance, network_info, ignore_errors)
+        # one that was deleted while its records followed has no ports any more, and Nova knows of no card
+        self._wiring.unplug_others(instance.uuid, [vif["id"] for vif in network_info or ()])
         self._wiring.forget(instance.uuid)
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:

@@ -247,7 +247,9 @@ class ColoDriverMixin:
             LOG.warning("Not destroying the guest: it is the secondary of an FT server.", instance=instance)
             return
         self._roles.forget(instance.uuid)
-        super().destroy(context, instance, *args, **kwargs)
+        # the engine may be failing it over: its agent writes a role down again, and destroy would wait for ever
+        with self._truth(instance.uuid):
+            super().destroy(context, instance, *args, **kwargs)
 
     # --- records follow an unplanned failover: evacuate
 

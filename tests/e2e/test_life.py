@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
-from tests.e2e.server import FtServer
+from tests.cloud import wait_for
+from tests.e2e.server import PATIENCE, FtServer
 
 MakeServer = Callable[..., FtServer]
 
@@ -91,13 +92,22 @@ def just_failed_over_by_a_loss(server: FtServer, lab: Lab) -> None:
     server.has_moved_on(before)
 
 
+def its_records_following(server: FtServer, lab: Lab) -> None:
+    just_failed_over_by_a_loss(server, lab)
+    moving = lambda: server.as_nova_shows_it["OS-EXT-STS:task_state"] == "migrating"  # noqa: E731
+    wait_for("Nova moves its records", PATIENCE, moving)
+
+
 def stopped(server: FtServer, lab: Lab) -> None:
     server.pair()
     server.act("os-stop")
     server.in_status("SHUTOFF")
 
 
-@pytest.mark.parametrize("reach", [getting_a_secondary, protected, failing_over, suspended, just_failed_over_by_a_loss, stopped])
+@pytest.mark.parametrize(
+    "reach",
+    [getting_a_secondary, protected, failing_over, suspended, just_failed_over_by_a_loss, its_records_following, stopped],
+)
 def test_it_is_deleted_and_nothing_is_left(make_server: MakeServer, lab: Lab, reach: Callable[[FtServer, Lab], None]) -> None:
     server = make_server()
     reach(server, lab)

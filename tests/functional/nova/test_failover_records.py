@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's records follow a failover: what the drivers make of live migration and evacuation."""
 
+from unittest import mock
+
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase
@@ -118,6 +120,18 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self._follow(PLANNED)
         self.assertIsNone(self.domain("h1", self.server))
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_an_old_primary_that_is_demoted_while_it_is_deleted_is_gone(self):
+        roles = self.hosts["h1"].driver._roles
+        forget = roles.forget
+
+        def forget_and_demote(server_id):
+            forget(server_id)
+            self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
+
+        with mock.patch.object(roles, "forget", forget_and_demote):
+            self._delete_server(self.server)
+        self.assertIsNone(self.domain("h1", self.server))
 
     def test_a_migration_that_fails_leaves_the_promoted_twin_alone(self):
         self.set_role("h1", self.server, Role.DEMOTED, epoch=1)

@@ -72,6 +72,15 @@ def test_cards_that_were_attached_are_plugged_in_too_and_those_that_were_detache
     assert store.get(SERVER) is None
 
 
+def test_cards_that_nova_does_not_know_of_any_more_can_be_unplugged(store, plugged):
+    store.unplug_others(SERVER, [PORT])
+    assert plugged.done == []
+    store.unplug_others(SERVER, [OTHER_PORT])
+    assert plugged.done == [("unplug", SERVER, PORT, "qbr-1")]
+    store.forget(SERVER)
+    store.unplug_others(SERVER, [])
+
+
 def test_nothing_is_plugged_in_for_a_guest_that_nova_knows_nothing_of(store, plugged):
     store.forget(SERVER)
     store.forget(SERVER)
