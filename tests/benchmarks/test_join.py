@@ -65,6 +65,11 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
             server.act("failover")
             server.failed_over(before)
             note(figures, "FT server: client's gap, planned failover", server.goes_on(since=began))
+        for _ in range(EVACUATIONS):
+            before, began = server.pair(), time.time()
+            server.kill_qemu(before["primary"]["host"])
+            server.failed_over(before)
+            note(figures, "FT server: client's gap, its QEMU is killed", server.goes_on(since=began))
         for _ in range(FAILOVERS):
             before, began = server.pair(), time.time()
             dead, new = before["primary"]["host"], before["secondary"]["host"]
