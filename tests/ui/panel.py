@@ -54,11 +54,11 @@ def on_page(browser: WebDriver, text: str) -> bool:
 
 
 def click(browser: WebDriver, server: str, label: str) -> None:
-    """Click an action of a server's row, whose menu is opened for it; the page may just replace the row."""
+    """Click a link of a server's row, whose menu is opened when it is there; the page may just replace the row."""
 
     def clicked(driver: WebDriver) -> bool:
         found = row(driver, server)
-        if label != "Fail over" and not found.find_elements(By.CSS_SELECTOR, ".btn-group.open"):
+        if not found.find_elements(By.LINK_TEXT, label):
             found.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
         found.find_element(By.LINK_TEXT, label).click()
         return True
