@@ -20,8 +20,7 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-test: install checks unit dashboards functional e2e ## lint and documentation, then all tests; installs what is missing, leaves nothing running
-	$(MAKE) --jobs=2 --output-sync=target colo stack
+test: install checks unit dashboards functional colo e2e stack ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 
 checks: # lint and documentation, one on each core
 	$(MAKE) --jobs=2 --output-sync=target lint docs

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that can be asked of a pair, in the browser, by each who may; and what the others are told instead."""
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -131,8 +132,18 @@ def test_a_member_protects_and_is_told_why_nothing_more(panel: Callable[..., Web
     take_a_round(browser)
 
 
+def counted_lately(cloud: Cloud) -> list[Any]:
+    """Return what is stored of the server's checkpoints, as far as the page surely shows it."""
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=4)
+    path = f"/servers/{cloud.protected(SERVER)['server_id']}/os-fault-tolerance/checkpoints"
+    answer = cloud.request("GET", f"{path}?since={since:%Y-%m-%dT%H:%M:%SZ}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["checkpoints"]["buckets"]
+
+
 @pytest.mark.timeout(600)
-def test_a_reader_can_look_and_is_told_why_nothing_else(panel: Callable[..., WebDriver]) -> None:
+def test_a_reader_can_look_and_is_told_why_nothing_else(lab: Any, panel: Callable[..., WebDriver]) -> None:
+    wait_for("there is something to draw", ENGINE_S, lambda: counted_lately(Cloud(lab)))
     browser = panel("viewer")
     assert len(refused(browser)) == len(browser.execute_script(LINKS, SERVER)) >= 6
     assert all(refused(browser).values())
