@@ -61,11 +61,12 @@ class WiringStore:
 
     def unplug_others(self, server_id: str, port_ids: Collection[str]) -> None:
         """Unplug the cards of a server that was plugged in here, but for those of some ports."""
-        if record := self.get(server_id):
-            unplug(record | {"vifs": [vif.obj_to_primitive() for vif in self._others(server_id, *port_ids)]})
+        record = self.get(server_id) or {"vifs": []}
+        if others := [vif for vif in record["vifs"] if vif["versioned_object.data"]["id"] not in port_ids]:
+            unplug(record | {"vifs": others})
 
-    def _others(self, server_id: str, *port_ids: str) -> list[Any]:
-        return [vif for _, vif in _each(self.get(server_id)) if vif.id not in port_ids]
+    def _others(self, server_id: str, port_id: str) -> list[Any]:
+        return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
 
     def forget(self, server_id: str) -> None:
         """Forget a server; no error when nothing was known of it."""
