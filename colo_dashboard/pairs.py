@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from colo_dashboard import times
-from novaclient_colo.fault_tolerance import FaultTolerance
+from novaclient_colo.fault_tolerance import UNDER_WAY, FaultTolerance
 
 # A failover that was asked for here is followed this long, also through the states in which nothing moves for a moment.
 FOLLOW_S = 120
@@ -25,7 +25,6 @@ FOLLOW_OTHERS_S = 15
 POLL_INTERVAL_S = 5
 SESSION_KEY = "fault_tolerance_followed"
 
-MOVING = ("failing_over", "starting")
 SETTLED = ("protected", "unprotected", "suspended", "error")
 
 
@@ -190,7 +189,7 @@ class PairRow:
     @property
     def row_status(self) -> str:
         """What the row is for Horizon: `moving` rows are polled."""
-        if self.followed or self.pair.progress or self.pair.state in MOVING:
+        if self.followed or self.pair.progress or self.pair.state in UNDER_WAY:
             return "moving"
         return "error" if self.pair.state == "error" else "settled"
 

@@ -87,6 +87,13 @@ class FaultTolerance(base.Resource):
         state, health = STATE_SEVERITY.get(self.state, 1), HEALTH_SEVERITY.get(self.health, 1)
         return -max(state, health), -(state + health), self.name
 
+    def rests_in(self, state: str) -> bool:
+        """Say whether it is in a state; in one to stay in, with nothing under way any more.
+
+        :param state: for example ``suspended``
+        """
+        return self.state == state and (state in UNDER_WAY or not self.progress)
+
     def permission(self, action: str) -> Permission:
         """Say whether the caller can do an action now.
 
@@ -376,7 +383,7 @@ class FaultToleranceManager(base.Manager):
         :raises WaitTimeoutError: when it is not in time; what was asked for goes on
         :raises WaitFailedError: when the pair is in the state ``error``, and that was not waited for
         """
-        reached = done if callable(done) else lambda pair: pair.state == done and (done in UNDER_WAY or not pair.progress)
+        reached = done if callable(done) else lambda pair: pair.rests_in(done)
         deadline = time.monotonic() + timeout
         old = (server.state, server.state_reason) if isinstance(server, FaultTolerance) else None
         while not reached(pair := self.get(server)):

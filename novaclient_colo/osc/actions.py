@@ -3,7 +3,6 @@
 
 import argparse
 import time
-from collections.abc import Callable
 from typing import Any
 
 from novaclient import exceptions as nova_exceptions
@@ -18,11 +17,6 @@ MODES = {
     "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
     "hybrid": "hybrid: the one of the two that suits the replies at the time",
 }
-
-
-def _rests_in(state: str) -> Callable[[FaultTolerance, FaultTolerance], bool]:
-    """Return what tells of a pair, given it before and now, whether it is in a state and nothing is under way any more."""
-    return lambda before, now: now.state == state and not now.progress
 
 
 class _Act(command.Command):
@@ -200,7 +194,9 @@ class UnprotectServer(_Act):
 
     METHOD = "unprotect"
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
-    REQUEST = common.Request("removal of the protection", "is protected still", None, _rests_in("unprotected"))
+    REQUEST = common.Request(
+        "removal of the protection", "is protected still", None, lambda before, now: now.rests_in("unprotected")
+    )
 
 
 class SuspendServer(_Act):
@@ -209,7 +205,9 @@ class SuspendServer(_Act):
 
     METHOD = "suspend"
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
-    REQUEST = common.Request("suspension of the protection", "is protected still", None, _rests_in("suspended"))
+    REQUEST = common.Request(
+        "suspension of the protection", "is protected still", None, lambda before, now: now.rests_in("suspended")
+    )
 
 
 class MigrateSecondary(_Act):
