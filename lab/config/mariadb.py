@@ -21,6 +21,7 @@ def server_conf(spec: Spec) -> Sections:
             "skip-name-resolve": "1",
             "character-set-server": "utf8mb3",
             "innodb-flush-log-at-trx-commit": 0,
+            "innodb-print-all-deadlocks": 1,
             "innodb-buffer-pool-size": "128M",
             "max-connections": 500,
         }

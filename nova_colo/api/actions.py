@@ -17,7 +17,7 @@ from nova_colo.api.schemas import actions as schema
 from nova_colo.api.servers import pair_of_twin
 from nova_colo.api.service import Server, Service, validate, with_microversion
 from nova_colo.api.views import words_for
-from nova_colo.db import events, hosts, operations, pairs
+from nova_colo.db import events, hosts, operations, pairs, retry_on_deadlock
 from nova_colo.pair import actions
 from nova_colo.policies import actions as policy
 
@@ -94,6 +94,14 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> str:
 
 def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> None:
     """Record what is to be done and wake the engine; without a broker it finds the record by itself."""
+    if not _record(service, request, row, action, arguments):
+        raise webob.exc.HTTPConflict(explanation=_BUSY)
+    service.wake_engines()
+
+
+@retry_on_deadlock
+def _record(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> bool:
+    """Record what is to be done. Returns whether the pair is still as it was read, and nothing else is being done about it."""
     context = request.environ["nova.context"]
     plan = actions.plan(action, pairs.core(row), arguments)
     by = {"request_id": context.request_id, "user_id": context.user_id}
@@ -114,6 +122,4 @@ def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str
             started = operation_id is not None
         if started:
             events.add(session, row.server_id, action, events.Level.INFO, plan.event, **by)
-    if not started:
-        raise webob.exc.HTTPConflict(explanation=_BUSY)
-    service.wake_engines()
+    return started

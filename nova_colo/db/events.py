@@ -7,6 +7,7 @@ import enum
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from nova_colo.db import purge as purging
 from nova_colo.db.models import Event
 
 
@@ -48,8 +49,6 @@ def newest(session: orm.Session, server_id: str, limit: int, before_id: int | No
     return list(session.scalars(query))
 
 
-def purge(session: orm.Session, before: datetime.datetime, limit: int = 10000) -> int:
-    """Delete events older than a time, some at once. Returns how many."""
-    old = session.scalars(sa.select(Event.id).where(Event.at < before).limit(limit)).all()
-    session.execute(sa.delete(Event).where(Event.id.in_(old)))
-    return len(old)
+def purge(session: orm.Session, before: datetime.datetime) -> None:
+    """Delete events older than a time, some at once."""
+    purging.purge(session, Event, Event.at < before)

@@ -9,6 +9,7 @@ from oslo_utils import timeutils, uuidutils
 from sqlalchemy import orm
 
 from nova_colo.db import pairs
+from nova_colo.db import purge as purging
 from nova_colo.db.models import Operation, Pair
 
 RUNNING = "running"
@@ -52,8 +53,11 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
 
 def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> bool:
     """Record that the steps before ``step`` are done, and what they found out. Returns False when it is finished already."""
-    query = sa.update(Operation).where(Operation.id == operation_id, Operation.status == RUNNING)
-    return session.execute(query.values(step=step, params=params)).rowcount == 1
+    operation = _lock_running(session, operation_id)
+    if operation is None:
+        return False
+    operation.update({"step": step, "params": params})
+    return True
 
 
 def finish(session: orm.Session, operation_id: str, error: str | None, **pair_values: Any) -> bool:
@@ -82,12 +86,20 @@ def hand_over(session: orm.Session, operation_id: str, kind: str, params: dict[s
 
 
 def _end(session: orm.Session, ended_id: str, error: str | None, **pair_values: Any) -> bool:
-    values = {"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()}
-    query = sa.update(Operation).where(Operation.id == ended_id, Operation.status == RUNNING)
-    if session.execute(query.values(**values)).rowcount != 1:
+    operation = _lock_running(session, ended_id)
+    if operation is None:
         return False
-    session.execute(sa.update(Pair).where(Pair.operation_id == ended_id).values(**pair_values))
+    operation.update({"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()})
+    query = sa.update(Pair).where(Pair.server_id == operation.server_id, Pair.operation_id == ended_id)
+    session.execute(query.values(**pair_values))
     return True
+
+
+def _lock_running(session: orm.Session, operation_id: str) -> Operation | None:
+    """Return an operation that nobody else can change in the meantime; None when it is finished."""
+    # by its key alone: a condition on the status may lock a range of the index of states, where others insert
+    operation = session.get(Operation, operation_id, populate_existing=True, with_for_update=True)
+    return operation if operation is not None and operation.status == RUNNING else None
 
 
 def _add(
@@ -104,5 +116,5 @@ def _add(
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete operations that ended before a time."""
-    session.execute(sa.delete(Operation).where(Operation.finished_at < before))
+    """Delete operations that ended before a time, some at once."""
+    purging.purge(session, Operation, Operation.finished_at < before)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on pairs. Each takes the session of a transaction and commits nothing."""
 
+import operator
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -75,7 +76,9 @@ def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
         names = [name for name in rows[0] if name != "server_id"]
         values = {name: sa.bindparam(f"new_{name}", type_=Pair.__table__.c[name].type) for name in names}
         query = sa.update(Pair.__table__).where(Pair.__table__.c.server_id == sa.bindparam("key")).values(values)
-        session.execute(query, [{"key": row["server_id"]} | {f"new_{name}": row[name] for name in names} for row in rows])
+        # in one order, whoever does it: two that each wait for a row of the other's would be a deadlock
+        ordered = sorted(rows, key=operator.itemgetter("server_id"))
+        session.execute(query, [{"key": row["server_id"]} | {f"new_{name}": row[name] for name in names} for row in ordered])
 
 
 def add(session: orm.Session, **values: Any) -> None:

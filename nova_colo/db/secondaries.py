@@ -6,6 +6,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from nova_colo.db import purge as purging
 from nova_colo.db.models import Pair, Secondary
 from nova_colo.pair.placement import RAM_FACTOR
 
@@ -52,5 +53,5 @@ def between(session: orm.Session, project_id: str | None, start: datetime.dateti
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete the entries that ended before a time."""
-    session.execute(sa.delete(Secondary).where(Secondary.ended_at < before))
+    """Delete the entries that ended before a time, some at once."""
+    purging.purge(session, Secondary, Secondary.ended_at < before)

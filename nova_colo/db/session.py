@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterator
 
 from oslo_config import cfg
+from oslo_db import api
 from oslo_db.sqlalchemy import enginefacade
 from sqlalchemy import orm
 
@@ -18,6 +19,9 @@ _OPTIONS = (
     "pool_timeout",
     "mysql_sql_mode",
 )
+
+#: Does again, up to ten times, what the database has undone because of a deadlock. For functions that may be repeated.
+retry_on_deadlock = api.wrap_db_retry(max_retries=10, retry_interval=0.05, max_retry_interval=2, retry_on_deadlock=True)
 
 
 @enginefacade.transaction_context_provider

@@ -12,7 +12,7 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 from sqlalchemy import orm
 
-from nova_colo.db import events, operations, pairs
+from nova_colo.db import events, operations, pairs, retry_on_deadlock
 from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
@@ -117,11 +117,10 @@ class Runner:
             for step in workflow.steps[job.step :]:
                 if self._stopping.is_set():
                     return None
-                step(job)
+                retry_on_deadlock(step)(job)
                 job.step += 1
-                with self._services.database.writer() as session:
-                    if not operations.advance(session, job.id, job.step, job.params):
-                        return None
+                if not self._advance(job):
+                    return None
             outcome = workflow.finish(job)
         except Exception as error:
             if not self._stopping.is_set():
@@ -130,6 +129,13 @@ class Runner:
         LOG.info("%s of %s is done.", job.kind, job.server_id)
         return self._record(operation, outcome)
 
+    @retry_on_deadlock
+    def _advance(self, job: Job) -> bool:
+        """Record that the steps before the job's are done. Returns False when another engine has ended the operation."""
+        with self._services.database.writer() as session:
+            return operations.advance(session, job.id, job.step, job.params)
+
+    @retry_on_deadlock
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
         """Record a good end, its event, and the operation that follows at once, which is returned."""
         self._finished[operation.server_id] = time.monotonic()
@@ -154,14 +160,19 @@ class Runner:
         said = words.reveal(f"{error} {error.__cause__ or ''}")
         LOG.warning("%s of %s failed: %s", job.kind, job.server_id, said, exc_info=not expected)
         try:
-            outcome = workflow.roll_back(job, message)
+            outcome = retry_on_deadlock(workflow.roll_back)(job, message)
         except Exception:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
             outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
+        self._end_failed(operation, message, outcome)
+
+    @retry_on_deadlock
+    def _end_failed(self, operation: Operation, message: str, outcome: Outcome) -> None:
+        """Record a bad end and its event."""
         self._finished[operation.server_id] = time.monotonic()
         with self._services.database.writer() as session:
             values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
-            if operations.finish(session, job.id, message, **values):
+            if operations.finish(session, operation.id, message, **values):
                 self._note(session, operation, outcome)
 
     def _with_health(self, session: orm.Session, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:

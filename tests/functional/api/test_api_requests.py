@@ -7,6 +7,7 @@ import time
 import pytest
 from kombu.exceptions import OperationalError
 from oslo_config import cfg
+from oslo_db.exception import DBDeadlock
 from oslo_messaging import MessageDeliveryFailure
 from oslo_utils import timeutils
 
@@ -119,6 +120,20 @@ def test_what_was_recorded_is_accepted_though_no_engine_can_be_told(api, monkeyp
     server = api.pair()
     assert api.act(server, {"failover": None}).status_int == 202
     assert len(running(api)) == 1
+
+
+def test_what_the_database_undoes_because_of_a_deadlock_is_done_again(api, monkeypatch):
+    add, undone = events.add, [DBDeadlock(), DBDeadlock()]
+
+    def undo(*args, **kwargs):
+        add(*args, **kwargs)
+        if undone:
+            raise undone.pop()
+
+    monkeypatch.setattr(events, "add", undo)
+    server = api.pair()
+    assert api.act(server, {"failover": None}).status_int == 202
+    assert (len(running(api)), len(recorded(api, server)), undone) == (1, 1, [])
 
 
 def test_without_the_database_the_answer_says_so(api):

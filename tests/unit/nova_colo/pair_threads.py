@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import greenlet
+from oslo_db import exception as db_exception
 
 from nova_colo.db import Database
 
@@ -81,10 +82,14 @@ class PausingLock:
 
 
 class PausingDatabase:
-    """The real database; others may run before each transaction."""
+    """The real database; others may run before each transaction.
+
+    ``undone``: after how many more that write, one is undone because of a deadlock; None for none.
+    """
 
     def __init__(self, database: Database):
         self._database = database
+        self.undone: int | None = None
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Any]:
@@ -95,8 +100,15 @@ class PausingDatabase:
     @contextlib.contextmanager
     def writer(self) -> Iterator[Any]:
         pause()
+        if self.undone is not None:
+            self.undone = self.undone - 1 if self.undone else None
+            deadlock = self.undone is None
+        else:
+            deadlock = False
         with self._database.writer() as session:
             yield session
+            if deadlock:
+                raise db_exception.DBDeadlock()
 
 
 class Pausing:

@@ -33,8 +33,8 @@ from oslo_utils import timeutils, uuidutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.agent.replication import hypervisor as hv
-from nova_colo.db import Database, hosts, lease, operations, pairs
-from nova_colo.db.models import BASE
+from nova_colo.db import Database, events, hosts, lease, operations, pairs
+from nova_colo.db.models import BASE, Event
 from nova_colo.engine import reconciler, runner, services, view
 from nova_colo.engine.gate import Gate
 from nova_colo.engine.inventory import Inventory
@@ -348,6 +348,11 @@ class World:
             return pairs.get(session, SERVER)
 
     # --- what must never be
+
+    def events(self) -> list[Event]:
+        """Return what was recorded of the server, newest first."""
+        with self.database.reader() as session:
+            return events.newest(session, SERVER, 100)
 
     def observe(self) -> None:
         """Look who answers clients, who holds grants, what the agents remember and what users are shown.

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nova_colo.db.events import Level
 from nova_colo.pair import actions
 from nova_colo.pair.model import State, Wanted
 from tests.unit.nova_colo.pair_cloud import HOSTS
@@ -265,3 +266,22 @@ def _stall(machine, turns):
         first.run(0, 1)
     for _ in range(turns):
         first.run(-1, 1)
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(number):
+    """As MariaDB does with one of two that wait for each other, and Galera with one of two that were made on two nodes."""
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        machine.world.ask(actions.FAILOVER, {})
+        for engine in machine.world.engines:
+            engine.services.database.undone = number
+        for _ in range(5):
+            machine.some_seconds_pass_in_peace(1)
+        row = machine.world.row()
+        assert (row.state, row.primary_host, row.epoch, row.failovers) == (State.PROTECTED, "b", 1, 1), row.state_reason
+        assert [event.message for event in machine.world.events() if event.level == Level.ERROR] == []
+        assert machine.world.engines[0].services.database.undone is None
+    finally:
+        machine.teardown()
