@@ -136,7 +136,8 @@ def test_the_window_is_of_recent_checkpoints_only(life):
     found = figures["pause_ms"]
     assert found["max"] == round(max(inside), 2)
     assert found["mean"] == pytest.approx(sum(inside) / len(inside), abs=0.01)
-    assert found["p99"] == pytest.approx(max(inside), rel=ACCURACY * 1.01, abs=0.01)
+    # as exact as the sketch is, and rounded
+    assert found["p99"] == pytest.approx(max(inside), rel=0, abs=ACCURACY * max(inside) + 0.0051)
     assert found["p99"] <= found["max"]
 
 
