@@ -9,7 +9,7 @@ DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test checks unit dashboards beside functional gently colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test checks unit dashboards functional colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-test: install checks unit dashboards beside e2e stack ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+test: install checks unit dashboards functional colo e2e stack ## lint and documentation, then all tests; installs what is missing, leaves nothing running
 
 checks: # lint and documentation, one on each core
 	$(MAKE) --jobs=2 --output-sync=target lint docs
@@ -34,13 +34,6 @@ dashboards: ## the dashboard with the older releases of Horizon; the other tests
 dashboard-%:
 	$(PYTHON) -m lab venv --horizon $*
 	.lab/horizon-$*/bin/python -m pytest -c tests/unit/colo_dashboard/older_horizon.ini tests/unit/colo_dashboard
-
-# Tests with real QEMU wait more than they work, and those of Nova's services need nothing but time: these run beside them and give way.
-beside:
-	$(MAKE) --jobs=2 --output-sync=target colo gently
-
-gently:
-	nice -n 19 $(MAKE) MAKEFLAGS= functional
 
 # Up to Nova 33 eventlet patches threads, and a worker of pytest-xdist then may never hear of its next test: one process each, both at a time.
 functional: ## server side and clients with Nova's own services in one process, on each release of Nova

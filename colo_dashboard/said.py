@@ -109,6 +109,7 @@ SENTENCES = (
     gettext_noop("The server could not be protected: %(error)s"),
     gettext_noop("The secondary has moved from %(old)s to %(new)s."),
     gettext_noop("The secondary was not moved: %(error)s"),
+    gettext_noop("What was asked for was not begun, since a side of the pair was lost first."),
     gettext_noop("Protection was requested."),
     gettext_noop("Protection was resumed on request."),
     gettext_noop("The removal of protection (%(action)s) was requested."),

@@ -111,8 +111,7 @@ def _record(service: Service, request: wsgi.Request, row: pairs.Pair, action: st
         else:
             operation_id = operations.start(
                 session,
-                row.server_id,
-                row.epoch,
+                row,
                 plan.kind,
                 plan.params,
                 requested_by=context.user_id,

@@ -19,8 +19,7 @@ FAILED = "failed"
 
 def start(
     session: orm.Session,
-    server_id: str,
-    epoch: int,
+    row: Pair,
     kind: str,
     params: dict[str, Any],
     requested_by: str | None = None,
@@ -29,14 +28,14 @@ def start(
 ) -> str | None:
     """Record a new operation and claim its pair for it.
 
-    :param epoch: the pair's epoch that the decision was made in
+    :param row: the pair as it was decided on
     :param pair_values: columns of the pair to set with the claim
-    :returns: the operation's id, or None when another operation has the pair or its epoch is another by now
+    :returns: the operation's id, or None when another operation has the pair, or its epoch, state or secondary is another by now
     """
     operation_id = uuidutils.generate_uuid()
-    if not pairs.claim(session, server_id, epoch, operation_id, **pair_values):
+    if not pairs.claim(session, row, operation_id, **pair_values):
         return None
-    _add(session, operation_id, server_id, kind, params, requested_by, request_id)
+    _add(session, operation_id, row.server_id, kind, params, requested_by, request_id)
     session.flush()
     return operation_id
 
@@ -52,9 +51,12 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
 
 
 def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> bool:
-    """Record that the steps before ``step`` are done, and what they found out. Returns False when it is finished already."""
+    """Record that the steps before ``step`` are done, and what they found out.
+
+    :returns: False when it is finished or has come that far already: another engine goes on with it
+    """
     operation = _lock_running(session, operation_id)
-    if operation is None:
+    if operation is None or operation.step >= step:
         return False
     operation.update({"step": step, "params": params})
     return True
@@ -90,6 +92,7 @@ def _end(session: orm.Session, ended_id: str, error: str | None, **pair_values: 
     if operation is None:
         return False
     operation.update({"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()})
+    # one of them may be operation_id itself
     query = sa.update(Pair).where(Pair.server_id == operation.server_id, Pair.operation_id == ended_id)
     session.execute(query.values(**pair_values))
     return True

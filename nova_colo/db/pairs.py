@@ -98,38 +98,41 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
 
 
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
-    """Set columns of a pair, unless an operation has it or it has had a failover since the row was read."""
-    seen = (Pair.epoch == row.epoch, Pair.nova_host == row.nova_host, Pair.operation_id.is_(None))
-    query = sa.update(Pair).where(Pair.server_id == row.server_id, *seen).values(**values)
-    return session.execute(query).rowcount == 1
+    """Set columns of a pair, unless an operation has it, or what is decided by has changed since the row was read."""
+    same = (Pair.server_id, Pair.epoch, Pair.nova_host, Pair.state, Pair.wanted)
+    query = sa.update(Pair).where(*(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None))
+    return session.execute(query.values(**values)).rowcount == 1
 
 
 def update_as_seen(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless its epoch, state or secondary has changed since the row was read. Operations go on."""
-    seen = (Pair.epoch == row.epoch, Pair.state == row.state, Pair.secondary_host.is_not_distinct_from(row.secondary_host))
-    query = sa.update(Pair).where(Pair.server_id == row.server_id, *seen).values(**values)
-    return session.execute(query).rowcount == 1
+    return session.execute(sa.update(Pair).where(*_as_seen(row)).values(**values)).rowcount == 1
 
 
-def update_claimed(session: orm.Session, server_id: str, operation_id: str, **values: Any) -> bool:
-    """Set columns of a pair, unless the operation does not have it any more. Returns whether it has."""
-    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id).values(**values)
-    return session.execute(query).rowcount == 1
+def update_claimed(session: orm.Session, server_id: str, operation_id: str, *more: sa.ColumnElement[bool], **values: Any) -> bool:
+    """Set columns of a pair, unless the operation does not have it any more, or another condition does not hold."""
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id, *more)
+    return session.execute(query.values(**values)).rowcount == 1
 
 
-def grant(session: orm.Session, server_id: str, epoch: int, **values: Any) -> bool:
+def grant(session: orm.Session, server_id: str, epoch: int, operation_id: str, **values: Any) -> bool:
     """Grant the right to run alone: compare-and-swap of the epoch to epoch + 1, with other columns set in the same statement.
 
-    :returns: False when somebody else was granted that epoch first
+    :returns: False when somebody else was granted that epoch first, or the operation does not have the pair any more
     """
-    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.epoch == epoch).values(epoch=epoch + 1, **values)
-    return session.execute(query).rowcount == 1
+    return update_claimed(session, server_id, operation_id, Pair.epoch == epoch, epoch=epoch + 1, **values)
 
 
-def claim(session: orm.Session, server_id: str, epoch: int, operation_id: str, **values: Any) -> bool:
-    """Claim a pair for an operation that was decided on in an epoch, with other columns set in the same statement.
+def claim(session: orm.Session, row: Pair, operation_id: str, **values: Any) -> bool:
+    """Claim a pair for an operation, with other columns set in the same statement.
 
-    :returns: False when another operation has it, or its epoch is another by now
+    :param row: the pair as it was decided on
+    :returns: False when another operation has it, or its epoch, state or secondary is another by now
     """
-    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.epoch == epoch, Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(*_as_seen(row), Pair.operation_id.is_(None))
     return session.execute(query.values(operation_id=operation_id, **values)).rowcount == 1
+
+
+def _as_seen(row: Pair) -> tuple[sa.ColumnElement[bool], ...]:
+    same_secondary = Pair.secondary_host.is_not_distinct_from(row.secondary_host)
+    return (Pair.server_id == row.server_id, Pair.epoch == row.epoch, Pair.state == row.state, same_secondary)

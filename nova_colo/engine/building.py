@@ -6,7 +6,7 @@ import time
 from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
-from nova_colo.db import pairs
+from nova_colo.db import pairs, retry_on_loss
 from nova_colo.engine.errors import NoRoomError
 from nova_colo.engine.inventory import columns
 from nova_colo.engine.nova import Server
@@ -26,6 +26,7 @@ class Building:
         self._services = services
         self._listens_from = listens_from
 
+    @retry_on_loss
     def reserve(self, server_id: str, host: str) -> str:
         """Return the host where room for a server's secondary was reserved. May be repeated.
 

@@ -6,6 +6,10 @@ class WorkflowError(Exception):
     """A workflow cannot go on; the message says why."""
 
 
+class OperationEndedError(Exception):
+    """Another engine has ended the operation: there is nothing more to do about it, nor to undo."""
+
+
 class AgentRefusalError(WorkflowError):
     """An agent answers, and will not do what it was asked: what it has of the server is not what was supposed."""
 

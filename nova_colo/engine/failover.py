@@ -9,7 +9,7 @@ from oslo_utils import timeutils
 from nova_colo.db import pairs
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
-from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.records import settled
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
@@ -89,7 +89,7 @@ class Failover(Workflow):
 
     def _give_back(self, job: Job, epoch: int, source: str) -> None:
         with self._services.database.writer() as session:
-            granted = pairs.grant(session, job.server_id, epoch, primary_host=source, **pairs.NO_SECONDARY)
+            granted = pairs.grant(session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY)
         if not granted:
             raise WorkflowError("Another grant was given meanwhile.")
         self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
@@ -153,8 +153,10 @@ def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
     since = {"primary_since": timeutils.utcnow()} if to != job.params["source"] else {}
     values |= since | pairs.NO_SECONDARY | {"primary_host": to}
     with services.database.writer() as session:
-        if pairs.grant(session, job.server_id, epoch, **values):
+        if pairs.grant(session, job.server_id, epoch, job.id, **values):
             return
     row = services.pair(job.server_id)
+    if row.epoch == epoch:
+        raise OperationEndedError()
     if (row.epoch, row.primary_host) != (epoch + 1, to):
         raise WorkflowError(f"The grant for epoch {epoch + 1} was given to {words.host(row.primary_host)} before.")

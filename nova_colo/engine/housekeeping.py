@@ -25,6 +25,7 @@ class Housekeeping:
         options, now = self._services.conf.engine, int(time.time())
         with self._services.database.writer() as session:
             history.purge(session, now - options.checkpoint_retention * DAY)
+        with self._services.database.writer() as session:
             history.merge(session, (now - FINE_FOR) // history.COARSE * history.COARSE)
         with self._services.database.writer() as session:
             operations.purge(session, _ago(options.event_retention))

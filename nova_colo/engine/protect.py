@@ -31,7 +31,7 @@ class Protect(Workflow):
         # what is known of Nova's status may be as old as nova_poll_interval
         server = self._services.nova.server(job.server_id)
         if server is not None and server.status != "ACTIVE":
-            self._services.update(job.server_id, server_status=server.status)
+            self._services.update_claimed(job.server_id, job.id, server_status=server.status)
             raise WorkflowError(arbitration.inactive_reason(server.status))
         self._progress(job, "finding a host", 1)
         job.params["target"] = self._services.room.take(row)
@@ -65,7 +65,7 @@ class Protect(Workflow):
             if side["link_up"] is False:
                 raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
             if side["progress"] and side["progress"] != row.progress:
-                self._services.update(job.server_id, progress=side["progress"])
+                self._services.update_claimed(job.server_id, job.id, progress=side["progress"])
             job.params["stood_still_ms"] = side.get("stood_still_ms")
             return side["progress"] is None
 
@@ -127,7 +127,8 @@ class Protect(Workflow):
         return row
 
     def _progress(self, job: Job, stage: str, step: int) -> None:
-        self._services.update(job.server_id, progress={"stage": stage, "step": step, "of": STEPS, "percent": 0})
+        progress = {"stage": stage, "step": step, "of": STEPS, "percent": 0}
+        self._services.update_claimed(job.server_id, job.id, progress=progress)
 
     def _spec(self, job: Job) -> dict[str, Any]:
         row = self._services.pair(job.server_id)

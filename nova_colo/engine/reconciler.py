@@ -10,10 +10,11 @@ from oslo_utils import timeutils
 
 from nova_colo.db import events, operations, pairs
 from nova_colo.db.events import Level
+from nova_colo.db.models import Operation
 from nova_colo.db.pairs import core
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.isolation import isolated
-from nova_colo.engine.runner import Runner
+from nova_colo.engine.runner import POOLS, URGENT, Runner
 from nova_colo.engine.services import Services
 from nova_colo.engine.view import Snapshot, side_of
 from nova_colo.pair import arbitration, health, model, words
@@ -21,6 +22,8 @@ from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State
 
 LOG = logging.getLogger(__name__)
+
+NOT_BEGUN = "What was asked for was not begun, since a side of the pair was lost first."
 
 
 class Reconciler:
@@ -37,14 +40,16 @@ class Reconciler:
         seen = self._services.view.snapshot(now)
         with self._services.database.reader() as session:
             rows = {row.server_id: row for row in pairs.all_pairs(session)}
-            unfinished = operations.running(session)
-        for operation in unfinished:
+            unfinished = {operation.id: operation for operation in operations.running(session)}
+        for operation in unfinished.values():
             self._runner.submit(operation)
         for row in rows.values():
             with isolated(f"Server {row.server_id}"):
                 self._assess(row, seen)
                 if self._settled(row, now):
                     self._look_at(row, seen)
+                elif row.operation_id in unfinished:
+                    self._look_at_waiting(row, unfinished[row.operation_id], seen)
         for host, report in seen.reports.items():
             with isolated(f"Host {host}"):
                 self._discard_stale(host, report, rows, now)
@@ -68,6 +73,24 @@ class Reconciler:
                 pairs.update_unchanged(session, row, **health.with_health(pair, values))
         elif mode := _wished_mode(row, seen):
             self._change_mode(row, mode)
+
+    def _look_at_waiting(self, row: pairs.Pair, operation: Operation, seen: Snapshot) -> None:
+        """End an operation that waits for a thread, as others' copies take them all, when a side was lost: that comes first."""
+        if operation.step or row.secondary_host is None or POOLS.get(operation.kind) == URGENT:
+            return
+        sides = [seen.witness(host, row.server_id) for host in (row.primary_host, row.secondary_host)]
+        lost = arbitration.decide(core(row), *sides).action in (Action.FAILOVER, Action.RUN_ALONE)
+        if not lost or not self._runner.withdraw(operation.id):
+            return
+        before = operation.params.get("previous_state")
+        values = {"state": before, "state_reason": ""} if before else {}
+        with self._services.database.writer() as session:
+            if operations.finish(session, operation.id, NOT_BEGUN, **health.with_health(core(row), values, *sides)):
+                who = {"request_id": operation.request_id, "user_id": operation.requested_by}
+                events.add(session, row.server_id, operation.kind, Level.WARNING, NOT_BEGUN, **who)
+            now = pairs.get(session, row.server_id)
+        if now is not None and now.operation_id is None:
+            self._look_at(now, seen)
 
     def _change_mode(self, row: pairs.Pair, mode: str) -> None:
         """Let a pair under the policy hybrid change its mode; its primary's agent has seen what it answers."""
@@ -110,7 +133,7 @@ class Reconciler:
         """
         with self._services.database.writer() as session:
             known = health.with_health(core(row), values)
-            started = operations.start(session, row.server_id, row.epoch, kind, params, **known)
+            started = operations.start(session, row, kind, params, **known)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)

@@ -4,7 +4,7 @@
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova_colo.db import hosts, pairs
+from nova_colo.db import hosts, pairs, retry_on_loss
 from nova_colo.db.events import Level
 from nova_colo.engine import sides
 from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
@@ -41,7 +41,8 @@ class Follow(Workflow):
             job.params["ended"] = True
             reason = f"Not running: {_ended(target)}. It is restarted there when they have followed."
             values = {"state": State.ERROR, "state_reason": reason}
-            self._services.update(job.server_id, **health.with_health(pairs.core(self._services.pair(job.server_id)), values))
+            known = health.with_health(pairs.core(self._services.pair(job.server_id)), values)
+            self._services.update_claimed(job.server_id, job.id, **known)
 
     def move(self, job: Job) -> None:
         """Move the server's records by force, with the target closed to others."""
@@ -63,7 +64,7 @@ class Follow(Workflow):
         else:
             self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
         sides.discard(self._services, job.server_id, source)
-        self._services.update(job.server_id, nova_host=target, server_status="ACTIVE")
+        self._services.update_claimed(job.server_id, job.id, nova_host=target, server_status="ACTIVE")
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
@@ -97,7 +98,7 @@ class Follow(Workflow):
         try:
             request_id = self._ask_nova(job, lost)
             wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
-        except WorkflowError:
+        except Exception:
             self._reserve_again(job)
             raise
 
@@ -152,9 +153,13 @@ class Follow(Workflow):
             return host in hosts.fenced(session)
 
     def _fence(self, host: str) -> None:
+        self._note_fence(host)
+        self._services.nova.force_down(host, True)
+
+    @retry_on_loss
+    def _note_fence(self, host: str) -> None:
         with self._services.database.writer() as session:
             hosts.fence(session, host, timeutils.utcnow())
-        self._services.nova.force_down(host, True)
 
 
 def _ended(host: str) -> str:

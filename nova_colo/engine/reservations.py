@@ -71,9 +71,12 @@ class Reservations:
         seen_twice = self._suspects.intersection(consumers)
         self._suspects = set(consumers) - seen_twice
         for consumer in seen_twice:
-            with isolated(f"Reservation {consumer}"), self._services.database.reader() as session:
-                row = pairs.get_by_twin(session, consumer)
-                if _needed(row) or not self._services.placement.is_secondary(consumer):
+            with isolated(f"Reservation {consumer}"):
+                if not self._services.placement.is_secondary(consumer):
+                    continue
+                with self._services.database.reader() as session:
+                    row = pairs.get_by_twin(session, consumer)
+                if _needed(row):
                     continue
                 self._services.placement.release(consumer)
                 LOG.warning("Reservation %s belonged to no secondary and was removed.", consumer)

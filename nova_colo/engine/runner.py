@@ -12,11 +12,11 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 from sqlalchemy import orm
 
-from nova_colo.db import events, operations, pairs, retry_on_deadlock
+from nova_colo.db import events, operations, pairs, retry_on_loss
 from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
-from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow
@@ -42,8 +42,8 @@ WORKFLOWS: dict[str, type[Workflow]] = {
 }
 
 #: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.
-POOLS = {"failover": "urgent", "run_alone": "urgent", "follow": "records"}
-PATIENT, ASIDE = "patient", "aside"
+URGENT, BRIEF, PATIENT, ASIDE = "urgent", "brief", "patient", "aside"
+POOLS = {"failover": URGENT, "run_alone": URGENT, "follow": "records", "unprotect": BRIEF, "suspend": BRIEF, "set_mode": BRIEF}
 
 
 class Runner:
@@ -55,6 +55,7 @@ class Runner:
         names = {*POOLS.values(), PATIENT, ASIDE}
         self._pools = {name: futures.ThreadPoolExecutor(workers, thread_name_prefix=name) for name in names}
         self._active: set[str] = set()
+        self._waiting: set[str] = set()
         self._lock = threading.Lock()
         self._finished: dict[str, float] = {}
         self._stopping = threading.Event()
@@ -72,16 +73,25 @@ class Runner:
             if key in self._active:
                 return
             self._active.add(key)
+            self._waiting.add(key)
 
         def run() -> None:
             try:
                 with isolated(key):
-                    task()
+                    if self.withdraw(key):
+                        task()
             finally:
                 with self._lock:
                     self._active.discard(key)
 
         self._pools[pool].submit(run)
+
+    def withdraw(self, key: str) -> bool:
+        """Take back what waits for a thread. Returns False when it does not: it has begun, or was taken back before."""
+        with self._lock:
+            waits = key in self._waiting
+            self._waiting.discard(key)
+            return waits
 
     def just_finished(self, server_id: str, now: float) -> bool:
         """Return whether a workflow on a server ended so lately that heartbeats may still show what was before it.
@@ -117,25 +127,34 @@ class Runner:
             for step in workflow.steps[job.step :]:
                 if self._stopping.is_set():
                     return None
-                retry_on_deadlock(step)(job)
+                retry_on_loss(step)(job)
                 job.step += 1
                 if not self._advance(job):
                     return None
             outcome = workflow.finish(job)
+        except OperationEndedError:
+            return None
         except Exception as error:
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and self._is_running(job.id):
                 self._fail(workflow, job, operation, error)
             return None
         LOG.info("%s of %s is done.", job.kind, job.server_id)
         return self._record(operation, outcome)
 
-    @retry_on_deadlock
+    @retry_on_loss
+    def _is_running(self, operation_id: str) -> bool:
+        """Return whether an operation is still there to be done: another engine may have ended it."""
+        with self._services.database.reader() as session:
+            operation = operations.get(session, operation_id)
+        return operation is not None and operation.status == operations.RUNNING
+
+    @retry_on_loss
     def _advance(self, job: Job) -> bool:
         """Record that the steps before the job's are done. Returns False when another engine has ended the operation."""
         with self._services.database.writer() as session:
             return operations.advance(session, job.id, job.step, job.params)
 
-    @retry_on_deadlock
+    @retry_on_loss
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
         """Record a good end, its event, and the operation that follows at once, which is returned."""
         self._finished[operation.server_id] = time.monotonic()
@@ -160,13 +179,13 @@ class Runner:
         said = words.reveal(f"{error} {error.__cause__ or ''}")
         LOG.warning("%s of %s failed: %s", job.kind, job.server_id, said, exc_info=not expected)
         try:
-            outcome = retry_on_deadlock(workflow.roll_back)(job, message)
+            outcome = retry_on_loss(workflow.roll_back)(job, message)
         except Exception:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
             outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
         self._end_failed(operation, message, outcome)
 
-    @retry_on_deadlock
+    @retry_on_loss
     def _end_failed(self, operation: Operation, message: str, outcome: Outcome) -> None:
         """Record a bad end and its event."""
         self._finished[operation.server_id] = time.monotonic()

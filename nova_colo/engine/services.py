@@ -12,7 +12,7 @@ from nova_colo.agent.replication import ReplicationError
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
-from nova_colo.engine.errors import AgentRefusalError, WorkflowError
+from nova_colo.engine.errors import AgentRefusalError, OperationEndedError, WorkflowError
 from nova_colo.engine.gate import Gate
 from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
@@ -56,6 +56,15 @@ class Services:
         """Set columns of a server's pair."""
         with self.database.writer() as session:
             pairs.update(session, server_id, **values)
+
+    def update_claimed(self, server_id: str, operation_id: str, **values: Any) -> None:
+        """Set columns of a server's pair that an operation has.
+
+        :raises OperationEndedError: when it does not have it any more
+        """
+        with self.database.writer() as session:
+            if not pairs.update_claimed(session, server_id, operation_id, **values):
+                raise OperationEndedError()
 
     def ask(self, host: str, method: str, **arguments: Any) -> Any:
         """Ask the agent of a host.

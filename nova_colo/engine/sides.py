@@ -39,12 +39,10 @@ def give_up(services: Services, job: Job, primary: str, secondary: str | None, *
     """Remove a secondary: the pair has none from now on, whatever its hosts say and whether they can be told.
 
     :param values: columns of the pair to set with that
-    :raises WorkflowError: when another engine has ended the operation
+    :raises OperationEndedError: when another engine has ended the operation
     """
     # first of all: when the primary hears of it, Nova may start its guest anew, and no twin may take over then
-    with services.database.writer() as session:
-        if not pairs.update_claimed(session, job.server_id, job.id, **(values | pairs.NO_SECONDARY)):
-            raise WorkflowError("The operation was ended by another engine.")
+    services.update_claimed(job.server_id, job.id, **(values | pairs.NO_SECONDARY))
     release(services, job.server_id, primary)
     discard(services, job.server_id, secondary)
 

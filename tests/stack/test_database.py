@@ -52,10 +52,10 @@ def _workflows(database: Database, server_id: str) -> None:
     """What an API and an engine write for operations on a pair, one after another."""
     for _ in range(ROUNDS):
         with database.writer() as session:
-            first = operations.start(session, server_id, 0, "failover", {"epoch": 0}, state="failing_over")
+            first = operations.start(session, pairs.get(session, server_id), "failover", {"epoch": 0}, state="failing_over")
             assert first is not None
             events.add(session, server_id, "failover", events.Level.INFO, "Failover: requested.")
-        for step in range(3):
+        for step in (1, 2, 3):
             with database.writer() as session:
                 assert operations.advance(session, first, step, {"step": step})
         with database.writer() as session:

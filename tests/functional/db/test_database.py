@@ -51,6 +51,12 @@ def pair(database):
         )
 
 
+def start(database, row=None):
+    with database.writer() as session:
+        seen = row or pairs.get(session, SERVER)
+        return operations.start(session, seen, "failover", {"epoch": 0}, state="failing_over")
+
+
 def test_the_migrations_make_what_the_models_say(database):
     with database.reader() as session:
         context = alembic_migration.MigrationContext.configure(session.connection())
@@ -58,47 +64,58 @@ def test_the_migrations_make_what_the_models_say(database):
 
 
 def test_an_epoch_is_granted_once(database, pair):
-    def grant(to):
+    def grant(to, operation_id):
         with database.writer() as session:
-            return pairs.grant(session, SERVER, 0, primary_host=to)
+            return pairs.grant(session, SERVER, 0, operation_id, primary_host=to)
 
-    assert [grant("b"), grant("a")] == [True, False]
+    mine = start(database)
+    assert [grant("a", "another"), grant("b", mine), grant("a", mine)] == [False, True, False]
     with database.reader() as session:
         row = pairs.get(session, SERVER)
         assert (row.epoch, row.primary_host) == (1, "b")
 
 
 def test_one_operation_at_a_time_on_a_pair(database, pair):
-    def start():
-        with database.writer() as session:
-            return operations.start(session, SERVER, 0, "failover", {"epoch": 0}, state="failing_over")
-
-    first, second = start(), start()
+    first, second = start(database), start(database)
     assert first and second is None
     with database.writer() as session:
         assert [operation.id for operation in operations.running(session)] == [first]
         operations.finish(session, first, "the first error", state="error")
-    third = start()
+    third = start(database)
     with database.writer() as session:
         operations.finish(session, first, None, state="protected")
         assert not operations.advance(session, first, 2, {})
-    assert third and start() is None
+    assert third and start(database) is None
     with database.reader() as session:
         assert pairs.get(session, SERVER).state == "failing_over"
 
 
-def test_what_was_decided_in_an_earlier_epoch_is_not_started(database, pair):
-    with database.writer() as session:
-        assert pairs.grant(session, SERVER, 0, primary_host="b")
-        assert operations.start(session, SERVER, 0, "failover", {"epoch": 0}) is None
-
-
-def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair):
+@pytest.mark.parametrize("change", [{"epoch": 1}, {"state": "degraded"}, {"secondary_host": "c"}, {"secondary_host": None}])
+def test_what_was_decided_of_another_picture_is_not_started(database, pair, change):
     with database.reader() as session:
         before = pairs.get(session, SERVER)
     with database.writer() as session:
-        pairs.grant(session, SERVER, 0, primary_host="b")
+        pairs.update(session, SERVER, **change)
+    assert start(database, before) is None and start(database) is not None
+
+
+@pytest.mark.parametrize("change", [{"epoch": 1}, {"nova_host": "b"}, {"state": "unprotected"}, {"wanted": "suspended"}])
+def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair, change):
+    with database.reader() as session:
+        before = pairs.get(session, SERVER)
+    with database.writer() as session:
+        pairs.update(session, SERVER, **change)
         assert not pairs.update_unchanged(session, before, primary_host="a")
+
+
+def test_an_engine_that_was_stalled_takes_no_operation_back(database, pair):
+    operation_id = start(database)
+
+    def advance(step):
+        with database.writer() as session:
+            return operations.advance(session, operation_id, step, {"by": step})
+
+    assert [advance(1), advance(3), advance(2), advance(3), advance(4)] == [True, True, False, False, True]
 
 
 def test_a_failed_writer_changes_nothing(database, pair):

@@ -163,6 +163,15 @@ class Engine:
         """Whether one of its threads is there for a workflow."""
         return any(thread.does.startswith("Runner.") for thread in self._threads)
 
+    def hold_workflows(self) -> list[Thread]:
+        """Take the threads of workflows away, as one waits for a thread while others' workflows have them all."""
+        held = [thread for thread in self._threads if thread.does.startswith("Runner.")]
+        self._threads = [thread for thread in self._threads if thread not in held]
+        return held
+
+    def give_back(self, held: list[Thread]) -> None:
+        self._threads += held
+
     def run(self, number: int, turns: int) -> None:
         """Give one of its threads some turns."""
         thread = self._threads[number % len(self._threads)]
@@ -336,7 +345,7 @@ class World:
             if plan.kind is None:
                 pairs.update_as_seen(session, row, **plan.values)
             else:
-                operations.start(session, SERVER, row.epoch, plan.kind, plan.params, requested_by="u", **plan.values)
+                operations.start(session, row, plan.kind, plan.params, requested_by="u", **plan.values)
 
     def may_be_touched(self) -> bool:
         """Return whether nova-api lets a user stop, start or reboot the server: not while its records follow a failover."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nova_colo.db.events import Level
+from nova_colo.engine.reconciler import NOT_BEGUN
 from nova_colo.pair import actions
 from nova_colo.pair.model import State, Wanted
 from tests.unit.nova_colo.pair_cloud import HOSTS
@@ -266,6 +267,30 @@ def _stall(machine, turns):
         first.run(0, 1)
     for _ in range(turns):
         first.run(-1, 1)
+
+
+def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        first = machine.world.engines[0]
+        assert first.active
+        machine.world.ask(actions.MIGRATE_SECONDARY, {"host": None})
+        first.look()
+        while not first.works:
+            first.run(0, 1)
+        held = first.hold_workflows()
+        machine.world.power_cut("a")
+        for _ in range(8):
+            machine.some_seconds_pass_in_peace(1)
+        row = machine.world.row()
+        assert (row.primary_host, row.epoch, row.failovers) == ("b", 1, 1), row.state_reason
+        assert NOT_BEGUN in [event.message for event in machine.world.events()]
+        first.give_back(held)
+        first.run_all(60)
+        assert "moved" not in str([event.message for event in machine.world.events()])
+    finally:
+        machine.teardown()
 
 
 @pytest.mark.parametrize("number", range(10))
