@@ -53,7 +53,7 @@ class AgentManager:
             if lock.acquire(blocking=False):  # else something is being done about it
                 try:
                     if self._roles.get(server_id) is None:
-                        self._backend.discard(server_id)
+                        self._backend.forget(server_id)
                 finally:
                     lock.release()
 

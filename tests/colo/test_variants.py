@@ -184,7 +184,12 @@ def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Bed)
         life.close()
 
 
-def ask(life: Life, host: str | None, command: str, **arguments: str) -> Any:
+#: So long that no checkpoint is taken but those that are asked for.
+RARE_MS = 60000
+RARE = {**OPTIONS, "checkpoint_delay": RARE_MS}
+
+
+def ask(life: Life, host: str | None, command: str, **arguments: Any) -> Any:
     """Ask the QEMU of a host."""
     domain = life.host(host).connect().lookupByUUIDString(life.guest.uuid)
     return json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps({"execute": command, "arguments": arguments}), 0))[
@@ -199,15 +204,24 @@ def card(life: Life, host: str | None) -> tuple[bool, bool]:
     return seen["disabled"], any(status.startswith("VIRTIO_CONFIG_S_DRIVER_OK") for status in seen["status"]["statuses"])
 
 
+def take_checkpoint(life: Life, host: str | None) -> None:
+    """Ask the QEMU of a primary for one: it takes one when its pace is set."""
+    ask(life, host, "migrate-set-parameters", **{"x-checkpoint-delay": RARE_MS})
+
+
 def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
-    life = Life(bed, Guest("reboots", number=145), command="i")
+    life = Life(bed, Guest("reboots", number=145), command="i", options=RARE)
     try:
         pair = life.protect()
         ask(life, pair.primary, "system_reset")
-        life.wait("the twin has its card off, as a guest that boots has", lambda: card(life, pair.secondary) == (True, False))
-        # the twin stands still until the guest has its card on again, so that it does not come to that itself
+        life.wait("the guest has its card off, as one that boots has", lambda: card(life, pair.primary) == (True, False))
+        take_checkpoint(life, pair.primary)
+        life.wait("the twin has its card off, too", lambda: card(life, pair.secondary) == (True, False))
+        life.wait("the checkpoint is over", lambda: ask(life, pair.primary, "query-status")["running"])
+        # the twin stands still until the guest has its card on again, so that it comes to that by a checkpoint and not by itself
         life.signal_qemu(pair.secondary, signal.SIGSTOP)
         life.wait("the guest has its card on", lambda: card(life, pair.primary) == (False, True))
+        take_checkpoint(life, pair.primary)
         life.signal_qemu(pair.secondary, signal.SIGCONT)
         life.wait("the twin has its card on, too", lambda: card(life, pair.secondary) == (False, True))
         life.wait("all is well", lambda: not life.side(pair.secondary or "")["reasons"])
@@ -217,10 +231,6 @@ def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
         bed.client.wait_for_answer(life.guest.address, PATIENCE)
     finally:
         life.close()
-
-
-#: So long that no checkpoint is taken between the opening of a connection and the failover, but where the failover takes one.
-RARE = {**OPTIONS, "checkpoint_delay": 60000}
 
 
 def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(bed: Bed) -> None:

@@ -125,6 +125,9 @@ class Backend(Protocol):
     def discard(self, server_id: str) -> None:
         """End the QEMU on this host and remove what it had; no error when there is none."""
 
+    def forget(self, server_id: str) -> None:
+        """Remove what a side had whose QEMU has ended, and end none; no error when there is none."""
+
     def without_role(self, known: Collection[str]) -> list[str]:
         """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
 

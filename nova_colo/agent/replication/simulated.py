@@ -145,6 +145,9 @@ class SimulatedBackend:
         with self._lock:
             self._hypervisor.remove(server_id)
 
+    def forget(self, server_id: str) -> None:
+        """Do nothing: the guests are the sides."""
+
     def without_role(self, known: Collection[str]) -> list[str]:
         """Return nothing: the guests are the sides."""
         return []

@@ -99,6 +99,7 @@ class QemuBackend:
             max_wait_s=max(options.hybrid_wait, options.hybrid_max_wait),
         )
         is_there = functools.partial(self._is_there, uuid)
+        self._processes.forget(uuid)  # one that has ended before is none of this side's
         side = Side(record, self._hypervisor.guest(uuid), self._reach, is_there, self._records.put, rule, self._thresholds)
         with self._lock:
             self._sides[uuid] = side
@@ -172,6 +173,8 @@ class QemuBackend:
             side.look()
             with contextlib.suppress(ReplicationError):  # it is not there, or does not answer
                 self._processes.watch(server_id, side.guest)
+            if self._side(server_id) is not side:
+                self._processes.forget(server_id)  # dropped meanwhile: the end of this QEMU says nothing of the next one
         except Exception:
             LOG.exception("Server %s could not be looked at.", server_id)
 
@@ -468,7 +471,13 @@ class QemuBackend:
         if running is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
                 running.destroy()
+        self.forget(server_id)
+
+    def forget(self, server_id: str) -> None:
+        """Remove what a side had whose QEMU has ended. One that runs by now is Nova's."""
+        side = self._side(server_id)
         if side is not None:
+            side.called_off.set()
             disks.remove_files(side.record.disks, side.record.made)
             wiring.unplug(side.record.wiring)
         self._drop(server_id)
@@ -478,7 +487,8 @@ class QemuBackend:
         """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
         with self._lock:
             others = [server_id for server_id in self._sides if server_id not in known]
-        return [server_id for server_id in others if self._is_there(server_id) is False]
+        # as libvirt says it: the kernel's word is of a QEMU that was watched, and Nova may have started another since
+        return [server_id for server_id in others if self._is_known(server_id) is False]
 
 
 def _pairs(ports: list[int]) -> list[tuple[int, int]]:
