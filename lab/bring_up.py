@@ -217,6 +217,7 @@ class BringUp:
             lambda: hosts_not_ready(self._admin, self._spec.state.hosts),
             self._supervisor,
             ["nova-conductor", "nova-scheduler", *names],
+            seconds=300,
         )
 
     def _seed_servers(self) -> None:

@@ -116,7 +116,7 @@ class Stream:
         """
         if self.counted is None or self.counted_at is None:
             return Totals()
-        count = max(first - self.counted - 1, 0) // (last - first + 1)
+        count = max(first - self.counted - 1, 0) // (max(last - first, 0) + 1)
         delay = self.delay_ms / 1000
         slow = (taken.at - self.counted_at) / (count + 1) >= delay - tolerance(delay)
         return Totals(periodic=count) if self.buffered or slow else Totals(mismatch=count)

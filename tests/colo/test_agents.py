@@ -22,6 +22,8 @@ from tests.colo.conftest import PREFIX
 
 #: Three missed heartbeats: when an engine takes a host for silent.
 SILENT_S = 3.0
+#: Much less than an agent that waits for a frozen libvirtd would be silent for.
+BLOCKED_S = 9.0
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_an_agent_that_ended_is_silent_until_it_is_started_again(
     one, other = hosts
     end(one)
     bed.agents.wait_for_silence(one.hostname, SILENT_S)
-    assert bed.agents.silence(other.hostname) < SILENT_S
+    bed.agents.wait_for_heartbeat(other.hostname)
     with pytest.raises(messaging.MessagingTimeout):
         bed.agents.client(1.0).call(one.hostname, "status", server_id="")
     one.start_agent()
@@ -65,7 +67,7 @@ def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: t
     one, _ = hosts
     one.freeze_libvirtd()
     try:
-        reasons = wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, SILENT_S).report["reasons"])
+        reasons = wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"])
         assert reasons[0].startswith("libvirtd does not answer: ")
     finally:
         one.thaw_libvirtd()
@@ -80,7 +82,7 @@ def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(bed: Be
     with Door(socket_path.with_name("door"), socket_path) as door:
         one.start_agent(qemu={"libvirt_uri": "qemu+unix:///system?socket=/run/libvirt/door"})
         door.keep_the_next_waiting()
-        wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, SILENT_S).report["reasons"])
+        wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"])
         wait_for("the agent starts anew", 90, lambda: "It ends, to be started again." in one.agent_log.read_text())
         wait_for("all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"])
         door.shutdown()
@@ -92,7 +94,7 @@ def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hos
     one.management.cut()
     try:
         bed.agents.wait_for_silence(one.hostname, SILENT_S)
-        assert bed.agents.silence(other.hostname) < SILENT_S
+        bed.agents.wait_for_heartbeat(other.hostname)
         assert other.reaches(one)
     finally:
         one.management.restore()

@@ -171,8 +171,12 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
 
 def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
     life.pair.set_mode(pair, "checkpoint", 200)
+    then = life.side(pair.primary)["checkpoints"]
+    periodic = lambda: life.side(pair.primary)["checkpoints"]["periodic"]  # noqa: E731
+    # one that was under way when the mode changed is over by then
+    life.wait("the first one in this mode", lambda: periodic() > then["periodic"])
     before = life.side(pair.primary)["checkpoints"]
-    life.wait("periodic ones", lambda: life.side(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 10)
+    life.wait("periodic ones", lambda: periodic() >= before["periodic"] + 10)
     assert life.side(pair.primary)["checkpoints"]["mismatch"] == before["mismatch"]
     life.pair.set_mode(pair, "colo", 200)
     life.goes_on()

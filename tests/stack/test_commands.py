@@ -157,7 +157,7 @@ def test_a_list_is_watched_on_a_terminal_until_ctrl_c(cloud, pair):
         "timeout",
         "--signal=INT",
         "--kill-after=20",
-        "12",
+        "25",
         "script",
         "--quiet",
         "--return",
@@ -166,7 +166,7 @@ def test_a_list_is_watched_on_a_terminal_until_ctrl_c(cloud, pair):
         "/dev/null",
     ]
     environment = {**os.environ, **cloud.lab.env("admin"), "TERM": "xterm"}
-    done = subprocess.run(terminal, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(terminal, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
     screens = done.stdout.split("\x1b[H\x1b[J")[1:]
     assert len(screens) >= 2, done
     assert all(SERVER in screen and "Ctrl-C ends" in screen for screen in screens[:-1])

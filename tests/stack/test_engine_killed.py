@@ -90,14 +90,15 @@ def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
         finally:
             engine.start()
         wanted = {name: TRIGGERS[point[0]][1] for point, name in servers.items()}
-        wait_for("nothing is left to do", 120, lambda: _all_rest(cloud, wanted))
+        wait_for("nothing is left to do", 300, lambda: _all_rest(cloud, wanted))
         after = cloud.pairs()
         yield {point: (before[name], then[name], after[name]) for point, name in servers.items()}
 
 
 def _unprotected(cloud: Cloud) -> set[str]:
     """Return the names of the servers at rest without protection."""
-    return {name for name, pair in cloud.pairs().items() if name.startswith(PREFIX) and pair["state"] == "unprotected"}
+    pairs = {name: pair for name, pair in cloud.pairs().items() if name.startswith(PREFIX)}
+    return {name for name, pair in pairs.items() if pair["state"] == "unprotected" and not pair["progress"]}
 
 
 def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]], folder: pathlib.Path) -> None:

@@ -158,7 +158,7 @@ def test_a_power_cut_under_fifty_servers(cloud, pair, lab, capsys):
                     for name, server in servers.items()
                 )
 
-            wait_for("Nova's records have followed", 150, followed)
+            wait_for("Nova's records have followed", 400, followed)
             _say(capsys, "Nova's records have followed", began)
             after = wait_for("all are protected", 180, lambda: many_servers.in_states(cloud, "many", MANY, "protected"))
             _say(capsys, "all protected again", began)

@@ -73,9 +73,14 @@ def dialog(browser: WebDriver, label: str = "") -> WebElement:
     :param label: what the button must say
     """
     button = shown(browser, CONFIRM + (f'[value="{label}"]' if label else ""))
+    stands_still(browser)
+    return button
+
+
+def stands_still(browser: WebDriver) -> None:
+    """Wait until nothing on the page moves."""
     still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
     WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
-    return button
 
 
 def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests import many_servers
 from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to
-from tests.ui.panel import DIALOG_S, address, dialog, on_page, shown
+from tests.ui.panel import DIALOG_S, address, dialog, on_page, shown, stands_still
 
 FLAVOR, SERVER, PLAIN = "ft.browser", "from-the-browser", "plain-in-the-browser"
 IMAGE = "cirros"
@@ -48,12 +50,23 @@ def _launch(browser: WebDriver, lab: Any) -> None:
     browser.get(address(lab, "project/instances/"))
     shown(browser, "#instances__action_launch-ng").click()
     shown(browser, ".modal.in input[name=name]").send_keys(SERVER)
+    stands_still(browser)
     for step, chosen in (("Source", IMAGE), ("Flavor", f"{FLAVOR} (fault tolerant)")):
         shown(browser, ".modal.in .wizard-nav a", step).click()
-        # the last cell of an available item's row has the arrow that takes it
-        shown(browser, ".modal.in .transfer-available tr", chosen).find_element(By.CSS_SELECTOR, "button").click()
+        _take(browser, chosen)
         shown(browser, ".modal.in .transfer-allocated tr", chosen)
     shown(browser, ".modal.in .finish").click()
+
+
+def _take(browser: WebDriver, chosen: str) -> None:
+    """Click the arrow in the last cell of an available item's row, which the page may just draw anew."""
+
+    def taken(driver: WebDriver) -> bool:
+        shown(driver, ".modal.in .transfer-available tr", chosen).find_element(By.CSS_SELECTOR, "button").click()
+        return True
+
+    passing = (StaleElementReferenceException, NoSuchElementException)
+    WebDriverWait(browser, DIALOG_S, ignored_exceptions=passing).until(taken, f"{chosen} is taken")
 
 
 @pytest.mark.timeout(900)
@@ -82,7 +95,9 @@ def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(lab: Any, lo
     browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/project/fault_tolerance/*"]})
     browser.get(address(lab, "project/instances/"))
     shown(browser, "#instances__action_launch-ng").click()
-    shown(browser, ".modal.in .wizard-nav a", "Flavor").click()
+    link = shown(browser, ".modal.in .wizard-nav a", "Flavor")
+    stands_still(browser)
+    link.click()
     listed = shown(browser, ".modal.in .transfer-available", "ft.nano").text
     assert "m1.nano" in listed
     assert "fault tolerant" not in listed

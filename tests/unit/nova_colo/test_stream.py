@@ -2,7 +2,7 @@
 """Checkpoints and their causes are found in what QEMU tells."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nova_colo.pair import stream
@@ -179,6 +179,8 @@ calls = st.one_of(
 )
 
 
+@example([("stop", 0.0), ("passed", 1), ("resume", 1.0), ("stop", 2.0), ("passed", 5), ("passed", 4), ("resume", 3.0)])
+@example([("stop", 0.0), ("passed", 1), ("resume", 1.0), ("stop", 2.0), ("passed", 50), ("passed", 2), ("resume", 3.0)])
 @given(st.lists(calls, max_size=40))
 def test_no_order_of_events_breaks_it_and_none_gives_more_checkpoints_than_stops(calls):
     found, stops, checkpoints, unseen = stream.attach(0.0, 2000), 0, [], Totals()
