@@ -61,10 +61,13 @@ class Services:
         """Set columns of a server's pair that an operation has.
 
         :raises OperationEndedError: when it does not have it any more
+        :raises WorkflowError: when the pair is gone
         """
         with self.database.writer() as session:
-            if not pairs.update_claimed(session, server_id, operation_id, **values):
-                raise OperationEndedError()
+            done = pairs.update_claimed(session, server_id, operation_id, **values)
+        if not done:
+            self.pair(server_id)
+            raise OperationEndedError()
 
     def ask(self, host: str, method: str, **arguments: Any) -> Any:
         """Ask the agent of a host.

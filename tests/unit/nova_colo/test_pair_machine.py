@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nova_colo.db import operations, pairs
 from nova_colo.db.events import Level
 from nova_colo.engine.reconciler import NOT_BEGUN
 from nova_colo.pair import actions
 from nova_colo.pair.model import State, Wanted
-from tests.unit.nova_colo.pair_cloud import HOSTS
+from tests.unit.nova_colo.pair_cloud import HOSTS, SERVER
 from tests.unit.nova_colo.pair_world import World
 
 hosts = st.sampled_from(HOSTS)
@@ -267,6 +268,35 @@ def _stall(machine, turns):
         first.run(0, 1)
     for _ in range(turns):
         first.run(-1, 1)
+
+
+@pytest.mark.parametrize(
+    "request_", [(actions.FAILOVER, {}), (actions.MIGRATE_SECONDARY, {"host": None}), (actions.UNPROTECT, {})], ids=str
+)
+def test_no_operation_goes_on_for_a_server_that_was_deleted(request_):
+    """Its pair is removed before each transaction and each request of a workflow in turn."""
+    for turns in range(16):
+        machine = PairMachine()
+        world = machine.world
+        try:
+            machine.the_server_is_protected()
+            first = world.engines[0]
+            world.ask(*request_)
+            first.look()
+            for _ in range(turns):
+                if first.threads():
+                    first.run(-1, 1)
+            with world.database.writer() as session:
+                pairs.remove(session, SERVER)
+            for _ in range(10):
+                world.second()
+                first.run_all(60)
+                world.nova.work(True)
+            with world.database.reader() as session:
+                assert [(found.kind, found.step) for found in operations.running(session)] == [], turns
+        finally:
+            world.close()
+            shutil.rmtree(machine.folder)
 
 
 def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
