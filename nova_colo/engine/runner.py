@@ -109,9 +109,8 @@ class Runner:
     def _run(self, operation_id: str) -> None:
         """Run an operation; when its end cannot be recorded it is taken up again."""
         # read again: the one that was submitted may have been read before it was finished
-        with self._services.database.reader() as session:
-            operation = operations.get(session, operation_id)
-        if operation is None or operation.status != operations.RUNNING:
+        operation = self._running(operation_id)
+        if operation is None:
             return
         following = self._run_steps(operation)
         if following is not None:
@@ -135,18 +134,18 @@ class Runner:
         except OperationEndedError:
             return None
         except Exception as error:
-            if not self._stopping.is_set() and self._is_running(job.id):
+            if not self._stopping.is_set() and self._running(job.id) is not None:
                 self._fail(workflow, job, operation, error)
             return None
         LOG.info("%s of %s is done.", job.kind, job.server_id)
         return self._record(operation, outcome)
 
     @retry_on_loss
-    def _is_running(self, operation_id: str) -> bool:
-        """Return whether an operation is still there to be done: another engine may have ended it."""
+    def _running(self, operation_id: str) -> Operation | None:
+        """Return an operation that is still to be done; None when it was finished, by another engine maybe."""
         with self._services.database.reader() as session:
             operation = operations.get(session, operation_id)
-        return operation is not None and operation.status == operations.RUNNING
+        return operation if operation is not None and operation.status == operations.RUNNING else None
 
     @retry_on_loss
     def _advance(self, job: Job) -> bool:

@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from concurrent import futures
 
 import pytest
-from alembic import autogenerate
-from alembic.runtime import migration as alembic_migration
-from oslo_config import cfg
-from oslo_db import options as db_options
 from oslo_utils import timeutils, uuidutils
 
 from lab.schema import connect_as_root
 from nova_colo.db import Database, events, history, migration, operations, pairs, secondaries
-from nova_colo.db.models import BASE, Operation
+from nova_colo.db.models import Operation
 from tests.cloud import Cloud
+from tests.made_database import database_at, differences_from_models
 
 NAME = "nova_colo_tried"
 WRITERS, ROUNDS = 12, 12
@@ -32,11 +29,7 @@ def database(cloud: Cloud) -> Iterator[Database]:
         cursor.execute(f"DROP DATABASE IF EXISTS {NAME}")
         cursor.execute(f"CREATE DATABASE {NAME} CHARACTER SET utf8mb3")
         migration.sync(url)
-        conf = cfg.ConfigOpts()
-        conf.register_opts(db_options.database_opts, group="database")
-        conf([], default_config_files=[])
-        conf.set_override("connection", url, group="database")
-        yield Database(conf)
+        yield database_at(url)
         cursor.execute(f"DROP DATABASE {NAME}")
 
 
@@ -81,9 +74,7 @@ def _figures(database: Database, server_ids: list[str], ended: threading.Event) 
 
 
 def test_the_migrations_make_what_the_models_say(database):
-    with database.reader() as session:
-        context = alembic_migration.MigrationContext.configure(session.connection())
-        assert autogenerate.compare_metadata(context, BASE.metadata) == []
+    assert differences_from_models(database) == []
 
 
 def test_those_who_write_of_different_pairs_do_not_wait_for_each_other_in_a_circle(database):

@@ -6,17 +6,16 @@ import time
 
 import pytest
 from kombu.exceptions import OperationalError
-from oslo_config import cfg
 from oslo_db.exception import DBDeadlock
 from oslo_messaging import MessageDeliveryFailure
 from oslo_utils import timeutils
 
-from nova_colo import conf as colo_conf
 from nova_colo import rpc
-from nova_colo.db import Database, events, history, operations
+from nova_colo.db import events, history, operations
 from nova_colo.db.models import Bucket
 from nova_colo.pair.actions import ACTIONS
 from tests.benchmarks.made_up import figures
+from tests.made_database import database_at
 
 BODIES = {
     "ft-migrate-secondary": {"host": None},
@@ -138,17 +137,10 @@ def test_what_the_database_undoes_because_of_a_deadlock_is_done_again(api, monke
 
 def test_without_the_database_the_answer_says_so(api):
     server = api.pair()
-    api.service.database = _database_that_is_away()
+    api.service.database = database_at("sqlite:////nowhere/at/all.db", max_retries=0)
     for refused in (api.request("GET", "/os-fault-tolerance/servers"), api.act(server, {"failover": None})):
         assert refused.status_int == 503
         assert "database" in refused.json_body["serviceUnavailable"]["message"]
-
-
-def _database_that_is_away():
-    conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
-    conf.set_override("connection", "sqlite:////nowhere/at/all.db", group="database")
-    conf.set_override("max_retries", 0, group="database")
-    return Database(conf)
 
 
 def store(api, server, *buckets):

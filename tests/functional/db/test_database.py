@@ -4,14 +4,10 @@
 import datetime
 
 import pytest
-from alembic import autogenerate
-from alembic.runtime import migration as alembic_migration
-from oslo_config import cfg
-from oslo_db import options as db_options
 from oslo_utils import timeutils
 
-from nova_colo.db import Database, lease, migration, operations, pairs
-from nova_colo.db.models import BASE
+from nova_colo.db import lease, migration, operations, pairs
+from tests.made_database import database_at, differences_from_models
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 
@@ -20,11 +16,7 @@ SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 def database(tmp_path):
     connection = f"sqlite:///{tmp_path}/ft.db"
     migration.sync(connection)
-    conf = cfg.ConfigOpts()
-    conf.register_opts(db_options.database_opts, group="database")
-    conf([], default_config_files=[])
-    conf.set_override("connection", connection, group="database")
-    return Database(conf)
+    return database_at(connection)
 
 
 @pytest.fixture
@@ -58,9 +50,7 @@ def start(database, row=None):
 
 
 def test_the_migrations_make_what_the_models_say(database):
-    with database.reader() as session:
-        context = alembic_migration.MigrationContext.configure(session.connection())
-        assert autogenerate.compare_metadata(context, BASE.metadata) == []
+    assert differences_from_models(database) == []
 
 
 def test_an_epoch_is_granted_once(database, pair):

@@ -100,11 +100,9 @@ class PausingDatabase:
     @contextlib.contextmanager
     def writer(self) -> Iterator[Any]:
         pause()
+        deadlock = self.undone == 0
         if self.undone is not None:
-            self.undone = self.undone - 1 if self.undone else None
-            deadlock = self.undone is None
-        else:
-            deadlock = False
+            self.undone = None if deadlock else self.undone - 1
         with self._database.writer() as session:
             yield session
             if deadlock:
