@@ -25,7 +25,7 @@ HOST_ACTIONS = {
     "start": "has started",
     "cut-link": "is cut off from the {network} network",
     "freeze": "is frozen",
-    "heal": "is healed",
+    "heal": "is healed; if Nova has forced it down, restart its nova-compute: lab service restart {name}-nova-compute",
 }
 
 
@@ -165,7 +165,7 @@ def _host(options: argparse.Namespace, arguments: list[str]) -> int:
         host.cut_link(options.network)
     else:
         getattr(host, options.action)()
-    print(f"{host.name} {HOST_ACTIONS[options.action].format(network=options.network)}")
+    print(f"{host.name} {HOST_ACTIONS[options.action].format(network=options.network, name=host.name)}")
     return 0
 
 

@@ -27,6 +27,7 @@ class Inventory:
     def __init__(self, services: Services):
         self._services = services
         self._looked_at: datetime.datetime | None = None
+        self._refused: dict[str, str] = {}  # why Nova keeps hosts forced down, as it was logged
         self._full_at: datetime.datetime | None = None
 
     def refresh(self) -> None:
@@ -60,8 +61,11 @@ class Inventory:
             try:
                 self._services.nova.force_down(host, False)
             except ServiceError as error:
-                LOG.info("Host %s stays forced down for now: %s", host, error)
+                if self._refused.get(host) != str(error):
+                    LOG.info("Host %s stays forced down for now: %s", host, error)
+                    self._refused[host] = str(error)
                 continue
+            self._refused.pop(host, None)
             with self._services.database.writer() as session:
                 hosts.fence(session, host, None)
             LOG.info("Host %s is back and no longer forced down.", host)
