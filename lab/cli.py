@@ -25,7 +25,7 @@ HOST_ACTIONS = {
     "start": "has started",
     "cut-link": "is cut off from the {network} network",
     "freeze": "is frozen",
-    "heal": "is healed; if Nova has forced it down, restart its nova-compute: lab service restart {name}-nova-compute",
+    "heal": "is healed; if Nova has forced it down, restart its nova-compute: python3 -m lab service restart {name}-nova-compute",
 }
 
 

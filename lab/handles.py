@@ -89,33 +89,29 @@ class Host:
 
     def restart_libvirtd(self) -> None:
         """End a real host's libvirtd gracefully and start it again; its guests go on."""
-        self._powered().restart_libvirtd()
+        self._real().restart_libvirtd()
 
     def cut_link(self, network: str = "replication") -> None:
         """Cut a real host off from a network, with nobody told.
 
         :param network: ``replication``, ``management`` or ``guest``
         """
-        self._powered().cut_link(network)
+        self._real().cut_link(network)
 
     def freeze(self) -> None:
         """Stop every process of a real host, with nobody told."""
-        self._powered().freeze()
+        self._real().freeze()
 
     def heal(self) -> None:
         """End what freeze() and cut_link() have begun. If Nova has forced it down, nova-compute must be restarted there."""
-        self._powered().heal()
+        self._real().heal()
 
     def _real(self) -> RealHost:
         if not isinstance(self._host, RealHost):
             raise RefusalError(f"{self.name} is simulated; real hosts: python3 -m lab up --hypervisor real")
-        return self._host
-
-    def _powered(self) -> RealHost:
-        host = self._real()
-        if not host.machine.is_on():
+        if not self._host.machine.is_on():
             raise RefusalError(f"{self.name} has no power; switch it on: python3 -m lab host start {self.name}")
-        return host
+        return self._host
 
     def is_running(self) -> bool:
         """Tell whether all of its services run."""

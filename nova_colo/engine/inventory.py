@@ -27,8 +27,8 @@ class Inventory:
     def __init__(self, services: Services):
         self._services = services
         self._looked_at: datetime.datetime | None = None
-        self._refused: dict[str, str] = {}  # why Nova keeps hosts forced down, as it was logged
         self._full_at: datetime.datetime | None = None
+        self._refused: dict[str, str] = {}  # why Nova keeps hosts forced down, as it was logged
 
     def refresh(self) -> None:
         """Take in what has changed at Nova."""
