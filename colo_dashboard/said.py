@@ -71,6 +71,7 @@ SENTENCES = (
     gettext_noop("A checkpoint is %(seconds)s s late."),
     gettext_noop("Checkpoint pauses are long: p99 %(ms)s ms."),
     gettext_noop("The secondary cannot use %(devices)s before the next checkpoint."),
+    gettext_noop("The primary cannot be ended from its twin's host: UDP port %(port)s: %(error)s."),
     gettext_noop("A mismatch storm: replies differ %(number)s times a minute."),
     # stages
     gettext_noop("finding a host"),

@@ -124,19 +124,20 @@ class LonePair:
         """
         source, _ = _both(standing)
         self._agents.call(source, "demote", server_id=self._id, epoch=standing.epoch + 1, expected=standing.epoch)
-        gap_ms = self.take_over(standing)
+        gap_ms = self.take_over(standing, stopped=True)
         self._agents.call(source, "discard", server_id=self._id)
         return gap_ms
 
-    def take_over(self, standing: Standing) -> float | None:
+    def take_over(self, standing: Standing, *, stopped: bool = False) -> float | None:
         """Let the secondary take over from a primary that is lost.
 
+        :param stopped: the primary is not lost: its host has said that its guest stands still
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         target = standing.secondary
         if target is None:
             raise PairError("The guest has no secondary.")
-        gap_ms = self._agents.call(target, "promote", server_id=self._id, epoch=standing.epoch + 1)
+        gap_ms = self._agents.call(target, "promote", server_id=self._id, epoch=standing.epoch + 1, stopped=stopped)
         self._agents.call(target, "settle", server_id=self._id, epoch=standing.epoch + 1)
         return gap_ms
 

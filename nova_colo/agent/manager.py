@@ -137,9 +137,10 @@ class AgentManager:
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             self._backend.pause(server_id)
 
-    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> float | None:
+    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int, stopped: bool = False) -> float | None:
         """Let the secondary run alone, by the grant for ``epoch``.
 
+        :param stopped: the primary's host has said that its guest stands still
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         with self._lock(server_id):
@@ -149,7 +150,7 @@ class AgentManager:
             if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
                 raise ReplicationError(f"{host(self._host)} has no secondary of {server_id} that may resume in epoch {epoch}.")
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
-            gap_ms = self._backend.promote(server_id)
+            gap_ms = self._backend.promote(server_id, stopped)
         LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
         return gap_ms
 

@@ -42,8 +42,8 @@ class Failover(Workflow):
         target, epoch = job.params["target"], job.params["epoch"] + 1
         if (row.epoch, row.primary_host) != (epoch, target):
             raise WorkflowError(f"The grant for epoch {epoch} is no longer valid.")
-        sides.demote_paired(self._services, job)
-        job.params["gap_ms"] = self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
+        stopped = sides.demote_paired(self._services, job)
+        job.params["gap_ms"] = self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch, stopped=stopped)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""

@@ -19,8 +19,8 @@ def demote(services: Services, job: Job) -> None:
     _tell(services, job.params["source"], "demote", job.server_id, epoch=job.params["epoch"] + 1)
 
 
-def demote_paired(services: Services, job: Job) -> None:
-    """Stop the old primary before its twin runs, if it can be reached.
+def demote_paired(services: Services, job: Job) -> bool:
+    """Stop the old primary before its twin runs, if it can be reached; tells whether it stands still.
 
     :raises AgentRefusalError: when Nova has started its guest anew: the twin is another's, and the guest may answer clients
     """
@@ -29,10 +29,12 @@ def demote_paired(services: Services, job: Job) -> None:
     if services.alive(source):
         try:
             services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
+            return True
         except AgentRefusalError:
             raise
         except WorkflowError as error:
             LOG.warning("demote of server %s is left for later: %s", job.server_id, words.reveal(str(error)))
+    return False
 
 
 def give_up(services: Services, job: Job, primary: str, secondary: str | None, **values: Any) -> None:

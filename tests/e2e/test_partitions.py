@@ -95,6 +95,21 @@ def test_a_primary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, ca
     assert capture.spoke(old)[1] < capture.spoke(new)[0]
 
 
+def test_a_primary_whose_host_was_frozen_says_nothing_when_it_goes_on(server: FtServer, capture: Capture, lab: Lab) -> None:
+    before = server.pair()
+    old, new = before["primary"]["host"], before["secondary"]["host"]
+    lab.host(old).freeze()
+    server.has_moved_on(before)
+    server.asks_for_its_address()
+    lab.host(old).heal()
+    after = server.failed_over(before)
+    assert after["primary"]["host"] == new
+    lab.service(f"{old}-nova-compute").restart()
+    server.is_up(old)
+    server.is_whole()
+    assert capture.spoke(old)[1] < capture.spoke(new)[0]
+
+
 def test_a_secondary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, capture: Capture, lab: Lab) -> None:
     before = server.pair()
     primary, cut = before["primary"]["host"], before["secondary"]["host"]

@@ -88,8 +88,12 @@ class Backend(Protocol):
     def pause(self, server_id: str) -> None:
         """Stop a primary guest for a planned failover, in step with its twin."""
 
-    def promote(self, server_id: str) -> float | None:
-        """Let the secondary run alone. Returns for how many milliseconds nobody ran; None when that is not known."""
+    def promote(self, server_id: str, stopped: bool) -> float | None:
+        """Let the secondary run alone.
+
+        :param stopped: the primary is known to stand still; else it is ended, as soon and as surely as that can be
+        :returns: for how many milliseconds nobody ran; None when that is not known
+        """
 
     def settle(self, server_id: str) -> None:
         """Note that what a promoted secondary had is Nova's from now on: its files are not to be removed any more."""

@@ -95,7 +95,7 @@ class SimulatedBackend:
         """Stop the primary guest."""
         self._set_state(server_id, hv.PAUSED)
 
-    def promote(self, server_id: str) -> float | None:
+    def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run. How long nobody ran is not simulated."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")

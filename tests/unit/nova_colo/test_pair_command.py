@@ -68,7 +68,7 @@ class FakeAgents:
     def _demote(self, there, server_id, epoch, expected=None):
         there.side = side("demoted", epoch)
 
-    def _promote(self, there, server_id, epoch):
+    def _promote(self, there, server_id, epoch, stopped):
         there.side = side("promoted", epoch, link_up=None)
         return 150.0
 

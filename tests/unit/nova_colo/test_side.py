@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one side of a pair of QEMUs makes of what it hears, and of what it does not."""
 
+import dataclasses
 import itertools
+import signal
+import socket
+import subprocess
 
 import pytest
 
+from nova_colo.agent.replication.qemu import fence
 from nova_colo.agent.replication.qemu import side as sides
+from nova_colo.agent.replication.qemu.fence import Fence
 from nova_colo.agent.replication.qemu.monitor import Event
 from nova_colo.agent.replication.qemu.record import Record, Stage
 from nova_colo.pair import hybrid, link
@@ -29,7 +35,9 @@ class Clock:
 
 
 class Guest:
-    """A QEMU whose sockets are connected."""
+    """A QEMU whose sockets are connected; ``process`` stands for it."""
+
+    uuid = "s-1"
 
     def __init__(self):
         self.objects = ["colo-agrees0"]
@@ -38,6 +46,8 @@ class Guest:
         match command:
             case "query-chardev":
                 return [{"label": "colo-mirror0", "filename": "tcp:"}]
+            case "query-cpus-fast":
+                return [{"thread-id": self.process.pid}]
             case "qom-list":
                 return [{"name": name} for name in self.objects]
             case "object-add":
@@ -193,3 +203,46 @@ def test_both_sides_go_by_what_the_primarys_host_is_configured_to():
     assert record.pace("checkpoint", 300)["delay_ms"] == 300
     assert record.pace("hybrid", 300, "checkpoint")["delay_ms"] == 300
     assert record.pace("hybrid", 300)["delay_ms"] == 7000
+
+
+@pytest.fixture
+def fenced(side):
+    """A side that can be ended from its twin's host."""
+    side.guest.process = subprocess.Popen(["sleep", "600"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        side.record.fence = dataclasses.asdict(fence.make(*probe.getsockname()))
+    yield side
+    side.guest.process.kill()
+    side.guest.process.wait()
+
+
+def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
+    pass_by(fenced, clock, 1)
+    assert fenced.report(True).reasons == []
+    twin = make_side(Stage.IN_STEP, primary=False)
+    twin.record.fence = fenced.record.fence
+    twin.fire()
+    assert fenced.guest.process.wait(10) == -signal.SIGKILL
+    twin.look()
+    assert twin.record.firing  # until the host has said that it knows
+    fenced.ended()
+    twin.look()
+    assert twin.record.firing is None
+
+
+@pytest.mark.parametrize("end", [lambda side: side.parted(), lambda side: side.close()])
+def test_a_primary_without_a_twin_cannot_be_ended_by_it(fenced, clock, end):
+    pass_by(fenced, clock, 1)
+    end(fenced)
+    assert Fence(**fenced.record.fence).fire(10)
+    assert fenced.guest.process.poll() is None
+
+
+def test_a_primary_that_cannot_be_ended_says_why(fenced, clock):
+    with Fence(**fenced.record.fence).arm(fenced.guest.process.pid):
+        pass_by(fenced, clock, 1)
+        [reason] = fenced.report(True).reasons
+        assert reason.startswith("The primary cannot be ended from its twin's host: UDP port ")
+    pass_by(fenced, clock, 1)
+    assert fenced.report(True).reasons == []

@@ -2,6 +2,7 @@
 """The QEMU backend: COLO on a stock QEMU and libvirt, driven by QMP while the guest runs."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import pathlib
@@ -18,7 +19,19 @@ from oslo_log import log as logging
 
 from nova_colo.agent import wiring
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
-from nova_colo.agent.replication.qemu import capabilities, channel, disks, domain, media, network, primary, reach, secondary, tls
+from nova_colo.agent.replication.qemu import (
+    capabilities,
+    channel,
+    disks,
+    domain,
+    fence,
+    media,
+    network,
+    primary,
+    reach,
+    secondary,
+    tls,
+)
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Hypervisor, SilentError, answers
 from nova_colo.agent.replication.qemu.ports import Ports
@@ -259,15 +272,19 @@ class QemuBackend:
             self._ports.give_back(side.record.ports)
             side.save(ports=self._ports.take(wanted))
         paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
-        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=[disk.path for disk in all_disks], paces=paces)
+        address, ports = self._needed_address(), side.record.ports
+        ending = dataclasses.asdict(fence.make(address, ports[0])) if ports else None
+        paths = [disk.path for disk in all_disks]
+        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, paces=paces, fence=ending)
         self.settle(spec.server_id)
         sizes, xml = zip(all_disks, disks.sizes(guest, all_disks), strict=True), domain.xml_of(running)
         return {
             "xml": xml,
             "media": media.read(domain.media_files(xml)),
             "disks": [{"path": disk.path, "format": disk.format, "size": size} for disk, size in sizes],
-            "address": self._needed_address(),
-            "ports": _pairs(side.record.ports),
+            "address": address,
+            "ports": _pairs(ports),
+            "fence": ending,
             "encrypted": self._encrypted,
             "wiring": self._wiring.get(spec.server_id),
             "paces": paces,
@@ -289,7 +306,7 @@ class QemuBackend:
             raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
         ports = self._ports.take(2)
         side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"]))
-        side.save(**side.record.pace(spec.mode, spec.interval_ms))
+        side.save(fence=primary["fence"], **side.record.pace(spec.mode, spec.interval_ms))
         try:
             for path in secondary.make_files(primary):
                 side.save(made=[*side.record.made, path])
@@ -416,8 +433,8 @@ class QemuBackend:
         except SilentError:
             LOG.warning("The frozen QEMU of %s cannot be stopped; without its twin it cannot answer anybody.", server_id)
 
-    def promote(self, server_id: str) -> float | None:
-        """Let the secondary run."""
+    def promote(self, server_id: str, stopped: bool) -> float | None:
+        """Let the secondary run, and the primary end that may run still."""
         side = self._side(server_id)
         if not self._is_there(server_id):
             raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
@@ -425,8 +442,8 @@ class QemuBackend:
             return None
         if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
             raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
-        gap_ms = secondary.promote(side.guest)
-        side.save(primary=True)
+        gap_ms = secondary.promote(side.guest, None if stopped else side.fire)
+        side.save(primary=True, fence=None)
         side.parted()
         return gap_ms
 

@@ -34,9 +34,8 @@ class Processes:
         with self._lock:
             if server_id in self._watched or server_id in self._ended:
                 return
-        thread = guest("query-cpus-fast")[0]["thread-id"]
         with contextlib.suppress(OSError):  # it has ended since: libvirt will say so
-            handle = os.pidfd_open(_process(thread))
+            handle = os.pidfd_open(process_of(guest))
             with self._lock:
                 self._watched[server_id] = handle
             self._poll.register(handle, select.EPOLLIN)
@@ -67,8 +66,13 @@ class Processes:
                 self._notify(server_id)
 
 
-def _process(thread: int) -> int:
-    """Return the process that a thread is of."""
+def process_of(guest: Guest) -> int:
+    """Return the pid of a guest's QEMU.
+
+    :raises ReplicationError: when QEMU does not say it
+    :raises OSError: when it has just ended
+    """
+    thread = guest("query-cpus-fast")[0]["thread-id"]
     status = pathlib.Path(f"/proc/{thread}/status").read_text()
     found = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
     return int(found[1]) if found else thread

@@ -42,6 +42,8 @@ class Record:
     :param error: why the pair could not be made
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
+    :param fence: what ends the QEMU of the pair's primary, as a Fence's fields; None when it has no network card
+    :param firing: the same of the primary before this one, which may not have ended yet; None when it has
     """
 
     server_id: str
@@ -60,6 +62,8 @@ class Record:
     error: str | None = None
     counted: int | None = None
     ledger: dict[str, Any] | None = None
+    fence: dict[str, Any] | None = None
+    firing: dict[str, Any] | None = None
 
     @property
     def buffered(self) -> bool:

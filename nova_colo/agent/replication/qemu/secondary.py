@@ -2,7 +2,7 @@
 """What is done to a secondary: make it, promote it, remove it."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import libvirt
@@ -75,12 +75,15 @@ def prepare(
     return [disk.path for disk in all_disks]
 
 
-def promote(guest: Guest) -> float | None:
+def promote(guest: Guest, end_primary: Callable[[], None] | None) -> float | None:
     """Let a secondary run alone, and say on its networks where it is now.
 
+    :param end_primary: ends the primary, which may run still; None when it is known to stand still
     :returns: for how many milliseconds it had stood still since it lost its primary; None when that is not known
     """
     channel.cut(guest)
+    if end_primary is not None:
+        end_primary()
     disks.stop_exports(guest)
     gap_ms = channel.go_on_alone(guest, PROMOTE_S)
     network.release_secondary(guest)

@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.replication import ReplicationError, Report
-from nova_colo.agent.replication.qemu import channel, devices, network
+from nova_colo.agent.replication.qemu import channel, devices, network, processes
+from nova_colo.agent.replication.qemu.fence import Fence
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Guest, SilentError
 from nova_colo.agent.replication.qemu.reach import Reach
 from nova_colo.agent.replication.qemu.record import Record, Stage
@@ -27,6 +29,8 @@ STEPS_BEFORE, STEPS = 2, 4
 #: Seconds between two announcements of a guest that runs alone. A frozen twin that wakes answers who asks for its address: QEMU
 #: lets pass what it cannot compare (colo-compare.c:packet_enqueue). Switches then send to it what is the guest's.
 ANNOUNCE_S = 5.0
+#: Seconds that the host of the primary before may take to say that its QEMU has ended.
+FIRE_S = 0.2
 #: Seconds from one look to libvirt's next answer, from which on events may have been missed: it was away, or stood still.
 DEAF_S = 3.0
 
@@ -65,6 +69,8 @@ class Side:
         self._checkpoint_at: float | None = None
         self._devices_seen_at: float | None = None
         self._switched_off: list[str] = []
+        self._armed: socket.socket | None = None
+        self._unarmed = ""  # why not
         self._holding = threading.Lock()
         self._held: bool | None = None  # not known of a QEMU that was there before this agent
         self._met_twin = False  # since it was held
@@ -96,6 +102,7 @@ class Side:
         """Write its record no more: it is about to be removed, while it may just be looked at."""
         with self._lock:
             self._keep = lambda record: None
+            self._disarm()
 
     def _write(self) -> None:
         if self.record.primary:
@@ -138,6 +145,7 @@ class Side:
         with self._lock:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
             self._lost, self._switched_off = False, []
+            self._disarm()
             self.save(stage=Stage.PARTED, error=error)
         self._hold_back(False)
 
@@ -175,6 +183,7 @@ class Side:
         """Its QEMU has ended."""
         with self._lock:
             self._running = False
+            self._disarm()
 
     def heard(self, event: Event) -> None:
         """Take an event of its QEMU in."""
@@ -198,6 +207,43 @@ class Side:
                         self._changed = True
                         if self._hybrid is not None:
                             self._hybrid = hybrid.taken(self._hybrid, self._rule, taken)
+
+    # --- that a primary can be ended from its twin's host
+
+    def fire(self) -> None:
+        """End the primary, whose twin this is and which may run still. It is said again at each look, until it has ended."""
+        if self.record.fence is not None:
+            self.save(firing=self.record.fence)
+            Fence(**self.record.fence).fire(0)
+
+    def _fire_again(self) -> None:
+        firing = self.record.firing
+        if firing is None or not Fence(**firing).fire(FIRE_S):
+            return
+        with self._lock:
+            if self.record.firing == firing:
+                LOG.info("The primary of %s before this one has ended.", self.record.server_id)
+                self.save(firing=None)
+
+    def _arm(self, fence: Fence) -> None:
+        try:
+            process = processes.process_of(self.guest)
+        except OSError:
+            return  # it has just ended
+        with self._lock:
+            if self._armed is not None or self.record.stage != Stage.IN_STEP:
+                return
+            try:
+                self._armed, self._unarmed = fence.arm(process), ""
+            except ReplicationError as error:
+                if self._unarmed != str(error):
+                    LOG.warning("The primary of %s cannot be ended from its twin's host: %s", self.record.server_id, error)
+                self._unarmed = str(error)
+
+    def _disarm(self) -> None:
+        if self._armed is not None:
+            self._armed.close()
+        self._armed, self._unarmed = None, ""
 
     # --- what it looks like
 
@@ -231,6 +277,7 @@ class Side:
                 self._write()
             is_down = self._link is not None and not self._link.up
         self._hold_back(is_down)
+        self._fire_again()
 
     def _hold_back(self, wanted: bool) -> None:
         """Let nothing out of a primary that has lost its twin, until it has the twin again, or the grant to go on alone.
@@ -265,6 +312,8 @@ class Side:
             self.in_step()
         if self.record.stage != Stage.IN_STEP:
             return {}
+        if self.record.primary and self.record.fence is not None and self._armed is None:
+            self._arm(Fence(**self.record.fence))
         if not self.record.primary and self._devices_seen_at != self._checkpoint_at:
             self._devices_seen_at = self._checkpoint_at
             self._look_at_devices()
@@ -310,5 +359,7 @@ class Side:
             reasons = list(self._link.reasons) if self._link else []
             if self._switched_off:
                 reasons.append(f"The secondary cannot use {', '.join(self._switched_off)} before the next checkpoint.")
+            if self._unarmed:
+                reasons.append(f"The primary cannot be ended from its twin's host: {self._unarmed}")
             mode = self._hybrid.mode.value if self._hybrid else None
             return Report(running, up, progress, figures, self.record.error, reasons, self._stood_still_ms, mode)
