@@ -45,8 +45,8 @@ class EngineClient:
         # closes a channel on which something is sent to an exchange that is gone.
         self._client = messaging.get_rpc_client(transport, target, retry=1).prepare(fanout=True)
 
-    def heartbeat(self, host: str, report: dict[str, Any]) -> None:
-        """Tell all engines what runs on a host."""
+    def heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
+        """Tell all engines what runs on a host, or, with None, that it is there."""
         self._client.cast({}, "heartbeat", host=host, report=report)
 
     def wake(self) -> None:

@@ -78,7 +78,7 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     return {
         "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
         **colo.BROKER,
-        "agent": {"replication_backend": "qemu", "heartbeat_interval": 1},
+        "agent": {"replication_backend": "qemu"},
         # checkpoints are more frequent than a cloud would have them: there is to be something to see
         "qemu": {"replication_address": machine.address, "runtime_directory": runtime_directory, "checkpoint_delay": 5000},
     }

@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class AgentService(service.Service):
-    """Answers engines and tells them every heartbeat_interval what runs on this host, and at once when a side was lost."""
+    """Answers engines and tells them every report_interval what runs on this host, and at once when a side was lost."""
 
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__()
@@ -40,21 +40,28 @@ class AgentService(service.Service):
         LOG.info("Agent of host %s is up.", self._conf.host)
 
     def _keep_telling(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
-        urgent = False
+        options, urgent, due_at = self._conf.agent, False, 0.0
         while not self._stopped.is_set():
             self._changed.clear()
             began = time.monotonic()
-            self._heartbeat(engines, manager, urgent)
-            urgent = self._changed.wait(max(began + self._conf.agent.heartbeat_interval - time.monotonic(), 0))
+            # one that is due but for a little is not left to the next heartbeat
+            in_full = urgent or began >= due_at - options.heartbeat_interval / 2
+            if self._heartbeat(engines, manager, in_full, urgent) and in_full:
+                due_at = began + options.report_interval
+            urgent = self._changed.wait(max(began + options.heartbeat_interval - time.monotonic(), 0))
 
-    def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager, urgent: bool) -> None:
+    def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager, in_full: bool, urgent: bool) -> bool:
+        """Send a heartbeat, with what runs here or without; tells whether it could be sent."""
         try:
-            report = manager.report() | {"urgent": urgent}
-            health.write(self._conf.state_path, report["reasons"], time.time())
+            report = manager.report() | {"urgent": urgent} if in_full else None
+            if report is not None:
+                health.write(self._conf.state_path, report["reasons"], time.time())
             engines.heartbeat(self._conf.host, report)
         except Exception:
             # the next one is due in a moment; ending the thread would make this host look dead for good
             LOG.exception("A heartbeat could not be sent.")
+            return False
+        return True
 
     def stop(self, graceful: bool = False) -> None:
         """Stop serving."""

@@ -12,13 +12,20 @@ OPTS = [
     ),
     cfg.FloatOpt(
         "heartbeat_interval",
-        default=1.0,
+        default=0.5,
         min=0.1,
         help="Seconds between two heartbeats of an agent. Engines and agents must agree on it.",
     ),
+    cfg.FloatOpt(
+        "report_interval",
+        default=1.0,
+        min=0.1,
+        help="Seconds between two heartbeats that say what runs on the host, and between two looks of an engine at all pairs. "
+        "Those in between only say that the host is there. What cannot wait is told at once. Engines and agents must agree.",
+    ),
     cfg.IntOpt(
         "missed_heartbeats",
-        default=3,
+        default=4,
         min=2,
         help="After so many missed heartbeats in a row an agent counts as silent.",
     ),

@@ -98,7 +98,7 @@ class Runner:
 
         :param now: seconds of the monotonic clock
         """
-        return now - self._finished.get(server_id, -1e9) < 2 * self._services.conf.agent.heartbeat_interval
+        return now - self._finished.get(server_id, -1e9) < 2 * self._services.conf.agent.report_interval
 
     def stop(self) -> None:
         """Begin no further step; what is unfinished goes on in the next engine."""

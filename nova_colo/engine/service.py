@@ -29,6 +29,8 @@ from nova_colo.engine.services import Services
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds after which a host that was to be heard of until now is silent for certain.
+MOMENT = 0.01
 #: Seconds between two writes of the hosts' and pairs' figures, looks at the agents' history, and deletions of what is old.
 FIGURES_INTERVAL, HISTORY_INTERVAL, TIDY_INTERVAL = 5.0, 30.0, 600.0
 
@@ -43,10 +45,10 @@ class EngineEndpoint:
         self._building = building
         self._woken = woken
 
-    def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any]) -> None:
+    def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any] | None) -> None:
         """Take a host's heartbeat in."""
         self._services.view.heard(host, report, time.monotonic())
-        if report.get("urgent"):
+        if report is not None and report.get("urgent"):
             self._woken.set()
 
     def wake(self, ctxt: dict[str, Any]) -> None:
@@ -107,15 +109,18 @@ class EngineService(service.Service):
         reconciler = Reconciler(services, runner)
         # also after this engine was stalled, or has lost the lease for a while
         listened_at = time.monotonic() + interval * self._conf.agent.missed_heartbeats
+        look_at = listened_at
         self._active.set()
         try:
             while not self._stopped.is_set() and self._holds_lease(services):
+                woken = self._woken.is_set()
                 self._woken.clear()
                 now = time.monotonic()
-                services.view.tick(now)
-                if now >= listened_at:
+                woken |= services.view.tick(now)
+                if now >= (listened_at if woken else look_at):
+                    look_at = now + self._conf.agent.report_interval
                     reconciler.reconcile()
-                self._woken.wait(interval)
+                self._woken.wait(min(interval, services.view.due(time.monotonic()) + MOMENT))
         finally:
             self._active.clear()
             runner.stop()

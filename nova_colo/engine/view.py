@@ -40,16 +40,26 @@ class HostView:
         self._watch = Watch(interval, missed)
         self._reports: dict[str, dict[str, Any]] = {}
 
-    def heard(self, host: str, report: dict[str, Any], now: float) -> None:
-        """Take a heartbeat in."""
-        with self._lock:
-            self._watch.heard(host, now)
-            self._reports[host] = report
+    def heard(self, host: str, report: dict[str, Any] | None, now: float) -> None:
+        """Take a heartbeat in.
 
-    def tick(self, now: float) -> None:
-        """Note that the engine looks now; to be called about once an interval."""
+        :param report: what runs on the host; None when it says that it is there, and no more
+        """
         with self._lock:
-            self._watch.tick(now)
+            if report is not None:
+                self._reports[host] = report
+            if host in self._reports:
+                self._watch.heard(host, now)
+
+    def tick(self, now: float) -> bool:
+        """Note the time; to be called about once an interval. Returns whether a host has become silent since the last time."""
+        with self._lock:
+            return self._watch.tick(now)
+
+    def due(self, now: float) -> float:
+        """Return in how many seconds the next host becomes silent unless it is heard until then."""
+        with self._lock:
+            return self._watch.due(now)
 
     def alive(self, host: str, now: float) -> bool:
         """Return whether a host's agent is not silent."""

@@ -39,7 +39,7 @@ class Thresholds:
         nothing of a twin that is frozen: the primary waits for its reply without an end
     """
 
-    silent_s: float = 3.0
+    silent_s: float = 2.0
     pause_ms: float = 200.0
     storm_per_min: float = 60.0
     late_s: float = 2.0

@@ -13,7 +13,6 @@ from lab.config.ini import Sections
 if TYPE_CHECKING:
     from lab.hosts.colo.host import Host
 
-HEARTBEAT_SECONDS = 1.0
 #: Below what a power cut takes. As seen from inside; QEMU makes sockets there, whose paths have to be short.
 RUNTIME_DIRECTORY = "/run/libvirt/nova-colo"
 
@@ -32,7 +31,7 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
             "host": host.hostname,
             "state_path": host.state_path,
         },
-        "agent": {"replication_backend": "qemu", "heartbeat_interval": HEARTBEAT_SECONDS},
+        "agent": {"replication_backend": "qemu"},
         "qemu": {
             "libvirt_uri": "qemu:///system",
             "replication_address": host.address,

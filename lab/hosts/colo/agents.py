@@ -40,12 +40,15 @@ class _Engine:
 
     def __init__(self) -> None:
         self.last: dict[str, Heartbeat] = {}
+        self.heard: dict[str, float] = {}
         self.urgent: collections.Counter[str] = collections.Counter()
 
-    def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any]) -> None:
+    def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any] | None) -> None:
         """Take a heartbeat."""
-        self.last[host] = Heartbeat(time.time(), report)
-        self.urgent[host] += bool(report.get("urgent"))
+        self.heard[host] = time.time()
+        if report is not None:
+            self.last[host] = Heartbeat(self.heard[host], report)
+            self.urgent[host] += bool(report.get("urgent"))
 
     def wake(self, ctxt: dict[str, Any]) -> None:
         """Take that something is new in the database, which this engine does not have."""
@@ -86,7 +89,7 @@ class Agents:
         return rpc.AgentClient(self._transport, seconds)
 
     def last(self, host: str) -> Heartbeat | None:
-        """Return the latest heartbeat of a host, None before the first one."""
+        """Return the latest heartbeat of a host that said what runs there, None before the first one."""
         return self._engine.last.get(host)
 
     def urgent(self, host: str) -> int:
@@ -95,11 +98,10 @@ class Agents:
 
     def silence(self, host: str) -> float:
         """Return for how many seconds a host has not been heard; infinite before its first heartbeat."""
-        heartbeat = self.last(host)
-        return time.time() - heartbeat.received if heartbeat else float("inf")
+        return time.time() - self._engine.heard.get(host, float("-inf"))
 
     def wait_for_heartbeat(self, host: str, seconds: float = 60.0) -> Heartbeat:
-        """Wait for the next heartbeat of a host and return it. Raises LabError when none comes."""
+        """Wait for the next heartbeat of a host that says what runs there, and return it. Raises LabError when none comes."""
         begun = time.time()
 
         def missing() -> str | None:

@@ -216,6 +216,8 @@ class World:
         self.conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
         self.conf.set_override("connection", f"sqlite:///{folder}/ft.db", group="database")
         self.conf.set_override("lease_time", 2.0, group="engine")
+        self.conf.set_override("heartbeat_interval", 1.0, group="agent")
+        self.conf.set_override("missed_heartbeats", 3, group="agent")
         BASE.metadata.create_all(sa.create_engine(self.conf.database.connection))
         self.database = Database(self.conf)
         self.hosts = {name: Host(name, folder, self.clock) for name in HOSTS}

@@ -38,6 +38,21 @@ def test_a_watcher_that_was_stalled_itself_does_not_blame_the_hosts(stall):
     assert not watch.alive("dead", now + 2)
 
 
+def test_a_watch_tells_when_a_host_becomes_silent_and_how_soon_one_may():
+    watch = Watch(INTERVAL, MISSED)
+    assert watch.due(100.0) == math.inf
+    watch.heard("a", 100.0)
+    watch.heard("b", 101.0)
+    assert watch.due(101.0) == pytest.approx(2.0)
+    assert not watch.tick(101.0)  # that one is heard for the first time is nothing to act upon
+    assert not watch.tick(102.0)
+    assert watch.tick(103.1)
+    assert not watch.tick(103.2)
+    assert watch.due(103.2) == pytest.approx(0.8)
+    watch.heard("a", 103.5)
+    assert not watch.tick(103.5)
+
+
 causes = st.sampled_from(Cause)
 points = st.lists(st.builds(Checkpoint, st.floats(0, 1000), causes, st.floats(0.1, 500)), max_size=50)
 

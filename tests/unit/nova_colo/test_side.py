@@ -58,8 +58,10 @@ class Guest:
 
 
 class Reach:
+    silent_s = 0.0
+
     def age(self, address):
-        return 0.0
+        return self.silent_s
 
 
 @pytest.fixture
@@ -71,8 +73,9 @@ def clock(monkeypatch):
 
 def make_side(stage, primary=True):
     record = Record("s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
-    made = sides.Side(record, Guest(), Reach(), lambda: made.there, lambda record: None, hybrid.Rule(), link.Thresholds())
-    made.there = True
+    reach = Reach()
+    made = sides.Side(record, Guest(), reach, lambda: made.there, lambda record: None, hybrid.Rule(), link.Thresholds())
+    made.there, made.reach = True, reach
     return made
 
 
@@ -203,6 +206,16 @@ def test_both_sides_go_by_what_the_primarys_host_is_configured_to():
     assert record.pace("checkpoint", 300)["delay_ms"] == 300
     assert record.pace("hybrid", 300, "checkpoint")["delay_ms"] == 300
     assert record.pace("hybrid", 300)["delay_ms"] == 7000
+
+
+def test_that_its_twins_host_is_silent_is_told_at_once_and_once(side, clock):
+    pass_by(side, clock, 1)
+    assert not side.is_cut_off() and not side.look()
+    side.reach.silent_s = 2.1
+    assert side.is_cut_off()  # so it is looked at now
+    assert side.look()
+    assert side.report(True).link_up is False
+    assert not side.is_cut_off() and not side.look()
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ from nova_colo.pair.words import host
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two looks at each QEMU.
-LOOK_S = 0.5
+#: Seconds between two looks at each QEMU, and between two at whether one cannot wait.
+LOOK_S, GLANCE_S = 0.5, 0.1
 #: Seconds between two looks at the host, and after which one that has not ended means that libvirtd is frozen.
 HOST_LOOK_S, HOST_SILENT_S = 5.0, 20.0
 #: Seconds after which a look at the host that has not ended, of a libvirtd that answers others, will never end.
@@ -170,20 +170,25 @@ class QemuBackend:
     def _keep_looking(self) -> None:
         pause = threading.Event()
         looking: dict[str, futures.Future[None]] = {}
+        look_at = 0.0
         while True:
             with self._lock:
                 sides = dict(self._sides)
+            is_due = time.monotonic() >= look_at
+            if is_due:
+                look_at = time.monotonic() + LOOK_S
             for server_id, side in sides.items():
-                if server_id not in looking or looking[server_id].done():
+                if (is_due or side.is_cut_off()) and (server_id not in looking or looking[server_id].done()):
                     looking[server_id] = self._lookers.submit(self._look, side)
-            pause.wait(LOOK_S)
+            pause.wait(GLANCE_S)
 
     def _look(self, side: Side) -> None:
         server_id = side.record.server_id
         try:
             if self._processes.has_ended(server_id) and self._is_known(server_id) is False:
                 self._processes.forget(server_id)  # libvirt knows it now, and knows of the next one
-            side.look()
+            if side.look():
+                self._changed()
             with contextlib.suppress(ReplicationError):  # it is not there, or does not answer
                 self._processes.watch(server_id, side.guest)
             if self._side(server_id) is not side:

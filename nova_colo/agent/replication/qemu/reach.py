@@ -12,7 +12,11 @@ import time
 from collections.abc import Callable
 
 #: Seconds between two attempts, and for each.
-INTERVAL_S, TIMEOUT_S = 1.0, 1.0
+INTERVAL_S, TIMEOUT_S = 0.25, 0.5
+#: Seconds without an attempt from which on it is this process that stands still, and nothing is known of the other host.
+STALL_S = 1.0
+#: Seconds for which a host is asked that nobody wants to know of.
+WANTED_S = 30.0
 
 
 def answers(address: str, port: int, timeout: float = TIMEOUT_S) -> bool:
@@ -42,6 +46,7 @@ class Reach:
         self._clock = clock
         self._lock = threading.Lock()
         self._answered: dict[str, float] = {}
+        self._acted: dict[str, float] = {}
         self._wanted: dict[str, float] = {}
 
     def age(self, address: str) -> float:
@@ -51,22 +56,31 @@ class Reach:
             new = address not in self._wanted
             self._wanted[address] = now
             if new:
-                self._answered[address] = now
+                self._answered[address] = self._acted[address] = now
                 threading.Thread(target=self._keep_asking, args=(address,), name=f"reach-{address}", daemon=True).start()
-            return now - self._answered[address]
+            return min(now, self._acted[address] + STALL_S) - self._answered[address]
 
     def _keep_asking(self, address: str) -> None:
         pause = threading.Event()
         while self._is_wanted(address):
+            answered = False
             with contextlib.suppress(OSError):
-                if self._ask(address, self._port):
-                    with self._lock:
-                        self._answered[address] = self._clock()
+                answered = self._ask(address, self._port)
+            self._note(address, answered)
             pause.wait(INTERVAL_S)
+            self._note(address, False)
+
+    def _note(self, address: str, answered: bool) -> None:
+        """Note that this process goes on, and whether the host has answered."""
+        with self._lock:
+            now = self._clock()
+            stall = max(now - self._acted[address] - STALL_S, 0.0)
+            self._acted[address] = now
+            self._answered[address] = now if answered else self._answered[address] + stall
 
     def _is_wanted(self, address: str) -> bool:
         with self._lock:
-            if self._clock() - self._wanted[address] < 30 * INTERVAL_S:
+            if self._clock() - self._wanted[address] < WANTED_S:
                 return True
             del self._wanted[address]
             return False

@@ -247,11 +247,17 @@ class Side:
 
     # --- what it looks like
 
-    def look(self) -> None:
-        """Look at its QEMU; takes as long as a command may at most."""
+    def is_cut_off(self) -> bool:
+        """Return whether its twin's host has become silent since the last look: no need to wait for the next one."""
+        with self._lock:
+            peer, now = self.record.peer, self._link
+        return now is not None and now.up is True and peer is not None and self._reach.age(peer) > self._thresholds.silent_s
+
+    def look(self) -> bool:
+        """Look at its QEMU; takes as long as a command may at most. Returns whether the link was lost since the last look."""
         there = self._is_there()
         if there is None:
-            return  # libvirt is away, and QEMU runs on without it
+            return False  # libvirt is away, and QEMU runs on without it
         with self._lock:
             if time.monotonic() - self._looked_at > DEAF_S:
                 self._was_deaf()
@@ -269,6 +275,7 @@ class Side:
         with self._lock:
             self._looked_at = time.monotonic()
             self._running, self._silent = there, silent
+            was_up = self._link is not None and self._link.up is True
             if self.record.stage == Stage.IN_STEP:
                 self._judge(link.assess(self._signs(seen or {}), self._thresholds))
             if self._hybrid is not None:
@@ -278,6 +285,7 @@ class Side:
             is_down = self._link is not None and not self._link.up
         self._hold_back(is_down)
         self._fire_again()
+        return was_up and is_down
 
     def _hold_back(self, wanted: bool) -> None:
         """Let nothing out of a primary that has lost its twin, until it has the twin again, or the grant to go on alone.
