@@ -20,8 +20,8 @@ from nova_colo.pair.model import Role
 from tests.cloud import wait_for
 from tests.colo.conftest import PREFIX
 
-#: Three missed heartbeats: when an engine takes a host for silent.
-SILENT_S = 3.0
+#: Missed heartbeats: when an engine takes a host for silent.
+SILENT_S = 2.0
 #: Much less than an agent that waits for a frozen libvirtd would be silent for.
 BLOCKED_S = 9.0
 
