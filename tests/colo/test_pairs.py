@@ -83,18 +83,35 @@ def test_a_planned_failover_ends_the_old_primary(life, pair):
     assert life.runs_on() == [pair.secondary]
 
 
-def test_a_primary_that_is_frozen_is_replaced_and_harmless_when_it_wakes(life, pair):
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_primary_that_is_frozen_is_replaced_and_never_wakes(life, pair, planned):
     life.signal_qemu(pair.primary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.side(pair.primary)["running"] is False)
-    life.take_over(pair)
-    life.goes_on()
-    life.signal_qemu(pair.primary, signal.SIGCONT)
+    if planned:
+        life.demote(pair)
+    life.take_over(pair, stopped=planned)
+    life.wait("it has ended", lambda: life.runs_on() == [pair.secondary])
     life.goes_on()
     life.discard(pair.primary)
 
 
+def test_a_primary_whose_agent_was_restarted_and_frozen_never_wakes(life, pair):
+    host = life.host(pair.primary)
+    host.kill_agent()
+    host.start_agent(qemu=OPTIONS)
+    life.wait("the link is known to be up", lambda: life.side(pair.primary)["link_up"])
+    host.freeze()
+    try:
+        life.take_over(pair)
+        life.wait("it has ended", lambda: life.host(pair.primary).qemu_pid(life.guest.name) is None)
+        life.goes_on()
+    finally:
+        host.thaw()
+    life.discard(pair.primary)
+
+
 def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
-    """A frozen primary that wakes answers who asks for its address, which COLO does not hold back; switches then send to it."""
+    """A primary that is cut off and comes back may answer who asks for its address; switches then send to it."""
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
     life.take_over(pair)
@@ -132,6 +149,8 @@ def test_who_has_the_grant_answers_when_the_link_is_cut_and_nobody_before(life, 
     finally:
         cut.restore()
     life.goes_on()
+    if survivor == "secondary":  # it is said again and again that the primary is to end
+        life.wait("it has ended", lambda: life.runs_on() == [pair.secondary])
     life.discard(pair.secondary if survivor == "primary" else pair.primary)
 
 

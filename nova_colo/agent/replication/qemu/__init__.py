@@ -436,7 +436,8 @@ class QemuBackend:
         try:
             channel.stand_still(side.guest, side.record.delay_ms, STAND_S)
         except SilentError:
-            LOG.warning("The frozen QEMU of %s cannot be stopped; without its twin it cannot answer anybody.", server_id)
+            LOG.warning("The QEMU of %s is frozen and cannot be stopped: it is killed.", server_id)
+            side.kill()
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run, and the primary end that may run still."""

@@ -216,6 +216,11 @@ class Side:
             self.save(firing=self.record.fence)
             Fence(**self.record.fence).fire(0)
 
+    def kill(self) -> None:
+        """End this primary, which stands still and could speak once more when it goes on. Its twin is about to run."""
+        if self.record.fence is not None:
+            Fence(**self.record.fence).fire(0)
+
     def _fire_again(self) -> None:
         firing = self.record.firing
         if firing is None or not Fence(**firing).fire(FIRE_S):
