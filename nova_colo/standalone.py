@@ -123,15 +123,15 @@ class LonePair:
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         source, _ = _both(standing)
-        self._agents.call(source, "demote", server_id=self._id, epoch=standing.epoch + 1, expected=standing.epoch)
-        gap_ms = self.take_over(standing, stopped=True)
+        said = {"server_id": self._id, "epoch": standing.epoch + 1, "expected": standing.epoch}
+        gap_ms = self.take_over(standing, stopped=bool(self._agents.call(source, "demote", **said)))
         self._agents.call(source, "discard", server_id=self._id)
         return gap_ms
 
     def take_over(self, standing: Standing, *, stopped: bool = False) -> float | None:
         """Let the secondary take over from a primary that is lost.
 
-        :param stopped: the primary is not lost: its host has said that its guest stands still
+        :param stopped: the primary is not lost: its host has said that its guest stands still for certain
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         target = standing.secondary

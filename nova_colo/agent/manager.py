@@ -121,10 +121,11 @@ class AgentManager:
             self._backend.start(pair, secondary)
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
-    def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int, expected: int | None = None) -> None:
+    def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int, expected: int | None = None) -> bool:
         """Stop the primary guest for a failover to ``epoch``.
 
         :param expected: the epoch that it must be the primary of: not so when Nova has started it anew, outside its pair
+        :returns: whether it stands still for certain
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
@@ -135,12 +136,12 @@ class AgentManager:
                 raise ReplicationError(f"{host(self._host)} is not the primary of {server_id} in epoch {expected} any more.")
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
-            self._backend.pause(server_id)
+            return self._backend.pause(server_id)
 
     def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int, stopped: bool = False) -> float | None:
         """Let the secondary run alone, by the grant for ``epoch``.
 
-        :param stopped: the primary's host has said that its guest stands still
+        :param stopped: what the primary's host has answered to *demote*
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         with self._lock(server_id):

@@ -40,15 +40,19 @@ class AgentService(service.Service):
         LOG.info("Agent of host %s is up.", self._conf.host)
 
     def _keep_telling(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
-        options, urgent, due_at = self._conf.agent, False, 0.0
+        options, due_at = self._conf.agent, 0.0
         while not self._stopped.is_set():
-            self._changed.clear()
+            urgent = self._changed.is_set()
+            if urgent:
+                self._changed.clear()
             began = time.monotonic()
             # one that is due but for a little is not left to the next heartbeat
             in_full = urgent or began >= due_at - options.heartbeat_interval / 2
-            if self._heartbeat(engines, manager, in_full, urgent) and in_full:
+            if not self._heartbeat(engines, manager, in_full, urgent):
+                due_at = 0.0
+            elif in_full:
                 due_at = began + options.report_interval
-            urgent = self._changed.wait(max(began + options.heartbeat_interval - time.monotonic(), 0))
+            self._changed.wait(max(began + options.heartbeat_interval - time.monotonic(), 0))
 
     def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager, in_full: bool, urgent: bool) -> bool:
         """Send a heartbeat, with what runs here or without; tells whether it could be sent."""

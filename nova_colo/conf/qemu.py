@@ -22,11 +22,14 @@ OPTS = [
         "this CA gets nothing. The server's certificate must have replication_address among its alternative names. With none, "
         "nothing is encrypted. To be set on all hosts or on none.",
     ),
-    cfg.PortOpt("port_min", default=10500, help="First TCP port that QEMU may listen on for pairs."),
+    cfg.PortOpt(
+        "port_min", default=10500, help="First port that QEMU may listen on for pairs (TCP), and an agent (UDP)."
+    ),
     cfg.PortOpt(
         "port_max",
         default=10999,
-        help="Last TCP port that QEMU may listen on for pairs. A primary takes two ports for each network card, a secondary two.",
+        help="Last port of these. A primary takes two for each network card, a secondary two. Firewalls must let them "
+        "through, and refuse nothing in the host's name.",
     ),
     cfg.PortOpt(
         "reach_port",

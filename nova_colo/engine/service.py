@@ -72,14 +72,15 @@ class EngineService(service.Service):
         self._stopped = threading.Event()
         self._active = threading.Event()
         self._server: messaging.MessageHandlingServer | None = None
+        options = conf.agent
+        self._listen_s = max(options.heartbeat_interval * options.missed_heartbeats, 2 * options.report_interval)
 
     def start(self) -> None:
         """Connect, listen and begin to look."""
         transport = rpc.transport(self._conf)
         services = Services(self._conf, transport)
-        options = self._conf.agent
         # a host that has not had the time to say anything yet is not silent
-        listens_from = time.monotonic() + options.heartbeat_interval * options.missed_heartbeats
+        listens_from = time.monotonic() + self._listen_s
         endpoint = EngineEndpoint(services, Building(services, listens_from), self._woken)
         self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._name, endpoint)
         self._server.start()
@@ -108,19 +109,24 @@ class EngineService(service.Service):
         runner = Runner(services)
         reconciler = Reconciler(services, runner)
         # also after this engine was stalled, or has lost the lease for a while
-        listened_at = time.monotonic() + interval * self._conf.agent.missed_heartbeats
-        look_at = listened_at
+        listened_at = look_at = time.monotonic() + self._listen_s
+        silenced = False
         self._active.set()
         try:
             while not self._stopped.is_set() and self._holds_lease(services):
-                woken = self._woken.is_set()
-                self._woken.clear()
+                urgent = silenced
+                if self._woken.is_set():
+                    self._woken.clear()
+                    urgent = True
                 now = time.monotonic()
-                woken |= services.view.tick(now)
-                if now >= (listened_at if woken else look_at):
+                urgent |= services.view.tick(now)
+                if now >= (listened_at if urgent else look_at):
                     look_at = now + self._conf.agent.report_interval
                     reconciler.reconcile()
-                self._woken.wait(min(interval, services.view.due(time.monotonic()) + MOMENT))
+                # once more: what a look takes is not time for which nobody has listened
+                now = time.monotonic()
+                silenced = services.view.tick(now)
+                self._woken.wait(0 if silenced else min(interval, services.view.due(now) + MOMENT))
         finally:
             self._active.clear()
             runner.stop()

@@ -28,8 +28,7 @@ def demote_paired(services: Services, job: Job) -> bool:
     source, epoch = job.params["source"], job.params["epoch"]
     if services.alive(source):
         try:
-            services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
-            return True
+            return bool(services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch))
         except AgentRefusalError:
             raise
         except WorkflowError as error:

@@ -48,8 +48,9 @@ class HostView:
         with self._lock:
             if report is not None:
                 self._reports[host] = report
-            if host in self._reports:
-                self._watch.heard(host, now)
+            elif not self._watch.alive(host, now):
+                return  # its last report is from before it was silent
+            self._watch.heard(host, now)
 
     def tick(self, now: float) -> bool:
         """Note the time; to be called about once an interval. Returns whether a host has become silent since the last time."""

@@ -123,15 +123,15 @@ class Life:
             self.wait(f"{name} sees the link", lambda name=name: self.side(name)["link_up"])
         return standing
 
-    def demote(self, standing: Standing) -> None:
-        """Tell the primary that its twin is about to run."""
+    def demote(self, standing: Standing) -> bool:
+        """Tell the primary that its twin is about to run; gives whether it stands still."""
         told = {"server_id": self.guest.uuid, "epoch": standing.epoch + 1, "expected": standing.epoch}
-        self.bed.agents.call(standing.primary or "", "demote", **told)
+        return self.bed.agents.call(standing.primary or "", "demote", **told)
 
     def take_over(self, standing: Standing, *, stopped: bool = False) -> float | None:
         """Grant the secondary to run alone.
 
-        :param stopped: the primary was demoted
+        :param stopped: the primary stands still
         """
         gap_ms = self.pair.take_over(standing, stopped=stopped)
         self.on = standing.secondary or ""

@@ -88,8 +88,8 @@ def test_a_primary_that_is_frozen_is_replaced_and_never_wakes(life, pair, planne
     life.signal_qemu(pair.primary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.side(pair.primary)["running"] is False)
     if planned:
-        life.demote(pair)
-    life.take_over(pair, stopped=planned)
+        assert life.demote(pair) is False
+    life.take_over(pair)
     life.wait("it has ended", lambda: life.runs_on() == [pair.secondary])
     life.goes_on()
     life.discard(pair.primary)

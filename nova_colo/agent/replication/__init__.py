@@ -85,8 +85,8 @@ class Backend(Protocol):
     def report(self, server_id: str, peer: str | None) -> Report:
         """Tell how this host's side does."""
 
-    def pause(self, server_id: str) -> None:
-        """Stop a primary guest for a planned failover, in step with its twin."""
+    def pause(self, server_id: str) -> bool:
+        """Stop a primary guest for a planned failover, in step with its twin. Returns whether it stands still for certain."""
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run alone.

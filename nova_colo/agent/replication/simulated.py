@@ -91,9 +91,10 @@ class SimulatedBackend:
             files.write(path, record)
         return Report(True, linked, None, self._figures(record))
 
-    def pause(self, server_id: str) -> None:
+    def pause(self, server_id: str) -> bool:
         """Stop the primary guest."""
         self._set_state(server_id, hv.PAUSED)
+        return True
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run. How long nobody ran is not simulated."""

@@ -11,7 +11,7 @@ from nova_colo.standalone import LonePair, PairError, Standing
 
 VOUCHED = (
     "You vouch that the guest on {host} is dead, or cut off from its clients, and has not gone on alone: nobody asks {host}. "
-    "Should it answer clients all the same, there are two of it from now on."
+    "Should it answer clients all the same, there may be two of it from now on."
 )
 
 

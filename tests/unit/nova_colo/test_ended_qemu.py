@@ -31,6 +31,9 @@ class FakeSide:
     def close(self):
         pass
 
+    def fire_again(self):
+        pass
+
     def ended(self):
         pass
 

@@ -237,10 +237,10 @@ def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
     twin.record.fence = fenced.record.fence
     twin.fire()
     assert fenced.guest.process.wait(10) == -signal.SIGKILL
-    twin.look()
+    twin.fire_again()
     assert twin.record.firing  # until the host has said that it knows
     fenced.ended()
-    twin.look()
+    twin.fire_again()
     assert twin.record.firing is None
 
 

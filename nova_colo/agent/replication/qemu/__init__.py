@@ -170,16 +170,19 @@ class QemuBackend:
     def _keep_looking(self) -> None:
         pause = threading.Event()
         looking: dict[str, futures.Future[None]] = {}
-        look_at = 0.0
+        look_at, hurried = 0.0, set[str]()  # those that were looked at before their time
         while True:
             with self._lock:
                 sides = dict(self._sides)
             is_due = time.monotonic() >= look_at
             if is_due:
                 look_at = time.monotonic() + LOOK_S
+                hurried.clear()
             for server_id, side in sides.items():
-                if (is_due or side.is_cut_off()) and (server_id not in looking or looking[server_id].done()):
+                hurries = not is_due and server_id not in hurried and side.is_cut_off()
+                if (is_due or hurries) and (server_id not in looking or looking[server_id].done()):
                     looking[server_id] = self._lookers.submit(self._look, side)
+                    hurried.add(server_id)
             pause.wait(GLANCE_S)
 
     def _look(self, side: Side) -> None:
@@ -193,6 +196,7 @@ class QemuBackend:
                 self._processes.watch(server_id, side.guest)
             if self._side(server_id) is not side:
                 self._processes.forget(server_id)  # dropped meanwhile: the end of this QEMU says nothing of the next one
+            side.fire_again()
         except Exception:
             LOG.exception("Server %s could not be looked at.", server_id)
 
@@ -428,16 +432,17 @@ class QemuBackend:
 
     # --- parting
 
-    def pause(self, server_id: str) -> None:
-        """Let the primary stand still: its twin is about to run."""
-        side = self._side(server_id)
-        if side is None or not self._is_there(server_id):
-            return
+    def pause(self, server_id: str) -> bool:
+        """Let the primary stand still: its twin is about to run. One that cannot be asked is the twin's host to end."""
+        side, there = self._side(server_id), self._is_there(server_id)
+        if side is None or not there:
+            return there is False
         try:
             channel.stand_still(side.guest, side.record.delay_ms, STAND_S)
         except SilentError:
-            LOG.warning("The QEMU of %s is frozen and cannot be stopped: it is killed.", server_id)
-            side.kill()
+            LOG.warning("The QEMU of %s is frozen and cannot be stopped. Its twin's host ends it.", server_id)
+            return False
+        return True
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run, and the primary end that may run still."""

@@ -82,9 +82,9 @@ def promote(guest: Guest, end_primary: Callable[[], None] | None) -> float | Non
     :returns: for how many milliseconds it had stood still since it lost its primary; None when that is not known
     """
     channel.cut(guest)
+    disks.stop_exports(guest)
     if end_primary is not None:
         end_primary()
-    disks.stop_exports(guest)
     gap_ms = channel.go_on_alone(guest, PROMOTE_S)
     network.release_secondary(guest)
     channel.forget(guest)

@@ -30,7 +30,7 @@ STEPS_BEFORE, STEPS = 2, 4
 #: lets pass what it cannot compare (colo-compare.c:packet_enqueue). Switches then send to it what is the guest's.
 ANNOUNCE_S = 5.0
 #: Seconds that the host of the primary before may take to say that its QEMU has ended.
-FIRE_S = 0.2
+FIRE_S = 0.05
 #: Seconds from one look to libvirt's next answer, from which on events may have been missed: it was away, or stood still.
 DEAF_S = 3.0
 
@@ -216,12 +216,8 @@ class Side:
             self.save(firing=self.record.fence)
             Fence(**self.record.fence).fire(0)
 
-    def kill(self) -> None:
-        """End this primary, which stands still and could speak once more when it goes on. Its twin is about to run."""
-        if self.record.fence is not None:
-            Fence(**self.record.fence).fire(0)
-
-    def _fire_again(self) -> None:
+    def fire_again(self) -> None:
+        """Say again that the primary before this one is to end, unless its host has said that it has."""
         firing = self.record.firing
         if firing is None or not Fence(**firing).fire(FIRE_S):
             return
@@ -289,7 +285,6 @@ class Side:
                 self._write()
             is_down = self._link is not None and not self._link.up
         self._hold_back(is_down)
-        self._fire_again()
         return was_up and is_down
 
     def _hold_back(self, wanted: bool) -> None:
