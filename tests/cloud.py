@@ -91,6 +91,12 @@ class Cloud:
         response = self.request("GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"})
         return next(server for server in response.json()["servers"] if server["name"] == name)
 
+    def ft_hosts(self) -> list[dict[str, Any]]:
+        """Return the hosts as the API shows them."""
+        response = self.request("GET", "/os-fault-tolerance/hosts")
+        assert response.status_code == 200, response.text
+        return response.json()["hosts"]
+
     def hosts_up(self) -> set[str]:
         """Return the hosts whose nova-compute reports itself."""
         services = self.request("GET", "/os-services?binary=nova-compute").json()["services"]

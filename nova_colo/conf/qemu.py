@@ -22,9 +22,7 @@ OPTS = [
         "this CA gets nothing. The server's certificate must have replication_address among its alternative names. With none, "
         "nothing is encrypted. To be set on all hosts or on none.",
     ),
-    cfg.PortOpt(
-        "port_min", default=10500, help="First port that QEMU may listen on for pairs (TCP), and an agent (UDP)."
-    ),
+    cfg.PortOpt("port_min", default=10500, help="First port that QEMU may listen on for pairs (TCP), and an agent (UDP)."),
     cfg.PortOpt(
         "port_max",
         default=10999,

@@ -124,8 +124,12 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
 
     def _end_demoted(self, instance: Any) -> None:
         try:
-            guest = self._host.get_guest(instance)
-            if guest.is_active():
-                guest.poweroff()
+            self._host.get_guest(instance).poweroff()
         except exception.InstanceNotFound:
             pass
+        except libvirt_driver.libvirt.libvirtError as error:
+            if error.get_error_code() not in (
+                libvirt_driver.libvirt.VIR_ERR_OPERATION_INVALID,  # it does not run
+                libvirt_driver.libvirt.VIR_ERR_NO_DOMAIN,
+            ):
+                raise

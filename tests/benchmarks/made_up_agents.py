@@ -5,6 +5,7 @@ python made_up_agents.py CONFIG PAIRS HOSTS
 """
 
 import dataclasses
+import itertools
 import sys
 import threading
 import time
@@ -69,12 +70,13 @@ def main(config: str, pairs: int, hosts: int) -> None:
         agents[host] = Agent(primaries, secondaries)
         rpc.server(transport, rpc.AGENT_TOPIC, host, agents[host]).start()
     print("ready", flush=True)
-    waiting = threading.Event()
-    while True:
+    waiting, options = threading.Event(), cfg.CONF.agent
+    beats = round(options.report_interval / options.heartbeat_interval)
+    for beat in itertools.count():
         began = time.monotonic()
         for host, agent in agents.items():
-            engines.heartbeat(host, agent.report())
-        waiting.wait(max(1.0 - (time.monotonic() - began), 0))
+            engines.heartbeat(host, None if beat % beats else agent.report())
+        waiting.wait(max(options.heartbeat_interval - (time.monotonic() - began), 0))
 
 
 if __name__ == "__main__":

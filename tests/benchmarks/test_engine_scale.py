@@ -62,7 +62,7 @@ def test_one_engine_with_many_pairs(config, capsys):
     measured = {size: _measure(config, size) for size in SIZES}
     first_cpu, first_lag = measured[SIZES[0]]
     with capsys.disabled():
-        print(f"\none engine, {HOSTS} hosts, heartbeats each second, {WINDOW_S} s:")
+        print(f"\none engine, {HOSTS} hosts, reports each second, {WINDOW_S} s:")
         for size, (cpu, lag) in measured.items():
             print(f"  {size} pairs: {1000 * cpu:.1f} % of a core per 1,000 pairs ({cpu / first_cpu:.2f} of that at {SIZES[0]})")
             print(f"    report lag p99 {lag:.1f} s ({lag / first_lag:.2f} of that at {SIZES[0]})")

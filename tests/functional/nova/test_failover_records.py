@@ -3,6 +3,8 @@
 
 from unittest import mock
 
+from nova.tests.fixtures import libvirt as fakelibvirt
+
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase
@@ -120,6 +122,21 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self._follow(PLANNED)
         self.assertIsNone(self.domain("h1", self.server))
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_the_records_follow_when_the_old_primary_ends_as_it_is_about_to_be_ended(self):
+        self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
+        end = fakelibvirt.Domain.destroy
+
+        def end_twice(domain):
+            end(domain)
+            if domain is old:
+                code = {"error_code": fakelibvirt.VIR_ERR_OPERATION_INVALID}
+                raise fakelibvirt.make_libvirtError(fakelibvirt.libvirtError, "domain is not running", **code)
+
+        old = self.domain("h1", self.server)
+        with mock.patch.object(fakelibvirt.Domain, "destroy", end_twice):
+            self._follow(PLANNED)
+        self.assertIsNone(self.domain("h1", self.server))
 
     def test_an_old_primary_that_is_demoted_while_it_is_deleted_is_gone(self):
         roles = self.hosts["h1"].driver._roles

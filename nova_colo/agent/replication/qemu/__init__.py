@@ -182,7 +182,8 @@ class QemuBackend:
                 hurries = not is_due and server_id not in hurried and side.is_cut_off()
                 if (is_due or hurries) and (server_id not in looking or looking[server_id].done()):
                     looking[server_id] = self._lookers.submit(self._look, side)
-                    hurried.add(server_id)
+                    if hurries:
+                        hurried.add(server_id)
             pause.wait(GLANCE_S)
 
     def _look(self, side: Side) -> None:
