@@ -97,6 +97,10 @@ class NovaClient(RestClient):
         """Ask for an evacuation to a host, past the scheduler. Returns the request's id."""
         return self._act(server_id, {"evacuate": {"host": host, "force": True}}, operation_id)
 
+    def set_active(self, server_id: str, operation_id: str) -> None:
+        """Let Nova take a server that runs for ACTIVE."""
+        self._act(server_id, {"os-resetState": {"state": "active"}}, operation_id)
+
     def reboot(self, server_id: str, operation_id: str) -> str:
         """Ask for a hard reboot. Returns the request's id."""
         return self._act(server_id, {"reboot": {"type": "HARD"}}, operation_id)

@@ -96,7 +96,7 @@ class Follow(Workflow):
             return
         self._services.placement.release(twin_id(job.server_id))
         try:
-            request_id = self._ask_nova(job, lost)
+            request_id = self._ask_nova(job, server, lost)
             wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
         except Exception:
             self._reserve_again(job)
@@ -127,9 +127,11 @@ class Follow(Workflow):
             raise RuntimeError("The next engine asks.")
         return not self._compute_up(source)
 
-    def _ask_nova(self, job: Job, lost: bool) -> str:
+    def _ask_nova(self, job: Job, server: Server, lost: bool) -> str:
         nova, source, target = self._services.nova, job.params["source"], job.params["target"]
         if not lost:
+            if server.status == "ERROR":  # as after a move that has failed: Nova would refuse another
+                nova.set_active(job.server_id, job.id)
             sides.demote(self._services, job)
             return nova.live_migrate(job.server_id, target, job.id)
         self._fence(source)

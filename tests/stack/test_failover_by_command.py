@@ -51,6 +51,15 @@ def test_a_failed_over_server_belongs_to_its_new_host(cloud, pair):
     assert {service["Status"] for service in services} == {"enabled"}
 
 
+def test_records_follow_also_of_a_server_that_nova_takes_for_broken(cloud, pair):
+    """As after a move that has failed: of such a server Nova refuses any other."""
+    cloud.openstack("server", "set", "--state", "error", pair["server_id"])
+    cloud.act(pair["server_id"], {"failover": None})
+    after = cloud.failed_over("web-1", pair)
+    server = cloud.server("web-1")
+    assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", after["primary"]["host"])
+
+
 @pytest.mark.parametrize("how", ["kill", "stop"])
 def test_an_engine_that_ends_in_the_middle_is_no_harm(cloud, pair, lab, how):
     cloud.act(pair["server_id"], {"failover": None})

@@ -179,13 +179,16 @@ class Nova:
     def evacuate(self, server_id: str, host: str, operation_id: str) -> str:
         if self._state(self.host) == "up":
             raise ServiceError("Nova", 400, "Compute service is still in use.")
-        return self._accept("rebuilding", host)
+        return self._accept("rebuilding", host, "SHUTOFF", "ERROR")
 
     def reboot(self, server_id: str, operation_id: str) -> str:
-        return self._accept("rebooting", self.host)
+        return self._accept("rebooting", self.host, "SHUTOFF", "ERROR")
 
-    def _accept(self, task: str, host: str) -> str:
-        if self.task is not None or self.status not in ("ACTIVE", "SHUTOFF"):
+    def set_active(self, server_id: str, operation_id: str) -> None:
+        self.status = "ACTIVE"
+
+    def _accept(self, task: str, host: str, *statuses: str) -> str:
+        if self.task is not None or self.status not in ("ACTIVE", *statuses):
             raise ServiceError("Nova", 409, "The server is busy.")
         self._requests += 1
         self.task = (task, host, f"req-{self._requests}")
@@ -242,6 +245,8 @@ class Nova:
         does = {"migrating": self._move, "rebuilding": self._rebuild, "rebooting": self._reboot, "powering-off": self._power_off}
         if not (well and able and does[task](source, there)):
             self.failed.add(request_id)
+            if task in ("migrating", "rebuilding"):
+                self.status = "ERROR"
         if task in ("rebooting", "powering-off"):
             leaving.end(source.roles, SERVER)
 
