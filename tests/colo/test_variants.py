@@ -5,7 +5,8 @@ import itertools
 import json
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import libvirt
@@ -209,14 +210,26 @@ def take_checkpoint(life: Life, host: str | None) -> None:
     ask(life, host, "migrate-set-parameters", **{"x-checkpoint-delay": RARE_MS})
 
 
+def is_seen_soon(look: Callable[[], bool]) -> bool:
+    """Return whether something is seen that lasts for as long as a guest boots."""
+    deadline = time.monotonic() + 3
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
+
+
 def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
     life = Life(bed, Guest("reboots", number=145), command="i", options=RARE)
     try:
         pair = life.protect()
-        ask(life, pair.primary, "system_reset")
-        life.wait("the guest has its card off, as one that boots has", lambda: card(life, pair.primary) == (True, False))
-        take_checkpoint(life, pair.primary)
-        life.wait("the twin has its card off, too", lambda: card(life, pair.secondary) == (True, False))
+
+        def boots_and_is_seen() -> bool:
+            ask(life, pair.primary, "system_reset")
+            life.wait("the guest has its card off, as one that boots has", lambda: card(life, pair.primary) == (True, False))
+            take_checkpoint(life, pair.primary)
+            return is_seen_soon(lambda: card(life, pair.secondary) == (True, False))
+
+        life.wait("the twin has its card off, too", boots_and_is_seen)
         life.wait("the checkpoint is over", lambda: ask(life, pair.primary, "query-status")["running"])
         # the twin stands still until the guest has its card on again, so that it comes to that by a checkpoint and not by itself
         life.signal_qemu(pair.secondary, signal.SIGSTOP)

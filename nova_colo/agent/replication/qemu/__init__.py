@@ -50,6 +50,8 @@ LOOK_S, GLANCE_S = 0.5, 0.1
 HOST_LOOK_S, HOST_SILENT_S = 5.0, 20.0
 #: Seconds after which a look at the host that has not ended, of a libvirtd that answers others, will never end.
 HOST_LOST_S = 40.0
+#: Seconds that a host may take to answer on the replication network before a pair is made with it, and while one is.
+REACH_S, REACH_AGAIN_S = 3.0, 1.0
 #: Seconds that the making of a pair may take to end when it is called off.
 CALL_OFF_S = 8.0
 #: Seconds that a primary may take to stand still for a planned failover.
@@ -367,7 +369,7 @@ class QemuBackend:
                 max_bandwidth=self._options.max_bandwidth,
                 patience=self._options.memory_timeout,
             )
-            self._check_reached(offer["address"])
+            self._check_reached(offer["address"], REACH_S)
             self._load_certificates(side)
             side.in_step(primary.protect(side, plan, functools.partial(self._check_making, side)))
             LOG.info("Server %s runs in step with its secondary.", server_id)
@@ -382,10 +384,10 @@ class QemuBackend:
             raise ReplicationError("The making of the secondary was called off.")
         address = side.record.peer or ""
         if self._reach.age(address) > self._thresholds.silent_s:
-            self._check_reached(address)
+            self._check_reached(address, REACH_AGAIN_S)
 
-    def _check_reached(self, address: str) -> None:
-        if not reach.answers(address, self._options.reach_port):
+    def _check_reached(self, address: str, patience: float) -> None:
+        if not reach.answers(address, self._options.reach_port, patience):
             raise ReplicationError("The secondary's host does not answer on the replication network.")
 
     def _undo(self, side: Side, error: str) -> None:
