@@ -123,8 +123,9 @@ class LonePair:
         :returns: for how many milliseconds nobody ran; None when that is not known
         """
         source, _ = _both(standing)
-        said = {"server_id": self._id, "epoch": standing.epoch + 1, "expected": standing.epoch}
-        gap_ms = self.take_over(standing, stopped=bool(self._agents.call(source, "demote", **said)))
+        epoch = standing.epoch
+        stopped = self._agents.call(source, "demote", server_id=self._id, epoch=epoch + 1, expected=epoch)
+        gap_ms = self.take_over(standing, stopped=bool(stopped))
         self._agents.call(source, "discard", server_id=self._id)
         return gap_ms
 

@@ -24,7 +24,7 @@ def demote_paired(services: Services, job: Job) -> bool:
 
     :raises AgentRefusalError: when Nova has started its guest anew: the twin is another's, and the guest may answer clients
     """
-    # one that cannot be told holds no grant for this epoch, so it cannot answer clients whatever state it is in
+    # one that cannot be told holds no grant for this epoch: its own agent holds it back, and the twin's host ends it
     source, epoch = job.params["source"], job.params["epoch"]
     if services.alive(source):
         try:

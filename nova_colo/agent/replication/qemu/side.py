@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 #: Steps of protecting that the engine has done before ours.
 STEPS_BEFORE, STEPS = 2, 4
-#: Seconds between two announcements of a guest that runs alone. A frozen twin that wakes answers who asks for its address: QEMU
+#: Seconds between two announcements of a guest that runs alone. One that was cut off may answer who asks for its address: QEMU
 #: lets pass what it cannot compare (colo-compare.c:packet_enqueue). Switches then send to it what is the guest's.
 ANNOUNCE_S = 5.0
 #: Seconds that the host of the primary before may take to say that its QEMU has ended.
