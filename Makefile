@@ -9,7 +9,7 @@ DOCS := docs
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test checks unit dashboards functional colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane unit dashboards functional colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,41 +20,66 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-test: install checks unit dashboards functional colo e2e stack ## lint and documentation, then all tests; installs what is missing, leaves nothing running
+# Two lanes of stages side by side: what waits for guests and hosts most of the time, and what computes. In a lane one stage
+# follows on the other, also when that has failed: the report at the end says so.
+HOSTS_LANE := colo e2e
+CLOUD_LANE := lint docs unit dashboards functional-32 functional-33 functional-34 stack
+STAGE := $(PYTHON) -m tests.stage
 
-checks: # lint and documentation, one on each core
-	$(MAKE) --jobs=2 --output-sync=target lint docs
+# What of the tests is run. "make test-all" has no such limits.
+SELECT := -m "not long"
+SURFACE := -m surface
+HORIZONS := 25.5
+NEWEST := 34
 
-unit: venv ## the tests that need no service and take seconds
-	$(BIN)/python -m pytest tests/unit --numprocesses=2 --dist=worksteal
+test: ## lint and documentation, then all tests but the long ones; installs what is missing, leaves nothing running
+	@$(STAGE) begin
+	@$(STAGE) run install $(MAKE) --no-print-directory install sweep
+	@$(MAKE) --no-print-directory --jobs=2 hosts-lane cloud-lane
+	@$(STAGE) report
 
-dashboards: ## the dashboard with the older releases of Horizon; the other tests have the newest
-	$(MAKE) --jobs=2 --output-sync=target dashboard-25.5 dashboard-25.7
+test-all: ## all tests, the long ones too, with all releases, then the benchmarks; takes hours
+	$(MAKE) --no-print-directory test SELECT=--hypothesis-profile=long SURFACE= HORIZONS="25.5 25.7"
+	$(MAKE) --no-print-directory bench
+
+quick: lint unit ## what to run at each save: ruff, mypy, and the tests that need no service
+
+sweep: # what tests that were killed have left
+	$(PYTHON) -m lab sweep
+
+hosts-lane:
+	@for stage in $(HOSTS_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
+
+cloud-lane:
+	@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
+
+unit: venv ## the tests that need no service
+	$(BIN)/python -m pytest tests/unit $(SELECT) --numprocesses=2 --dist=worksteal
+
+dashboards: $(HORIZONS:%=dashboard-%) ## the dashboard with older releases of Horizon; the other tests have the newest
 
 dashboard-%:
 	$(PYTHON) -m lab venv --horizon $*
 	.lab/horizon-$*/bin/python -m pytest -c tests/unit/colo_dashboard/older_horizon.ini tests/unit/colo_dashboard
 
-# Up to Nova 33 eventlet patches threads, and a worker of pytest-xdist then may never hear of its next test: one process each, both at a time.
-functional: ## server side and clients with Nova's own services in one process, on each release of Nova
-	$(MAKE) --jobs=2 --output-sync=target functional-32 functional-33
-	$(MAKE) functional-34 WORKERS="--numprocesses=2 --dist=worksteal"
+functional: functional-32 functional-33 functional-34 ## server side and clients with Nova's own services in one process, on each release of Nova
 
+# Up to Nova 33 eventlet patches threads, and a worker of pytest-xdist then may never hear of its next test.
 functional-%:
 	$(PYTHON) -m lab venv --nova $*
-	.lab/nova-$*/bin/python -m pytest tests/functional/nova $(WORKERS)
+	.lab/nova-$*/bin/python -m pytest tests/functional/nova $(if $(filter $(NEWEST),$*),--numprocesses=2 --dist=worksteal,$(SURFACE))
 
 colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/colo; result=$$?; \
+	$(BIN)/python -m pytest tests/colo $(SELECT); result=$$?; \
 	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
 stack: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running
-	$(BIN)/python -m pytest tests/functional tests/ui tests/stack; result=$$?; \
+	$(BIN)/python -m pytest tests/functional tests/ui tests/stack $(SELECT); result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/e2e; result=$$?; \
+	$(BIN)/python -m pytest tests/e2e $(SELECT); result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy

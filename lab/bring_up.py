@@ -14,6 +14,7 @@ from lab.hosts import ComputeHost
 from lab.hosts.colo.image import GuestImage
 from lab.hosts.real import Rack, boot_disk
 from lab.layout import write_private
+from lab.patience import patient
 from lab.plan import Action, Clock, Plan
 from lab.process import Supervisor
 from lab.schema import Schemas, connect_as_root, install_data_folder
@@ -174,7 +175,7 @@ class BringUp:
 
         def probe() -> None:
             url = self._spec.transport_url().replace("rabbit://", "amqp://")
-            with kombu.Connection(url, connect_timeout=5) as connection:
+            with kombu.Connection(url, connect_timeout=patient(5)) as connection:
                 connection.connect()
 
         wait_for("RabbitMQ to answer", probe, self._supervisor, ["epmd", "rabbitmq"], 90)
@@ -238,5 +239,5 @@ def probe_http(service: Service) -> str | None:
     """Say what is wrong with the answer of an API; None when it is fine. Raises when there is no answer."""
     if service.url is None:
         return None
-    answer = requests.get(service.url, timeout=20, allow_redirects=False)
+    answer = requests.get(service.url, timeout=patient(20), allow_redirects=False)
     return f"HTTP {answer.status_code} from {service.url}" if answer.status_code >= 500 else None

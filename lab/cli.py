@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     log.add_argument("service", nargs="*")
     log.add_argument("-f", "--follow", action="store_true", help="go on as they grow")
     log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
+    command("sweep", _sweep, "remove what tests that were killed have left: processes, namespaces, data")
     command("install", _install, "only install what is missing: Debian packages and the virtual environment")
     venv = command("venv", _venv, "only create the virtual environment, or bring it up to date")
     other = venv.add_mutually_exclusive_group()
@@ -186,6 +187,16 @@ def _service(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def _logs(options: argparse.Namespace, arguments: list[str]) -> int:
     return logs.show(Layout.at(options.prefix), options.service, options.lines, options.follow)
+
+
+def _sweep(options: argparse.Namespace, arguments: list[str]) -> int:
+    if not _enter(arguments):
+        return 0  # no environment, no tests
+    from lab import leftovers
+
+    for said in leftovers.remove():
+        print(f"removed what tests have left at {said}")
+    return 0
 
 
 def _install(options: argparse.Namespace, arguments: list[str]) -> int:

@@ -48,6 +48,7 @@ class Lab:
         colo: bool | None = None,
         theme: str | None = None,
         hypervisor: str | None = None,
+        short_intervals: bool | None = None,
     ) -> None:
         """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone.
 
@@ -59,6 +60,7 @@ class Lab:
         :param colo: whether fault tolerance is part of it; without, it is a stock OpenStack
         :param theme: Horizon's, one of state.THEMES; another one than before is compressed anew, which takes half a minute
         :param hypervisor: what its hosts have, one of state.HYPERVISORS
+        :param short_intervals: whether its services look and retry more often than a cloud's would, for tests that wait for that
         :raises RefusalError: when that cannot be, with nothing changed
         :raises LabError: when a service died or did not answer in time; says which, with the end of its log
         """
@@ -66,7 +68,7 @@ class Lab:
         with self._changing():
             clock = Clock(self._show)
             self._supervisor.stop_strays()
-            spec = self._choose(hosts, dashboard, demo, colo, theme, hypervisor)
+            spec = self._choose(hosts, dashboard, demo, colo, theme, hypervisor, short_intervals)
             services = {service.name: service for service in control_plane(spec)}
             BringUp(spec, self._supervisor, services, self._hosts(spec), clock, self._rack(spec)).run()
             self._verify()
@@ -204,6 +206,7 @@ class Lab:
         colo: bool | None,
         theme: str | None,
         hypervisor: str | None,
+        short_intervals: bool | None,
     ) -> Spec:
         """Settle what this lab is, and keep it."""
         kept = State.load(self.layout)
@@ -221,6 +224,7 @@ class Lab:
         state.theme = state.theme if theme is None else theme
         state.demo = state.demo if demo is None else demo
         state.colo = state.colo if colo is None else colo
+        state.short_intervals = state.short_intervals if short_intervals is None else short_intervals
         running = [name for name in self._supervisor.started_names() if self._supervisor.is_running(name)]
         if state.hypervisor == "real" and not running:
             if kept and (left := self._rack(Spec(self.layout, kept, {}))):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Install what is missing: Debian packages and the virtual environment. Standard library only."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -44,6 +45,9 @@ PYTHON_RELEASES = {"32": "3.11", "33": "3.12", "34": "3.13"}
 #: The older releases of Horizon that the dashboard is tested with, by the name that the command line takes.
 HORIZON_RELEASES = {"25.5": "25.5.2", "25.7": "25.7.3"}
 
+#: Installs Python packages; see ensure_uv.
+UV = LAB_DIR / "uv" / "bin" / "uv"
+
 Say = Callable[[str], None]
 
 
@@ -76,13 +80,14 @@ class Environment:
         """Create it, or bring it up to date; nothing happens when it is current."""
         if self.is_current():
             return
+        ensure_uv(say, log)
         if not self._has_interpreter():
             interpreter = self.interpreter or sys.executable
             say(f"creating {self.folder.relative_to(REPO)} with {interpreter}")
-            _run([interpreter, "-m", "venv", "--clear", str(self.folder)], log)
-        say(f"installing Python packages in {self.folder.relative_to(REPO)} (about a minute when nothing is cached)")
-        pip = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        _run([*pip, "-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"], log)
+            _uv(["venv", "--clear", "--seed", "--python", interpreter, str(self.folder)], log)
+        say(f"installing Python packages in {self.folder.relative_to(REPO)} (up to a minute when nothing is cached)")
+        wanted = ["-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"]
+        _uv(["pip", "install", "--python", str(self.python), *wanted], log)
         (self.folder / "lab-stamp").write_text(self._stamp())
 
     def _has_interpreter(self) -> bool:
@@ -102,6 +107,33 @@ class Environment:
 
 #: The lab's own: what every service of it runs in.
 LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,libvirt,server,test", "constraints.txt")
+
+
+def ensure_uv(say: Say, log: Path) -> None:
+    """Install uv, which fills the other environments from one cache, in an environment of its own."""
+    LAB_DIR.mkdir(exist_ok=True)
+    with (LAB_DIR / "uv.lock").open("w") as lock:  # environments may be made side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if UV.exists():
+            return
+        say(f"installing uv in {UV.parents[1].relative_to(REPO)}")
+        _run([sys.executable, "-m", "venv", "--clear", str(UV.parents[1])], log)
+        pip = [str(UV.with_name("python")), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        _run([*pip, "-c", str(REPO / "constraints.txt"), "uv"], log)
+
+
+def _uv(arguments: list[str], log: Path) -> None:
+    """Run uv: with what is in its cache, or with what the registry has where that does not do.
+
+    Asked for what is pinned, a registry that tells no version of its files has all of them fetched and built again.
+    """
+    # Linked files would be changed in the cache, too, by whoever edits them in an environment.
+    environment = {**os.environ, "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true"}
+    uv = [str(UV), "--quiet"]
+    try:
+        _run([*uv, "--offline", *arguments], log, environment)
+    except LabError:
+        _run([*uv, *arguments], log, environment)
 
 
 def functional_environment(nova: str) -> Environment:

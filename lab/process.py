@@ -14,10 +14,13 @@ import psutil
 from lab.errors import LabError
 from lab.identity import RECORD_AND_BECOME, Identity, ProcessStat
 from lab.layout import VENV, Layout
+from lab.patience import patient
 from lab.service import Service
 
+#: What the environment of everything that is started says: for which lab, and by which process.
 MARK = "COLO_LAB_PREFIX"
-STOP_SECONDS = 20.0
+STARTER = "COLO_LAB_STARTER"
+STOP_SECONDS = patient(20.0)
 POLL_SECONDS = 0.05
 
 
@@ -43,6 +46,7 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
             MARK: str(self._layout.prefix),
+            STARTER: str(os.getpid()),
             **(extra or {}),
         }
 

@@ -63,7 +63,8 @@ class State:
     ``hosts`` are the compute hosts, ``ports`` the TCP port of each service, ``dashboard`` says whether Horizon is part
     of it, ``theme`` which of its themes Horizon has, ``colo`` whether fault tolerance is part of it (else it is a stock
     OpenStack), ``demo`` whether servers are made in it, ``hypervisor`` which of HYPERVISORS its hosts have, ``network`` the
-    third number of the addresses in the management network of real hosts, None for simulated ones.
+    third number of the addresses in the management network of real hosts, None for simulated ones, ``short_intervals`` whether
+    services look and retry more often than a cloud's would.
     """
 
     hosts: list[str] = field(default_factory=lambda: host_names(DEFAULT_HOSTS))
@@ -74,6 +75,7 @@ class State:
     demo: bool = True
     hypervisor: str = "simulated"
     network: int | None = None
+    short_intervals: bool = False
 
     @classmethod
     def with_hosts(cls, count: int) -> "State":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import tenacity
 
 from lab.errors import LabError
+from lab.patience import patient
 from lab.process import Supervisor
 
 INTERVAL_SECONDS = 0.25
@@ -22,9 +23,10 @@ def wait_for(
 
     :param what: what is waited for, for the message
     :param services: the services that have to run for it to come true, the one to suspect first
+    :param seconds: on a machine at rest, see :mod:`lab.patience`
     :raises LabError: after ``seconds``, or as soon as one of ``services`` has died, with the end of its log
     """
-    names = list(services)
+    names, seconds = list(services), patient(seconds)
 
     def attempt() -> str | None:
         check_running(names, supervisor, what)

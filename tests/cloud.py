@@ -15,6 +15,7 @@ from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
 from lab import Lab
+from lab.patience import patient
 from nova_colo.pair.model import twin_id
 
 BIN = pathlib.Path(sys.executable).parent
@@ -22,21 +23,22 @@ T = TypeVar("T")
 
 
 def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
-    """Look every half second until it is true; gives what was seen.
+    """Look four times a second until it is true; gives what was seen.
 
-    :raises AssertionError: when it has not become true within the given seconds
+    :param seconds: on a machine at rest, see :mod:`lab.patience`
+    :raises AssertionError: when it has not become true by then
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
+        assert time.monotonic() < deadline, f"not within {patient(seconds):g} s: {what}"
+        time.sleep(0.25)
     return seen
 
 
 def lab_command(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run python3 -m lab for a lab."""
     command = [sys.executable, "-m", "lab", "--prefix", str(lab.layout.prefix), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patient(300))
 
 
 class Cloud:
@@ -77,7 +79,7 @@ class Cloud:
         :param url: another compute endpoint than the lab's
         """
         headers = {"X-Auth-Token": self.token(user)} | kwargs.pop("headers", {})
-        return requests.request(method, (url or self.compute) + path, headers=headers, timeout=60, **kwargs)
+        return requests.request(method, (url or self.compute) + path, headers=headers, timeout=patient(60), **kwargs)
 
     def pairs(self, user: str = "admin") -> dict[str, dict[str, Any]]:
         """Return the pairs of all projects by the names of their servers; of a user's own for others than admin."""
@@ -147,7 +149,8 @@ class Cloud:
     def placement(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         """Send a request to placement as admin."""
         headers = {"X-Auth-Token": self.token("admin"), "OpenStack-API-Version": "placement 1.38"}
-        return requests.request(method, self.lab.url("placement").rstrip("/") + path, headers=headers, timeout=60, **kwargs)
+        url = self.lab.url("placement").rstrip("/") + path
+        return requests.request(method, url, headers=headers, timeout=patient(60), **kwargs)
 
     def failed_over(self, name: str, before: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
         """Wait until a failover that began after a pair was seen has ended; gives the pair now."""
@@ -162,13 +165,14 @@ class Cloud:
     def run(self, *command: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
         """Run one of the environment's commands as a user."""
         env = {**os.environ, **self.lab.env(user)}
-        return subprocess.run([str(BIN / command[0]), *command[1:]], env=env, capture_output=True, text=True, timeout=300)
+        argv = [str(BIN / command[0]), *command[1:]]
+        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=patient(300))
 
     def openstack(self, *arguments: str) -> Any:
         """Run openstack as admin, in the project of the demo servers; gives the decoded JSON."""
         env = {**os.environ, **self.lab.env("admin", "demo")}
         command = [str(BIN / "openstack"), *arguments, "-f", "json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=patient(300))
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

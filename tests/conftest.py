@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lab import Lab
 from lab.addresses import LOOPBACK
+from tests.timeouts import pytest_collection_modifyitems
+
+__all__ = ["pytest_collection_modifyitems"]  # a hook
+
+# Properties are checked for what they say, however long a busy machine takes for it.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("usual"), max_examples=1000)
+settings.load_profile("usual")
 
 PREFIX = pathlib.Path(__file__).resolve().parent.parent / ".lab" / "test"
 
@@ -26,7 +35,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         return
     made = Lab(PREFIX)
     made.down(purge=True)
-    made.up(hosts=3)
+    made.up(hosts=3, short_intervals=True)
     try:
         yield made
     finally:

@@ -12,6 +12,7 @@ import requests
 import tenacity
 
 from lab import Lab
+from lab.patience import patient
 
 BIN = pathlib.Path(sys.executable).parent
 SHIPPED_PASTE = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
@@ -46,17 +47,17 @@ def stock_nova_api(lab: Lab, folder: pathlib.Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/v2.1"
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(patient(30))
 
 
 def _wait_for(process: subprocess.Popen[bytes], url: str, log: pathlib.Path) -> None:
     @tenacity.retry(
-        stop=tenacity.stop_after_delay(90),
+        stop=tenacity.stop_after_delay(patient(90)),
         wait=tenacity.wait_fixed(0.3),
         retry=tenacity.retry_if_exception_type((requests.ConnectionError, requests.Timeout)),
     )
     def look() -> None:
         assert process.poll() is None, log.read_text()[-2000:]
-        requests.get(url, timeout=5)
+        requests.get(url, timeout=patient(5))
 
     look()

@@ -3,10 +3,18 @@
 
 from lab.config import common
 from lab.config.ini import Sections
+from lab.patience import FACTOR, patient
 from lab.spec import Spec
+from nova_colo import conf
 
 #: After a restart of the broker hosts are heard again within two seconds of each other, and not of half a minute.
 BROKER: Sections = {"oslo_messaging_rabbit": {"rabbit_interval_max": 2}}
+#: Options that say when something that is slow counts as lost, or as not well.
+LIMITS = {
+    "agent": ("missed_heartbeats",),
+    "engine": ("agent_timeout",),
+    "qemu": ("command_timeout", "link_silent", "checkpoint_stuck", "checkpoint_late", "pause_long"),
+}
 
 
 def engine_conf(spec: Spec) -> Sections:
@@ -18,8 +26,8 @@ def engine_conf(spec: Spec) -> Sections:
         "database": common.database(spec, "nova_colo"),
         "nova": auth,
         "placement": auth,
-        # shorter than a cloud would have them: what a person does here is to be seen at once
-        "engine": {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10},
+        "agent": limits("agent"),
+        "engine": {**_intervals(spec), **limits("engine")},
     }
 
 
@@ -33,5 +41,21 @@ def agent_conf(spec: Spec, host: str) -> Sections:
             "state_path": spec.layout.host(host) / "state",
         },
         **BROKER,
+        "agent": limits("agent"),
         "simulated": {"directory": spec.layout.simulated},
     }
+
+
+def limits(section: str) -> dict[str, object]:
+    """Return a section's LIMITS, which on a machine that wants more patience (lab/patience.py) are as much larger than usual."""
+    if FACTOR == 1:
+        return {}
+    options = {option.dest: option for option in dict(conf.list_opts())[section]}
+    return {name: type(options[name].default)(patient(options[name].default)) for name in LIMITS[section]}
+
+
+def _intervals(spec: Spec) -> dict[str, object]:
+    """Return shorter ones than a cloud would have: what a person does here is to be seen at once, and tests wait for them."""
+    if spec.state.short_intervals:
+        return {"nova_poll_interval": 1, "lease_time": 4, "repair_interval": 4, "retry_interval": 3, "fence_delay": patient(5)}
+    return {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.hosts.colo.host import Host
 
 #: Seconds between two runs of nova-compute's periodic tasks that end or remove what they take to be nobody's.
-PERIODIC_S = 20
+PERIODIC_S = 8
 
 
 def plugin_files() -> dict[str, str]:
@@ -78,7 +78,12 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     return {
         "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
         **colo.BROKER,
-        "agent": {"replication_backend": "qemu"},
-        # checkpoints are more frequent than a cloud would have them: there is to be something to see
-        "qemu": {"replication_address": machine.address, "runtime_directory": runtime_directory, "checkpoint_delay": 5000},
+        "agent": {"replication_backend": "qemu", **colo.limits("agent")},
+        "qemu": {
+            "replication_address": machine.address,
+            "runtime_directory": runtime_directory,
+            # checkpoints are more frequent than a cloud would have them: there is to be something to see
+            "checkpoint_delay": 2000 if spec.state.short_intervals else 5000,
+            **colo.limits("qemu"),
+        },
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from openstack.connection import Connection
 
 from lab.errors import LabError
+from lab.patience import patient
 from lab.seed.resources import IMAGE, NETWORK
 
 FT_SERVERS = ("web-1", "web-2")
@@ -28,7 +29,7 @@ def remove_unfinished(cloud: Connection) -> None:
     for server in list(cloud.compute.servers()):
         if server.name in (*FT_SERVERS, *PLAIN_SERVERS) and server.status != "ACTIVE":
             cloud.compute.delete_server(server, force=server.status != "DELETED")
-            cloud.compute.wait_for_delete(server, interval=0.5, wait=60)
+            cloud.compute.wait_for_delete(server, interval=0.5, wait=patient(60))
 
 
 def seed_servers(cloud: Connection, hosts: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import libvirt_qemu
 import oslo_messaging as messaging
 
 from lab.hosts.colo import Bed, Guest, Host
+from lab.patience import patient
 from nova_colo.standalone import LonePair, Standing
 from tests.cloud import wait_for
 
@@ -116,7 +117,7 @@ class Life:
         if standing.secondary is None:
             others = [name for name in self.hosts if name != self.on]
             target = target or next(name for name in others if self.side(name) is None)
-            list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=PATIENCE, **values))
+            list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=patient(PATIENCE), **values))
             standing = self.pair.standing(self.on, target)
         assert standing.primary == self.on, standing
         for name in (standing.primary, standing.secondary):

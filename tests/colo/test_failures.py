@@ -12,6 +12,7 @@ import pytest
 
 from lab.hosts.colo import Bed, Guest
 from lab.hosts.colo.host import BRIDGE
+from lab.patience import patient
 from nova_colo.conf import qemu
 from nova_colo.standalone import PairError
 from tests.colo.lives import Life
@@ -127,7 +128,7 @@ def attempt(life: Life, stage: str | None = None, act: Callable[[Life], None] | 
     :param stage: when some of this is done, something is done
     """
     with pytest.raises((PairError, messaging.RemoteError)) as failure:
-        for progress in life.pair.protect(PRIMARY, SECONDARY, timeout=90):
+        for progress in life.pair.protect(PRIMARY, SECONDARY, timeout=patient(90)):
             if act is not None and progress["stage"] == stage and progress["percent"]:
                 act(life)
                 act = None

@@ -162,8 +162,7 @@ def test_a_power_cut_ends_a_guest_and_leaves_its_disk(bed: Bed, hosts: tuple[Hos
     with pytest.raises(LabError, match="has no power"):
         one.command(["true"])
     one.power_on()
-    # its card is a new one: the other has to forget the old one, which takes 45 s and some probes (arp(7), base_reachable_time)
-    assert wait_for("it answers again", 90, lambda: other.reaches(one))
+    assert wait_for("it answers again", 30, lambda: other.reaches(one))
     assert one.qemu_pid(WEB.name) is None
     # Silence, and no reset: the user of the guest does not learn of it.
     assert counting.stats().error is None

@@ -13,6 +13,7 @@ import pytest
 
 from lab import services
 from lab.hosts.colo import Bed, Guest
+from lab.patience import patient
 from tests.colo.lives import Life
 
 A, B, C = "compute-a", "compute-b", "compute-c"
@@ -34,13 +35,13 @@ class Program:
 
     def say(self, command: str, *arguments: str) -> str:
         """Run a command that is done, and return what it has written."""
-        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE))
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout
 
     def refuse(self, command: str, *arguments: str) -> str:
         """Run a command that is refused, and return its one line."""
-        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE))
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
         return done.stderr
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.hosts.colo import Bed, Guest
+from lab.patience import patient
 from nova_colo.standalone import Standing
 from tests.colo.lives import OPTIONS, Life
 
@@ -36,7 +37,7 @@ def pair(life: Life) -> Iterator[Standing]:
 
 
 def test_a_guest_that_runs_is_protected_and_shows_how_far_it_is(life):
-    stages = [progress["stage"] for progress in life.pair.protect("compute-a", "compute-b", timeout=60)]
+    stages = [progress["stage"] for progress in life.pair.protect("compute-a", "compute-b", timeout=patient(60))]
     assert stages[-1] == "sending memory"
     life.goes_on()
     standing = life.standing()

@@ -10,6 +10,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.hosts.colo import Bed, Guest, Host
+from lab.patience import patient
 from nova_colo.cmd import test_ca
 from nova_colo.standalone import PairError
 from tests.colo.lives import Life, listening
@@ -119,7 +120,7 @@ def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_gu
     for folder, words in ((certificates["stranger"], refused), (None, one_sided)):
         life.restart_agent("compute-c", folder)
         with pytest.raises((PairError, messaging.RemoteError), match=words):
-            list(life.pair.protect(life.on, "compute-c", epoch=life.epoch(), timeout=60))
+            list(life.pair.protect(life.on, "compute-c", epoch=life.epoch(), timeout=patient(60)))
         life.goes_on()
         assert life.runs_on() == [life.on]
         assert listening(c) == []

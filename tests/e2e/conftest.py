@@ -25,7 +25,7 @@ def real_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         return
     made = Lab(PREFIX)
     made.down(purge=True)
-    made.up(hosts=3, demo=False, hypervisor="real")
+    made.up(hosts=3, demo=False, hypervisor="real", short_intervals=True)
     try:
         yield made
     finally:

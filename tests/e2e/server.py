@@ -10,6 +10,7 @@ import requests
 from lab.hosts.colo import Host
 from lab.hosts.colo.client import Counting
 from lab.hosts.real import Rack
+from lab.patience import patient
 from tests.cloud import Cloud, identity, wait_for
 from tests.e2e.nova_server import PATIENCE, NovaServer
 
@@ -223,6 +224,6 @@ class FtServer(NovaServer):
 
     def _network(self, path: str) -> dict[str, Any]:
         url = self._cloud.lab.url("network").rstrip("/") + path
-        answer = requests.get(url, headers={"X-Auth-Token": self._cloud.token("admin")}, timeout=60)
+        answer = requests.get(url, headers={"X-Auth-Token": self._cloud.token("admin")}, timeout=patient(60))
         assert answer.ok, answer.text
         return answer.json()

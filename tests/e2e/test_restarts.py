@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each service is restarted, one at a time, while all is well and in the middle of workflows: the user does not notice.
 
-Each workflow has met each service. Here each meets one, for all together take a quarter of an hour: ``RESTARTS=all make e2e``.
+Each workflow meets each service in ``make test-all``, which takes a quarter of an hour, and one of them in ``make test``.
 """
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -55,8 +54,12 @@ WORKFLOWS = {
     suspension: "primary",
 }
 SERVICES = ("engine", "rabbitmq", "mariadb", "nova-compute", "agent", "libvirtd")
-SAMPLE = zip(WORKFLOWS, ("mariadb", "engine", "rabbitmq", "libvirtd", "agent", "nova-compute"), strict=True)
-ALL = [(workflow, service) for workflow in WORKFLOWS for service in SERVICES]
+SAMPLE = dict(zip(WORKFLOWS, ("mariadb", "engine", "rabbitmq", "libvirtd", "agent", "nova-compute"), strict=True))
+ALL = [
+    pytest.param(workflow, service, marks=() if SAMPLE[workflow] == service else pytest.mark.long)
+    for workflow in WORKFLOWS
+    for service in SERVICES
+]
 
 
 class Restart:
@@ -96,7 +99,7 @@ def test_while_all_is_well(server: FtServer, restart: Restart, service: str) -> 
     ]
 
 
-@pytest.mark.parametrize(("workflow", "service"), ALL if os.environ.get("RESTARTS") == "all" else SAMPLE)
+@pytest.mark.parametrize(("workflow", "service"), ALL)
 def test_in_the_middle_of_a_workflow(
     server: FtServer, cloud: Cloud, restart: Restart, workflow: Callable[[FtServer], None], service: str
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from lab.patience import patient
 from nova_colo.pair.actions import ACTIONS
 from tests.api_description import DOCUMENT
 
@@ -63,7 +64,7 @@ def send(cloud, pair):
             case=strategies.sampled_from(about).flatmap(lambda name: requests_about(operation, mode, servers[name]))
         )
         def each(case):
-            response = case.call(base_url=cloud.compute, headers={"X-Auth-Token": cloud.token(user)}, timeout=60)
+            response = case.call(base_url=cloud.compute, headers={"X-Auth-Token": cloud.token(user)}, timeout=patient(60))
             statuses.append(response.status_code)
             case.validate_response(response, checks=CHECKS)
 

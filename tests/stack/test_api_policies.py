@@ -8,6 +8,7 @@ import re
 import pytest
 import requests
 
+from lab.patience import patient
 from nova_colo.pair.model import twin_id
 from tests.cloud import wait_for
 
@@ -37,7 +38,7 @@ def send(cloud, pair, method, path, body, who):
     if who in USERS:
         return cloud.request(method, path, USERS[who], json=body)
     headers = {} if who == "none" else {"X-Auth-Token": "none-of-keystones"}
-    return requests.request(method, cloud.compute + path, headers=headers, json=body, timeout=60)
+    return requests.request(method, cloud.compute + path, headers=headers, json=body, timeout=patient(60))
 
 
 def traces(cloud, pair):

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from lab.patience import patient
 from tests.cloud import BIN, wait_for
 
 SERVER = "web-1"
@@ -165,8 +166,8 @@ def test_a_list_is_watched_on_a_terminal_until_ctrl_c(cloud, pair):
         command,
         "/dev/null",
     ]
-    environment = {**os.environ, **cloud.lab.env("admin"), "TERM": "xterm"}
-    done = subprocess.run(terminal, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+    env = {**os.environ, **cloud.lab.env("admin"), "TERM": "xterm"}
+    done = subprocess.run(terminal, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patient(90))
     screens = done.stdout.split("\x1b[H\x1b[J")[1:]
     assert len(screens) >= 2, done
     assert all(SERVER in screen and "Ctrl-C ends" in screen for screen in screens[:-1])

@@ -9,6 +9,7 @@ import urllib.parse
 
 import pytest
 
+from lab.patience import patient
 from tests.cloud import wait_for
 
 #: Differ from answer to answer.
@@ -205,7 +206,7 @@ class Endpoint:
 
     def __init__(self, url, cloud, names):
         self.netloc = urllib.parse.urlsplit(url).netloc
-        self._connection = http.client.HTTPConnection(self.netloc, timeout=60)
+        self._connection = http.client.HTTPConnection(self.netloc, timeout=patient(60))
         self._cloud, self._names = cloud, names
 
     def send(self, case):

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from lab.patience import patient
 from tests.cloud import BIN, Cloud, wait_for
 
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "recipes.md"
@@ -43,7 +44,7 @@ def run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(BIN), prepend=":")
 
     def run(command: str) -> str:
-        done = subprocess.run(["bash", "-c", f"{{ {command}\n}} 2>&1"], capture_output=True, text=True, timeout=300)
+        done = subprocess.run(["bash", "-c", f"{{ {command}\n}} 2>&1"], capture_output=True, text=True, timeout=patient(300))
         assert done.returncode == 0, done.stdout
         return done.stdout
 

@@ -11,6 +11,7 @@ from typing import Any
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from lab.layout import LAB_DIR
+from lab.patience import patient
 
 VERSION = "4.14.1"
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
@@ -26,7 +27,7 @@ def source() -> str:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             command = ["npm", "pack", "--silent", "--pack-destination", folder, f"axe-core@{VERSION}"]
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=patient(120))
             (archive,) = Path(folder).glob("*.tgz")
             with tarfile.open(archive) as packed:
                 file = packed.extractfile("package/axe.min.js")

@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from lab.patience import patient
 from tests.ui.panel import address
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -27,7 +28,7 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1280,1000",
 )
-PAGE_S = 60
+PAGE_S = patient(60)
 
 
 @contextlib.contextmanager

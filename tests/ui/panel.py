@@ -9,6 +9,8 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from lab.patience import patient
+
 #: Seconds in which a page or a dialog is there.
 DIALOG_S = 30
 #: The button that confirms the dialog over the page.
@@ -64,7 +66,7 @@ def click(browser: WebDriver, server: str, label: str) -> None:
         return True
 
     passing = (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException)
-    WebDriverWait(browser, DIALOG_S, ignored_exceptions=passing).until(clicked, f"{label} is clicked")
+    WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=passing).until(clicked, f"{label} is clicked")
 
 
 def dialog(browser: WebDriver, label: str = "") -> WebElement:
@@ -80,12 +82,12 @@ def dialog(browser: WebDriver, label: str = "") -> WebElement:
 def stands_still(browser: WebDriver) -> None:
     """Wait until nothing on the page moves."""
     still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
-    WebDriverWait(browser, DIALOG_S).until(lambda driver: driver.execute_script(still))
+    WebDriverWait(browser, patient(DIALOG_S)).until(lambda driver: driver.execute_script(still))
 
 
 def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:
     """Wait for an element that is displayed and has a text; gives the first one."""
-    return WebDriverWait(browser, DIALOG_S, ignored_exceptions=(StaleElementReferenceException,)).until(
+    return WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=(StaleElementReferenceException,)).until(
         lambda driver: next(
             (e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed() and text in e.text), None
         ),

@@ -11,6 +11,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from lab.patience import patient
 from tests.cloud import Cloud, wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says, shown
 
@@ -49,7 +50,7 @@ def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = l
     confirm = dialog(browser, label)
     fill(browser)
     confirm.click()
-    WebDriverWait(browser, DIALOG_S).until(staleness_of(before))
+    WebDriverWait(browser, patient(DIALOG_S)).until(staleness_of(before))
     assert on_page(browser, "was requested") or on_page(browser, "was set"), browser.find_element(By.ID, "main_content").text
     browser.execute_script("window.notReloaded = true")
 

@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from lab.patience import patient
 from tests import many_servers
 from tests.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to
@@ -66,7 +67,7 @@ def _take(browser: WebDriver, chosen: str) -> None:
         return True
 
     passing = (StaleElementReferenceException, NoSuchElementException)
-    WebDriverWait(browser, DIALOG_S, ignored_exceptions=passing).until(taken, f"{chosen} is taken")
+    WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=passing).until(taken, f"{chosen} is taken")
 
 
 @pytest.mark.timeout(900)

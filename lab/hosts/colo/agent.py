@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lab.config import common
+from lab.config import colo, common
 from lab.config.ini import Sections
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
             "host": host.hostname,
             "state_path": host.state_path,
         },
-        "agent": {"replication_backend": "qemu"},
+        "agent": {"replication_backend": "qemu", **colo.limits("agent")},
         "qemu": {
             "libvirt_uri": "qemu:///system",
             "replication_address": host.address,
             "runtime_directory": RUNTIME_DIRECTORY,
+            **colo.limits("qemu"),
         },
     }
     return {name: {**sections.get(name, {}), **options.get(name, {})} for name in {**sections, **options}}

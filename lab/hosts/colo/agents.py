@@ -12,13 +12,14 @@ from oslo_config import cfg
 
 from lab.config.ini import render
 from lab.layout import write_private
+from lab.patience import patient
 from lab.process import Supervisor
 from lab.waiting import wait_for
 from nova_colo import conf as colo_conf
 from nova_colo import rpc
 
 #: Longer than an engine waits by default: guests under QEMU's emulator are slow, and what an agent does is often the test.
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = patient(60.0)
 
 
 @dataclass(frozen=True)

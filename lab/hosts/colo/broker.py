@@ -10,6 +10,7 @@ from lab import ports, services
 from lab.config import rabbitmq
 from lab.hosts.colo.management import Management
 from lab.layout import Layout, write_private
+from lab.patience import patient
 from lab.process import Supervisor
 from lab.spec import Spec
 from lab.state import State
@@ -44,7 +45,7 @@ class Broker:
             names.append(service.name)
 
         def probe() -> None:
-            with kombu.Connection(self.transport_url.replace("rabbit://", "amqp://"), connect_timeout=5) as connection:
+            with kombu.Connection(self.transport_url.replace("rabbit://", "amqp://"), connect_timeout=patient(5)) as connection:
                 connection.connect()
 
         wait_for("RabbitMQ to answer", probe, self._supervisor, names, seconds=120)

@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.hosts.colo import conversation
 from lab.hosts.colo.network import GUEST, Namespace, Switch
 from lab.layout import Layout
+from lab.patience import patient
 from lab.process import Supervisor
 from lab.waiting import wait_for
 
@@ -24,7 +25,7 @@ PORT = f"{GUEST}-client"
 DEVICE = "net"
 SUBNETS = 4
 #: A lost reply is asked for again by TCP for much longer than any failover takes.
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = patient(120.0)
 #: Of this process's countings, whoever begins them.
 _NUMBERS = itertools.count()
 
@@ -102,7 +103,7 @@ class Counting:
         """End it, if it runs, and return what was noticed."""
         self._stopped = True
         self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=patient(20))
         return self.stats()
 
     def __enter__(self) -> "Counting":
@@ -152,7 +153,7 @@ class Client:
 
     def ask(self, address: str, command: str, seconds: float = 10.0) -> str:
         """Return a guest's answer to one command, over a connection of its own. Raises LabError when there is none in time."""
-        return self._said("ask", address, seconds, command).rstrip("\n")
+        return self._said("ask", address, patient(seconds), command).rstrip("\n")
 
     def measure(self, address: str, command: str, duration: float) -> list[float]:
         """Repeat a command for some seconds, each time as soon as it is answered; gives milliseconds to each answer.

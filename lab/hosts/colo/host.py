@@ -280,12 +280,21 @@ class Host:
         self._switch.plug(GUEST, self._ports[GUEST], self.namespace, "uplink")
         self.namespace.ip("link", "set", "uplink", "master", BRIDGE)
         self._switch.plug(REPLICATION, self._ports[REPLICATION], self.namespace, "repl")
+        self._keep_mac("repl", 78)
         self.namespace.ip("address", "add", f"{self.address}/24", "dev", "repl")
         # COLO's control channel sends small messages one way: each would wait for a delayed acknowledgement, 40 ms.
         route = [REPLICATION_NETWORK, "dev", "repl", "proto", "kernel", "scope", "link", "src", self.address]
         self.namespace.ip("route", "change", *route, "quickack", "1")
         self._switch.plug(MANAGEMENT, self._ports[MANAGEMENT], self.namespace, "mgmt")
+        self._keep_mac("mgmt", 79)
         self.namespace.ip("address", "add", f"{self.management_address}/24", "dev", "mgmt")
+
+    def _keep_mac(self, device: str, network: int) -> None:
+        """Give a NIC the MAC address that it has always had.
+
+        With another one the host is not reached for most of a minute after a power cut (arp(7), base_reachable_time).
+        """
+        self.namespace.ip("link", "set", device, "address", f"52:54:00:{network}:00:{self._number:02x}")
 
     def _hold(self, bound: dict[Path, Path]) -> None:
         """Begin the mount and host name namespaces, with ``bound`` over what is elsewhere on this machine."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.identity import ProcessStat
+from lab.patience import patient
 
 NAMESPACES = Path("/run/netns")
-KILL_SECONDS = 20.0
+KILL_SECONDS = patient(20.0)
 POLL_SECONDS = 0.02
 
 GUEST = "guest"

@@ -17,3 +17,7 @@ if HERE:
     from nova import monkey_patch
 
     monkey_patch.patch()
+
+    from tests.timeouts import pytest_collection_modifyitems
+
+    __all__ = ["pytest_collection_modifyitems"]  # a hook

@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from lab.patience import patient
+
+pytestmark = pytest.mark.surface
+
 #: nova-compute up to the driver that it has loaded; without a broker and a database it would not come further.
 UP_TO_THE_DRIVER = """
 import sys
@@ -37,5 +41,5 @@ def test_the_driver_is_found_by(command, tmp_path: pathlib.Path):
     )
     script = UP_TO_THE_DRIVER.format(main=MAINS[command])
     arguments = [sys.executable, "-W", "ignore", "-c", script, "--config-file", str(conf)]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=patient(120), cwd=tmp_path)
     assert "nova_colo.virt.fake.ColoFakeDriver" in done.stdout, done.stderr[-2000:]

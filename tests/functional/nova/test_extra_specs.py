@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova itself refuses wrong extra specs of ours."""
 
+import pytest
+
 from tests.functional.nova.harness import ColoTestCase
+
+pytestmark = pytest.mark.surface
 
 GOOD = {
     "ft:enabled": ("true", "1", "yes", "False", "0"),

@@ -3,12 +3,15 @@
 
 from unittest import mock
 
+import pytest
 from nova.tests.fixtures import libvirt as fakelibvirt
 
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
+
+pytestmark = pytest.mark.surface
 
 MOVE = {"host": "h2", "force": True}
 PLANNED = {"os-migrateLive": {**MOVE, "block_migration": "auto"}}

@@ -4,6 +4,7 @@
 import json
 
 import nova.policies
+import pytest
 import sqlalchemy as sa
 import webob
 from nova.api.openstack.compute import routes
@@ -55,6 +56,7 @@ def plain(path):
     return path.replace("{server_id}", "{}").replace("{id}", "{}")
 
 
+@pytest.mark.surface
 class TableTest(ColoTestCase):
     """A release of Nova that has something new fails here: decide what it does to a pair."""
 

@@ -3,8 +3,12 @@
 
 import time
 
+import pytest
+
 from nova_colo.agent import health
 from tests.functional.nova.harness import ColoTestCase, node_id
+
+pytestmark = pytest.mark.surface
 
 
 class TraitTest(ColoTestCase):

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that has lost two hosts in a row, the first of which is still down."""
 
+import pytest
+
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase, node_id
+
+pytestmark = pytest.mark.surface
 
 
 class LeftoverAllocationTest(ColoTestCase):

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new FT server needs two hosts; everything else is scheduled as ever."""
 
+import pytest
+
 from tests.functional.nova.harness import ColoTestCase
+
+pytestmark = pytest.mark.surface
 
 
 class PairFilterTest(ColoTestCase):

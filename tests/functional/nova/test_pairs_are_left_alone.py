@@ -6,6 +6,7 @@ import time
 
 import fixtures
 import nova.conf
+import pytest
 from nova import context as nova_context
 from nova import exception
 from nova.tests.fixtures import libvirt as fakelibvirt
@@ -176,6 +177,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
             time.sleep(0.05)
 
 
+@pytest.mark.surface
 class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
     """With the libvirt driver on fakelibvirt."""
 

@@ -20,6 +20,8 @@ import nova_colo
 from nova_colo.scheduler.pair_filter import ColoPairFilter
 from nova_colo.virt import fake, libvirt, mixin
 
+pytestmark = pytest.mark.surface
+
 #: our class, Nova's class below it
 PAIRS = [
     (mixin.ColoDriverMixin, nova_fake.FakeDriverWithoutFakeNodes),

@@ -2,10 +2,13 @@
 """[colo] strict: an FT server is built with room for its secondary, or not at all."""
 
 import oslo_messaging as messaging
+import pytest
 from nova.conf import CONF
 
 from nova_colo import rpc
 from tests.functional.nova.harness import ColoTestCase
+
+pytestmark = pytest.mark.surface
 
 
 class Engine:

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab starts, finds and ends its own processes, and nobody else's."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from lab import leftovers
 from lab.errors import LabError
 from lab.identity import Identity, ProcessStat
-from lab.process import MARK
+from lab.layout import Layout
+from lab.process import MARK, Supervisor
 from lab.service import Service
 from lab.waiting import wait_for
 
@@ -176,3 +180,39 @@ def test_waiting_in_vain_reports_the_probes_exception(supervisor):
 def test_waiting_ends_when_the_condition_comes(supervisor):
     answers = iter(["not yet", None])
     wait_for("luck", lambda: next(answers), supervisor, seconds=20)
+
+
+@pytest.fixture
+def killed_run(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """What a run that was killed has left: its lab's folder, and the pid of a service."""
+    prefix = tmp_path / "test-killed"
+    program = (
+        "import os; from lab.layout import Layout; from lab.process import Supervisor; from lab.service import Service;"
+        f"layout = Layout.at({str(prefix)!r}); layout.create(); supervisor = Supervisor(layout);"
+        "supervisor.start(Service('sleeper', ('/bin/sleep', '600'))); print(supervisor.pid('sleeper'), flush=True);"
+        "os.kill(os.getpid(), 9)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    pid = int(said.stdout)
+    yield prefix, pid
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 9)
+
+
+def test_what_a_killed_run_has_left_is_removed_and_said(killed_run: tuple[Path, int], tmp_path: Path) -> None:
+    prefix, pid = killed_run
+    assert leftovers.remove(tmp_path, elsewhere=False) == [f"{prefix}: 1 processes, 0 network namespaces, its data"]
+    assert not prefix.exists()
+    assert ProcessStat.of(pid) is None
+
+
+def test_what_belongs_to_tests_that_run_is_left_alone(tmp_path: Path) -> None:
+    layout = Layout.at(tmp_path / "test-running")
+    layout.create()
+    supervisor = Supervisor(layout)
+    supervisor.start(SLEEPER)
+    try:
+        assert leftovers.remove(tmp_path, elsewhere=False) == []
+        assert supervisor.is_running(SLEEPER.name)
+    finally:
+        supervisor.kill([SLEEPER.name])

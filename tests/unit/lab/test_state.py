@@ -76,6 +76,7 @@ def test_pip_runs_only_when_its_inputs_have_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(install, "LAB_ENVIRONMENT", dataclasses.replace(install.LAB_ENVIRONMENT, folder=venv))
     monkeypatch.setattr(install, "_run", lambda command, log, environment=None: commands.append(command))
     monkeypatch.setattr(install, "_missing_build_packages", lambda: [])
+    monkeypatch.setattr(install, "ensure_uv", lambda say, log: None)
     lines = []
 
     def ensure():

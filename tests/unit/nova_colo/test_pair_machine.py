@@ -214,7 +214,7 @@ def _is_as_wanted(row, seen):
 
 
 PairMachine.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=settings.default.max_examples // 8,  # one takes half a second
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -244,17 +244,24 @@ MEANWHILE = {
 }
 
 
-@pytest.mark.parametrize("meanwhile", MEANWHILE)
-def test_an_engine_that_stalls_anywhere_in_a_failover_does_no_harm(meanwhile):
+def each_turn(turns, things):
+    """Combine each turn of an engine with each thing; all but one thing for each turn are long (pyproject.toml)."""
+    for number, thing in enumerate(things):
+        for turn in turns:
+            marks = () if turn % len(things) == number else pytest.mark.long
+            yield pytest.param(turn, thing, marks=marks, id=f"{turn}-{thing}")
+
+
+@pytest.mark.parametrize(("turns", "meanwhile"), each_turn(range(3, 16), MEANWHILE))
+def test_an_engine_that_stalls_anywhere_in_a_failover_does_no_harm(turns, meanwhile):
     """It sleeps before each transaction and each request in turn, and goes on after something else has happened."""
-    for turns in range(3, 16):
-        machine = PairMachine()
-        try:
-            _stall(machine, turns)
-            MEANWHILE[meanwhile](machine)
-            machine.world.engines[0].run_all(60)
-        finally:
-            machine.teardown()
+    machine = PairMachine()
+    try:
+        _stall(machine, turns)
+        MEANWHILE[meanwhile](machine)
+        machine.world.engines[0].run_all(60)
+    finally:
+        machine.teardown()
 
 
 def _stall(machine, turns):
@@ -270,33 +277,33 @@ def _stall(machine, turns):
         first.run(-1, 1)
 
 
-@pytest.mark.parametrize(
-    "request_", [(actions.FAILOVER, {}), (actions.MIGRATE_SECONDARY, {"host": None}), (actions.UNPROTECT, {})], ids=str
-)
-def test_no_operation_goes_on_for_a_server_that_was_deleted(request_):
+WORKFLOWS = {actions.FAILOVER: {}, actions.MIGRATE_SECONDARY: {"host": None}, actions.UNPROTECT: {}}
+
+
+@pytest.mark.parametrize(("turns", "action"), each_turn(range(16), WORKFLOWS))
+def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
     """Its pair is removed before each transaction and each request of a workflow in turn."""
-    for turns in range(16):
-        machine = PairMachine()
-        world = machine.world
-        try:
-            machine.the_server_is_protected()
-            first = world.engines[0]
-            world.ask(*request_)
-            first.look()
-            for _ in range(turns):
-                if first.threads():
-                    first.run(-1, 1)
-            with world.database.writer() as session:
-                pairs.remove(session, SERVER)
-            for _ in range(10):
-                world.second()
-                first.run_all(60)
-                world.nova.work(True)
-            with world.database.reader() as session:
-                assert [(found.kind, found.step) for found in operations.running(session)] == [], turns
-        finally:
-            world.close()
-            shutil.rmtree(machine.folder)
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        first = world.engines[0]
+        world.ask(action, WORKFLOWS[action])
+        first.look()
+        for _ in range(turns):
+            if first.threads():
+                first.run(-1, 1)
+        with world.database.writer() as session:
+            pairs.remove(session, SERVER)
+        for _ in range(10):
+            world.second()
+            first.run_all(60)
+            world.nova.work(True)
+        with world.database.reader() as session:
+            assert [(found.kind, found.step) for found in operations.running(session)] == []
+    finally:
+        world.close()
+        shutil.rmtree(machine.folder)
 
 
 def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():

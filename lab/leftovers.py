@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find and remove what tests that were killed have left of their labs and hosts: processes, namespaces, interfaces, data."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import psutil
+
+from lab.errors import LabError
+from lab.hosts.colo.network import NAMESPACES, Namespace, mark, run
+from lab.layout import LAB_DIR
+from lab.patience import patient
+from lab.process import MARK, STARTER
+
+#: What the names of the folders of tests' labs begin with. A person's own lab is nobody's leftover.
+TESTS = "test"
+
+
+def remove(folder: Path = LAB_DIR, elsewhere: bool = True) -> list[str]:
+    """Remove all of it but what belongs to tests that run.
+
+    :param folder: where tests have their labs, by default those of this checkout
+    :param elsewhere: also end what processes belong to labs of tests in other folders
+    :returns: a line for each lab that says what was there
+    """
+    found: dict[Path, list[psutil.Process]] = {path: [] for path in folder.glob(f"{TESTS}*") if path.is_dir()}
+    in_use = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environment = process.environ()
+            prefix = Path(environment.get(MARK, ""))
+            if prefix.name.startswith(TESTS) and (elsewhere or prefix.parent == folder):
+                found.setdefault(prefix, []).append(process)
+                if environment.get(STARTER) == str(process.ppid()):  # else it was given to another parent when its own died
+                    in_use.add(prefix)
+    return [_remove(prefix, processes) for prefix, processes in sorted(found.items()) if prefix not in in_use]
+
+
+def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
+    """Remove what there is of one lab. Returns what that was."""
+    namespaces = sorted(path.name for path in NAMESPACES.glob(f"{mark(prefix)}-*"))
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=patient(20))
+    for name in namespaces:
+        Namespace(name).delete()
+    with contextlib.suppress(LabError):  # most often its other end was in a namespace, which has taken it along
+        run("ip", "link", "delete", f"{mark(prefix)}-m")
+    shutil.rmtree(prefix, ignore_errors=True)
+    return f"{prefix}: {len(processes)} processes, {len(namespaces)} network namespaces, its data"

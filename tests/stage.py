@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one stage of the tests, or report on all: ``python3 -m tests.stage run NAME COMMAND...``. Standard library only.
+
+A stage's output is shown with the stage's name before each line, since two stages may run side by side, and kept in
+``.lab/results/NAME.log``. pytest's own count of its tests comes from its JUnit file.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import asdict, dataclass
+
+RESULTS = pathlib.Path(__file__).resolve().parent.parent / ".lab" / "results"
+COUNTS = ("tests", "failures", "errors", "skipped")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage has come to.
+
+    :ivar began: as of time.time()
+    :ivar busy: share of this machine's CPUs that was in use meanwhile, by whomever
+    :ivar counts: pytest's numbers, see COUNTS; None for a stage without tests
+    """
+
+    name: str
+    began: float
+    seconds: float
+    exit_code: int
+    busy: float
+    counts: dict[str, int] | None
+
+    @property
+    def failed(self) -> int:
+        """The tests that have failed; 1 where nothing else says that the stage has."""
+        failures = self.counts["failures"] + self.counts["errors"] if self.counts else 0
+        return failures or int(self.exit_code != 0)
+
+    @property
+    def skipped(self) -> int:
+        """The tests that say why they did not run."""
+        return self.counts["skipped"] if self.counts else 0
+
+    @property
+    def passed(self) -> int:
+        """The tests that have passed."""
+        return max(0, self.counts["tests"] - self.failed - self.skipped) if self.counts else int(self.exit_code == 0)
+
+
+def begin() -> None:
+    """Forget the results of the run before."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for path in RESULTS.iterdir():
+        path.unlink()
+
+
+def run(name: str, command: list[str]) -> int:
+    """Run a stage, show and keep its output, and keep its result. Returns its exit code."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    junit = RESULTS / f"{name}.xml"
+    junit.unlink(missing_ok=True)
+    environment = {**os.environ, "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={junit}".strip()}
+    began, before = time.time(), _cpu()
+    with (RESULTS / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.write(line)
+            sys.stdout.write(f"{name:14} {line}")
+            sys.stdout.flush()
+    exit_code = process.wait()
+    total, idle = (now - then for now, then in zip(_cpu(), before, strict=True))
+    result = Result(name, began, time.time() - began, exit_code, 1 - idle / total if total else 0.0, _counts(junit))
+    (RESULTS / f"{name}.json").write_text(json.dumps(asdict(result)))
+    return exit_code
+
+
+def report() -> int:
+    """Print the table of all stages. Returns 1 when one of them has failed, or none has run."""
+    results = sorted((Result(**json.loads(path.read_text())) for path in RESULTS.glob("*.json")), key=lambda one: one.began)
+    if not results:
+        print("no stage has run")
+        return 1
+    print(f"\n{'stage':16}{'tests':>7}{'passed':>8}{'failed':>8}{'skipped':>9}{'minutes':>9}{'CPU':>6}")
+    for one in results:
+        tests = str(one.counts["tests"]) if one.counts else "-"
+        print(f"{one.name:16}{tests:>7}{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds / 60:>9.1f}{one.busy:>6.0%}")
+    passed, failed, skipped = (sum(getattr(one, name) for one in results) for name in ("passed", "failed", "skipped"))
+    minutes = (max(one.began + one.seconds for one in results) - results[0].began) / 60
+    print(f"{'all':48}{minutes:>9.1f}")
+    for one in results:
+        if one.exit_code:
+            print(f"{one.name} has failed: {RESULTS / one.name}.log")
+    print(f"total: {passed} passed, {failed} failed, {skipped} skipped")
+    return int(any(one.exit_code or one.failed for one in results))
+
+
+def _cpu() -> tuple[int, int]:
+    """Return the time that all CPUs have had so far, and the part of it for which they had nothing to do."""
+    fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle, waiting = fields[3:5]
+    return sum(fields), idle + waiting
+
+
+def _counts(junit: pathlib.Path) -> dict[str, int] | None:
+    """Return pytest's numbers; None when it has written none."""
+    if not junit.exists():
+        return None
+    suites = list(ET.parse(junit).getroot().iter("testsuite"))
+    return {name: sum(int(suite.get(name, 0)) for suite in suites) for name in COUNTS}
+
+
+def main(arguments: list[str]) -> int:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.stage", description="Run the stages of the tests.")
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("begin", help="forget the results of the run before")
+    commands.add_parser("report", help="print the table of the stages that have run since; fail if one of them has")
+    one = commands.add_parser("run", help="run a stage")
+    one.add_argument("name")
+    one.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    if options.what == "run":
+        return run(options.name, options.command)
+    if options.what == "report":
+        return report()
+    begin()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
