@@ -48,10 +48,10 @@ sweep: # what tests that were killed have left
 	$(PYTHON) -m lab sweep
 
 hosts-lane:
-	@for stage in $(HOSTS_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
+	+@for stage in $(HOSTS_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 cloud-lane:
-	@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
+	+@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 unit: venv ## the tests that need no service
 	$(BIN)/python -m pytest tests/unit $(SELECT) --numprocesses=2 --dist=worksteal

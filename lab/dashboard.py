@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.config import horizon
 from lab.config.ini import render
-from lab.layout import REPO, write_private
+from lab.layout import CACHE, REPO, keep, write_private
 from lab.process import Supervisor
 from lab.services import program
 from lab.spec import Spec
@@ -26,21 +26,30 @@ def write_settings(spec: Spec) -> None:
 
 
 def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
-    """Collect and compress the static files, unless nothing they are made of has changed."""
+    """Collect and compress the static files, or take those of a lab that has made the same, unless nothing has changed."""
     stamp = spec.layout.done / "horizon-static"
     wanted = _inputs_digest(spec.state.theme)
     if stamp.exists() and stamp.read_text() == wanted:
         return
     supervisor.stop(["horizon"])  # a running one keeps the old files' names in memory
     stamp.unlink(missing_ok=True)
-    shutil.rmtree(spec.layout.prefix / "horizon" / "static", ignore_errors=True)
+    static, kept = spec.layout.prefix / "horizon" / "static", CACHE / f"horizon-{wanted[:12]}"
+    shutil.rmtree(static, ignore_errors=True)
+    if kept.exists():
+        shutil.copytree(kept, static)
+    else:
+        _make(spec, supervisor)
+        keep(static, kept)
+    write_private(stamp, wanted)
+
+
+def _make(spec: Spec, supervisor: Supervisor) -> None:
     environment = {
         "PYTHONPATH": str(spec.layout.etc / "horizon"),
         "DJANGO_SETTINGS_MODULE": "openstack_dashboard.settings",
     }
     for command in (("collectstatic", "--noinput", "-v", "0"), ("compress", "--force")):
         supervisor.run("setup-horizon", (program("python"), "-m", "django", *command), environment)
-    write_private(stamp, wanted)
 
 
 def _inputs_digest(theme: str) -> str:

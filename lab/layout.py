@@ -3,6 +3,8 @@
 
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from lab.errors import RefusalError
 REPO = Path(__file__).resolve().parent.parent
 LAB_DIR = REPO / ".lab"
 VENV = LAB_DIR / "venv"
+#: What labs make that is the same for all, so that the next one need not.
+CACHE = LAB_DIR / "cache"
 DEFAULT_PREFIX = LAB_DIR / "run"
 #: unix(7): sun_path has 108 bytes, the last of which is 0.
 MAX_SOCKET_PATH = 107
@@ -110,3 +114,13 @@ def write_private(path: Path, text: str) -> bool:
         handle.write(text)
     new.replace(path)
     return True
+
+
+def keep(made: Path, kept: Path) -> None:
+    """Copy a folder into the cache, whole or not at all, for others to take; nothing happens when another lab was faster."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
+        copy = Path(temporary) / "copy"
+        shutil.copytree(made, copy)
+        if not kept.exists():
+            copy.rename(kept)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the databases' tables, once: each part is stamped when it is complete and made anew when it is not."""
 
+import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pymysql
 
-from lab.layout import REPO, VENV
+from lab.layout import CACHE, REPO, VENV, keep
 from lab.process import Supervisor
 from lab.services import program
 from lab.spec import REGION, Spec
@@ -29,6 +31,7 @@ class Schemas:
         keys.mkdir(mode=0o700, exist_ok=True)
         owner = ("--keystone-user", "root", "--keystone-group", "root")
         if self._begin("keystone"):
+            self._fill(("keystone",), "keystone-manage", "keystone.cmd.manage:main", config, [("db_sync",)])
             environment = {
                 "OS_BOOTSTRAP_PASSWORD": self._spec.passwords["admin"],
                 "OS_BOOTSTRAP_REGION_ID": REGION,
@@ -36,7 +39,7 @@ class Schemas:
                 "OS_BOOTSTRAP_INTERNAL_URL": self._spec.auth_url,
                 "OS_BOOTSTRAP_PUBLIC_URL": self._spec.auth_url,
             }
-            commands = [("fernet_setup", *owner), ("credential_setup", *owner), ("db_sync",), ("bootstrap",)]
+            commands = [("fernet_setup", *owner), ("credential_setup", *owner), ("bootstrap",)]
             self._run("keystone-manage", "keystone.cmd.manage:main", config, commands, environment)
             self._finish("keystone")
 
@@ -44,7 +47,7 @@ class Schemas:
         """Placement's tables."""
         if self._begin("placement"):
             config = self._config("placement/placement.conf")
-            self._run("placement-manage", "placement.cmd.manage:main", config, [("db", "sync")])
+            self._fill(("placement",), "placement-manage", "placement.cmd.manage:main", config, [("db", "sync")])
             self._finish("placement")
 
     def glance(self) -> None:
@@ -52,14 +55,14 @@ class Schemas:
         if self._begin("glance"):
             config = self._config("glance/glance-api.conf")
             commands = [("db_sync",), ("db_load_metadefs", str(VENV / "etc" / "glance" / "metadefs"))]
-            self._run("glance-manage", "glance.cmd.manage:main", config, commands)
+            self._fill(("glance",), "glance-manage", "glance.cmd.manage:main", config, commands)
             self._finish("glance")
 
     def neutron(self) -> None:
         """Neutron's tables."""
         if self._begin("neutron"):
             config = self._config("neutron/neutron.conf")
-            self._run("neutron-db-manage", "neutron.db.migration.cli:main", config, [("upgrade", "heads")])
+            self._fill(("neutron",), "neutron-db-manage", "neutron.db.migration.cli:main", config, [("upgrade", "heads")])
             self._finish("neutron")
 
     def nova(self) -> None:
@@ -67,7 +70,8 @@ class Schemas:
 
         The cells are mapped by templates that Nova fills in from nova.conf: no password is in the command or the table.
         """
-        if self._begin("nova_api", "nova_cell0", "nova"):
+        databases = ("nova_api", "nova_cell0", "nova")
+        if self._begin(*databases):
             config = self._config("nova/nova.conf")
             database = "{scheme}://{username}:{password}@{hostname}/%s?{query}"
             broker = "{scheme}://{username}:{password}@{hostname}:{port}/"
@@ -78,8 +82,8 @@ class Schemas:
                 ("db", "sync"),
                 ("cell_v2", "create_cell", *cell),
             ]
-            self._run("nova-manage", "nova.cmd.manage:main", config, commands)
-            self._finish("nova_api", "nova_cell0", "nova")
+            self._fill(databases, "nova-manage", "nova.cmd.manage:main", config, commands)
+            self._finish(*databases)
 
     def colo(self) -> None:
         """Fault tolerance's tables. Its migrations are under development, so they run each time."""
@@ -110,6 +114,24 @@ class Schemas:
     def _finish(self, *databases: str) -> None:
         for database in databases:
             self._stamp(database).touch()
+
+    def _fill(
+        self, databases: Sequence[str], name: str, entry_point: str, config: tuple[str, str], commands: Sequence[tuple[str, ...]]
+    ) -> None:
+        """Fill databases with what another lab has kept of the same, else by commands whose outcome depends on no lab."""
+        inputs = (REPO / "constraints.txt").read_bytes() + Path(__file__).read_bytes()
+        kept = CACHE / f"schema-{hashlib.sha256(inputs).hexdigest()[:12]}-{databases[0]}"
+        options = f"--defaults-extra-file={self._spec.layout.etc / 'mariadb' / 'client.cnf'}"
+        if kept.exists():
+            for database in databases:
+                self._supervisor.run(f"setup-{name}", ("mariadb", options, database, "-e", f"source {kept / database}.sql"))
+            return
+        self._run(name, entry_point, config, commands)
+        with tempfile.TemporaryDirectory() as folder:
+            for database in databases:
+                dump = ("mariadb-dump", options, f"--result-file={folder}/{database}.sql", database)
+                self._supervisor.run(f"setup-{name}", dump)
+            keep(Path(folder), kept)
 
     def _run(
         self,

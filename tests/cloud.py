@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lab's cloud as its users see it: raw HTTP, the commands, and waiting for something to become true."""
 
+import functools
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import requests
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
+from openstack.connection import Connection
 
 from lab import Lab
 from lab.patience import patient
+from lab.seed import connect
+from lab.seed.resources import IMAGE
 from nova_colo.pair.model import twin_id
 
 BIN = pathlib.Path(sys.executable).parent
 T = TypeVar("T")
+#: The first microversion in which a service has an id that all cells know.
+SERVICES = {"OpenStack-API-Version": "compute 2.53"}
 
 
 def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
@@ -101,16 +107,51 @@ class Cloud:
 
     def hosts_up(self) -> set[str]:
         """Return the hosts whose nova-compute reports itself."""
-        services = self.request("GET", "/os-services?binary=nova-compute").json()["services"]
-        return {service["host"] for service in services if service["state"] == "up"}
+        return {host for host, service in self.compute_services().items() if service["state"] == "up"}
+
+    def compute_services(self) -> dict[str, dict[str, Any]]:
+        """Return the services nova-compute, by host, as Nova shows them to admin."""
+        services = self.request("GET", "/os-services?binary=nova-compute", headers=SERVICES).json()["services"]
+        return {service["host"]: service for service in services}
+
+    def set_compute_service(self, host: str, **values: Any) -> None:
+        """Change a nova-compute in Nova's records: ``status``, ``disabled_reason``, ``forced_down``."""
+        path = f"/os-services/{self.compute_services()[host]['id']}"
+        answer = self.request("PUT", path, headers=SERVICES, json=values)
+        assert answer.status_code == 200, answer.text
 
     def force_down(self, host: str, down: bool) -> None:
         """Tell Nova that a host is dead, or that it is not any more."""
-        headers = {"OpenStack-API-Version": "compute 2.53"}
-        path = "/os-services?binary=nova-compute&host=" + host
-        (service,) = self.request("GET", path, headers=headers).json()["services"]
-        answer = self.request("PUT", f"/os-services/{service['id']}", headers=headers, json={"forced_down": down})
-        assert answer.status_code == 200, answer.text
+        self.set_compute_service(host, forced_down=down)
+
+    @functools.cached_property
+    def sdk(self) -> Connection:
+        """openstacksdk as admin, in the project of the demo servers."""
+        return connect(self.lab.spec(), "admin", "demo")
+
+    def create_server(self, name: str, flavor: str, networks: Sequence[str] = (), **more: Any) -> str:
+        """Make a server and wait until it is ACTIVE; gives its id.
+
+        :param networks: by name, one for each NIC
+        :param more: of openstacksdk's create_server
+        """
+        sdk = self.sdk
+        plugged = [{"uuid": sdk.network.find_network(network, ignore_missing=False).id} for network in networks]
+        made = sdk.compute.create_server(
+            name=name,
+            flavor_id=sdk.compute.find_flavor(flavor, ignore_missing=False).id,
+            image_id=sdk.image.find_image(IMAGE, ignore_missing=False).id,
+            networks=plugged or "none",
+            **more,
+        )
+
+        def is_active() -> bool:
+            server = sdk.compute.get_server(made.id)
+            assert server.status != "ERROR", server.fault
+            return server.status == "ACTIVE"
+
+        wait_for(f"{name} is ACTIVE", 180, is_active)
+        return made.id
 
     def act(self, server_id: str, body: Any, user: str = "admin") -> requests.Response:
         """POST an action."""

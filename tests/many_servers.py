@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from lab.seed.resources import IMAGE
 from nova_colo.pair.model import twin_id
 from tests.cloud import Cloud, wait_for
 
@@ -27,8 +28,8 @@ def create(cloud: Cloud, prefix: str, flavor: str, count: int, zone: str | None 
     """
     body = {
         "name": prefix,
-        "imageRef": cloud.openstack("image", "show", "cirros")["id"],
-        "flavorRef": cloud.openstack("flavor", "show", flavor)["id"],
+        "imageRef": cloud.sdk.image.find_image(IMAGE, ignore_missing=False).id,
+        "flavorRef": cloud.sdk.compute.find_flavor(flavor, ignore_missing=False).id,
         "networks": "none",
         "min_count": count,
     } | ({"availability_zone": zone} if zone else {})

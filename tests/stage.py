@@ -68,7 +68,13 @@ def run(name: str, command: list[str]) -> int:
     began, before = time.time(), _cpu()
     with (RESULTS / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            text=True,
+            close_fds=False,  # among them are make's, by which a make below it takes part in its jobs
         )
         assert process.stdout is not None
         for line in process.stdout:

@@ -30,6 +30,7 @@ def write_all(spec: Spec) -> None:
         "nova/nova.conf": nova.control_conf(spec),
         "nova-colo/nova-colo.conf": colo.engine_conf(spec),
         "mariadb/mariadb.cnf": mariadb.server_conf(spec),
+        "mariadb/client.cnf": mariadb.client_conf(spec),
     }
     for service, (module, processes, threads) in APIS.items():
         options = uwsgi.uwsgi_ini(spec, service, module, processes, threads)

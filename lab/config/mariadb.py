@@ -28,6 +28,11 @@ def server_conf(spec: Spec) -> Sections:
     }
 
 
+def client_conf(spec: Spec) -> Sections:
+    """Return the option file of the programs that talk to it as its administrator."""
+    return {"client": {"user": "root", "password": spec.passwords["database:root"], "socket": spec.layout.database_socket}}
+
+
 def init_sql(spec: Spec) -> str:
     """Return what mariadbd runs at each start before it answers anybody: users, passwords, databases."""
     lines = [f"ALTER USER root@localhost IDENTIFIED BY '{spec.passwords['database:root']}';"]

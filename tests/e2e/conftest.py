@@ -3,6 +3,7 @@
 
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -53,11 +54,11 @@ def switch_on(cloud: Cloud) -> None:
 
 @pytest.fixture(scope="session")
 def make_server(cloud: Cloud) -> Callable[..., FtServer]:
-    """Make an FT server on hosts that are all up; more options of ``openstack server create`` may be given."""
+    """Make an FT server on hosts that are all up; takes what FtServer does."""
 
-    def make(*options: str) -> FtServer:
+    def make(**more: Any) -> FtServer:
         switch_on(cloud)
-        return FtServer(cloud, *options)
+        return FtServer(cloud, **more)
 
     return make
 

@@ -15,16 +15,16 @@ class NovaServer:
     """A server that is ACTIVE once it is made.
 
     :param kind: what its name begins with
-    :param more: options of ``openstack server create``
+    :param nics: how many it has
+    :param more: of :meth:`tests.cloud.Cloud.create_server`
     :ivar name: what its users call it
     :ivar id: its uuid
     """
 
-    def __init__(self, cloud: Cloud, kind: str, flavor: str, *more: str):
+    def __init__(self, cloud: Cloud, kind: str, flavor: str, nics: int = 1, **more: Any):
         self._cloud = cloud
         self.name = f"{kind}-{uuid.uuid4().hex[:8]}"
-        options = ("--flavor", flavor, "--image", "cirros", "--network", NETWORK, "--wait", *more)
-        self.id: str = cloud.openstack("server", "create", self.name, *options)["id"]
+        self.id: str = cloud.create_server(self.name, flavor, [NETWORK] * nics, **more)
 
     @property
     def as_nova_shows_it(self) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class FtServer(NovaServer):
     :ivar mac: of its first port
     """
 
-    def __init__(self, cloud: Cloud, *more: str):
-        super().__init__(cloud, "ft", "ft.nano", *more)
+    def __init__(self, cloud: Cloud, **more: Any):
+        super().__init__(cloud, "ft", "ft.nano", **more)
         self._rack: Rack = cloud.lab.rack()
         self._counting: Counting | None = None
         self._domain = self.as_nova_shows_it["OS-EXT-SRV-ATTR:instance_name"]

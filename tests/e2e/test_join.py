@@ -8,9 +8,11 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from lab import Lab
 from tests.cloud import Cloud, wait_for
-from tests.e2e.nova_server import NETWORK, PATIENCE
+from tests.e2e.nova_server import PATIENCE
 from tests.e2e.server import FtServer
 
 #: Those of nova-compute that end guests or remove files which they take to be nobody's.
@@ -22,7 +24,7 @@ def test_an_ft_server_is_protected_with_nobody_asking(server: FtServer) -> None:
 
 
 def test_a_server_with_a_config_drive_is_protected_and_failed_over(make_server: Callable[..., FtServer]) -> None:
-    server = make_server("--config-drive", "True")
+    server = make_server(config_drive=True)
     server.use()
     server.is_whole()
     before = server.pair()
@@ -39,7 +41,7 @@ def test_a_server_with_a_config_drive_is_protected_and_failed_over(make_server: 
 def test_a_server_may_have_two_network_cards_and_get_others_while_it_is_not_protected(
     make_server: Callable[..., FtServer], cloud: Cloud
 ) -> None:
-    server = make_server("--network", NETWORK)
+    server = make_server(nics=2)
     server.use()
     server.is_whole()
     first, second = sorted(server.ports(), key=lambda port: port["mac_address"] != server.mac)
@@ -120,6 +122,7 @@ def test_the_secondary_is_moved(server: FtServer) -> None:
     server.is_whole()
 
 
+@pytest.mark.long
 def test_ten_failovers_in_a_row(server: FtServer) -> None:
     for _ in range(10):
         before = server.pair()

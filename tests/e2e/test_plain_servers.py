@@ -47,7 +47,7 @@ LIFE = [
 ]
 
 
-@pytest.fixture(scope="module", params=["beside FT servers", "on a stock cloud"])
+@pytest.fixture(scope="module", params=["beside FT servers", pytest.param("on a stock cloud", marks=pytest.mark.long)])
 def lab(request: pytest.FixtureRequest, real_lab: Lab) -> Iterator[Lab]:
     """The lab with fault tolerance; and one in which nothing of ours is installed, for what Nova does of its own accord."""
     if request.param == "beside FT servers":
@@ -117,21 +117,20 @@ def alone(plain: PlainServer, cloud: Cloud) -> Iterator[None]:
 
     def switch(how: str) -> None:
         for host in others:
-            done = cloud.run("openstack", "compute", "service", "set", how, host, "nova-compute")
-            assert done.returncode == 0, done.stderr
+            cloud.set_compute_service(host, status=how)
 
-    switch("--disable")
+    switch("disabled")
     yield
-    switch("--enable")
+    switch("enabled")
 
 
 @pytest.fixture
 def flavor(cloud: Cloud) -> Iterator[str]:
     """Another flavor, with more vCPUs."""
     name = f"m1.wide-{uuid.uuid4().hex[:8]}"
-    made = cloud.openstack("flavor", "create", name, "--vcpus", "2", "--ram", "128", "--disk", "1")
-    yield made["id"]
-    assert cloud.run("openstack", "flavor", "delete", made["id"]).returncode == 0
+    made = cloud.sdk.compute.create_flavor(name=name, vcpus=2, ram=128, disk=1)
+    yield made.id
+    cloud.sdk.compute.delete_flavor(made)
 
 
 @pytest.mark.usefixtures("alone")
@@ -150,11 +149,11 @@ def test_an_image_is_made_of_it(plain: PlainServer, cloud: Cloud) -> None:
     image = wait_for(
         "the image is there",
         PATIENCE,
-        lambda: (found := cloud.openstack("image", "list", "--name", name)) and found[0]["Status"] == "active" and found[0],
+        lambda: (found := cloud.sdk.image.find_image(name)) and found.status == "active" and found,
     )
     plain.in_status("ACTIVE")
     plain.answers()
-    assert cloud.run("openstack", "image", "delete", image["ID"]).returncode == 0
+    cloud.sdk.image.delete_image(image)
 
 
 def test_an_interface_is_attached_and_detached(plain: PlainServer, cloud: Cloud) -> None:

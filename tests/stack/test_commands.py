@@ -141,7 +141,7 @@ def test_orbits_own_way(cloud):
     assert nova("flavor-create", "orbit", "orbit", "64", "1", "1").returncode == 0
     try:
         assert nova("flavor-key", "orbit", "set", "ft:enabled=1").returncode == 0
-        image = cloud.openstack("image", "show", "cirros")["id"]
+        image = cloud.sdk.image.find_image("cirros", ignore_missing=False).id
         booted = nova("boot", "--flavor", "orbit", "--image", image, "--nic", "none", "orbit-1")
         assert booted.returncode == 0, booted.stderr
         before = cloud.protected("orbit-1")

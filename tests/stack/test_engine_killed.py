@@ -198,5 +198,5 @@ def test_no_reservation_is_left_and_none_is_missing(cloud, ends):
 
 
 def test_every_host_may_be_used(cloud, ends):
-    services = cloud.openstack("compute", "service", "list", "--service", "nova-compute")
-    assert {(service["Status"], service["State"]) for service in services} == {("enabled", "up")}
+    services = cloud.compute_services().values()
+    assert {(service["status"], service["state"]) for service in services} == {("enabled", "up")}

@@ -7,6 +7,7 @@ import signal
 import psutil
 import pytest
 
+from tests import many_servers
 from tests.cloud import identity, wait_for
 
 
@@ -41,14 +42,10 @@ def test_a_failed_over_server_belongs_to_its_new_host(cloud, pair):
     cloud.act(pair["server_id"], {"failover": None})
     cloud.failed_over("web-1", pair)
     now = cloud.protected("web-1")
-    providers = {p["uuid"]: p["name"] for p in cloud.openstack("resource", "provider", "list")}
-    held = cloud.openstack("resource", "provider", "allocation", "show", pair["server_id"])
-    assert [providers[a["resource_provider"]] for a in held] == [now["primary"]["host"]]
-    ports = cloud.openstack("port", "list", "--server", pair["server_id"], "--long", "-c", "ID")
-    (port,) = (cloud.openstack("port", "show", found["ID"]) for found in ports)
-    assert port["binding_host_id"] == now["primary"]["host"]
-    services = cloud.openstack("compute", "service", "list", "--service", "nova-compute")
-    assert {service["Status"] for service in services} == {"enabled"}
+    assert many_servers.allocations(cloud)[pair["server_id"]] == {now["primary"]["host"]}
+    (port,) = cloud.sdk.network.ports(device_id=pair["server_id"])
+    assert port.binding_host_id == now["primary"]["host"]
+    assert {service["status"] for service in cloud.compute_services().values()} == {"enabled"}
 
 
 def test_records_follow_also_of_a_server_that_nova_takes_for_broken(cloud, pair):

@@ -41,16 +41,16 @@ def test_a_command_says_the_remedy(cloud, pair):
 @pytest.fixture
 def direct_port(cloud):
     """A port that a server would reach past its hypervisor."""
-    network = cloud.openstack("network", "list")[0]["ID"]
-    port = cloud.openstack("port", "create", "--network", network, "--vnic-type", "direct", "past-the-hypervisor")
-    yield port["id"]
-    cloud.run("openstack", "port", "delete", port["id"])
+    network = next(cloud.sdk.network.networks())
+    port = cloud.sdk.network.create_port(network_id=network.id, binding_vnic_type="direct", name="past-the-hypervisor")
+    yield port.id
+    cloud.sdk.network.delete_port(port)
 
 
 def test_a_create_is_told_everything_at_once(cloud, direct_port):
     body = {
         "name": "never",
-        "flavorRef": cloud.openstack("flavor", "show", "ft.nano")["id"],
+        "flavorRef": cloud.sdk.compute.find_flavor("ft.nano", ignore_missing=False).id,
         "imageRef": "",
         "networks": [{"port": direct_port}],
         "block_device_mapping_v2": [

@@ -83,8 +83,8 @@ def _fail_over_while_it_is_down(cloud):
 
 def _usable_again(cloud, host):
     def usable():
-        services = cloud.openstack("compute", "service", "list", "--service", "nova-compute", "--long")
-        return any(s["Host"] == host and s["State"] == "up" and not s["Forced Down"] for s in services)
+        service = cloud.compute_services()[host]
+        return service["state"] == "up" and not service["forced_down"]
 
     wait_for(f"{host} is up again for Nova", 120, usable)
 

@@ -237,8 +237,8 @@ class Endpoint:
 def endpoints(cloud, stock_url):
     """The nova-api with the filter, and the one without."""
     names = {"ft": cloud.protected("web-1")["server_id"], "plain": cloud.server("plain-1")["id"]}
-    names["image"] = cloud.openstack("image", "show", "cirros")["id"]
-    names["flavor"] = cloud.openstack("flavor", "show", "m1.nano")["id"]
+    names["image"] = cloud.sdk.image.find_image("cirros", ignore_missing=False).id
+    names["flavor"] = cloud.sdk.compute.find_flavor("m1.nano", ignore_missing=False).id
     return Endpoint(cloud.compute, cloud, names), Endpoint(stock_url, cloud, names)
 
 

@@ -154,19 +154,13 @@ def test_a_server_that_finds_no_secondary_says_why_and_gets_one_later(cloud, web
 @contextlib.contextmanager
 def closed(cloud, *hosts):
     """Disable hosts for the scheduler, as an operator does."""
-    services = {s["Host"]: s for s in cloud.openstack("compute", "service", "list", "--service", "nova-compute")}
-
-    def put(body):
-        for host in hosts:
-            path = f"/os-services/{services[host]['ID']}"
-            response = cloud.request("PUT", path, json=body, headers={"OpenStack-API-Version": "compute 2.67"})
-            assert response.status_code == 200, response.text
-
-    put({"status": "disabled", "disabled_reason": "by a test"})
+    for host in hosts:
+        cloud.set_compute_service(host, status="disabled", disabled_reason="by a test")
     try:
         yield
     finally:
-        put({"status": "enabled"})
+        for host in hosts:
+            cloud.set_compute_service(host, status="enabled")
 
 
 def test_a_reservation_that_somebody_has_deleted_is_made_again(cloud, web):
@@ -196,41 +190,34 @@ def _provider(cloud, host):
 def test_a_flavor_may_forbid_a_new_secondary_after_a_loss(cloud, lab, pair):
     flavor = ("flavor", "create", "ft.once", "--vcpus", "1", "--ram", "64", "--disk", "0")
     cloud.openstack(*flavor, "--property", "ft:enabled=1", "--property", "ft:auto_reprotect=0")
-    server = cloud.openstack("server", "create", "once", "--flavor", "ft.once", "--image", "cirros", "--nic", "none", "--wait")
+    server_id = cloud.create_server("once", "ft.once")
     try:
         made = cloud.protected("once")
-        (lab.layout.prefix / "simulated" / made["secondary"]["host"] / f"{server['id']}.json").unlink()
+        (lab.layout.prefix / "simulated" / made["secondary"]["host"] / f"{server_id}.json").unlink()
         lost = cloud.in_state("once", "degraded")
         wait_for("the reason", 30, lambda: "ft:auto_reprotect=0" in cloud.pairs()["once"]["state_reason"])
         assert lost["secondary"] is None
         ask(cloud, made, "ft-protect")
         cloud.protected("once")
     finally:
-        cloud.run("openstack", "server", "delete", "--wait", server["id"])
+        cloud.run("openstack", "server", "delete", "--wait", server_id)
         cloud.run("openstack", "flavor", "delete", "ft.once")
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known to be down", "not known yet to be down"])
 def test_a_server_deleted_while_its_host_is_down_leaves_nothing(cloud, lab, pair, known):
     """When it knows, Nova deletes in its records only and asks no driver; else its request waits for the host to be back."""
-    server = cloud.openstack("server", "create", "forlorn", "--flavor", "ft.nano", "--image", "cirros", "--nic", "none", "--wait")
+    server_id = cloud.create_server("forlorn", "ft.nano")
     made = cloud.protected("forlorn")
     host = made["primary"]["host"]
     lab.service("engine").stop()
     assert lab_command(lab, "host", "kill", host).returncode == 0
     try:
-        force_down(cloud, host, known)
-        assert cloud.request("DELETE", f"/servers/{server['id']}").status_code == 204
+        cloud.force_down(host, known)
+        assert cloud.request("DELETE", f"/servers/{server_id}").status_code == 204
     finally:
         lab.service("engine").start()
         assert lab_command(lab, "host", "start", host).returncode == 0
-        force_down(cloud, host, False)
-    wait_for("no reservation is left", 90, lambda: cloud.reserved(server["id"]) == {})
+        cloud.force_down(host, False)
+    wait_for("no reservation is left", 90, lambda: cloud.reserved(server_id) == {})
     wait_for("no guest is left", 90, lambda: not guests(lab, made))
-
-
-def force_down(cloud, host, down):
-    services = {s["Host"]: s for s in cloud.openstack("compute", "service", "list", "--service", "nova-compute")}
-    headers = {"OpenStack-API-Version": "compute 2.67"}
-    response = cloud.request("PUT", f"/os-services/{services[host]['ID']}", json={"forced_down": down}, headers=headers)
-    assert response.status_code == 200, response.text

@@ -10,7 +10,7 @@ from typing import Any
 
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from lab.layout import LAB_DIR
+from lab.layout import CACHE
 from lab.patience import patient
 
 VERSION = "4.14.1"
@@ -22,7 +22,7 @@ HORIZONS_OWN = [".breadcrumb", ".modal-header .close", ".themable-spinner-btn"]
 
 def source() -> str:
     """Return its code: from the npm registry, once."""
-    kept = LAB_DIR / "cache" / f"axe-core-{VERSION}.min.js"
+    kept = CACHE / f"axe-core-{VERSION}.min.js"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import layout
 from lab.errors import LabError
 from lab.hosts.colo.network import run
-from lab.layout import LAB_DIR
 
 SOURCES = Path(__file__).parent / "guest"
-CACHE = LAB_DIR / "cache" / "guest"
+CACHE = layout.CACHE / "guest"
 BUSYBOX = Path("/bin/busybox")
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 #: The modules for the hardware that QEMU shows a guest, without those that they need themselves.

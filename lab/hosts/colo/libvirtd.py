@@ -4,7 +4,7 @@
 import uuid
 from pathlib import Path
 
-from lab.layout import LAB_DIR, write_private
+from lab.layout import CACHE, write_private
 
 #: libvirt's paths are compiled in; each host has folders of its own in these places.
 PLACES = {
@@ -14,7 +14,7 @@ PLACES = {
     "log": Path("/var/log/libvirt"),
 }
 #: What libvirtd has found out about QEMU takes it seconds, is the same on all hosts and stays true until QEMU is updated.
-SHARED = {LAB_DIR / "cache" / "libvirt": Path("/var/cache/libvirt")}
+SHARED = {CACHE / "libvirt": Path("/var/cache/libvirt")}
 
 COMMAND = ("libvirtd", "--pid-file", str(PLACES["run"] / "libvirtd.pid"))
 #: And what lets it take connections of other hosts.

@@ -2,6 +2,8 @@
 """What a lab remembers, and the work it does not do twice."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -100,12 +102,24 @@ def test_a_folder_that_cannot_hold_a_lab_is_refused(tmp_path, name):
     assert not (tmp_path / name).exists()
 
 
-def test_the_dashboards_static_files_are_made_once(spec, supervisor, monkeypatch):
+def test_the_dashboards_static_files_are_made_once_for_all_labs(spec, supervisor, tmp_path, monkeypatch):
+    static = spec.layout.prefix / "horizon" / "static"
     commands = []
-    monkeypatch.setattr(supervisor, "run", lambda log, argv, environment: commands.append(argv[3]))
+
+    def run(log, argv, environment):
+        commands.append(argv[3])
+        static.mkdir(parents=True, exist_ok=True)
+        (static / argv[3]).touch()
+
+    monkeypatch.setattr(dashboard, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(supervisor, "run", run)
     dashboard.make_static_files(spec, supervisor)
     assert commands == ["collectstatic", "compress"]
     dashboard.make_static_files(spec, supervisor)
+    shutil.rmtree(spec.layout.prefix)
+    spec.layout.create()
+    dashboard.make_static_files(spec, supervisor)
+    assert {path.name for path in static.iterdir()} == {"collectstatic", "compress"}
     assert commands == ["collectstatic", "compress"]
 
 
@@ -128,9 +142,10 @@ class FakeConnection:
         self.statements.append(statement)
 
 
-def test_tables_are_made_once_and_half_made_ones_anew(spec, supervisor, monkeypatch):
+def test_tables_are_made_once_for_all_labs_and_half_made_ones_anew(spec, supervisor, tmp_path, monkeypatch):
     connection = FakeConnection()
     monkeypatch.setattr(schema, "connect_as_root", lambda spec: connection)
+    monkeypatch.setattr(schema, "CACHE", tmp_path / "cache")
     schemas = schema.Schemas(spec, supervisor)
 
     def interrupted(*arguments):
@@ -140,8 +155,11 @@ def test_tables_are_made_once_and_half_made_ones_anew(spec, supervisor, monkeypa
     with pytest.raises(KeyboardInterrupt):
         schemas.placement()
     commands = []
-    monkeypatch.setattr(supervisor, "run", lambda log, argv, environment: commands.append(argv))
+    monkeypatch.setattr(supervisor, "run", lambda log, argv, environment=None: commands.append(Path(argv[0]).name))
     schemas.placement()
     schemas.placement()
-    assert len(commands) == 1
+    assert commands == ["python", "mariadb-dump"]
     assert connection.statements.count("DROP DATABASE IF EXISTS placement") == 2
+    (spec.layout.done / "schema-placement").unlink()  # as of another lab
+    schemas.placement()
+    assert commands[2:] == ["mariadb"]
