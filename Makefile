@@ -6,6 +6,8 @@ TEST_HOSTS := .lab/test-colo
 TEST_REAL := .lab/test-real
 TEST_STOCK := .lab/test-stock
 DOCS := docs
+FRESH := .lab/docs
+GENERATED := openapi.json samples/nova-colo.conf.sample samples/policy.yaml.sample
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
@@ -90,7 +92,9 @@ bench: install ## benchmarks; prints ratios against a baseline of the same run
 	$(BIN)/python -m pytest tests/benchmarks -s; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); $(PYTHON) -m lab down --purge --prefix $(TEST_REAL); exit $$result
 
-docs: venv ## build the documentation as HTML in docs/_build/html; a warning is an error
+docs: venv ## build the documentation as HTML in docs/_build/html; a warning is an error, and so is a generated file that is out of date
+	@$(MAKE) --no-print-directory docs-samples DOCS=$(FRESH)
+	@for file in $(GENERATED); do diff -u docs/$$file $(FRESH)/$$file || { echo "docs/$$file is out of date: run make docs-samples"; exit 1; }; done
 	$(BIN)/reno --quiet lint
 	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs docs/_build/html
 

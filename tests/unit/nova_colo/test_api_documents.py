@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is generated from the code says what the code does now."""
+"""What is generated from the code says all that it must. That it is up to date is seen by make docs."""
 
 import json
 import pathlib
-import subprocess
 
 import openapi_spec_validator
 import pytest
@@ -14,20 +13,6 @@ from nova_colo.policies import base
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
 GENERATED = ("openapi.json", "samples/nova-colo.conf.sample", "samples/policy.yaml.sample")
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("docs")
-    command = ["make", "--old-file=venv", "docs-samples", f"DOCS={folder}"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.mark.parametrize("name", GENERATED)
-def test_it_is_current(fresh, name):
-    assert (REPO / "docs" / name).read_text() == (fresh / name).read_text(), "run make docs-samples"
 
 
 @pytest.mark.parametrize("name", GENERATED)
