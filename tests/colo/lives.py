@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import libvirt_qemu
@@ -47,13 +48,14 @@ class Life:
         self.guest = guest
         self.hosts = {host.hostname: host for host in bed.hosts.values()}
         self._options = options
-        self._own_agents = tls is not None or options != OPTIONS
-        for name, host in self.hosts.items():
-            host.power_on()  # a test that has failed may have left it without
-            if self._own_agents:
-                self.restart_agent(name, tls[name] if tls else None)
-            else:
-                host.start_agent(qemu=options)
+        bed.broker()
+
+        def start(name: str) -> None:
+            self.hosts[name].power_on()  # a test that has failed may have left it without
+            self.hosts[name].start_agent(qemu=self._with_certificates(tls[name] if tls else None))
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(start, self.hosts))
         self.pair = LonePair(bed.agents, guest.uuid, guest.name)
         bed.hosts["a"].start_guest(guest)
         bed.client.wait_for_answer(guest.address)
@@ -70,13 +72,15 @@ class Life:
                 host.remove_guest(self.guest)
                 with contextlib.suppress(messaging.MessagingTimeout):  # the agent was killed
                     self.bed.agents.client(3.0).call(name, "discard", server_id=self.guest.uuid)
-            if self._own_agents:
-                host.stop_agent()  # the next one has others
 
     def restart_agent(self, name: str, certificates: str | None) -> None:
         """Let an agent of a host encrypt, with some certificates, or not."""
         self.hosts[name].stop_agent()
-        self.hosts[name].start_agent(qemu={**self._options, **({"tls_x509_cert_dir": certificates} if certificates else {})})
+        self.hosts[name].start_agent(qemu=self._with_certificates(certificates))
+
+    def _with_certificates(self, folder: str | None) -> dict[str, Any]:
+        """Return the options of an agent that encrypts with the certificates in a folder, or not."""
+        return {**self._options, **({"tls_x509_cert_dir": folder} if folder else {})}
 
     def signal_qemu(self, name: str | None, number: signal.Signals) -> None:
         """Send a signal to the guest's QEMU on a host."""

@@ -74,6 +74,7 @@ def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: t
     wait_for("all is well", 120, lambda: not bed.agents.wait_for_heartbeat(one.hostname).report["reasons"])
 
 
+@pytest.mark.long
 def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(bed: Bed, hosts: tuple[Host, Host]) -> None:
     """Others are answered by libvirtd, and nothing ends a call of its client library that waits for an answer for ever."""
     one, _ = hosts
