@@ -72,7 +72,7 @@ functional-%:
 	.lab/nova-$*/bin/python -m pytest tests/functional/nova $(if $(filter $(NEWEST),$*),--numprocesses=2 --dist=worksteal,$(SURFACE))
 
 colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/colo $(SELECT); result=$$?; \
+	$(BIN)/python -m pytest tests/colo $(SELECT) --verbose; result=$$?; \
 	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
@@ -81,7 +81,7 @@ stack: install ## the tests with a whole cloud whose guests are simulated: API, 
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/e2e $(SELECT); result=$$?; \
+	$(BIN)/python -m pytest tests/e2e $(SELECT) --verbose; result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy

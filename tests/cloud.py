@@ -29,7 +29,7 @@ SERVICES = {"OpenStack-API-Version": "compute 2.53"}
 
 
 def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
-    """Look four times a second until it is true; gives what was seen.
+    """Look every half second until it is true; gives what was seen.
 
     :param seconds: on a machine at rest, see :mod:`lab.patience`
     :raises AssertionError: when it has not become true by then
@@ -37,7 +37,7 @@ def wait_for(what: str, seconds: float, look: Callable[[], T]) -> T:
     deadline = time.monotonic() + patient(seconds)
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {patient(seconds):g} s: {what}"
-        time.sleep(0.25)
+        time.sleep(0.5)
     return seen
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run one stage of the tests, or report on all: ``python3 -m tests.stage run NAME COMMAND...``. Standard library only.
 
-A stage's output is shown with the stage's name before each line, since two stages may run side by side, and kept in
+A stage's output is shown with the stage's name and minutes before each line, since two may run side by side, and kept in
 ``.lab/results/NAME.log``. pytest's own count of its tests comes from its JUnit file.
 """
 
@@ -79,7 +79,7 @@ def run(name: str, command: list[str]) -> int:
         assert process.stdout is not None
         for line in process.stdout:
             log.write(line)
-            sys.stdout.write(f"{name:14} {line}")
+            sys.stdout.write(f"{name:14}{(time.time() - began) / 60:5.1f}  {line}")
             sys.stdout.flush()
     exit_code = process.wait()
     total, idle = (now - then for now, then in zip(_cpu(), before, strict=True))

@@ -77,7 +77,7 @@ def _defaults(spec: Spec, host: str, state_path: Path) -> dict[str, object]:
         "my_ip": "127.0.0.1",
         "state_path": state_path,
         "transport_url": spec.transport_url(),
-        "report_interval": 2 if spec.state.short_intervals else 5,
+        "report_interval": 3 if spec.state.short_intervals else 5,
         "service_down_time": 40,
         # Else a SIGTERM takes more than 80 seconds.
         "graceful_shutdown_timeout": 4,

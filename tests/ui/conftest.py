@@ -26,6 +26,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--force-prefers-reduced-motion",  # drawn without a GPU, a progress bar that moves takes half a core
     "--window-size=1280,1000",
 )
 PAGE_S = patient(60)
