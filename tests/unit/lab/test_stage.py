@@ -25,6 +25,7 @@ def test_is_skipped(): pass
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stage, "RESULTS", tmp_path / "results")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than all tests here
     return stage.RESULTS
 
 

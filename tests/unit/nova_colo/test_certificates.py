@@ -5,20 +5,15 @@ import argparse
 import pathlib
 import stat
 import subprocess
-import sys
 from ipaddress import ip_address
 
 import pytest
 
 from nova_colo.agent.replication.qemu import tls
 from nova_colo.cmd import test_ca
+from tests.unit.nova_colo.programs import run_manage
 
 ADDRESS = "192.0.2.11"
-
-
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(pathlib.Path(sys.executable).parent / "nova-colo-manage"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
@@ -51,11 +46,11 @@ def test_keys_are_for_their_owner_only(ca):
 
 def test_hosts_can_be_added_and_none_is_overwritten(ca):
     before = (ca / "compute-a" / "server-key.pem").read_bytes()
-    done = manage("test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}")
+    done = run_manage("test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"nova-colo-manage: {ca}/compute-a is there already. Remove it to have it made anew.\n"
     assert not (ca / "compute-c").exists()
-    done = manage("test-ca", str(ca), "compute-c=192.0.2.13")
+    done = run_manage("test-ca", str(ca), "compute-c=192.0.2.13")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{ca}/compute-c: copy it to compute-c, as the folder that [qemu] tls_x509_cert_dir names there.\n"
     verify(ca, ca / "compute-c" / "server-cert.pem", "sslserver")
@@ -63,7 +58,7 @@ def test_hosts_can_be_added_and_none_is_overwritten(ca):
 
 
 def test_what_cannot_be_read_is_said_and_nothing_is_made(tmp_path):
-    done = manage("test-ca", str(tmp_path / "ca"), "compute-a=192.0.2")
+    done = run_manage("test-ca", str(tmp_path / "ca"), "compute-a=192.0.2")
     assert done.returncode == 2
     assert "'192.0.2' does not appear to be an IPv4 or IPv6 address" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "ca").exists()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-colo-manage db sync: makes the schema, or says in one line what is wrong."""
 
-import pathlib
 import sqlite3
 import subprocess
-import sys
 
 import pytest
+
+from tests.unit.nova_colo.programs import run_manage
 
 
 @pytest.fixture
@@ -15,8 +15,7 @@ def sync(tmp_path):
         conf = tmp_path / "nova-colo.conf"
         # as on a cloud, where what is logged is not seen
         conf.write_text(f"[DEFAULT]\nlog_file = {tmp_path}/log\n[database]\nconnection = {connection}\n")
-        command = [str(pathlib.Path(sys.executable).parent / "nova-colo-manage"), "--config-file", str(conf), "db", "sync"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return run_manage("--config-file", str(conf), "db", "sync")
 
     return run
 
