@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine is killed (SIGKILL) before and after each step of each workflow; the next one brings every pair to a right place.
 
+Most of the points before a step are long ones (pyproject.toml).
+
 One engine stands still at all of these points at once, each in a workflow of a server of its own, and is killed then.
 """
 
@@ -34,6 +36,8 @@ POINTS = [
     for when in ("before", "after")
 ]
 POINTS += [("follow", "move", "asked"), ("restart", "restart", "asked")]
+#: Before a step is most often like after the one before it. Not so here: a pair is as it was, or it is not any more.
+TELLING = {("run_alone", "grant", "before"), ("suspend", "remove", "before")}
 
 
 def end_guests(cloud: Cloud, pair: dict[str, Any], *sides: str) -> None:
@@ -70,11 +74,15 @@ HEALTH = {"protected": "ok", "unprotected": "warning", "suspended": "warning"}
 
 
 @pytest.fixture(scope="module")
-def ends(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str, str], Any]]:
+def ends(
+    request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str, str], Any]]:
     """What has become of each server, by the point where the engine was killed: its pair before, while none ran, and after."""
     assert set(TRIGGERS) == set(WORKFLOWS), "say in TRIGGERS what begins each kind of workflow"
-    with many_servers.ft_servers(cloud, PREFIX, len(POINTS)) as made:
-        servers = dict(zip(POINTS, made, strict=True))
+    tests = [item for item in request.session.items if item.path == pathlib.Path(__file__)]
+    points = [test.callspec.params["point"] for test in tests if hasattr(test, "callspec")] or POINTS
+    with many_servers.ft_servers(cloud, PREFIX, len(points)) as made:
+        servers = dict(zip(points, made, strict=True))
         to_protect = {name for point, name in servers.items() if point[0] == "protect"}
         for name in to_protect:
             ask("ft-unprotect")(cloud, made[name])
@@ -106,7 +114,7 @@ def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str
     reached = folder / "reached"
     reached.touch()
     (folder / "points").write_text(json.dumps({pair["server_id"]: point for point, pair in pairs.items()}))
-    (folder / "more.conf").write_text(f"[engine]\nmax_workers = {len(POINTS)}\n")
+    (folder / "more.conf").write_text(f"[engine]\nmax_workers = {len(pairs)}\n")
     files = [cloud.lab.layout.etc / "nova-colo" / "nova-colo.conf", folder / "more.conf"]
     command = [sys.executable, str(PROGRAM), str(folder / "points"), str(reached), *(f"--config-file={file}" for file in files)]
     with (folder / "log").open("w") as log:
@@ -160,7 +168,11 @@ def _running_operations(cloud: Cloud) -> list[Any]:
         return running + list(cursor.fetchall())
 
 
-@pytest.mark.parametrize("point", POINTS, ids="-".join)
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(point, marks=pytest.mark.long if point[2] == "before" and point not in TELLING else ()) for point in POINTS],
+    ids="-".join,
+)
 def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     before, _, now = ends[point]
     kind = point[0]
