@@ -9,9 +9,10 @@ import psutil
 
 from lab.errors import LabError
 from lab.hosts.colo.network import NAMESPACES, Namespace, mark, run
-from lab.layout import LAB_DIR
+from lab.identity import ProcessStat
+from lab.layout import LAB_DIR, Layout
 from lab.patience import patient
-from lab.process import MARK, STARTER
+from lab.process import MARK, STARTER, Supervisor
 
 #: What the names of the folders of tests' labs begin with. A person's own lab is nobody's leftover.
 TESTS = "test"
@@ -39,7 +40,11 @@ def remove(folder: Path = LAB_DIR, elsewhere: bool = True) -> list[str]:
 
 def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
     """Remove what there is of one lab. Returns what that was."""
+    supervisor = Supervisor(Layout.at(prefix))
+    # a service that shows what it does in its command line writes over its environment: those are on record
+    killed = set(supervisor.kill(supervisor.started_names()))
     namespaces = sorted(path.name for path in NAMESPACES.glob(f"{mark(prefix)}-*"))
+    processes = [process for process in processes if ProcessStat.of(process.pid)]
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -49,4 +54,4 @@ def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
     with contextlib.suppress(LabError):  # most often its other end was in a namespace, which has taken it along
         run("ip", "link", "delete", f"{mark(prefix)}-m")
     shutil.rmtree(prefix, ignore_errors=True)
-    return f"{prefix}: {len(processes)} processes, {len(namespaces)} network namespaces, its data"
+    return f"{prefix}: {len(killed)} services, {len(processes)} other processes, {len(namespaces)} network namespaces, its data"

@@ -182,28 +182,42 @@ def test_waiting_ends_when_the_condition_comes(supervisor):
     wait_for("luck", lambda: next(answers), supervisor, seconds=20)
 
 
+#: As services of OpenStack do, it shows what it does in its command line, where Linux has its environment, too.
+TITLED = "import setproctitle, time; setproctitle.setproctitle('titled: ' + 'x' * 4000); time.sleep(600)"
+
+
 @pytest.fixture
-def killed_run(tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    """What a run that was killed has left: its lab's folder, and the pid of a service."""
+def killed_run(tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
+    """What a run that was killed has left: its lab's folder, and the pids of its services."""
     prefix = tmp_path / "test-killed"
-    program = (
-        "import os; from lab.layout import Layout; from lab.process import Supervisor; from lab.service import Service;"
-        f"layout = Layout.at({str(prefix)!r}); layout.create(); supervisor = Supervisor(layout);"
-        "supervisor.start(Service('sleeper', ('/bin/sleep', '600'))); print(supervisor.pid('sleeper'), flush=True);"
-        "os.kill(os.getpid(), 9)"
-    )
+    program = f"""
+import os, sys
+from lab.layout import Layout
+from lab.process import Supervisor
+from lab.service import Service
+layout = Layout.at({str(prefix)!r})
+layout.create()
+supervisor = Supervisor(layout)
+supervisor.start(Service("sleeper", ("/bin/sleep", "600")))
+supervisor.start(Service("titled", (sys.executable, "-c", {TITLED!r})))
+print(supervisor.pid("sleeper"), supervisor.pid("titled"), flush=True)
+os.kill(os.getpid(), 9)
+"""
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    pid = int(said.stdout)
-    yield prefix, pid
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 9)
+    pids = [int(word) for word in said.stdout.split()]
+    yield prefix, pids
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
 
 
-def test_what_a_killed_run_has_left_is_removed_and_said(killed_run: tuple[Path, int], tmp_path: Path) -> None:
-    prefix, pid = killed_run
-    assert leftovers.remove(tmp_path, elsewhere=False) == [f"{prefix}: 1 processes, 0 network namespaces, its data"]
+def test_what_a_killed_run_has_left_is_removed_and_said(killed_run: tuple[Path, list[int]], tmp_path: Path) -> None:
+    prefix, (sleeper, titled) = killed_run
+    assert eventually(lambda: "titled: " in " ".join(psutil.Process(titled).cmdline()))
+    said = f"{prefix}: 2 services, 0 other processes, 0 network namespaces, its data"
+    assert leftovers.remove(tmp_path, elsewhere=False) == [said]
     assert not prefix.exists()
-    assert ProcessStat.of(pid) is None
+    assert [ProcessStat.of(pid) for pid in (sleeper, titled)] == [None, None]
 
 
 def test_what_belongs_to_tests_that_run_is_left_alone(tmp_path: Path) -> None:
