@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.hosts.colo.host import Host
 
 #: Seconds between two runs of nova-compute's periodic tasks that end or remove what they take to be nobody's.
-PERIODIC_S = 8
+PERIODIC_S = 12
 
 
 def plugin_files() -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_how_long_a_server_is_waited_for(real_lab: Lab, cloud: Cloud, figures: d
 def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
     server = FtServer(cloud)
     try:
-        server.use()
+        server.use(0.02)
         for _ in range(FAILOVERS):
             before, began = server.pair(), time.time()
             server.act("failover")

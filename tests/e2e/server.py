@@ -36,12 +36,15 @@ class FtServer(NovaServer):
         """Take what it is now for what it must stay."""
         self._identity = identity(self.as_nova_shows_it)
 
-    def use(self) -> None:
-        """Begin to count on it, over a new connection, once it is protected."""
+    def use(self, interval: float = 0.05) -> None:
+        """Begin to count on it, over a new connection, once it is protected.
+
+        :param interval: seconds between an answer and the next question
+        """
         self._end_use()
         self.pair()
         self._rack.client.wait_for_answer(self.address)
-        self._counting = self._rack.client.count(self.address, "d")
+        self._counting = self._rack.client.count(self.address, "d", interval)
         self._counting.__enter__()
         self.goes_on()
         # a connection that is younger than the last checkpoint outlives one loss of a primary only
