@@ -54,4 +54,5 @@ def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
     with contextlib.suppress(LabError):  # most often its other end was in a namespace, which has taken it along
         run("ip", "link", "delete", f"{mark(prefix)}-m")
     shutil.rmtree(prefix, ignore_errors=True)
-    return f"{prefix}: {len(killed)} services, {len(processes)} other processes, {len(namespaces)} network namespaces, its data"
+    counted = {"services": killed, "other processes": processes, "network namespaces": namespaces}
+    return ", ".join([f"{prefix}: its data", *(f"{len(found)} {what}" for what, found in counted.items() if found)])
