@@ -108,6 +108,18 @@ def report() -> int:
     return int(any(one.exit_code or one.failed for one in results))
 
 
+def slowest(number: int) -> int:
+    """Print the tests that took longest, fixtures included, with the seconds and the stage of each."""
+    cases = [
+        (float(case.get("time", 0)), path.stem, f"{case.get('classname')}.{case.get('name')}")
+        for path in RESULTS.glob("*.xml")
+        for case in ET.parse(path).getroot().iter("testcase")
+    ]
+    for seconds, stage, name in sorted(cases, reverse=True)[:number]:
+        print(f"{seconds:7.1f}  {stage:16}{name}")
+    return 0
+
+
 def _cpu() -> tuple[int, int]:
     """Return the time that all CPUs have had so far, and the part of it for which they had nothing to do."""
     fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
@@ -129,6 +141,8 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("begin", help="forget the results of the run before")
     commands.add_parser("report", help="print the table of the stages that have run since; fail if one of them has")
+    longest = commands.add_parser("slowest", help="print the tests that took longest, with their fixtures")
+    longest.add_argument("number", nargs="?", type=int, default=40, help="how many (40)")
     one = commands.add_parser("run", help="run a stage")
     one.add_argument("name")
     one.add_argument("command", nargs=argparse.REMAINDER)
@@ -137,6 +151,8 @@ def main(arguments: list[str]) -> int:
         return run(options.name, options.command)
     if options.what == "report":
         return report()
+    if options.what == "slowest":
+        return slowest(options.number)
     begin()
     return 0
 

@@ -62,6 +62,14 @@ def test_all_is_well_when_all_have_passed(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.endswith("total: 1 passed, 0 failed, 0 skipped\n")
 
 
+def test_the_slowest_are_those_that_took_longest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_tests("made-up", tmp_path, "import time\ndef test_fast(): pass\ndef test_slow(): time.sleep(0.2)")
+    capsys.readouterr()
+    assert stage.main(["slowest", "1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split()[1] == "made-up" and line.endswith("test_slow")
+
+
 def test_what_ran_before_counts_no_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stage.main(["run", "lint", sys.executable, "-c", "raise SystemExit(3)"])
     assert stage.main(["begin"]) == 0
