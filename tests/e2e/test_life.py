@@ -2,6 +2,7 @@
 """What Nova's users do to an FT server besides, and its end, whatever is going on."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -104,9 +105,21 @@ def stopped(server: FtServer, lab: Lab) -> None:
     server.in_status("SHUTOFF")
 
 
+def long(reach: Callable[[FtServer, Lab], None]) -> Any:
+    return pytest.param(reach, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     "reach",
-    [getting_a_secondary, protected, failing_over, suspended, just_failed_over_by_a_loss, its_records_following, stopped],
+    [
+        getting_a_secondary,
+        protected,
+        failing_over,
+        long(suspended),
+        long(just_failed_over_by_a_loss),
+        its_records_following,
+        long(stopped),
+    ],
 )
 def test_it_is_deleted_and_nothing_is_left(make_server: MakeServer, lab: Lab, reach: Callable[[FtServer, Lab], None]) -> None:
     server = make_server()
