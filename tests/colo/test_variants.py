@@ -246,34 +246,34 @@ def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
         life.close()
 
 
-def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(bed: Bed) -> None:
+@pytest.fixture(scope="module")
+def rare(bed: Bed) -> Iterator[Life]:
+    """A guest whose pair takes no checkpoint by itself."""
     life = Life(bed, Guest("fresh", number=143), command="i", options=RARE)
-    try:
-        pair = life.protect()
-        with bed.client.count(life.guest.address) as counting:
-            counting.wait_for_more(1)
-            for _ in range(2):
-                life.pair.fail_over(pair)
-                life.on = pair.secondary or ""
-                pair = life.protect()
-                counting.wait_for_more(10)
-            seen = counting.stats()
-        assert (seen.error, seen.contiguous) == (None, True), seen
-    finally:
-        life.close()
+    yield life
+    life.close()
 
 
-def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_the_loss_of_the_primary(bed: Bed) -> None:
-    life = Life(bed, Guest("sudden", number=144), command="i", options=RARE)
-    try:
-        pair = life.protect()
-        with bed.client.count(life.guest.address) as counting:
-            counting.wait_for_more(1)
-            life.host(pair.primary).kill_qemu(life.guest.name)
-            life.wait_for_loss(pair.secondary or "")
-            life.take_over(pair)
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(bed: Bed, rare: Life) -> None:
+    pair = rare.protect()
+    with bed.client.count(rare.guest.address) as counting:
+        counting.wait_for_more(1)
+        for _ in range(2):
+            rare.pair.fail_over(pair)
+            rare.on = pair.secondary or ""
+            pair = rare.protect()
             counting.wait_for_more(10)
-            seen = counting.stats()
-        assert (seen.error, seen.contiguous) == (None, True), seen
-    finally:
-        life.close()
+        seen = counting.stats()
+    assert (seen.error, seen.contiguous) == (None, True), seen
+
+
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_the_loss_of_the_primary(bed: Bed, rare: Life) -> None:
+    pair = rare.protect()
+    with bed.client.count(rare.guest.address) as counting:
+        counting.wait_for_more(1)
+        rare.host(pair.primary).kill_qemu(rare.guest.name)
+        rare.wait_for_loss(pair.secondary or "")
+        rare.take_over(pair)
+        counting.wait_for_more(10)
+        seen = counting.stats()
+    assert (seen.error, seen.contiguous) == (None, True), seen

@@ -63,9 +63,9 @@ def make_server(cloud: Cloud) -> Callable[..., FtServer]:
     return make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[FtServer]:
-    """An FT server that a user counts on, over one connection for as long as it lives."""
+    """An FT server that lives through all tests, and that a user counts on over one connection for as long as it runs."""
     made = make_server()
     made.use()
     yield made

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FT servers of a real cloud: stock Nova, Neutron, libvirt and QEMU, and one connection that outlives hosts.
 
-One server lives through all of it. The tests follow on each other.
+The tests follow on each other.
 """
 
 import re

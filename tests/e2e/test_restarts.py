@@ -89,7 +89,6 @@ def restart(lab: Lab, cloud: Cloud) -> Restart:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_while_all_is_well(server: FtServer, restart: Restart, service: str) -> None:
-    server.is_whole()
     before = server.pair()
     restart(service, before["primary"]["host"], before["secondary"]["host"])
     server.is_whole()
