@@ -26,7 +26,7 @@ demo-down: ## stop it again
 # follows on the other, also when that has failed: the report at the end says so.
 HOSTS_LANE := colo e2e
 CLOUD_LANE := lint docs unit dashboards functional-32 functional-33 functional-34 stack
-STAGE := $(PYTHON) -m tests.stage
+STAGE := $(PYTHON) tests/stage.py
 
 # What of the tests is run. "make test-all" has no such limits.
 SELECT := -m "not long"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one stage of the tests, or report on all: ``python3 -m tests.stage run NAME COMMAND...``. Standard library only.
+"""Run one stage of the tests, or report on all: ``python3 tests/stage.py run NAME COMMAND...``. Standard library only.
 
 A stage's output is shown with the stage's name and minutes before each line, since two may run side by side, and kept in
 ``.lab/results/NAME.log``. pytest's own count of its tests comes from its JUnit file.
@@ -137,7 +137,7 @@ def _counts(junit: pathlib.Path) -> dict[str, int] | None:
 
 def main(arguments: list[str]) -> int:
     """Do as the command line says."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.stage", description="Run the stages of the tests.")
+    parser = argparse.ArgumentParser(prog="tests/stage.py", description="Run the stages of the tests.")
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("begin", help="forget the results of the run before")
     commands.add_parser("report", help="print the table of the stages that have run since; fail if one of them has")
