@@ -141,7 +141,7 @@ def test_run_survives_the_loss_of_the_primary_and_protects_again_on_the_spare(pr
         finally:
             run.send_signal(signal.SIGTERM)
             print(*(event["message"] for event in events), sep="\n")
-        assert (run.wait(60), run.stderr.read()) == (0, "")
+        assert (run.wait(patient(60)), run.stderr.read()) == (0, "")
         reader.join()
     assert events[-1]["event"] == "stopped"
     assert sorted(life.runs_on()) == [B, C]

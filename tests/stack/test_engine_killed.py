@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from lab.patience import patient
 from lab.schema import connect_as_root
 from nova_colo.engine.runner import WORKFLOWS
 from nova_colo.pair.model import twin_id
@@ -123,7 +124,7 @@ def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str
             for group in _groups(pairs):
                 _begin(cloud, group)
                 wait_for("all stand still", 150, functools.partial(_stand_still, process, group, reached))
-            assert process.wait(10) == -signal.SIGKILL, _missing(pairs, reached, folder / "log")
+            assert process.wait(patient(10)) == -signal.SIGKILL, _missing(pairs, reached, folder / "log")
         except (AssertionError, subprocess.TimeoutExpired) as error:
             raise AssertionError(_missing(pairs, reached, folder / "log")) from error
         finally:

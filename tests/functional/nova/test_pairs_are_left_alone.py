@@ -12,6 +12,7 @@ from nova import exception
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt import event
 
+from lab.patience import patient
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.agent.roles import RoleRecord
@@ -171,7 +172,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         return record.role, record.peer
 
     def _wait_for(self, look):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patient(20)
         while not look():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)

@@ -4,6 +4,7 @@
 import datetime
 import time
 
+from lab.patience import patient
 from nova_colo.db.models import Secondary
 from nova_colo.pair.model import twin_id
 from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ColoTestCase
@@ -21,7 +22,7 @@ class UsageTest(ColoTestCase):
 
     def _wait_for_nova_to_count_them(self):
         """Nova's periods end at a whole second: what is younger than that is not in them."""
-        for _ in range(50):
+        for _ in range(round(patient(50))):
             if len(self.usage(f"/{PROJECT}?", stock=True).json["tenant_usage"].get("server_usages", ())) == 2:
                 return
             time.sleep(0.1)

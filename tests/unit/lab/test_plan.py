@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from lab.errors import LabError
+from lab.patience import patient
 from lab.plan import Clock, Plan
 
 
@@ -29,7 +30,7 @@ def test_a_step_runs_after_all_it_needs(plan):
 
 
 def test_independent_steps_run_at_the_same_time(plan):
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=patient(10))
     plan.add("a", lambda: meeting.wait() and None)
     plan.add("b", lambda: meeting.wait() and None)
     plan.run()

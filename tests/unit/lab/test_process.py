@@ -17,6 +17,7 @@ from lab import leftovers
 from lab.errors import LabError
 from lab.identity import Identity, ProcessStat
 from lab.layout import Layout
+from lab.patience import patient
 from lab.process import MARK, Supervisor
 from lab.service import Service
 from lab.waiting import wait_for
@@ -28,7 +29,7 @@ STUBBORN = Service("stubborn", (sys.executable, "-c", "import signal, time; sign
 
 
 def eventually(condition):
-    for _ in range(200):
+    for _ in range(round(patient(200))):
         if condition():
             return True
         time.sleep(0.02)

@@ -9,6 +9,7 @@ import time
 import pytest
 from oslo_config import cfg
 
+from lab.patience import patient
 from nova_colo.cmd import pair
 from nova_colo.cmd.pair.agents import SilentError
 from nova_colo.standalone import PairError
@@ -305,7 +306,7 @@ def run_until(say, agents, steps, *more):
 
     def lead():
         for seen, do in steps:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + patient(30)
             while not seen() and time.monotonic() < deadline:
                 time.sleep(0.05)
             do()

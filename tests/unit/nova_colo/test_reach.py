@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lab.patience import patient
 from nova_colo.agent.replication.qemu import reach
 
 PATIENCE = 10
@@ -25,7 +26,7 @@ class Asked:
 
     def ask(self, address: str, port: int) -> bool:
         answers = self.answers
-        self.may_end.wait(PATIENCE)
+        self.may_end.wait(patient(PATIENCE))
         self.times += 1
         return answers
 
@@ -33,7 +34,7 @@ class Asked:
         return time.monotonic() + self.ahead
 
     def wait_for_more(self, times: int = 2) -> None:
-        wanted, deadline = self.times + times, time.monotonic() + PATIENCE
+        wanted, deadline = self.times + times, time.monotonic() + patient(PATIENCE)
         while self.times < wanted:
             assert time.monotonic() < deadline, "it is not asked any more"
             time.sleep(0.01)

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from lab.patience import patient
 from nova_colo.agent.replication.qemu import fence
 from nova_colo.agent.replication.qemu import side as sides
 from nova_colo.agent.replication.qemu.fence import Fence
@@ -236,7 +237,7 @@ def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
     twin = make_side(Stage.IN_STEP, primary=False)
     twin.record.fence = fenced.record.fence
     twin.fire()
-    assert fenced.guest.process.wait(10) == -signal.SIGKILL
+    assert fenced.guest.process.wait(patient(10)) == -signal.SIGKILL
     twin.fire_again()
     assert twin.record.firing  # until the host has said that it knows
     fenced.ended()
