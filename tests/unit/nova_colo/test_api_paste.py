@@ -4,12 +4,12 @@
 import configparser
 import pathlib
 import stat
-import subprocess
 import sys
 
 import pytest
 
 from nova_colo.cmd import api_paste
+from tests.unit.nova_colo.programs import run_manage
 
 SHIPPED = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
 
@@ -93,10 +93,11 @@ def test_no_pipeline_names_a_removed_filter_wherever_an_operator_has_put_it(past
 
 
 def test_the_command_inserts_and_removes_and_says_so(paste):
-    command = [str(pathlib.Path(sys.executable).parent / "nova-colo-manage"), "api-paste", str(paste)]
 
     def said(*options):
-        return subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+        done = run_manage("api-paste", str(paste), *options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     before = paste.read_bytes()
     assert "was inserted. Restart nova-api." in said("--filter-config", "/x.conf")
