@@ -42,7 +42,7 @@ class Life:
         command: str = "d",
         tls: Mapping[str, str] | None = None,
         options: Mapping[str, Any] = OPTIONS,
-        interval: float = 0.05,
+        interval: float = 0.02,
     ):
         self.bed = bed
         self.guest = guest
