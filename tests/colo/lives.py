@@ -21,7 +21,7 @@ from tests.cloud import wait_for
 #: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
 DELAY_MS = 1000
 OPTIONS = {"checkpoint_delay": DELAY_MS, "hybrid_run": 3, "hybrid_wait": 4.0}
-#: Seconds that anything may take on a machine without KVM that has other things to do: as long as the user's connection would wait.
+#: Seconds that anything may take on a machine without KVM that has other things to do: what a user's connection would wait.
 PATIENCE = 120.0
 
 
