@@ -21,6 +21,7 @@ from lab.patience import patient
 from lab.seed import connect
 from lab.seed.resources import IMAGE
 from nova_colo.pair.model import twin_id
+from tests import programs
 
 BIN = pathlib.Path(sys.executable).parent
 T = TypeVar("T")
@@ -204,16 +205,13 @@ class Cloud:
         return wait_for(f"{name} has failed over", seconds, look)
 
     def run(self, *command: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
-        """Run one of the environment's commands as a user."""
-        env = {**os.environ, **self.lab.env(user)}
-        argv = [str(BIN / command[0]), *command[1:]]
-        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=patient(300))
+        """Run one of tests.programs as a user."""
+        return programs.run(*command, env={**os.environ, **self.lab.env(user)})
 
     def openstack(self, *arguments: str) -> Any:
         """Run openstack as admin, in the project of the demo servers; gives the decoded JSON."""
         env = {**os.environ, **self.lab.env("admin", "demo")}
-        command = [str(BIN / "openstack"), *arguments, "-f", "json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=patient(300))
+        done = programs.run("openstack", *arguments, "-f", "json", env=env)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -3,10 +3,7 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +11,7 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from lab.patience import patient
+from tests import programs
 from tests.cloud import wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says
 
@@ -25,8 +22,7 @@ FAILOVER_S = 120
 
 def openstack(lab: Any, *arguments: str) -> dict[str, Any]:
     """Run ``openstack`` as the lab's admin."""
-    command = [str(Path(sys.executable).with_name("openstack")), *arguments, "-f", "json"]
-    done = subprocess.run(command, env={**os.environ, **lab.env("admin")}, capture_output=True, text=True, timeout=patient(60))
+    done = programs.run("openstack", *arguments, "-f", "json", env={**os.environ, **lab.env("admin")})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

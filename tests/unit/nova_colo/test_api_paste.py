@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nova_colo.cmd import api_paste
-from tests.unit.nova_colo.programs import run_manage
+from tests import programs
 
 SHIPPED = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
 
@@ -95,7 +95,7 @@ def test_no_pipeline_names_a_removed_filter_wherever_an_operator_has_put_it(past
 def test_the_command_inserts_and_removes_and_says_so(paste):
 
     def said(*options):
-        done = run_manage("api-paste", str(paste), *options)
+        done = programs.run("nova-colo-manage", "api-paste", str(paste), *options)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -11,7 +11,7 @@ import pytest
 
 from nova_colo.agent.replication.qemu import tls
 from nova_colo.cmd import test_ca
-from tests.unit.nova_colo.programs import run_manage
+from tests import programs
 
 ADDRESS = "192.0.2.11"
 
@@ -46,11 +46,11 @@ def test_keys_are_for_their_owner_only(ca):
 
 def test_hosts_can_be_added_and_none_is_overwritten(ca):
     before = (ca / "compute-a" / "server-key.pem").read_bytes()
-    done = run_manage("test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}")
+    done = programs.run("nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"nova-colo-manage: {ca}/compute-a is there already. Remove it to have it made anew.\n"
     assert not (ca / "compute-c").exists()
-    done = run_manage("test-ca", str(ca), "compute-c=192.0.2.13")
+    done = programs.run("nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{ca}/compute-c: copy it to compute-c, as the folder that [qemu] tls_x509_cert_dir names there.\n"
     verify(ca, ca / "compute-c" / "server-cert.pem", "sslserver")
@@ -58,7 +58,7 @@ def test_hosts_can_be_added_and_none_is_overwritten(ca):
 
 
 def test_what_cannot_be_read_is_said_and_nothing_is_made(tmp_path):
-    done = run_manage("test-ca", str(tmp_path / "ca"), "compute-a=192.0.2")
+    done = programs.run("nova-colo-manage", "test-ca", str(tmp_path / "ca"), "compute-a=192.0.2")
     assert done.returncode == 2
     assert "'192.0.2' does not appear to be an IPv4 or IPv6 address" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "ca").exists()

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.unit.nova_colo.programs import run_manage
+from tests import programs
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def sync(tmp_path):
         conf = tmp_path / "nova-colo.conf"
         # as on a cloud, where what is logged is not seen
         conf.write_text(f"[DEFAULT]\nlog_file = {tmp_path}/log\n[database]\nconnection = {connection}\n")
-        return run_manage("--config-file", str(conf), "db", "sync")
+        return programs.run("nova-colo-manage", "--config-file", str(conf), "db", "sync")
 
     return run
 
