@@ -89,6 +89,7 @@ def all_are_well(cloud: Cloud) -> bool:
     return all(pair["health"] == "ok" for pair in cloud.pairs().values() if pair["state"] == "protected")
 
 
+@pytest.mark.long
 def test_the_recipes_do_what_they_say(cloud, run, as_in_the_guide):
     assert len(commands()) > 20
     for command, expected in commands():
