@@ -12,14 +12,15 @@ from collections.abc import Mapping
 
 from lab.patience import patient
 
-#: The entry points of the programs, as their distributions name them.
+#: The entry points of the programs: module, function, and whether it is given the arguments. Else nova's takes what they were when
+#: it was imported.
 PROGRAMS = {
-    "nova": ("novaclient.shell", "main"),
-    "nova-colo-manage": ("nova_colo.cmd.manage", "main"),
-    "openstack": ("openstackclient.shell", "main"),
+    "nova": ("novaclient.shell", "main", True),
+    "nova-colo-manage": ("nova_colo.cmd.manage", "main", False),
+    "openstack": ("openstackclient.shell", "main", True),
 }
 _CONTEXT = multiprocessing.get_context("forkserver")  # not a fork of the tests' own process, which has other options by now
-_CONTEXT.set_forkserver_preload([module for module, _ in PROGRAMS.values()])
+_CONTEXT.set_forkserver_preload([module for module, _, _ in PROGRAMS.values()])
 
 
 def run(
@@ -52,5 +53,6 @@ def _main(folder: str, name: str, arguments: tuple[str, ...], env: dict[str, str
         os.dup2(os.open(f"{folder}/{stream}", os.O_WRONLY | os.O_CREAT, 0o600), stream)
     sys.stdin, sys.stdout, sys.stderr = open(0), os.fdopen(1, "w"), os.fdopen(2, "w")  # noqa: SIM115
     sys.argv = [name, *arguments]
-    module, function = PROGRAMS[name]
-    sys.exit(getattr(importlib.import_module(module), function)())
+    module, function, takes_arguments = PROGRAMS[name]
+    main = getattr(importlib.import_module(module), function)
+    sys.exit(main(list(arguments)) if takes_arguments else main())
