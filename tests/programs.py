@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from lab.patience import patient
 
-#: The entry points of the programs: module, function, and whether it is given the arguments. Else nova's takes what they were when
+#: The entry points of the programs: module, function, and whether it is given the arguments. Else nova takes what they were when
 #: it was imported.
 PROGRAMS = {
     "nova": ("novaclient.shell", "main", True),
