@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from lab.errors import LabError
+from lab.hosts.colo.management import interface
 from lab.hosts.colo.network import NAMESPACES, Namespace, mark, run
 from lab.identity import ProcessStat
 from lab.layout import LAB_DIR, Layout
@@ -52,7 +53,7 @@ def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
     for name in namespaces:
         Namespace(name).delete()
     with contextlib.suppress(LabError):  # most often its other end was in a namespace, which has taken it along
-        run("ip", "link", "delete", f"{mark(prefix)}-m")
+        run("ip", "link", "delete", interface(mark(prefix)))
     shutil.rmtree(prefix, ignore_errors=True)
     counted = {"services": killed, "other processes": processes, "network namespaces": namespaces}
     return ", ".join([f"{prefix}: its data", *(f"{len(found)} {what}" for what, found in counted.items() if found)])

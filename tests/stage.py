@@ -21,7 +21,7 @@ COUNTS = ("tests", "failures", "errors", "skipped")
 
 @dataclass(frozen=True)
 class Result:
-    """What a stage has come to.
+    """Result of a stage.
 
     :ivar began: as of time.time()
     :ivar busy: share of this machine's CPUs that was in use meanwhile, by whomever

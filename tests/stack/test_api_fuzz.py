@@ -15,7 +15,7 @@ from lab.patience import patient
 from nova_colo.pair.actions import ACTIONS
 from tests.api_description import DOCUMENT
 
-EXAMPLES = 12
+EXAMPLES = hypothesis.settings.default.max_examples // 8
 CHECKS = [
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,

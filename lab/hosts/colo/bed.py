@@ -15,7 +15,7 @@ from lab.hosts.colo.broker import Broker
 from lab.hosts.colo.client import Client
 from lab.hosts.colo.host import Host, Room
 from lab.hosts.colo.image import GuestImage
-from lab.hosts.colo.management import Management
+from lab.hosts.colo.management import Management, interface
 from lab.hosts.colo.network import NAMESPACES, Namespace, Switch, mark
 from lab.layout import MAX_SOCKET_PATH, Layout
 from lab.process import Supervisor
@@ -36,7 +36,7 @@ class Bed:
         self._mark = mark(self._layout.prefix)
         self._supervisor = Supervisor(self._layout)
         self._switch = Switch(self._namespace("switch"))
-        self._management = Management(self._switch, f"{self._mark}-m")
+        self._management = Management(self._switch, interface(self._mark))
         self._broker: Broker | None = None
         self._agents: Agents | None = None
         self._lock: TextIO | None = None

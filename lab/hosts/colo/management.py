@@ -15,6 +15,14 @@ NETWORKS = range(256)
 LOCK = Path("/run/colo-bed.lock")
 
 
+def interface(mark: str) -> str:
+    """Return the name of this machine's end of the cable to a bed's, or a lab's, management network.
+
+    :param mark: what the names of its namespaces begin with
+    """
+    return f"{mark}-m"
+
+
 class Management:
     """The cable between this machine and a bed's management network, which is 10.79.0.0/24 or the next that is not in use.
 

@@ -5,7 +5,7 @@ from lab.errors import LabError
 from lab.hosts.colo.broker import Broker
 from lab.hosts.colo.client import Client
 from lab.hosts.colo.host import Host, Room
-from lab.hosts.colo.management import Management
+from lab.hosts.colo.management import Management, interface
 from lab.hosts.colo.network import NAMESPACES, Namespace, Switch, mark
 from lab.process import Supervisor
 from lab.spec import Spec
@@ -21,7 +21,7 @@ class Rack:
     def __init__(self, spec: Spec, supervisor: Supervisor) -> None:
         self._mark = mark(spec.layout.prefix)
         self._switch = Switch(self._namespace("switch"))
-        self._management = Management(self._switch, f"{self._mark}-m", spec.state.network)
+        self._management = Management(self._switch, interface(self._mark), spec.state.network)
         self.client = Client(self._namespace("client"), self._switch, spec.layout, supervisor)
         room = Room(spec.layout, supervisor, self._switch, self._management, self._broker)
         self.machines = {name: self._machine(name, number, room) for number, name in enumerate(spec.state.hosts, start=1)}

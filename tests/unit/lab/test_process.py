@@ -189,7 +189,7 @@ TITLED = "import setproctitle, time; setproctitle.setproctitle('titled: ' + 'x' 
 
 @pytest.fixture
 def killed_run(tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
-    """What a run that was killed has left: its lab's folder, and the pids of its services."""
+    """Leftovers of a run that was killed: its lab's folder, and the pids of its services."""
     prefix = tmp_path / "test-killed"
     program = f"""
 import os, sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is generated from the code says all that it must. That it is up to date is seen by make docs."""
+"""Generated documents say all that they must. Whether they are up to date is checked by make docs."""
 
 import json
 import pathlib
