@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 
 RESULTS = pathlib.Path(__file__).resolve().parent.parent / ".lab" / "results"
 COUNTS = ("tests", "failures", "errors", "skipped")
+#: Characters of a failed test's reason that the report shows.
+REASON = 300
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def report() -> int:
     minutes = (max(one.began + one.seconds for one in results) - results[0].began) / 60
     print(f"{'all':48}{minutes:>9.1f}")
     for one in results:
+        for case, reason in _failures(RESULTS / f"{one.name}.xml"):
+            print(f"{one.name}: {case}: {reason}")
         if one.exit_code:
             print(f"{one.name} has failed: {RESULTS / one.name}.log")
     print(f"total: {passed} passed, {failed} failed, {skipped} skipped")
@@ -133,6 +137,18 @@ def _counts(junit: pathlib.Path) -> dict[str, int] | None:
         return None
     suites = list(ET.parse(junit).getroot().iter("testsuite"))
     return {name: sum(int(suite.get(name, 0)) for suite in suites) for name in COUNTS}
+
+
+def _failures(junit: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the tests that have failed, each with the first line of the reason."""
+    if not junit.exists():
+        return []
+    failed = [
+        (f"{case.get('classname')}.{case.get('name')}", problem.get("message", ""))
+        for case in ET.parse(junit).getroot().iter("testcase")
+        for problem in (*case.findall("failure"), *case.findall("error"))
+    ]
+    return [(name, message.partition("\n")[0][:REASON]) for name, message in failed]
 
 
 def main(arguments: list[str]) -> int:

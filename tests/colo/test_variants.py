@@ -28,8 +28,10 @@ def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(bed:
     try:
         for _ in range(2):
             pair = life.protect()
-            for address in guest.addresses:
-                assert life.bed.client.ask(address, "v").startswith("ok")
+            for mode in ("checkpoint", "colo"):
+                life.pair.set_mode(pair, mode, 200)
+                for address in guest.addresses:
+                    assert life.bed.client.ask(address, "v").startswith("ok")
             life.host(pair.primary).kill_qemu(guest.name)
             life.wait_for_loss(pair.secondary or "")
             life.take_over(pair)

@@ -63,11 +63,48 @@ def make_server(cloud: Cloud) -> Callable[..., FtServer]:
     return make
 
 
+class Lasting:
+    """An FT server that lives through the tests for as long as they pass, and that a user counts on over one connection.
+
+    A test that fails may leave it broken, and the others would fail for that alone: they get another one.
+    """
+
+    def __init__(self, make_server: Callable[..., FtServer]):
+        self._make_server = make_server
+        self._server: FtServer | None = None
+
+    def get(self) -> FtServer:
+        """Return it; made and in use, if it is not yet."""
+        if self._server is None:
+            self._server = self._make_server()
+            self._server.use()
+        return self._server
+
+    def end(self) -> None:
+        """Delete it, if there is one; nothing must be left of it."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.delete()
+
+
 @pytest.fixture(scope="session")
-def server(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[FtServer]:
-    """An FT server that lives through all tests, and that a user counts on over one connection for as long as it runs."""
-    made = make_server()
-    made.use()
+def lasting(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[Lasting]:
+    """The server of most tests here."""
+    made = Lasting(make_server)
     yield made
     switch_on(cloud)
-    made.delete()
+    made.end()
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, lasting: Lasting, cloud: Cloud) -> FtServer:
+    """An FT server that has lived through all tests before, and that a user counts on over one connection."""
+    failed_before = request.session.testsfailed
+
+    def end_if_it_may_be_broken() -> None:
+        if request.session.testsfailed > failed_before:
+            switch_on(cloud)
+            lasting.end()
+
+    request.addfinalizer(end_if_it_may_be_broken)
+    return lasting.get()

@@ -48,6 +48,10 @@ def test_tests_are_counted_as_pytest_counts_them(tmp_path: Path, results: Path, 
     assert rows["made-up"] == ["4", "1", "2", "1"]
     assert rows["lint"] == ["-", "1", "0", "0"]
     assert said[-1] == "total: 2 passed, 2 failed, 1 skipped"
+    failed = [line for line in said if line.startswith("made-up: ")]
+    assert len(failed) == 2
+    assert "test_fails: AssertionError: assert not 'what it was'" in failed[0]
+    assert "test_cannot_begin: " in failed[1]
 
 
 def test_a_stage_that_fails_without_a_test_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

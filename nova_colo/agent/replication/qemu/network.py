@@ -19,8 +19,6 @@ IOTHREAD = f"{PREFIX}iothread"
 RECONNECT_S = 1
 #: Microseconds for which a primary's answers can be held: a bit more than an hour; QEMU takes no larger number.
 HOLD_US = 2**32 - 1
-#: What swallows a secondary's answers in mode checkpoint.
-NOWHERE = f"{PREFIX}nowhere"
 
 
 #: Where a primary listens for the twin of each of its cards: for who takes its mirrored packets, and for who brings answers.
@@ -60,23 +58,29 @@ def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> 
 
 
 def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
-    """Let a secondary's answers go nowhere, so that the primary's wait for the next checkpoint; or to the primary again."""
-    if on and NOWHERE not in _chardevs(guest):
-        guest("chardev-add", {"id": NOWHERE, "backend": {"type": "null", "data": {}}})
-    for number, nic in enumerate(nics):
-        name = f"{PREFIX}to{number}"
-        guest("object-del", {"id": name})
-        place = {"insert": "before", "position": f"id={PREFIX}rewriter{number}"}
-        out = NOWHERE if on else f"{PREFIX}out{number}"
-        redirector = {"qom-type": "filter-redirector", "id": name, "netdev": nic.netdev, "queue": "rx", "outdev": out}
-        guest("object-add", {**redirector, **place, **_vnet(nic)})
+    """Discard a secondary's replies, so that the primary's wait for the next checkpoint; or send them to the primary again.
+
+    The filter that sends them stays in its place: without it, they would go out to the network.
+    """
     if not on:
-        _remove_chardevs(guest, [NOWHERE])
+        _remove_objects(guest, ("discards",))
+        _remove_chardevs(guest, [name for name in _chardevs(guest) if kind(name) == "nowhere"])
+        return
+    there = _objects(guest)
+    for number, nic in enumerate(nics):
+        name, nowhere = f"{PREFIX}discards{number}", f"{PREFIX}nowhere{number}"
+        if name in there:
+            continue
+        guest("chardev-add", {"id": nowhere, "backend": {"type": "null", "data": {}}})
+        # a guest's packets pass the filters from the last to the first: the rewriter, this one, and the one that sends them
+        place = {"insert": "behind", "position": f"id={PREFIX}to{number}"}
+        redirector = {"qom-type": "filter-redirector", "id": name, "netdev": nic.netdev, "queue": "rx", "outdev": nowhere}
+        guest("object-add", {**redirector, **place, **_vnet(nic)})
 
 
 def release_secondary(guest: Guest) -> None:
     """Let a promoted secondary's cards speak for themselves. The rewriter stays: connections go on that began before."""
-    _remove_objects(guest, ("to", "from"))
+    _remove_objects(guest, ("discards", "to", "from"))
     _remove_chardevs(guest, _chardevs(guest))
 
 
