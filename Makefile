@@ -110,6 +110,7 @@ screenshots: install ## take the pictures of the documentation anew: all pages, 
 	$(PYTHON) -m lab down --purge --prefix .lab/screenshots; exit $$result
 
 messages: venv ## bring the translations' sources up to date with the code; needs Debian's gettext
+	PYTHONPATH=. $(BIN)/python tools/dashboard_sentences.py > colo_dashboard/sentences.py
 	cd colo_dashboard && ../$(BIN)/python -m django makemessages --locale de --no-wrap --add-location file
 
 policies: venv ## generate the default policies that the dashboard shows by

@@ -15,7 +15,7 @@ from novaclient import exceptions as nova_exceptions
 from openstack_auth import utils as auth_utils
 from openstack_dashboard.api import base, keystone
 
-from colo_dashboard.said import said
+from colo_dashboard.reasons import told
 from novaclient_colo import client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
 from novaclient_colo.fault_tolerance import Checkpoints, Event, FaultTolerance, FaultToleranceManager, Host, Page
@@ -122,7 +122,8 @@ def project_name(request: HttpRequest, project_id: str) -> str:
 def explain(error: Exception) -> Any:
     """What the API says is wrong, for people."""
     if isinstance(error, nova_exceptions.ClientException):
-        return said(error.message)
+        details = error.details if isinstance(error.details, dict) else {}
+        return told(error.message, details.get("code"), details.get("params"))
     if isinstance(error, keystone_exceptions.ConnectFailure):
         return _("The compute API does not answer.")
     return str(error)

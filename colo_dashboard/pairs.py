@@ -14,7 +14,7 @@ from django.utils import formats
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from colo_dashboard import times
+from colo_dashboard import reasons, times
 from novaclient_colo.fault_tolerance import UNDER_WAY, FaultTolerance
 
 # A failover that was asked for here is followed this long, also through the states in which nothing moves for a moment.
@@ -130,7 +130,8 @@ class PairRow:
     @property
     def reasons(self) -> list[str]:
         """Why its health is not better, as far as its state does not say so already."""
-        return [reason for reason in self.pair.health_reasons if reason != self.pair.state_reason]
+        told = reasons.told_all(self.pair.health_reasons, getattr(self.pair, "health_reason_details", ()))
+        return [reason for reason in told if reason != reasons.told_of(self.pair, "state_reason")]
 
     @functools.cached_property
     def figures(self) -> dict[str, str]:

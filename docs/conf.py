@@ -20,6 +20,7 @@ extensions = [
     "openapi_reference",
     "oslo_config.sphinxext",
     "oslo_policy.sphinxext",
+    "reasons_table",
     "reno.sphinxext",
 ]
 autoprogram_cliff_application = "openstack"

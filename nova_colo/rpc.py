@@ -26,7 +26,7 @@ def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     conf must be oslo.config's global options: oslo.messaging registers some of its own nowhere else. Our exchange is named in
     every target and not set as a default, which would be Nova's too where the filter runs.
     """
-    return messaging.get_rpc_transport(conf)
+    return messaging.get_rpc_transport(conf, allowed_remote_exmods=["nova_colo.agent.replication"])
 
 
 def server(transport: messaging.Transport, topic: str, name: str, endpoint: object) -> messaging.MessageHandlingServer:
@@ -94,6 +94,7 @@ class AgentClient:
         """Ask the agent on host to do something and return its answer.
 
         :raises oslo_messaging.MessagingTimeout: when it does not answer
+        :raises nova_colo.agent.replication.ReplicationError: when it refuses, or its QEMU does
         :raises oslo_messaging.RemoteError: when it fails
         """
         return self._asking(self._client.prepare(server=host).call, {}, method, **arguments)

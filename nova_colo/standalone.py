@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 
 #: Seconds between two looks at the progress.
@@ -107,14 +108,14 @@ class LonePair:
             if side is None or not side["running"]:
                 raise PairError(f"The guest on {primary} ended while its secondary was made.")
             if side["error"]:
-                raise PairError(side["error"])
+                raise PairError(str(reasons.read(side["error"])))
             if side["progress"] is None:
                 return
             if side["progress"] != before:
                 before = side["progress"]
-                yield before
+                yield before | {"stage": reasons.stage(before["stage"])}
             if time.monotonic() > deadline:
-                raise PairError(f"The first synchronisation has not ended within {timeout:g} s.")
+                raise PairError(str(reasons.SYNC_TIMEOUT(seconds=timeout)))
             time.sleep(INTERVAL)
 
     def fail_over(self, standing: Standing) -> float | None:

@@ -2,12 +2,13 @@
 """The Python API to fault tolerance.
 
 All times are ISO 8601 strings in UTC, all pauses milliseconds. Errors are novaclient's (``novaclient.exceptions``), whose
-``message`` says what to do instead, and those of :mod:`novaclient_colo.exceptions`.
+``message`` says what to do instead and whose ``details``, where there are any, are the same for programs: ``{"code": str,
+"params": dict}``; and those of :mod:`novaclient_colo.exceptions`.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from novaclient import base
@@ -42,10 +43,12 @@ POLL_INTERVAL_S = 1.0
 
 
 class Permission(NamedTuple):
-    """Whether the caller can do something now, and why not."""
+    """Whether the caller can do something now, and why not: ``code`` and ``params`` are the reason for programs."""
 
     allowed: bool
     reason: str
+    code: str | None = None
+    params: Mapping[str, Any] = {}
 
 
 class FaultTolerance(base.Resource):
@@ -56,6 +59,10 @@ class FaultTolerance(base.Resource):
     None), reserved_on, protected_since, progress ({stage, step, of, percent} or None), checkpoints ({total, mismatch,
     periodic, forced, last_at, window_s, per_min, pause_ms}), stale_since, failovers ({total, last_at, last_reason,
     last_gap_ms}), actions``
+
+    Reasons are sentences. Beside each is the same for programs: ``state_reason_code`` and ``state_reason_params``, so too with
+    ``first_error``, with ``last_reason`` in ``failovers``, and with ``reason`` in ``actions``; ``stage_code`` in ``progress``;
+    and ``health_reason_details``, a list of ``{"code": str, "params": dict}``. A cloud of an earlier release has none of these.
     """
 
     def __repr__(self) -> str:
@@ -102,13 +109,13 @@ class FaultTolerance(base.Resource):
         """
         for known in self.actions:
             if known["name"] == action:
-                return Permission(known["allowed"], known["reason"])
+                return Permission(known["allowed"], known["reason"], known.get("reason_code"), known.get("reason_params") or {})
         return Permission(False, "")
 
 
 class Event(base.Resource):
-    """Something that has happened to a pair: ``id (int), at, kind (a word), level (info, warning or error), message,
-    request_id, user_id``; the last two are None for what nobody has asked for."""
+    """Something that has happened to a pair: ``id (int), at, kind (a word), level (info, warning or error), message, code,
+    params (dict), request_id, user_id``; the last two are None for what nobody has asked for."""
 
     def __repr__(self) -> str:
         return f"<Event: {self.at} {self.kind}>"
@@ -137,7 +144,8 @@ class Checkpoints(base.Resource):
 
 class Host(base.Resource):
     """A host that can carry sides of pairs: ``host, agent ({state: up or down, seen_at, version, backend}), versions (by name),
-    capable (bool), reasons (list), primaries, secondaries, reserved_memory_mb (int), fenced_since``."""
+    capable (bool), reasons (list), reason_details (list of {code, params}), primaries, secondaries, reserved_memory_mb (int),
+    fenced_since``."""
 
     NAME_ATTR = "host"
 
@@ -433,19 +441,20 @@ class FaultToleranceManager(base.Manager):
             raise exceptions.FaultToleranceNotSupported(self.client.get_endpoint()) from None
 
 
-#: What a message has in it that stands for an error of its own.
+#: Reasons of refusals that are errors of their own.
 _TYPES: dict[str, type[nova_exceptions.ClientException]] = {
-    "is not fault tolerant": exceptions.NotFaultTolerant,
-    "no healthy secondary": exceptions.NoHealthySecondary,
+    "not_fault_tolerant": exceptions.NotFaultTolerant,
+    "no_healthy_secondary": exceptions.NoHealthySecondary,
 }
 
 
 def _typed(error: nova_exceptions.ClientException) -> nova_exceptions.ClientException:
-    """Return an error as the type that its message stands for."""
-    for words, kind in _TYPES.items():
-        if words in (error.message or "") and issubclass(kind, type(error)):
-            return kind(error.code, error.message, error.details, error.request_id, error.url, error.method)
-    return error
+    """Return an error as the type that the code of its reason stands for."""
+    code = error.details.get("code") if isinstance(error.details, dict) else None
+    kind = _TYPES.get(code) if code else None
+    if kind is None or not issubclass(kind, type(error)):
+        return error
+    return kind(error.code, error.message, error.details, error.request_id, error.url, error.method)
 
 
 def _path(server: Any, below: str = "") -> str:

@@ -2,6 +2,7 @@
 """Whether this host's agent is healthy, as a file: the compute driver advertises it to placement."""
 
 import pathlib
+from typing import Any
 
 from nova_colo.agent import files
 
@@ -9,7 +10,7 @@ from nova_colo.agent import files
 FRESH_S = 30.0
 
 
-def write(state_path: str, reasons: list[str], now: float) -> None:
+def write(state_path: str, reasons: list[dict[str, Any]], now: float) -> None:
     """Note that the agent is there.
 
     :param reasons: what keeps this host from carrying sides of pairs; none when it can

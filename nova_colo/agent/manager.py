@@ -16,8 +16,8 @@ from oslo_log import log as logging
 from nova_colo import rpc, version
 from nova_colo.agent.replication import Backend, PairSpec, ReplicationError
 from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
-from nova_colo.pair.words import host
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class AgentManager:
             "backend": self._backend.name,
             "version": version.release(),
             "versions": self._backend.versions(),
-            "reasons": self._backend.lacks(),
+            "reasons": [reason.data() for reason in self._backend.lacks()],
             "servers": {record.server_id: self._side(record) for record in roles},
         }
 
@@ -71,15 +71,15 @@ class AgentManager:
         """Change how the pair of a server synchronises. See Backend.set_mode."""
         with self._lock(server_id):
             if self._roles.get(server_id) is None:
-                raise ReplicationError(f"{host(self._host)} has no side of {server_id}.")
+                raise ReplicationError(reasons.NO_REPLICA(host=self._host, server=server_id))
             self._backend.set_mode(server_id, mode, interval_ms, actual)
 
     def _lock(self, server_id: str) -> threading.RLock:
         return self._locks.setdefault(server_id, threading.RLock())
 
     def _side(self, record: RoleRecord) -> dict[str, Any]:
-        report = self._backend.report(record.server_id, record.peer)
-        return {"role": record.role, "epoch": record.epoch, **dataclasses.asdict(report)}
+        report = dataclasses.asdict(self._backend.report(record.server_id, record.peer))
+        return {"role": record.role, "epoch": record.epoch, **report}
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
         """Return this host's side of a pair as in the heartbeat, or None."""
@@ -104,7 +104,7 @@ class AgentManager:
         with self._lock(pair.server_id):
             record = self._roles.get(pair.server_id)
             if record is not None and record.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED):
-                raise ReplicationError(f"{host(self._host)} runs {pair.server_id} itself, epoch {record.epoch}.")
+                raise ReplicationError(reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch))
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.discard(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
@@ -133,7 +133,7 @@ class AgentManager:
                 record = dataclasses.replace(record, role=Role.PRIMARY)  # it has not left yet
             paired = record is not None and (record.role, record.epoch) in ((Role.PRIMARY, expected), (Role.DEMOTED, epoch))
             if expected is not None and not paired:
-                raise ReplicationError(f"{host(self._host)} is not the primary of {server_id} in epoch {expected} any more.")
+                raise ReplicationError(reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected))
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             return self._backend.pause(server_id)
@@ -149,7 +149,7 @@ class AgentManager:
             if record is not None and (record.role, record.epoch) == (Role.PRIMARY, epoch):
                 return None
             if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
-                raise ReplicationError(f"{host(self._host)} has no secondary of {server_id} that may resume in epoch {epoch}.")
+                raise ReplicationError(reasons.MAY_NOT_RESUME(host=self._host, server=server_id, epoch=epoch))
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             gap_ms = self._backend.promote(server_id, stopped)
         LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
@@ -168,7 +168,8 @@ class AgentManager:
         """Refuse what is said too late: when this host has seen a later epoch, or is something else to the server by now."""
         record = self._roles.get(server_id)
         if record is not None and (record.epoch > epoch or record.role not in roles):
-            raise ReplicationError(f"{host(self._host)} is {record.role} of {server_id} in epoch {record.epoch}, not {epoch}.")
+            found = {"role": record.role, "epoch": record.epoch}
+            raise ReplicationError(reasons.WRONG_EPOCH(host=self._host, server=server_id, wanted=epoch, **found))
 
     def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Note that Nova's records have followed a failover to this host."""

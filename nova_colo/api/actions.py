@@ -15,13 +15,11 @@ from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import actions as schema
 from nova_colo.api.servers import pair_of_twin
-from nova_colo.api.service import Server, Service, validate, with_microversion
-from nova_colo.api.views import words_for
+from nova_colo.api.service import Server, Service, refused, validate, with_microversion
 from nova_colo.db import events, hosts, operations, pairs, retry_on_deadlock
-from nova_colo.pair import actions
+from nova_colo.pair import actions, reasons
+from nova_colo.pair.reasons import Reason
 from nova_colo.policies import actions as policy
-
-_BUSY = "Something else is being done to this server's pair. Wait until it has finished."
 
 
 def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
@@ -40,12 +38,11 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
         service.must(request, policy.MIGRATE_HOST, server.target)
     _refuse_locked(request, server)
     row = find_pair(service, server)
-    say = words_for(row, Caller(service, request).rights(row))
     refusal = actions.refusal(action, pairs.core(row), force=force)
-    if not refusal and host is not None:
+    if refusal is None and host is not None:
         refusal = _refusal_of_host(service, row, host)
-    if refusal:
-        raise webob.exc.HTTPConflict(explanation=say(refusal))
+    if refusal is not None:
+        raise refused(webob.exc.HTTPConflict, refusal, Caller(service, request).rights(row).hosts)
     if action == actions.PROTECT:
         vetting.protect(nova, request, row.server_id)
     _start(service, request, row, action, arguments)
@@ -68,34 +65,32 @@ def _body(request: wsgi.Request) -> Any:
 def _refuse_locked(request: wsgi.Request, server: Server) -> None:
     """Refuse what Nova refuses for a locked server: nova.compute.api:check_instance_lock."""
     if server.locked and not request.environ["nova.context"].is_admin:
-        raise webob.exc.HTTPConflict(explanation=f"Instance {server.id} is locked. Unlock it first.")
+        raise refused(webob.exc.HTTPConflict, reasons.LOCKED(server=server.id))
 
 
-def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> str:
-    """Return why a secondary cannot move to a named host; an empty string when it can.
+def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | None:
+    """Return why a secondary cannot move to a named host; None when it can.
 
     :raises webob.exc.HTTPBadRequest: when there is no such host
     """
     with service.database.reader() as session:
         known = {found.host: found for found in hosts.all_hosts(session)}
     if host not in known:
-        raise webob.exc.HTTPBadRequest(
-            explanation=f"Host {host} has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists."
-        )
+        raise refused(webob.exc.HTTPBadRequest, reasons.HOST_UNKNOWN(host=host))
     if refusal := actions.refusal_of_host(pairs.core(row), host):
         return refusal
     now = timeutils.utcnow()
     if not host_views.is_up(known[host], now):
-        return f"The nova-colo-agent on {host} does not answer. Start it, or name another host."
+        return reasons.HOST_AGENT_SILENT(host=host)
     if not host_views.is_capable(known[host]):
-        return f"Host {host} cannot carry a secondary: {' '.join(host_views.lacks(known[host], now))} Name another host."
-    return ""
+        return reasons.HOST_INCAPABLE(host=host, reasons=host_views.lacks(known[host], now))
+    return None
 
 
 def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> None:
     """Record what is to be done and wake the engine; without a broker it finds the record by itself."""
     if not _record(service, request, row, action, arguments):
-        raise webob.exc.HTTPConflict(explanation=_BUSY)
+        raise refused(webob.exc.HTTPConflict, reasons.WAIT_BUSY())
     service.wake_engines()
 
 
@@ -120,5 +115,5 @@ def _record(service: Service, request: wsgi.Request, row: pairs.Pair, action: st
             )
             started = operation_id is not None
         if started:
-            events.add(session, row.server_id, action, events.Level.INFO, plan.event, **by)
+            events.add(session, row.server_id, action, plan.event, **by)
     return started

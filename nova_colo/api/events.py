@@ -11,7 +11,7 @@ from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import events as schema
 from nova_colo.api.service import Service, answer
-from nova_colo.api.views import iso, words_for
+from nova_colo.api.views import iso
 from nova_colo.db import events
 from nova_colo.policies import events as policy
 
@@ -25,7 +25,7 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: str) ->
     row = find_pair(service, server)
     with service.database.reader() as session:
         found = events.newest(session, row.server_id, limit + 1, parsed.get("marker"))
-    say = words_for(row, Caller(service, request).rights(row))
+    hosts = Caller(service, request).rights(row).hosts
     body: dict[str, Any] = {
         "events": [
             {
@@ -33,7 +33,8 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: str) ->
                 "at": iso(event.at),
                 "kind": event.kind,
                 "level": event.level,
-                "message": say(event.message),
+                "message": event.reason.text(hosts),
+                **event.reason.wire(hosts),
                 "request_id": event.request_id,
                 "user_id": event.user_id,
             }

@@ -12,14 +12,15 @@ from nova_colo.api import links, query, views
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import fault_tolerance as schema
 from nova_colo.api.schemas.checkpoints import MOST_BUCKETS
-from nova_colo.api.service import Server, Service, answer
+from nova_colo.api.service import Server, Service, answer, refused
 from nova_colo.db import hosts, listing, pairs
+from nova_colo.pair import reasons
 from nova_colo.pair.actions import ACTIONS
 from nova_colo.pair.model import Mode
 from nova_colo.policies import fault_tolerance as policy
 from nova_colo.policies import hosts as hosts_policy
 
-VERSION = "1.1"
+VERSION = "1.2"
 
 
 def discover(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
@@ -112,9 +113,7 @@ def find_pair(service: Service, server: Server) -> pairs.Pair:
     with service.database.reader() as session:
         row = pairs.get(session, server.id)
     if row is None and server.fault_tolerant:
-        raise webob.exc.HTTPConflict(explanation=f"Instance {server.id} has no secondary yet. Wait until it is protected.")
+        raise refused(webob.exc.HTTPConflict, reasons.NO_PAIR_YET(server=server.id))
     if row is None:
-        raise webob.exc.HTTPBadRequest(
-            explanation=f"Instance {server.id} is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1."
-        )
+        raise refused(webob.exc.HTTPBadRequest, reasons.NOT_FAULT_TOLERANT(server=server.id))
     return row

@@ -18,7 +18,7 @@ from oslo_utils import uuidutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.api import actions, checkpoints, events, fault_tolerance, guard, hosts, servers, usage, vetting
-from nova_colo.api.service import SERVER_MICROVERSION, Server, Service
+from nova_colo.api.service import SERVER_MICROVERSION, Fault, Server, Service
 from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class FaultToleranceFilter:
         try:
             match["handler"](self.service, self._nova, request, match.get("server_id"))
         except webob.exc.HTTPException as error:
-            return wsgi.Fault(error)
+            return Fault(error)
         except Exception:
             LOG.exception("A request goes to Nova without being checked.")
         return None
@@ -190,7 +190,7 @@ class FaultToleranceFilter:
                 raise refusal
             return handler(self.service, self._nova, request, server_id)
         except webob.exc.HTTPException as error:
-            return wsgi.Fault(error)
+            return Fault(error)
         except db_exception.DBError:
             LOG.exception("The FT database failed.")
             return wsgi.Fault(

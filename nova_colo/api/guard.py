@@ -14,7 +14,7 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 
 from nova_colo.api import vetting
-from nova_colo.api.service import SERVER_MICROVERSION, Service
+from nova_colo.api.service import SERVER_MICROVERSION, Service, refused
 from nova_colo.db import pairs
 from nova_colo.pair import guard as rules
 from nova_colo.pair.guard import Effect, Rule
@@ -78,8 +78,8 @@ def _check(service: Service, nova: Any, request: wsgi.Request, server_id: str, r
         return None
     if row.operation_id is None or request.headers.get(rules.OPERATION_HEADER) != row.operation_id:
         reason = rules.refusal(rule, pairs.core(row), busy=row.operation_id is not None)
-        if reason:
-            raise webob.exc.HTTPConflict(explanation=reason)
+        if reason is not None:
+            raise refused(webob.exc.HTTPConflict, reason)
     return row
 
 

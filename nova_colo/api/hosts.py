@@ -14,14 +14,12 @@ from nova_colo.api.service import Service, answer
 from nova_colo.api.views import iso
 from nova_colo.db import hosts, listing
 from nova_colo.db.models import Host
-from nova_colo.pair import words
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
 from nova_colo.policies import hosts as policy
 
 #: An agent that the engine has not heard of for so long is down. The engine notes its heartbeats every five seconds.
 UP_WITHIN = datetime.timedelta(seconds=20)
-
-#: Nova lets a host that was cut off be up again only after that.
-FENCED = "Its nova-compute is forced down since the host was lost. It is up again when it is restarted there and has cleaned up."
 
 
 def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -> webob.Response:
@@ -46,10 +44,10 @@ def is_capable(row: Host) -> bool:
     return bool(row.capable) and row.fenced_at is None
 
 
-def lacks(row: Host, now: datetime.datetime) -> list[str]:
-    """Return what a host lacks to carry sides of pairs, with the remedy."""
-    lacking = list(row.reasons or [])
-    return [*lacking, FENCED] if row.fenced_at and is_up(row, now) else lacking
+def lacks(row: Host, now: datetime.datetime) -> list[Reason]:
+    """Return what a host lacks to carry sides of pairs."""
+    # Nova lets a host that was cut off be up again only when its nova-compute was restarted
+    return [*row.reasons, reasons.FENCED()] if row.fenced_at and is_up(row, now) else row.reasons
 
 
 def _host(
@@ -60,7 +58,7 @@ def _host(
     :param row: None for one that carries sides of pairs and whose agent was never heard of
     """
     there, memory_mb = secondaries.get(name, (0, 0))
-    reasons = [words.reveal(reason) for reason in lacks(row, now)] if row else ["No agent was ever heard of there."]
+    lacking = lacks(row, now) if row else [reasons.AGENT_UNKNOWN()]
     return {
         "host": name,
         "agent": {
@@ -71,7 +69,8 @@ def _host(
         },
         "versions": (row.versions or {}) if row else {},
         "capable": row is not None and is_capable(row),
-        "reasons": reasons,
+        "reasons": [reason.text(hosts=True) for reason in lacking],
+        "reason_details": [reason.wire(hosts=True) for reason in lacking],
         "primaries": primaries.get(name, 0),
         "secondaries": there,
         "reserved_memory_mb": memory_mb,

@@ -18,7 +18,7 @@ from nova_colo.api.schemas import checkpoints as checkpoints_schema
 from nova_colo.api.schemas import events as events_schema
 from nova_colo.api.schemas import fault_tolerance as schema
 from nova_colo.api.schemas import hosts as hosts_schema
-from nova_colo.api.schemas.base import UUID, Schema, query
+from nova_colo.api.schemas.base import REASON, UUID, Schema, query
 
 _SERVERS = "FT servers"
 
@@ -118,7 +118,12 @@ _ERROR: Schema = {
     "maxProperties": 1,
     "additionalProperties": {
         "type": "object",
-        "properties": {"code": {"type": "integer"}, "message": {"type": "string"}, "title": {"type": "string"}},
+        "properties": {
+            "code": {"type": "integer"},
+            "message": {"type": "string"},
+            "title": {"type": "string"},
+            "details": REASON,
+        },
         "required": ["code", "message"],
     },
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import webob
+import webob.dec
 import webob.exc
 from nova.api.openstack import wsgi
 from oslo_config import cfg
@@ -15,6 +16,7 @@ from oslo_serialization import jsonutils
 
 from nova_colo import policies, rpc
 from nova_colo.db import Database
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -86,6 +88,31 @@ def validate(instance: Any, schema: dict[str, Any], where: str = "body") -> None
     if error is not None:
         part = "/".join(str(part) for part in error.absolute_path) or where
         raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for field/attribute {part}: {error.message}")
+
+
+def refused(kind: type[webob.exc.HTTPException], reason: Reason, hosts: bool = False) -> webob.exc.HTTPException:
+    """Return the error that refuses a request.
+
+    :param hosts: whether the caller may see hosts
+    """
+    error: webob.exc.HTTPException = kind(explanation=reason.text(hosts))
+    error.reason = reason.wire(hosts)
+    return error
+
+
+class Fault(wsgi.Fault):
+    """An error in Nova's shape. One that has a reason says its code and parameters in ``details``."""
+
+    @webob.dec.wsgify(RequestClass=wsgi.Request)
+    def __call__(self, request: wsgi.Request) -> webob.Response:
+        """Answer."""
+        response = request.get_response(super().__call__)
+        reason = getattr(self.wrapped_exc, "reason", None)
+        if reason is not None:
+            body = response.json_body
+            next(iter(body.values()))["details"] = reason
+            response.json_body = body
+        return response
 
 
 def with_microversion(request: wsgi.Request, response: webob.Response) -> webob.Response:

@@ -15,8 +15,8 @@ from nova.network import neutron
 from oslo_log import log as logging
 from oslo_serialization import jsonutils
 
-from nova_colo.api.service import Service
-from nova_colo.pair import vetting
+from nova_colo.api.service import Service, refused
+from nova_colo.pair import reasons, vetting
 from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ def protect(nova: Any, request: wsgi.Request, server_id: str) -> None:
     :raises webob.exc.HTTPConflict: when the server cannot be fault tolerant as it is now
     """
     server = _of_server(nova, request, server_id)
-    refusal = _refusal(server) if server else ""
-    if refusal:
-        raise webob.exc.HTTPConflict(explanation=refusal)
+    found = vetting.problems(server) if server else []
+    if found:
+        raise refused(webob.exc.HTTPConflict, reasons.CANNOT_BE_FT(problems=_numbered(found)))
 
 
 def _of_server(
@@ -212,13 +212,11 @@ def _port(body: dict[str, Any]) -> vetting.Port:
 
 
 def _refuse_problems(server: vetting.Server, flavor: Any) -> None:
-    refusal = _refusal(server)
-    if refusal:
+    found = vetting.problems(server)
+    if found:
         end = " Or use a flavor without ft:enabled." if flavor else ""
-        raise webob.exc.HTTPBadRequest(explanation=refusal + end)
+        raise refused(webob.exc.HTTPBadRequest, reasons.CANNOT_BE_FT(problems=_numbered(found) + end))
 
 
-def _refusal(server: vetting.Server) -> str:
-    """Return everything that keeps a server from being fault tolerant; an empty string when it can be."""
-    listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(vetting.problems(server), 1))
-    return f"The server cannot be fault tolerant. {listed}" if listed else ""
+def _numbered(problems: list[str]) -> str:
+    return " ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))

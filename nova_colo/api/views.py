@@ -2,8 +2,7 @@
 """Pairs as the wire shows them."""
 
 import datetime
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from oslo_utils import timeutils
@@ -12,8 +11,9 @@ from nova_colo.api.rights import Rights
 from nova_colo.db.listing import Count
 from nova_colo.db.models import Pair
 from nova_colo.db.pairs import core
-from nova_colo.pair import actions, model, words
+from nova_colo.pair import actions, model, reasons
 from nova_colo.pair.model import Health, State
+from nova_colo.pair.reasons import Reason
 
 #: Figures that the engine has not renewed for so long are said to be stale. It renews them every five seconds.
 STALE_AFTER = datetime.timedelta(seconds=20)
@@ -30,35 +30,26 @@ _NO_CHECKPOINTS: dict[str, Any] = {
 }
 
 
-#: What a role may not allow, in the answer's words.
-_DEEDS = {
-    actions.FAILOVER: "fail this server over",
-    actions.PROTECT: "protect this server",
-    actions.UNPROTECT: "remove this server's protection",
-    actions.SUSPEND: "suspend this server's protection",
-    actions.RESUME: "resume this server's protection",
-    actions.TEST_FAILOVER: "test this server's failover",
-    actions.MIGRATE_SECONDARY: "move this server's secondary",
-    actions.SET_MODE: "set this server's mode",
-}
-
-
 def iso(at: datetime.datetime | None) -> str | None:
     """Return a time as the wire shows it."""
     return at.replace(microsecond=0).isoformat() + "Z" if at else None
 
 
-def words_for(row: Pair, rights: Rights) -> Callable[[str], str]:
-    """Return what makes of a sentence about a pair the one that its reader may see."""
-    if rights.hosts:
-        return words.reveal
-    known = (row.primary_host, row.secondary_host, row.previous_host, row.nova_host, row.reserved_host)
-    return functools.partial(words.conceal, known=known)
+def reason(name: str, why: Reason | None, hosts: bool, absent: str | None = None) -> dict[str, Any]:
+    """Return a reason as the members of an object: ``name``, its text, with ``name_code`` and ``name_params`` beside it.
+
+    :param hosts: whether the reader may see hosts
+    :param absent: the text of no reason
+    """
+    if why is None:
+        return {name: absent, f"{name}_code": None, f"{name}_params": {}}
+    data = why.wire(hosts)
+    return {name: why.text(hosts), f"{name}_code": data["code"], f"{name}_params": data["params"]}
 
 
 def pair(row: Pair, rights: Rights) -> dict[str, Any]:
     """Return a pair for a caller with the given rights."""
-    say = words_for(row, rights)
+    hosts = rights.hosts
     primary = {"host": row.primary_host if rights.hosts else None, "since": iso(row.primary_since)}
     secondary = {"host": row.secondary_host if rights.hosts else None, "since": iso(row.secondary_since)}
     return {
@@ -68,11 +59,12 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
         "flavor": row.flavor,
         "ft_status": model.ft_status(row.state, row.secondary_host is not None),
         "state": row.state,
-        "state_reason": say(row.state_reason or ""),
+        **reason("state_reason", row.state_reason, hosts, absent=""),
         "health": row.health,
-        "health_reasons": [say(reason) for reason in row.health_reasons],
+        "health_reasons": [why.text(hosts) for why in row.health_reasons],
+        "health_reason_details": [why.wire(hosts) for why in row.health_reasons],
         "wanted": row.wanted,
-        "first_error": say(row.first_error) if row.first_error else None,
+        **reason("first_error", row.first_error, hosts),
         "mode": row.mode,
         "mode_policy": row.mode_policy,
         "checkpoint_interval_ms": row.checkpoint_interval_ms,
@@ -83,17 +75,25 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
         "secondary": secondary if row.secondary_host else None,
         "reserved_on": row.reserved_host if rights.hosts else None,
         "protected_since": iso(row.protected_since),
-        "progress": row.progress,
+        "progress": _progress(row.progress),
         "checkpoints": _figures(row),
         "stale_since": _stale_since(row),
         "failovers": {
             "total": row.failovers,
             "last_at": iso(row.failover_at),
-            "last_reason": say(row.failover_reason) if row.failover_reason else None,
+            **reason("last_reason", row.failover_reason, hosts),
             "last_gap_ms": row.failover_gap_ms,
         },
-        "actions": _actions(row, rights, say),
+        "actions": _actions(row, rights),
     }
+
+
+def _progress(progress: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return how far the making of a secondary is."""
+    if progress is None:
+        return None
+    code = progress["stage"]
+    return progress | {"stage": reasons.stage(code), "stage_code": code if code in reasons.CATALOGUE else None}
 
 
 def _figures(row: Pair) -> dict[str, Any]:
@@ -112,15 +112,12 @@ def _stale_since(row: Pair) -> str | None:
     return iso(row.measured_at) if timeutils.utcnow() - last > STALE_AFTER else None
 
 
-def _actions(row: Pair, rights: Rights, say: Callable[[str], str]) -> list[dict[str, Any]]:
+def _actions(row: Pair, rights: Rights) -> list[dict[str, Any]]:
     pair = core(row)
     listed = []
     for action in actions.ACTIONS:
-        if action in rights.actions:
-            reason = say(actions.refusal(action, pair))
-        else:
-            reason = f"Your role does not allow you to {_DEEDS[action]}."
-        listed.append({"name": action, "allowed": not reason, "reason": reason})
+        why = actions.refusal(action, pair) if action in rights.actions else reasons.NOT_ALLOWED[action]()
+        listed.append({"name": action, "allowed": why is None, **reason("reason", why, rights.hosts, absent="")})
     return listed
 
 

@@ -1,40 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on events: what has happened to FT servers, in words for people."""
+"""Queries on events: what has happened to FT servers."""
 
 import datetime
-import enum
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Event
-
-
-class Level(enum.StrEnum):
-    """How much an event wants attention."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+from nova_colo.pair.reasons import CATALOGUE, Reason, Severity
 
 
 def add(
     session: orm.Session,
     server_id: str,
     kind: str,
-    level: str,
-    message: str,
+    reason: Reason,
+    level: Severity | None = None,
     request_id: str | None = None,
     user_id: str | None = None,
 ) -> None:
     """Record an event.
 
     :param kind: one word for programs, e.g. ``failover``
-    :param message: for people; host names are marked by :func:`nova_colo.pair.words.host`
+    :param level: how much attention it needs, if not what the reason says
     :param request_id: of the API request that has caused it, with the user's id
     """
-    values = {"server_id": server_id, "kind": kind, "level": level, "message": message}
+    values = {"server_id": server_id, "kind": kind, "level": level or CATALOGUE[reason.code].severity, "reason": reason}
     session.add(Event(**values, request_id=request_id, user_id=user_id))
 
 

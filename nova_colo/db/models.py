@@ -10,6 +10,39 @@ from oslo_utils import timeutils
 from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
 
+from nova_colo.pair.reasons import Reason, read, read_all
+
+
+class ReasonType(sa.types.TypeDecorator):
+    """A reason, or none, as JSON."""
+
+    impl = sa.JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Reason | None, dialect: Any) -> Any:
+        """Return what is stored."""
+        return value.data() if value is not None else None
+
+    def process_result_value(self, value: Any, dialect: Any) -> Reason | None:
+        """Return the reason."""
+        return read(value)
+
+
+class ReasonListType(sa.types.TypeDecorator):
+    """A list of reasons as JSON."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Reason] | None, dialect: Any) -> Any:
+        """Return what is stored."""
+        return [reason.data() for reason in value or ()]
+
+    def process_result_value(self, value: Any, dialect: Any) -> list[Reason]:
+        """Return the reasons."""
+        return read_all(value)
+
+
 DateTime = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
 BASE: Any = orm.declarative_base(cls=models.ModelBase)
 
@@ -38,9 +71,9 @@ class Pair(BASE):
     nova_host: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
 
     state: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
-    state_reason: orm.Mapped[str] = orm.mapped_column(sa.Text, nullable=False, default="")
+    state_reason: orm.Mapped[Reason | None] = orm.mapped_column(ReasonType)
     health: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
-    health_reasons: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=False, default=list)
+    health_reasons: orm.Mapped[list[Reason]] = orm.mapped_column(ReasonListType, nullable=False, default=list)
     mode: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="colo")
     mode_policy: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="colo")
     backend: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
@@ -57,7 +90,7 @@ class Pair(BASE):
     measured_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     failovers: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
     failover_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
-    failover_reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    failover_reason: orm.Mapped[Reason | None] = orm.mapped_column(ReasonType)
     failover_gap_ms: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
 
     wanted: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False, default="protected")
@@ -67,7 +100,7 @@ class Pair(BASE):
     auto_reprotect: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, nullable=False, default=True)
     checkpoint_rate: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
     pause_p99_ms: orm.Mapped[float | None] = orm.mapped_column(sa.Float)
-    first_error: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    first_error: orm.Mapped[Reason | None] = orm.mapped_column(ReasonType)
 
     operation_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     attempts: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
@@ -91,7 +124,7 @@ class Operation(BASE):
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
     step: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
     params: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=False, default=dict)
-    error: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    error: orm.Mapped[Reason | None] = orm.mapped_column(ReasonType)
     requested_by: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
@@ -113,12 +146,12 @@ class Host(BASE):
     seen_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     fenced_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
     capable: orm.Mapped[bool] = orm.mapped_column(sa.Boolean, nullable=False, default=True)
-    reasons: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True, default=list)
+    reasons: orm.Mapped[list[Reason]] = orm.mapped_column(ReasonListType, nullable=True, default=list)
     versions: orm.Mapped[Any] = orm.mapped_column(sa.JSON, nullable=True, default=dict)
 
 
 class Event(BASE):
-    """Something that happened to an FT server, in words for people; host names are marked."""
+    """Something that happened to an FT server."""
 
     __tablename__ = "events"
     __table_args__ = (sa.Index("events_server_id_id_idx", "server_id", "id"), sa.Index("events_at_idx", "at"))
@@ -128,7 +161,7 @@ class Event(BASE):
     at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
     kind: orm.Mapped[str] = orm.mapped_column(sa.String(32), nullable=False)
     level: orm.Mapped[str] = orm.mapped_column(sa.String(16), nullable=False)
-    message: orm.Mapped[str] = orm.mapped_column(sa.Text, nullable=False)
+    reason: orm.Mapped[Reason] = orm.mapped_column(ReasonType, nullable=False)
     request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     user_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
 

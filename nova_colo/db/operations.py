@@ -11,6 +11,7 @@ from sqlalchemy import orm
 from nova_colo.db import pairs
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Operation, Pair
+from nova_colo.pair.reasons import Reason
 
 RUNNING = "running"
 DONE = "done"
@@ -62,7 +63,7 @@ def advance(session: orm.Session, operation_id: str, step: int, params: dict[str
     return True
 
 
-def finish(session: orm.Session, operation_id: str, error: str | None, **pair_values: Any) -> bool:
+def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair_values: Any) -> bool:
     """Record the end of an operation and release its pair; nothing happens when it is finished already.
 
     :param error: the first error, or None when it ended well
@@ -87,7 +88,7 @@ def hand_over(session: orm.Session, operation_id: str, kind: str, params: dict[s
     return following
 
 
-def _end(session: orm.Session, ended_id: str, error: str | None, **pair_values: Any) -> bool:
+def _end(session: orm.Session, ended_id: str, error: Reason | None, **pair_values: Any) -> bool:
     operation = _lock_running(session, ended_id)
     if operation is None:
         return False

@@ -7,13 +7,17 @@ from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
 from nova_colo.db import pairs, retry_on_loss
-from nova_colo.engine.errors import NoRoomError
+from nova_colo.engine.errors import NoRoomError, WorkflowError
 from nova_colo.engine.inventory import columns
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
-from nova_colo.pair import words
+from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
+
+
+class BuildError(Exception):
+    """A server must not be built; the message says why, without naming hosts."""
 
 
 class Building:
@@ -31,18 +35,22 @@ class Building:
         """Return the host where room for a server's secondary was reserved. May be repeated.
 
         :param host: where the server is being built
-        :raises NoRoomError: when there is none
+        :raises BuildError: when there is none
         """
+        try:
+            return self._reserve(server_id, host)
+        except WorkflowError as error:
+            # the server's owner reads it as the fault of the server
+            raise BuildError(error.reason.text(hosts=False)) from error
+
+    def _reserve(self, server_id: str, host: str) -> str:
         time.sleep(max(self._listens_from - time.monotonic(), 0.0))
         server = self._services.nova.server(server_id)
         if server is None:
-            raise NoRoomError(f"Nova has no server {server_id}.")
+            raise NoRoomError(reasons.NO_SERVER(server=server_id))
         self._make_known(server, host)
         row = self._services.pair(server_id)
-        try:
-            found = self._services.room.take(row)
-        except NoRoomError as error:
-            raise NoRoomError(words.reveal(str(error))) from error
+        found = self._services.room.take(row)
         self._services.update(server_id, reserved_host=found)
         LOG.info("Server %s is being built on %s, room for its secondary is on %s.", server_id, host, found)
         return found

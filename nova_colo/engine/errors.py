@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong in an engine's work, in words for people; host names in them are marked."""
+"""What can go wrong in an engine's work. Each error has a reason."""
+
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
 
 
 class WorkflowError(Exception):
-    """A workflow cannot go on; the message says why."""
+    """A workflow cannot go on.
+
+    :ivar reason: why
+    """
+
+    def __init__(self, reason: Reason):
+        super().__init__(reason)
+        self.reason = reason
 
 
 class OperationEndedError(Exception):
@@ -15,7 +25,7 @@ class AgentRefusalError(WorkflowError):
 
 
 class NoRoomError(WorkflowError):
-    """No host can carry a secondary; the message says why and what to do."""
+    """No host can carry a secondary; the reason says why and what to do."""
 
 
 class ServiceError(WorkflowError):
@@ -26,6 +36,8 @@ class ServiceError(WorkflowError):
     """
 
     def __init__(self, service: str, status: int, message: str, code: str = ""):
-        super().__init__(f"{service} answered {status}: {message}" if status else f"{service} does not answer.")
+        silent = reasons.SERVICE_SILENT(service=service)
+        answered = reasons.SERVICE_ERROR(service=service, status_code=status, text=message)
+        super().__init__(answered if status else silent)
         self.status = status
         self.code = code

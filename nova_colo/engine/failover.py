@@ -7,18 +7,16 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import pairs
-from nova_colo.db.events import Level
 from nova_colo.engine import sides
 from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.records import settled
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
-from nova_colo.pair import health, words
+from nova_colo.pair import health, reasons
 from nova_colo.pair.model import Role, State, twin_id
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
-
-ALONE = "The server runs without a secondary until it is protected again."
 
 
 class Failover(Workflow):
@@ -33,7 +31,7 @@ class Failover(Workflow):
         target, epoch = job.params["target"], job.params["epoch"]
         side = self._services.ask(target, "status", server_id=job.server_id)
         if side is None or side["epoch"] < epoch or not side["running"]:
-            raise WorkflowError(f"There is no secondary on {words.host(target)} that could resume.")
+            raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
         _grant(self._services, job, target, previous_host=job.params["source"])
 
     def switch(self, job: Job) -> None:
@@ -41,57 +39,57 @@ class Failover(Workflow):
         row = self._services.pair(job.server_id)
         target, epoch = job.params["target"], job.params["epoch"] + 1
         if (row.epoch, row.primary_host) != (epoch, target):
-            raise WorkflowError(f"The grant for epoch {epoch} is no longer valid.")
+            raise WorkflowError(reasons.GRANT_INVALID(epoch=epoch))
         stopped = sides.demote_paired(self._services, job)
         job.params["gap_ms"] = self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch, stopped=stopped)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
-        reason, source, target = job.params["reason"], job.params["source"], job.params["target"]
+        source, target = job.params["source"], job.params["target"]
         values = {
-            "state_reason": f"Failed over: {reason}. Nova's records are following.",
+            "state_reason": reasons.FAILED_OVER_RECORDS(reason=job.reason),
             "failovers": pairs.Pair.failovers + 1,
             "failover_at": timeutils.utcnow(),
-            "failover_reason": reason,
+            "failover_reason": job.reason,
             "failover_gap_ms": job.params["gap_ms"],
         }
-        message = f"Failed over from {words.host(source)} to {words.host(target)}: {reason}."
-        return Outcome(values, message, Level.WARNING, ("follow", job.params))
+        event = reasons.FAILED_OVER(source=source, target=target, reason=job.reason)
+        return Outcome(values, event, then=("follow", job.params))
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Give the grant back to the primary, once it is sure that the secondary does not run."""
         row = self._services.pair(job.server_id)
         source, target = job.params["source"], job.params["target"]
         if (row.epoch, row.primary_host) == (job.params["epoch"], source):
-            values = {"state": job.params["previous_state"], "state_reason": f"The failover failed: {error}", "return_to": None}
-            return Outcome(values, f"The failover failed, nothing has changed: {error}", Level.ERROR)
-        stuck = f"The failover is not finished: {error}"
-        failed = Outcome({"state": State.ERROR, "state_reason": stuck, "return_to": None}, stuck, Level.ERROR)
+            failed = reasons.FAILOVER_FAILED(error=error)
+            values = {"state": job.params["previous_state"], "state_reason": failed, "return_to": None}
+            return Outcome(values, reasons.FAILOVER_UNDONE(error=error))
+        why = reasons.FAILOVER_STUCK(error=error)
+        stuck = Outcome({"state": State.ERROR, "state_reason": why, "return_to": None}, why)
         if (row.epoch, row.primary_host) != (job.params["epoch"] + 1, target) or not self._services.alive(source):
-            return failed
+            return stuck
         try:
             side = self._services.ask(target, "status", server_id=job.server_id)
             if side is not None and side["role"] != Role.SECONDARY:
-                return failed  # it runs: the records follow by another workflow
+                return stuck  # it runs: the records follow by another workflow
             if side is not None:
                 kept = {"role": Role.SECONDARY, "epoch": side["epoch"]}
                 self._services.ask(target, "discard", server_id=job.server_id, **kept)
                 if self._services.ask(target, "status", server_id=job.server_id) is not None:
-                    return failed  # another engine has let it run meanwhile
+                    return stuck  # another engine has let it run meanwhile
             self._give_back(job, row.epoch, source)
         except WorkflowError as second:
-            LOG.error("Giving %s back to %s: %s", job.server_id, source, words.reveal(str(second)))
-            return failed
+            LOG.error("Giving %s back to %s: %s", job.server_id, source, second)
+            return stuck
         self._services.placement.release(twin_id(job.server_id))
-        message = f"The failover failed, the server runs on {words.host(source)} again: {error}"
-        values = {"state": State.DEGRADED, "state_reason": f"The failover failed: {error} {ALONE}", "return_to": None}
-        return Outcome(values, message, Level.ERROR)
+        values = {"state": State.DEGRADED, "state_reason": reasons.FAILOVER_FAILED_ALONE(error=error), "return_to": None}
+        return Outcome(values, reasons.FAILOVER_RETURNED(host=source, error=error))
 
     def _give_back(self, job: Job, epoch: int, source: str) -> None:
         with self._services.database.writer() as session:
             granted = pairs.grant(session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY)
         if not granted:
-            raise WorkflowError("Another grant was given meanwhile.")
+            raise WorkflowError(reasons.GRANT_MISSED())
         self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
 
 
@@ -105,7 +103,7 @@ class RunAlone(Workflow):
     def grant(self, job: Job) -> None:
         """Grant the next epoch to the primary, which has no secondary from then on."""
         row = self._services.pair(job.server_id)
-        values = {"state": State.DEGRADED, "state_reason": f"Going on alone: {job.params['reason']}.", "previous_host": None}
+        values = {"state": State.DEGRADED, "state_reason": reasons.RUNNING_ALONE(reason=job.reason), "previous_host": None}
         _grant(self._services, job, job.params["source"], **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY))
 
     def go_on(self, job: Job) -> None:
@@ -119,10 +117,10 @@ class RunAlone(Workflow):
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
-        lost = f"Secondary lost: {job.params['reason']}."
         # degraded it is since the grant; meanwhile its users may have asked for a new secondary
-        values = {"state_reason": f"{lost} {ALONE}", "return_to": None, "reserved_host": None}
-        return Outcome(values, f"{lost} The primary on {words.host(job.params['source'])} goes on alone.", Level.WARNING)
+        lost = reasons.SECONDARY_LOST(reason=job.reason)
+        event = reasons.SECONDARY_GIVEN_UP(reason=job.reason, host=job.params["source"])
+        return Outcome({"state_reason": lost, "return_to": None, "reserved_host": None}, event)
 
 
 class Restart(Workflow):
@@ -138,13 +136,14 @@ class Restart(Workflow):
         self._services.ask(job.params["source"], "release", server_id=job.server_id)
         request_id = self._services.nova.reboot(job.server_id, job.id)
         timeout = self._services.conf.engine.records_timeout
-        wait_for(job, lambda: settled(self._services, job, request_id, job.params["source"]), timeout, "The restart")
+        has_ended = lambda: settled(self._services, job, request_id, job.params["source"])  # noqa: E731
+        wait_for(job, has_ended, timeout, reasons.RESTART_TIMEOUT)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
-        reason = f"The server was restarted: {job.params['reason']}."
+        reason = reasons.RESTARTED(reason=job.reason)
         values = {"state": State.UNPROTECTED, "state_reason": reason, **pairs.NO_SECONDARY, "reserved_host": None}
-        return Outcome(values, reason, Level.ERROR)
+        return Outcome(values, reason)
 
 
 def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
@@ -159,4 +158,4 @@ def _grant(services: Services, job: Job, to: str, **values: Any) -> None:
     if row.epoch == epoch:
         raise OperationEndedError()
     if (row.epoch, row.primary_host) != (epoch + 1, to):
-        raise WorkflowError(f"The grant for epoch {epoch + 1} was given to {words.host(row.primary_host)} before.")
+        raise WorkflowError(reasons.GRANT_GIVEN(epoch=epoch + 1, host=row.primary_host))

@@ -12,6 +12,7 @@ from nova_colo.db import history, hosts, pairs, secondaries
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.services import Services
 from nova_colo.engine.view import Snapshot
+from nova_colo.pair.reasons import read_all
 
 LOG = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ class Figures:
         measured = timeutils.utcnow()
         with self._services.database.writer() as session:
             for host, report in seen.reports.items():
-                names = ("backend", "version", "reasons", "versions")
-                values = {name: report[name] for name in names if name in report}
-                hosts.put(session, host, seen_at=measured, capable=not report.get("reasons"), **values)
+                values = {name: report[name] for name in ("backend", "version", "versions") if name in report}
+                reasons = read_all(report.get("reasons"))
+                hosts.put(session, host, seen_at=measured, capable=not reasons, reasons=reasons, **values)
         with self._services.database.reader() as session:
             primaries = pairs.primaries(session)
         rows = [row for server_id, host in primaries if (row := _figures(seen, server_id, host))]

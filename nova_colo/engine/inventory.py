@@ -11,6 +11,7 @@ from nova_colo.db import hosts, operations, pairs
 from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Health, State, actual_mode, twin_id
 
 LOG = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Inventory:
 
 def columns(server: Server) -> dict[str, Any]:
     """Return the columns of a new pair."""
-    waits = "The server waits for its secondary."
+    waits = reasons.WAITING()
     return {
         **_of_flavor(server),
         **_of_policy(server),

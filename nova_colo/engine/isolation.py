@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from oslo_log import log as logging
 
 from nova_colo.engine.errors import WorkflowError
-from nova_colo.pair import words
 
 LOG = logging.getLogger(__name__)
 
@@ -18,6 +17,6 @@ def isolated(what: str) -> Iterator[None]:
     try:
         yield
     except WorkflowError as error:
-        LOG.warning("%s could not be looked after: %s", what, words.reveal(str(error)))
+        LOG.warning("%s could not be looked after: %s", what, error)
     except Exception:
         LOG.exception("%s could not be looked after.", what)

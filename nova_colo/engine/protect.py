@@ -6,14 +6,14 @@ from typing import Any
 from oslo_utils import timeutils
 
 from nova_colo.db import pairs
-from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
 from nova_colo.engine import sides
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, wait_for
-from nova_colo.pair import arbitration, words
+from nova_colo.pair import arbitration, reasons
 from nova_colo.pair.model import Role, State, Wanted
+from nova_colo.pair.reasons import Kind, Reason, Severity
 
 STEPS = 4
 
@@ -32,13 +32,13 @@ class Protect(Workflow):
         server = self._services.nova.server(job.server_id)
         if server is not None and server.status != "ACTIVE":
             self._services.update_claimed(job.server_id, job.id, server_status=server.status)
-            raise WorkflowError(arbitration.inactive_reason(server.status))
-        self._progress(job, "finding a host", 1)
+            raise WorkflowError(reasons.NOT_ACTIVE(status=server.status))
+        self._progress(job, reasons.FINDING_HOST, 1)
         job.params["target"] = self._services.room.take(row)
 
     def prepare(self, job: Job) -> None:
         """Make the secondary."""
-        self._progress(job, "making the secondary", 2)
+        self._progress(job, reasons.MAKING, 2)
         job.params["spec"] = self._spec(job)
         spec = job.params["spec"]
         primary = self._services.ask(spec["primary_host"], "describe", spec=spec)
@@ -57,19 +57,19 @@ class Protect(Workflow):
             row = self._wanted(job)
             side = self._services.ask(primary, "status", server_id=job.server_id)
             if side is None or not side["running"]:
-                raise WorkflowError(f"The guest on {words.host(primary)} ended while its secondary was made.")
+                raise WorkflowError(reasons.GUEST_ENDED(host=primary))
             if side["role"] == Role.LEAVING:
-                raise WorkflowError(arbitration.leaving_reason(primary))
-            if side["error"]:
-                raise WorkflowError(side["error"])
+                raise WorkflowError(reasons.LEAVING(host=primary))
+            if (error := reasons.read(side["error"])) is not None:
+                raise WorkflowError(error)
             if side["link_up"] is False:
-                raise WorkflowError(f"The replication link to {words.host(job.params['target'])} was lost.")
+                raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params["target"]))
             if side["progress"] and side["progress"] != row.progress:
                 self._services.update_claimed(job.server_id, job.id, progress=side["progress"])
             job.params["stood_still_ms"] = side.get("stood_still_ms")
             return side["progress"] is None
 
-        wait_for(job, in_step, self._services.conf.engine.protect_timeout, "The first synchronisation")
+        wait_for(job, in_step, self._services.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
@@ -77,7 +77,7 @@ class Protect(Workflow):
         row = self._services.pair(job.server_id)
         values: dict[str, Any] = {
             "state": State.PROTECTED,
-            "state_reason": "",
+            "state_reason": None,
             "secondary_host": target,
             "secondary_since": now,
             "protected_since": now,
@@ -87,15 +87,15 @@ class Protect(Workflow):
             "attempts": 0,
             "retry_at": None,
         }
-        message = f"Protected: the secondary runs on {words.host(target)}."
+        more = []
         if job.params.get("stood_still_ms") is not None:
-            message += f" The guest stood still for {job.params['stood_still_ms']:.0f} ms."
+            more.append(reasons.PAUSED_FOR(ms=round(job.params["stood_still_ms"])))
         if row.return_to and row.return_to != target:
             values["return_to"] = None
-            message += f" The test failover does not return to {words.host(row.return_to)}, which has no room or is away."
-        return Outcome(values, message)
+            more.append(reasons.NO_TEST_RETURN(host=row.return_to))
+        return Outcome(values, reasons.PROTECTED(host=target, more=more))
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Leave the primary alone and remove what was made."""
         row = self._services.pair(job.server_id)
         sides.release(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"))
@@ -107,14 +107,14 @@ class Protect(Workflow):
         if row.server_status != "ACTIVE":  # Nova's doing; nothing has failed
             pair = pairs.core(row)
             state = arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params["previous_state"]
-            return Outcome(values | {"state": state, "state_reason": arbitration.inactive_reason(row.server_status)})
+            return Outcome(values | {"state": state, "state_reason": reasons.NOT_ACTIVE(status=row.server_status)})
         values |= {
             "state": job.params["previous_state"],
             "state_reason": error,
             "first_error": row.first_error or error,
         }
         again = error == row.first_error  # the same at each attempt is said once
-        return Outcome(values, "" if again else f"The server could not be protected: {error}", Level.WARNING)
+        return Outcome(values, None if again else reasons.NOT_PROTECTED(error=error))
 
     def _wanted(self, job: Job) -> Pair:
         """Return the pair's row.
@@ -122,12 +122,13 @@ class Protect(Workflow):
         :raises WorkflowError: when its users do not want it to be protected any more
         """
         row = self._services.pair(job.server_id)
-        if row.wanted != Wanted.PROTECTED:
-            raise WorkflowError(arbitration.unwanted_reason(pairs.core(row)))
+        unwanted = arbitration.unwanted_reason(pairs.core(row))
+        if unwanted is not None:
+            raise WorkflowError(unwanted)
         return row
 
-    def _progress(self, job: Job, stage: str, step: int) -> None:
-        progress = {"stage": stage, "step": step, "of": STEPS, "percent": 0}
+    def _progress(self, job: Job, stage: Kind, step: int) -> None:
+        progress = {"stage": stage.code, "step": step, "of": STEPS, "percent": 0}
         self._services.update_claimed(job.server_id, job.id, progress=progress)
 
     def _spec(self, job: Job) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class MoveSecondary(Protect):
     def find(self, job: Job) -> None:
         """Reserve the new place besides the present one."""
         row = self._wanted(job)
-        self._progress(job, "finding a host", 1)
+        self._progress(job, reasons.FINDING_HOST, 1)
         job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
 
     def leave(self, job: Job) -> None:
@@ -167,16 +168,15 @@ class MoveSecondary(Protect):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         made = super().finish(job)
-        moved = f"The secondary has moved from {words.host(job.params['old'])} to {words.host(job.params['target'])}."
-        return Outcome(made.values, moved)
+        return Outcome(made.values, reasons.MOVED(old=job.params["old"], new=job.params["target"]))
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Keep the present secondary when it is still there; else the server is to be protected anew."""
         row = self._services.pair(job.server_id)
-        message = f"The secondary was not moved: {error}"
+        why = reasons.NOT_MOVED(error=error)
         if row.secondary_host is not None:
             self._services.room.keep(row, row.secondary_host)
-            return Outcome({"state": State.PROTECTED, "state_reason": message, "progress": None}, message, Level.WARNING)
+            return Outcome({"state": State.PROTECTED, "state_reason": why, "progress": None}, why)
         failed = super().roll_back(job, error)
         state = {"state": State.DEGRADED} if row.wanted == Wanted.PROTECTED else {}
-        return Outcome(failed.values | state, message, Level.ERROR)
+        return Outcome(failed.values | state, why, Severity.ERROR)

@@ -9,7 +9,6 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import events, operations, pairs
-from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.db.pairs import core
 from nova_colo.engine.errors import WorkflowError
@@ -17,13 +16,12 @@ from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import POOLS, URGENT, Runner
 from nova_colo.engine.services import Services
 from nova_colo.engine.view import Snapshot, side_of
-from nova_colo.pair import arbitration, health, model, words
+from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
-
-NOT_BEGUN = "What was asked for was not begun, since a side of the pair was lost first."
 
 
 class Reconciler:
@@ -63,7 +61,7 @@ class Reconciler:
         primary = seen.witness(row.primary_host, row.server_id)
         secondary = seen.witness(row.secondary_host, row.server_id)
         decision = arbitration.decide(pair, primary, secondary)
-        if decision.action == Action.LOST:
+        if decision.action == Action.LOST and decision.reason is not None:
             self._mark_lost(row, decision.reason)
         elif decision.action != Action.NONE:
             self._start(row, decision)
@@ -83,11 +81,12 @@ class Reconciler:
         if not lost or not self._runner.withdraw(operation.id):
             return
         before = operation.params.get("previous_state")
-        values = {"state": before, "state_reason": ""} if before else {}
+        values = {"state": before, "state_reason": None} if before else {}
+        cancelled = reasons.REQUEST_CANCELLED()
         with self._services.database.writer() as session:
-            if operations.finish(session, operation.id, NOT_BEGUN, **health.with_health(core(row), values, *sides)):
+            if operations.finish(session, operation.id, cancelled, **health.with_health(core(row), values, *sides)):
                 who = {"request_id": operation.request_id, "user_id": operation.requested_by}
-                events.add(session, row.server_id, operation.kind, Level.WARNING, NOT_BEGUN, **who)
+                events.add(session, row.server_id, operation.kind, cancelled, None, **who)
             now = pairs.get(session, row.server_id)
         if now is not None and now.operation_id is None:
             self._look_at(now, seen)
@@ -106,7 +105,7 @@ class Reconciler:
             "source": row.primary_host,
             "target": row.secondary_host or row.reserved_host,
             "epoch": row.epoch,
-            "reason": decision.reason,
+            "reason": decision.reason.data() if decision.reason else None,
             "previous_state": row.state,
             "keep_room": decision.keep_room,
             "planned": decision.planned,
@@ -115,15 +114,16 @@ class Reconciler:
         match decision.action:
             case Action.PROTECT:
                 params["target"] = None
-                values = {"state": State.STARTING, "state_reason": "A secondary is being made."}
+                values = {"state": State.STARTING, "state_reason": reasons.MAKING_SECONDARY()}
             case Action.FAILOVER:
-                reason = f"Failing over: {decision.reason}."
-                values = {"state": State.FAILING_OVER, "state_reason": reason, "return_to": None}
+                why = reasons.FAILING_OVER(reason=decision.reason)
+                values = {"state": State.FAILING_OVER, "state_reason": why, "return_to": None}
             case Action.RESTART:
-                values = {"state": State.ERROR, "state_reason": f"Not running: {decision.reason}. It is being restarted."}
+                why = reasons.NOT_RUNNING_RESTARTING(reason=decision.reason)
+                values = {"state": State.ERROR, "state_reason": why}
             case Action.FOLLOW:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
-        LOG.info("%s of %s: %s", decision.action, row.server_id, words.reveal(decision.reason))
+        LOG.info("%s of %s: %s", decision.action, row.server_id, decision.reason or "it has no secondary")
         self._begin(row, decision.action.value, params, **values)
 
     def _begin(self, row: pairs.Pair, kind: str, params: dict[str, Any], **values: Any) -> None:
@@ -138,25 +138,25 @@ class Reconciler:
         if operation is not None:
             self._runner.submit(operation)
 
-    def _mark_lost(self, row: pairs.Pair, reason: str) -> None:
+    def _mark_lost(self, row: pairs.Pair, reason: Reason) -> None:
         """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
-        message = f"Not running: {reason}."
-        if (row.state, row.state_reason) == (State.ERROR, message):
+        why = reasons.NOT_RUNNING(reason=reason)
+        if (row.state, row.state_reason) == (State.ERROR, why):
             return
-        LOG.error("Server %s: %s", row.server_id, words.reveal(reason))
-        values = {"state": State.ERROR, "state_reason": message, "return_to": None}
+        LOG.error("Server %s: %s", row.server_id, reason)
+        values = {"state": State.ERROR, "state_reason": why, "return_to": None}
         with self._services.database.writer() as session:
             known = health.with_health(core(row), values | pairs.NO_SECONDARY)
             if pairs.update_unchanged(session, row, **known):
-                events.add(session, row.server_id, "lost", Level.ERROR, message)
+                events.add(session, row.server_id, "lost", why)
 
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
         primary = seen.witness(row.primary_host, row.server_id)
         secondary = seen.witness(row.secondary_host, row.server_id)
-        level, reasons = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
-        if (level, list(reasons)) != (row.health, row.health_reasons):
+        level, why = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
+        if (level, list(why)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
-                pairs.update_as_seen(session, row, health=level, health_reasons=list(reasons))
+                pairs.update_as_seen(session, row, health=level, health_reasons=list(why))
 
     def _discard_stale(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float) -> None:
         for server_id, reported in report["servers"].items():
@@ -182,7 +182,7 @@ class Reconciler:
             else:
                 self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
         except WorkflowError as error:
-            LOG.warning("%s", words.reveal(str(error)))
+            LOG.warning("%s", error)
 
 
 def _wished_mode(row: pairs.Pair, seen: Snapshot) -> str | None:

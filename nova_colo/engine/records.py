@@ -5,15 +5,15 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import hosts, pairs, retry_on_loss
-from nova_colo.db.events import Level
 from nova_colo.engine import sides
 from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.nova import Server
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow, holds_within, wait_for
-from nova_colo.pair import health, words
+from nova_colo.pair import health, reasons
 from nova_colo.pair.model import Role, State, twin_id
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class Follow(Workflow):
             if side is None or (side["role"], side["epoch"], side["running"]) != (Role.PROMOTED, epoch, False):
                 raise
             job.params["ended"] = True
-            reason = f"Not running: {_ended(target)}. It is restarted there when they have followed."
-            values = {"state": State.ERROR, "state_reason": reason}
+            why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))
+            values = {"state": State.ERROR, "state_reason": why}
             known = health.with_health(pairs.core(self._services.pair(job.server_id)), values)
             self._services.update_claimed(job.server_id, job.id, **known)
 
@@ -69,35 +69,37 @@ class Follow(Workflow):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         row = self._services.pair(job.server_id)
-        followed = f"Nova's records have followed to {words.host(job.params['target'])}."
+        followed = reasons.RECORDS_FOLLOWED(host=job.params["target"])
         values = {"reserved_host": None, "attempts": 0, "retry_at": None}
         if job.params.get("ended"):
-            reason = f"Not running: {_ended(job.params['target'])}. It is being restarted."
-            return Outcome(values | {"state": State.ERROR, "state_reason": reason}, followed)
-        reason = f"Failed over: {row.failover_reason}. The server runs without a secondary until it is protected again."
+            ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
+            why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
+            return Outcome(values | {"state": State.ERROR, "state_reason": why}, followed)
+        why = reasons.FAILED_OVER_ALONE(reason=row.failover_reason)
         # a flavor may forbid a new secondary after a loss; nothing was lost when somebody asked for the failover
         state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
-        return Outcome(values | {"state": state, "state_reason": reason}, followed)
+        return Outcome(values | {"state": state, "state_reason": why}, followed)
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Keep what runs; the reconciler lets the records follow again later."""
-        ended = f"Not running: {_ended(job.params['target'])}, and they do not follow: {error}"
-        reason = ended if job.params.get("ended") else f"The server runs, but Nova's records do not follow: {error}"
-        again = self._services.pair(job.server_id).state_reason == reason  # the same at each attempt is said once
-        return Outcome({"state": State.ERROR, "state_reason": reason}, "" if again else reason, Level.ERROR)
+        ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
+        not_running = reasons.NOT_RUNNING_STUCK(reason=ended, error=error)
+        why = not_running if job.params.get("ended") else reasons.RECORDS_STUCK(error=error)
+        again = self._services.pair(job.server_id).state_reason == why  # the same at each attempt is said once
+        return Outcome({"state": State.ERROR, "state_reason": why}, None if again else why)
 
     def _move(self, job: Job, lost: bool) -> None:
         nova, target = self._services.nova, job.params["target"]
         timeout = self._services.conf.engine.records_timeout
         # a move that an engine asked for before it was restarted
-        wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, "The end of Nova's present task")
+        wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, reasons.TASK_TIMEOUT)
         server = nova.server(job.server_id)
         if server is None or server.host == target:
             return
         self._services.placement.release(twin_id(job.server_id))
         try:
             request_id = self._ask_nova(job, server, lost)
-            wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, "The move of Nova's records")
+            wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, reasons.RECORDS_TIMEOUT)
         except Exception:
             self._reserve_again(job)
             raise
@@ -164,10 +166,6 @@ class Follow(Workflow):
             hosts.fence(session, host, timeutils.utcnow())
 
 
-def _ended(host: str) -> str:
-    return f"the guest on {words.host(host)} ended before Nova's records had followed to it"
-
-
 def _idle(server: Server | None) -> bool:
     return server is None or server.task_state is None
 
@@ -183,5 +181,5 @@ def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
     if server.host == host and server.status == "ACTIVE" and server.task_state is None:
         return True
     if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
-        raise WorkflowError(f"Nova did not follow to {words.host(host)} (request {request_id}).")
+        raise WorkflowError(reasons.NOVA_DID_NOT_FOLLOW(host=host, request=request_id))
     return False

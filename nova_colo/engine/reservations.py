@@ -6,12 +6,11 @@ import uuid
 from oslo_log import log as logging
 
 from nova_colo.db import pairs
-from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.room import size_of
 from nova_colo.engine.services import Services
-from nova_colo.pair import placement, words
+from nova_colo.pair import placement, reasons
 
 LOG = logging.getLogger(__name__)
 
@@ -55,17 +54,10 @@ class Reservations:
             return  # it has changed meanwhile
         if self._services.room.keep(now, host):
             self._short.discard(row.server_id)
-            message = (
-                f"The reservation of the secondary on {words.host(host)} was missing or wrong in placement. It is there again."
-            )
-            self._services.note(row.server_id, "repair", Level.WARNING, message)
+            self._services.note(row.server_id, "repair", reasons.RESERVATION_REPAIRED(host=host))
         elif row.server_id not in self._short:
             self._short.add(row.server_id)
-            message = (
-                f"The reservation of the secondary on {words.host(host)} is missing in placement and its room is taken. "
-                "Move a server away from there, or move the secondary."
-            )
-            self._services.note(row.server_id, "repair", Level.ERROR, message)
+            self._services.note(row.server_id, "repair", reasons.RESERVATION_LOST(host=host))
 
     def _remove_orphans(self, consumers: list[str]) -> None:
         seen_twice = self._suspects.intersection(consumers)
@@ -81,8 +73,7 @@ class Reservations:
                 self._services.placement.release(consumer)
                 LOG.warning("Reservation %s belonged to no secondary and was removed.", consumer)
                 if row is not None:
-                    message = "A reservation in placement that belonged to no secondary was removed."
-                    self._services.note(row.server_id, "repair", Level.WARNING, message)
+                    self._services.note(row.server_id, "repair", reasons.RESERVATION_REMOVED())
 
 
 def _holder(row: Pair) -> str | None:

@@ -13,15 +13,15 @@ from oslo_utils import timeutils
 from sqlalchemy import orm
 
 from nova_colo.db import events, operations, pairs, retry_on_loss
-from nova_colo.db.events import Level
 from nova_colo.db.models import Operation
 from nova_colo.engine import failover, protect, records, unprotect
 from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow
-from nova_colo.pair import health, words
+from nova_colo.pair import health, reasons
 from nova_colo.pair.model import State
+from nova_colo.pair.reasons import Reason, Severity
 
 LOG = logging.getLogger(__name__)
 
@@ -170,27 +170,25 @@ class Runner:
 
     def _fail(self, workflow: Workflow, job: Job, operation: Operation, error: Exception) -> None:
         """Roll back and record the first error."""
-        message = str(error)
-        if not isinstance(error, WorkflowError):
-            # its text may name addresses, statements or users; it is in the log
-            message = f"Internal error in operation {job.id}. See the log of nova-colo-engine."
         expected = isinstance(error, WorkflowError)
-        said = words.reveal(f"{error} {error.__cause__ or ''}")
-        LOG.warning("%s of %s failed: %s", job.kind, job.server_id, said, exc_info=not expected)
+        # the text of another error may name addresses, statements or users; it is in the log
+        reason = error.reason if isinstance(error, WorkflowError) else reasons.INTERNAL_ERROR(operation=job.id)
+        cause = error.__cause__ or ""
+        LOG.warning("%s of %s failed: %s %s", job.kind, job.server_id, error, cause, exc_info=not expected)
         try:
-            outcome = retry_on_loss(workflow.roll_back)(job, message)
+            outcome = retry_on_loss(workflow.roll_back)(job, reason)
         except Exception:
             LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
-            outcome = Outcome({"state": State.ERROR, "state_reason": message}, message, Level.ERROR)
-        self._end_failed(operation, message, outcome)
+            outcome = Outcome({"state": State.ERROR, "state_reason": reason}, reason, Severity.ERROR)
+        self._end_failed(operation, reason, outcome)
 
     @retry_on_loss
-    def _end_failed(self, operation: Operation, message: str, outcome: Outcome) -> None:
+    def _end_failed(self, operation: Operation, error: Reason, outcome: Outcome) -> None:
         """Record a bad end and its event."""
         self._finished[operation.server_id] = time.monotonic()
         with self._services.database.writer() as session:
             values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
-            if operations.finish(session, operation.id, message, **values):
+            if operations.finish(session, operation.id, error, **values):
                 self._note(session, operation, outcome)
 
     def _with_health(self, session: orm.Session, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +209,6 @@ class Runner:
         return {"attempts": row.attempts + 1, "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds)}
 
     def _note(self, session: orm.Session, operation: Operation, outcome: Outcome) -> None:
-        if outcome.message:
+        if outcome.event is not None:
             who = {"request_id": operation.request_id, "user_id": operation.requested_by}
-            events.add(session, operation.server_id, operation.kind, outcome.level, outcome.message, **who)
+            events.add(session, operation.server_id, operation.kind, outcome.event, outcome.level, **who)

@@ -16,8 +16,7 @@ from oslo_utils import timeutils, uuidutils
 
 from nova_colo import rpc
 from nova_colo.db import lease
-from nova_colo.engine.building import Building
-from nova_colo.engine.errors import NoRoomError
+from nova_colo.engine.building import BuildError, Building
 from nova_colo.engine.figures import Figures
 from nova_colo.engine.housekeeping import Housekeeping
 from nova_colo.engine.inventory import Inventory
@@ -55,7 +54,7 @@ class EngineEndpoint:
         """Look at the database at once."""
         self._woken.set()
 
-    @messaging.expected_exceptions(NoRoomError)
+    @messaging.expected_exceptions(BuildError)
     def reserve(self, ctxt: dict[str, Any], server_id: str, host: str) -> str:
         """Reserve room for the secondary of a server that is being built; returns its host."""
         return self._building.reserve(server_id, host)

@@ -8,9 +8,8 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication import GoneError, MonitorError, ReplicationError, SilentError
 from nova_colo.db import Database, events, pairs
-from nova_colo.db.events import Level
 from nova_colo.db.models import Pair
 from nova_colo.engine.errors import AgentRefusalError, OperationEndedError, WorkflowError
 from nova_colo.engine.gate import Gate
@@ -18,7 +17,8 @@ from nova_colo.engine.nova import NovaClient
 from nova_colo.engine.placement import PlacementClient
 from nova_colo.engine.room import Room
 from nova_colo.engine.view import HostView
-from nova_colo.pair import words
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
 from nova_colo.rpc import AgentClient
 
 LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Services:
         with self.database.reader() as session:
             row = pairs.get(session, server_id)
         if row is None:
-            raise WorkflowError("The server is no FT server any more.")
+            raise WorkflowError(reasons.NOT_FT())
         return row
 
     def update(self, server_id: str, **values: Any) -> None:
@@ -78,13 +78,16 @@ class Services:
         try:
             return self.agents.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
-            raise WorkflowError(f"The agent on {words.host(host)} did not answer.") from error
+            raise WorkflowError(reasons.AGENT_TIMEOUT(host=host)) from error
+        except (MonitorError, SilentError, GoneError) as error:
+            raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
+        except ReplicationError as error:
+            raise AgentRefusalError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except messaging.RemoteError as error:
-            refused = error.exc_type == ReplicationError.__name__
-            raise (AgentRefusalError if refused else WorkflowError)(f"{words.host(host)}: {error.value}") from error
+            raise WorkflowError(reasons.AGENT_FAILED(host=host, text=str(error.value))) from error
 
-    def note(self, server_id: str, kind: str, level: Level, message: str) -> None:
+    def note(self, server_id: str, kind: str, reason: Reason) -> None:
         """Record an event."""
-        LOG.info("Server %s: %s", server_id, words.reveal(message))
+        LOG.info("Server %s: %s", server_id, reason)
         with self.database.writer() as session:
-            events.add(session, server_id, kind, level, message)
+            events.add(session, server_id, kind, reason)

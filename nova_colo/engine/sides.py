@@ -9,7 +9,6 @@ from nova_colo.db import pairs
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job
-from nova_colo.pair import words
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def demote_paired(services: Services, job: Job) -> bool:
         except AgentRefusalError:
             raise
         except WorkflowError as error:
-            LOG.warning("demote of server %s is left for later: %s", job.server_id, words.reveal(str(error)))
+            LOG.warning("demote of server %s is left for later: %s", job.server_id, error)
     return False
 
 
@@ -64,4 +63,4 @@ def _tell(services: Services, host: str | None, method: str, server_id: str, **a
     try:
         services.ask(host, method, server_id=server_id, **arguments)
     except WorkflowError as error:
-        LOG.warning("%s of server %s is left for later: %s", method, server_id, words.reveal(str(error)))
+        LOG.warning("%s of server %s is left for later: %s", method, server_id, error)

@@ -5,10 +5,11 @@ from nova_colo.db import pairs
 from nova_colo.engine import sides
 from nova_colo.engine.services import Services
 from nova_colo.engine.workflow import Job, Outcome, Workflow
-from nova_colo.pair import health
+from nova_colo.pair import health, reasons
 from nova_colo.pair.model import State, actual_mode
+from nova_colo.pair.reasons import Reason
 
-REMOVING = {"stage": "removing the secondary", "step": 1, "of": 1, "percent": None}
+REMOVING = {"stage": reasons.REMOVING.code, "step": 1, "of": 1, "percent": None}
 
 
 class Unprotect(Workflow):
@@ -23,7 +24,7 @@ class Unprotect(Workflow):
     def remove(self, job: Job) -> None:
         """End the secondary."""
         row = self._services.pair(job.server_id)
-        values = {"state": self.state, "state_reason": "The secondary is being removed.", "progress": REMOVING}
+        values = {"state": self.state, "state_reason": reasons.REMOVING_SECONDARY(), "progress": REMOVING}
         secondary = row.secondary_host or job.params["target"]
         known = health.with_health(pairs.core(row), values | pairs.NO_SECONDARY)
         sides.give_up(self._services, job, row.primary_host, secondary, **known)
@@ -38,7 +39,7 @@ class Unprotect(Workflow):
         reserved = job.params["target"] if self._keeps_room(job) else None
         values = {
             "state": self.state,
-            "state_reason": job.params["reason"],
+            "state_reason": job.reason,
             **pairs.NO_SECONDARY,
             "reserved_host": reserved,
             "return_to": None,
@@ -47,11 +48,11 @@ class Unprotect(Workflow):
             "attempts": 0,
             "retry_at": None,
         }
-        return Outcome(values, job.params["reason"])
+        return Outcome(values, job.reason)
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Leave the pair to the reconciler, which sees what is wanted and tries again."""
-        return Outcome({"state_reason": error, "progress": None}, f"Protection could not be taken off: {error}")
+        return Outcome({"state_reason": error, "progress": None}, reasons.UNPROTECT_FAILED(error=error))
 
     def _keeps_room(self, job: Job) -> bool:
         return bool(job.params.get("keep_room"))
@@ -85,9 +86,9 @@ class SetMode(Workflow):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         mode, actual = job.params["mode"], job.params.get("actual")
-        said = f"Under the policy {mode} the pair goes on in mode {actual}." if actual else f"The mode is {mode}."
-        return Outcome({"mode_policy": mode, "mode": actual or actual_mode(mode)}, said)
+        event = reasons.MODE_CHANGED(policy=mode, mode=actual) if actual else reasons.MODE_SET(mode=mode)
+        return Outcome({"mode_policy": mode, "mode": actual or actual_mode(mode)}, event)
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Leave the mode as it was."""
-        return Outcome({}, f"The mode could not be set to {job.params['mode']}: {error}")
+        return Outcome({}, reasons.MODE_FAILED(mode=job.params["mode"], error=error))

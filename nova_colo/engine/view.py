@@ -9,6 +9,7 @@ from typing import Any
 from nova_colo.pair.arbitration import Witness
 from nova_colo.pair.liveness import Watch
 from nova_colo.pair.model import Role, Side
+from nova_colo.pair.reasons import read_all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,4 +81,5 @@ class HostView:
 
 def side_of(side: dict[str, Any]) -> Side:
     """Return one server's part of a heartbeat as the core knows it."""
-    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"], tuple(side.get("reasons", ())))
+    reasons = tuple(read_all(side.get("reasons")))
+    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"], reasons)

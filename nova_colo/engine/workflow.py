@@ -8,10 +8,11 @@ from typing import Any
 
 import tenacity
 
-from nova_colo.db.events import Level
 from nova_colo.engine.errors import ServiceError, WorkflowError
 from nova_colo.engine.services import Services
+from nova_colo.pair import reasons
 from nova_colo.pair.model import State
+from nova_colo.pair.reasons import Kind, Reason, Severity
 
 
 @dataclasses.dataclass
@@ -29,19 +30,25 @@ class Job:
     params: dict[str, Any]
     stopping: threading.Event
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why it was begun."""
+        return reasons.read(self.params["reason"])
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """How a workflow has ended.
 
     :param values: columns of the pair to set
-    :param message: the event, in words for people; no event without one
+    :param event: what has happened; None for nothing that users should read of
+    :param level: of the event, if not the severity of its reason
     :param then: kind and parameters of the workflow that follows at once, with the pair still claimed
     """
 
     values: dict[str, Any]
-    message: str = ""
-    level: Level = Level.INFO
+    event: Reason | None = None
+    level: Severity | None = None
     then: tuple[str, dict[str, Any]] | None = None
 
 
@@ -57,23 +64,23 @@ class Workflow:
         """Return how it has ended well."""
         raise NotImplementedError()
 
-    def roll_back(self, job: Job, error: str) -> Outcome:
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
         """Undo what can be undone, by default nothing, and return how it has failed.
 
-        :param error: the first error, in words for people
+        :param error: the first error
         """
-        return Outcome({"state": State.ERROR, "state_reason": error}, error, Level.ERROR)
+        return Outcome({"state": State.ERROR, "state_reason": error}, error, Severity.ERROR)
 
 
-def wait_for(job: Job, condition: Callable[[], bool], timeout: float, what: str) -> None:
+def wait_for(job: Job, condition: Callable[[], bool], timeout: float, missed: Kind) -> None:
     """Wait until a condition holds.
 
     :param timeout: seconds
-    :param what: what is waited for, for the error
+    :param missed: the reason of the error; takes ``seconds``
     :raises WorkflowError: when it does not hold in time, or this engine is stopping
     """
     if not holds_within(job, condition, timeout):
-        raise WorkflowError(f"{what} has not happened within {timeout:.0f} s.")
+        raise WorkflowError(missed(seconds=round(timeout)))
 
 
 def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> bool:

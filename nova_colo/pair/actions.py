@@ -4,10 +4,10 @@
 import dataclasses
 from typing import Any
 
-from nova_colo.pair.arbitration import unwanted_reason
+from nova_colo.pair import reasons
 from nova_colo.pair.health import with_health
 from nova_colo.pair.model import Pair, State, Wanted, actual_mode
-from nova_colo.pair.words import host
+from nova_colo.pair.reasons import Reason
 
 FAILOVER = "failover"
 PROTECT = "ft-protect"
@@ -20,12 +20,6 @@ SET_MODE = "ft-set-mode"
 
 #: By the names they have on the wire.
 ACTIONS = (FAILOVER, PROTECT, UNPROTECT, SUSPEND, RESUME, TEST_FAILOVER, MIGRATE_SECONDARY, SET_MODE)
-
-_WAIT_FAILOVER = "A failover of this server is in progress. Wait until it has finished."
-_WAIT_STARTING = "The secondary is still being made. Wait until the server is protected."
-_NO_SECONDARY = (
-    "The server has no healthy secondary to fail over to. Wait until it is protected again, or free capacity on another host."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +34,17 @@ class Plan:
     kind: str | None
     params: dict[str, Any]
     values: dict[str, Any]
-    event: str
+    event: Reason
 
 
-def refusal(action: str, pair: Pair, *, force: bool = False) -> str:
-    """Return why a requested action must be refused, with the remedy; an empty string when it may start.
+def refusal(action: str, pair: Pair, *, force: bool = False) -> Reason | None:
+    """Return why a requested action must be refused; None when it may start.
 
     :param action: one of ACTIONS
     :param force: only for a failover: also when the pair is not healthy
     """
     if pair.state == State.FAILING_OVER:
-        return _WAIT_FAILOVER
+        return reasons.WAIT_FAILOVER()
     match action:
         case "failover":
             return _failover(pair, force)
@@ -59,53 +53,52 @@ def refusal(action: str, pair: Pair, *, force: bool = False) -> str:
         case "ft-protect":
             return _protect(pair)
         case "ft-unprotect":
-            gone = pair.wanted == Wanted.UNPROTECTED
-            return "The server is unprotected already. Protect it with ft-protect." if gone else ""
+            return reasons.UNPROTECTED_ALREADY() if pair.wanted == Wanted.UNPROTECTED else None
         case "ft-suspend":
             return _suspend(pair)
         case "ft-resume":
-            return "" if pair.wanted == Wanted.SUSPENDED else "The server's protection is not suspended."
-    return ""
+            return None if pair.wanted == Wanted.SUSPENDED else reasons.NOT_SUSPENDED()
+    return None
 
 
-def _failover(pair: Pair, force: bool) -> str:
+def _failover(pair: Pair, force: bool) -> Reason | None:
     if pair.secondary_host is None:
         if pair.state == State.STARTING:
-            return _WAIT_STARTING
-        return _without_protection(pair) or _NO_SECONDARY
+            return reasons.WAIT_STARTING()
+        return _without_protection(pair) or reasons.NO_HEALTHY_SECONDARY()
     if pair.state != State.PROTECTED and not force:
-        return f"The pair is {pair.state}, not protected. Wait until it is protected, or force the failover."
-    return ""
+        return reasons.NOT_PROTECTED_FORCE(state=pair.state)
+    return None
 
 
-def _without_protection(pair: Pair) -> str:
+def _without_protection(pair: Pair) -> Reason | None:
     match pair.wanted:
         case Wanted.SUSPENDED:
-            return "The server's protection is suspended. Resume it with ft-resume first."
+            return reasons.RESUME_FIRST()
         case Wanted.UNPROTECTED:
-            return "The server is unprotected. Protect it with ft-protect first."
-    return ""
+            return reasons.PROTECT_FIRST()
+    return None
 
 
-def _needs_protection(pair: Pair) -> str:
+def _needs_protection(pair: Pair) -> Reason | None:
     if pair.state == State.PROTECTED and pair.secondary_host is not None:
-        return ""
+        return None
     if pair.state == State.STARTING:
-        return _WAIT_STARTING
-    return _without_protection(pair) or f"The pair is {pair.state}, not protected. Wait until it is protected."
+        return reasons.WAIT_STARTING()
+    return _without_protection(pair) or reasons.NOT_PROTECTED_YET(state=pair.state)
 
 
-def _protect(pair: Pair) -> str:
+def _protect(pair: Pair) -> Reason | None:
     if pair.wanted == Wanted.SUSPENDED:
-        return "The server's protection is suspended. Resume it with ft-resume."
+        return reasons.RESUME_INSTEAD()
     if pair.secondary_host is not None:
-        return "The server is protected already."
-    return _WAIT_STARTING if pair.state == State.STARTING else ""
+        return reasons.PROTECTED_ALREADY()
+    return reasons.WAIT_STARTING() if pair.state == State.STARTING else None
 
 
-def _suspend(pair: Pair) -> str:
+def _suspend(pair: Pair) -> Reason | None:
     if pair.wanted == Wanted.SUSPENDED:
-        return "The server's protection is suspended already. Resume it with ft-resume."
+        return reasons.SUSPENDED_ALREADY()
     return _needs_protection(pair)
 
 
@@ -123,15 +116,15 @@ def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     base = {"source": pair.primary_host, "target": pair.secondary_host, "epoch": pair.epoch, "previous_state": pair.state}
     match action:
         case "failover":
-            reason = "requested by force" if arguments.get("force") else "requested"
+            reason = reasons.REQUESTED_BY_FORCE() if arguments.get("force") else reasons.REQUESTED()
             return _fail_over(base, reason, {})
         case "ft-test-failover":
             back = {"return_to": pair.primary_host} if arguments.get("return") else {}
-            return _fail_over(base, "a test failover was requested", back)
+            return _fail_over(base, reasons.TEST_REQUESTED(), back)
         case "ft-migrate-secondary":
             params = base | {"target": None, "old": pair.secondary_host, "wanted_host": arguments.get("host")}
-            values = {"state": State.STARTING, "state_reason": "The secondary is being moved."}
-            return Plan("move_secondary", params, values, "A move of the secondary was requested.")
+            values = {"state": State.STARTING, "state_reason": reasons.MOVING_SECONDARY()}
+            return Plan("move_secondary", params, values, reasons.MOVE_REQUESTED())
         case "ft-unprotect" | "ft-suspend":
             return _take_off(pair, base, action)
         case "ft-set-mode":
@@ -139,15 +132,16 @@ def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     return _put_on(pair, action)
 
 
-def _fail_over(base: dict[str, Any], reason: str, values: dict[str, Any]) -> Plan:
-    values = {"state": State.FAILING_OVER, "state_reason": f"Failing over: {reason}.", "return_to": None} | values
-    return Plan("failover", base | {"reason": reason, "planned": True}, values, f"Failover: {reason}.")
+def _fail_over(base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
+    values = {"state": State.FAILING_OVER, "state_reason": reasons.FAILING_OVER(reason=reason), "return_to": None} | values
+    params = base | {"reason": reason.data(), "planned": True}
+    return Plan("failover", params, values, reasons.FAILOVER_REQUESTED(reason=reason))
 
 
 def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     suspend = action == SUSPEND
     wanted = Wanted.SUSPENDED if suspend else Wanted.UNPROTECTED
-    done = unwanted_reason(dataclasses.replace(pair, wanted=wanted))
+    done = reasons.SUSPENDED_ON_REQUEST() if suspend else reasons.UNPROTECTED_ON_REQUEST()
     values: dict[str, Any] = {"wanted": wanted, "return_to": None}
     if pair.secondary_host is None and pair.reserved_host is None:
         # one that is being made stops by itself when it sees what is wanted
@@ -155,28 +149,28 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
             values |= {"state": State.UNPROTECTED, "state_reason": done, "first_error": None, "retry_at": None, "attempts": 0}
         return Plan(None, {}, values, done)
     kind = "suspend" if suspend else "unprotect"
-    return Plan(kind, base | {"reason": done}, values, f"The removal of protection ({action}) was requested.")
+    return Plan(kind, base | {"reason": done.data()}, values, reasons.REMOVAL_REQUESTED(action=action))
 
 
 def _put_on(pair: Pair, action: str) -> Plan:
     values: dict[str, Any] = {"wanted": Wanted.PROTECTED, "retry_at": None, "attempts": 0}
     if pair.state != State.ERROR:
-        values |= {"state": State.UNPROTECTED, "state_reason": "The server waits for its secondary."}
-    done = "Protection was resumed on request." if action == RESUME else "Protection was requested."
+        values |= {"state": State.UNPROTECTED, "state_reason": reasons.WAITING()}
+    done = reasons.PROTECTION_RESUMED() if action == RESUME else reasons.PROTECTION_REQUESTED()
     return Plan(None, {}, values, done)
 
 
 def _set_mode(pair: Pair, base: dict[str, Any], mode: str) -> Plan:
-    event = f"Mode {mode} was requested."
+    event = reasons.MODE_REQUESTED(mode=mode)
     if pair.secondary_host is None:
         return Plan(None, {}, {"mode_policy": mode, "mode": actual_mode(mode)}, event)
     return Plan("set_mode", base | {"mode": mode}, {}, event)
 
 
-def refusal_of_host(pair: Pair, wanted_host: str) -> str:
-    """Return why a secondary cannot move to a named host because of where the pair is; an empty string when it can."""
+def refusal_of_host(pair: Pair, wanted_host: str) -> Reason | None:
+    """Return why a secondary cannot move to a named host because of where the pair is; None when it can."""
     if wanted_host == pair.primary_host:
-        return f"The primary runs on {host(wanted_host)}. Name another host, or none."
+        return reasons.PRIMARY_IS_THERE(host=wanted_host)
     if wanted_host == pair.secondary_host:
-        return f"The secondary is on {host(wanted_host)} already. Name another host, or none."
-    return ""
+        return reasons.SECONDARY_IS_THERE(host=wanted_host)
+    return None

@@ -4,8 +4,9 @@
 import dataclasses
 import enum
 
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Pair, Role, Side, State, Wanted
-from nova_colo.pair.words import host
+from nova_colo.pair.reasons import Reason
 
 
 class Action(enum.StrEnum):
@@ -24,14 +25,14 @@ class Action(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """An action and, in words for people, why.
+    """An action, and why.
 
     :param keep_room: with UNPROTECT: keep the room on the secondary's host, since a secondary will be wanted again soon
     :param planned: with FAILOVER: it was asked for, nothing was lost
     """
 
     action: Action
-    reason: str = ""
+    reason: Reason | None = None
     keep_room: bool = False
     planned: bool = False
 
@@ -67,16 +68,6 @@ def _leaves(witness: Witness) -> bool:
     return witness.alive and witness.side is not None and witness.side.role == Role.LEAVING
 
 
-def leaving_reason(host_name: str) -> str:
-    """Return why a guest whose host leaves its pair has no secondary for now."""
-    return f"The guest on {host(host_name)} is being restarted, replaced or stopped by Nova."
-
-
-def inactive_reason(status: str) -> str:
-    """Return why a server has no secondary in one of Nova's statuses that is not ACTIVE."""
-    return f"The server is {status}. It is protected again when it is ACTIVE."
-
-
 def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     """Return what should be started for a pair that nothing is being done about.
 
@@ -91,19 +82,18 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
             return NOTHING
         if not primary.side.running:
             # it is restarted there, once Nova knows it to be there
-            ended = host(pair.primary_host)
-            return Decision(Action.FOLLOW, f"the guest on {ended} ended before Nova's records had followed to it")
-        return Decision(Action.FOLLOW, f"Nova's records still name {host(pair.nova_host)}")
+            return Decision(Action.FOLLOW, reasons.ENDED_BEFORE_RECORDS(host=pair.primary_host))
+        return Decision(Action.FOLLOW, reasons.RECORDS_OUTDATED(host=pair.nova_host))
     if pair.secondary_host is None:
         return _decide_alone(pair, primary)
     if pair.server_status in STOPPED:
-        reason = inactive_reason(pair.server_status)
+        reason = reasons.NOT_ACTIVE(status=pair.server_status)
         return Decision(Action.UNPROTECT, reason, keep_room=pair.server_status not in AWAY)
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
     if _leaves(primary):
-        return Decision(Action.UNPROTECT, leaving_reason(pair.primary_host), keep_room=True)
+        return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_room=True)
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
@@ -111,13 +101,12 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok)
     if primary.side is None:
-        reason = f"The guest on {host(pair.primary_host)} was restarted or replaced. A new secondary is made."
-        return Decision(Action.UNPROTECT, reason, keep_room=True)
+        return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_room=True)
     if not secondary.alive:
         return NOTHING
     if secondary_ok:
-        return Decision(Action.FAILOVER, f"the primary QEMU on {host(pair.primary_host)} ended")
-    return Decision(Action.LOST, "both QEMUs of the pair ended")
+        return Decision(Action.FAILOVER, reasons.PRIMARY_ENDED(host=pair.primary_host))
+    return Decision(Action.LOST, reasons.BOTH_ENDED())
 
 
 def _decide_alone(pair: Pair, primary: Witness) -> Decision:
@@ -126,9 +115,9 @@ def _decide_alone(pair: Pair, primary: Witness) -> Decision:
     if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
         return NOTHING
     if primary.side is not None and not primary.side.running:
-        return Decision(Action.RESTART, f"the guest on {host(pair.primary_host)} ended and has no twin")
+        return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
     if primary.side is not None and (primary.side.link_up is False or primary.side.epoch < pair.epoch):
-        return Decision(Action.RUN_ALONE, f"the primary on {host(pair.primary_host)} still waits for a twin that it has lost")
+        return Decision(Action.RUN_ALONE, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
     if idle_reason(pair):
         return NOTHING
     return Decision(Action.PROTECT)
@@ -136,37 +125,36 @@ def _decide_alone(pair: Pair, primary: Witness) -> Decision:
 
 def _decide_primary_runs(pair: Pair, primary: Witness, secondary: Witness, secondary_ok: bool) -> Decision:
     if primary.side is not None and primary.side.link_up is False:
-        lost = "the replication link to" if secondary.alive else "the secondary's host"
-        return Decision(Action.RUN_ALONE, f"{lost} {host(pair.secondary_host or '')} is lost")
+        lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
+        return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
     if secondary.alive and not secondary_ok:
-        return Decision(Action.RUN_ALONE, f"the secondary QEMU on {host(pair.secondary_host or '')} ended")
+        return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
-        reason = f"the return to {host(pair.return_to or '')} from a test failover"
-        return Decision(Action.FAILOVER, reason, planned=True)
+        return Decision(Action.FAILOVER, reasons.TEST_RETURN(host=pair.return_to), planned=True)
     return NOTHING
 
 
 def _decide_primary_silent(pair: Pair, secondary: Witness, secondary_ok: bool) -> Decision:
     if secondary_ok and secondary.side is not None and secondary.side.link_up is False:
-        return Decision(Action.FAILOVER, f"host {host(pair.primary_host)} is lost")
+        return Decision(Action.FAILOVER, reasons.HOST_LOST(host=pair.primary_host))
     if not secondary.alive:
         return NOTHING
     if not secondary_ok:
-        return Decision(Action.LOST, f"host {host(pair.primary_host)} is lost and the secondary QEMU ended")
+        return Decision(Action.LOST, reasons.HOST_AND_SECONDARY_LOST(host=pair.primary_host))
     return NOTHING
 
 
-def idle_reason(pair: Pair) -> str:
-    """Return why a pair without a secondary gets none now; an empty string when it should get one, or has one."""
+def idle_reason(pair: Pair) -> Reason | None:
+    """Return why a pair without a secondary gets none now; None when it should get one, or has one."""
     if pair.secondary_host is not None:
-        return ""
+        return None
     if pair.wanted != Wanted.PROTECTED:
         return unwanted_reason(pair)
     if pair.server_status in STOPPED | AWAY:
-        return inactive_reason(pair.server_status)
+        return reasons.NOT_ACTIVE(status=pair.server_status)
     if pair.state == State.DEGRADED and not pair.auto_reprotect:
-        return "The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."
-    return ""
+        return reasons.NO_AUTO_REPROTECT()
+    return None
 
 
 def idle_state(pair: Pair) -> State:
@@ -177,14 +165,14 @@ def idle_state(pair: Pair) -> State:
     return State.DEGRADED if held else State.UNPROTECTED
 
 
-def unwanted_reason(pair: Pair) -> str:
-    """Return why a pair's users have no secondary for it; an empty string when they want one."""
+def unwanted_reason(pair: Pair) -> Reason | None:
+    """Return why a pair's users have no secondary for it; None when they want one."""
     match pair.wanted:
         case Wanted.UNPROTECTED:
-            return "Protection was removed on request. Protect the server with ft-protect."
+            return reasons.UNPROTECTED_ON_REQUEST()
         case Wanted.SUSPENDED:
-            return "Protection is suspended on request. Resume it with ft-resume."
-    return ""
+            return reasons.SUSPENDED_ON_REQUEST()
+    return None
 
 
 def is_stale(pair: Pair | None, host_name: str, side: Side) -> bool:

@@ -5,7 +5,9 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Pair, State, Wanted
+from nova_colo.pair.reason import Group, Kind, Reason, kind
 
 #: The header by which the engine's own requests to Nova name the operation that they belong to.
 OPERATION_HEADER = "X-Nova-Colo-Operation"
@@ -33,14 +35,12 @@ class Rule:
     """What is known of an action.
 
     :param policies: Nova's policy rules of it; who satisfies none is Nova's to refuse
-    :param because: why it is refused: a whole sentence, which names the action
-    :param remedy: what to do instead: a whole sentence
+    :param refused: why it is refused, and what to do instead
     """
 
     effect: Effect
     policies: tuple[str, ...]
-    because: str = ""
-    remedy: str = ""
+    refused: Kind | None = None
 
 
 _UNPROTECT = "Remove its protection with ft-unprotect first."
@@ -55,8 +55,8 @@ def _passes(effect: Effect, *policies: str) -> Rule:
     return Rule(effect, _policies(*policies))
 
 
-def _refused(effect: Effect, policies: tuple[str, ...], because: str, remedy: str = _UNPROTECT) -> Rule:
-    return Rule(effect, _policies(*policies), because, remedy)
+def _refused(effect: Effect, policies: tuple[str, ...], code: str, because: str, remedy: str = _UNPROTECT) -> Rule:
+    return Rule(effect, _policies(*policies), kind(Group.REFUSAL, code, f"{because} {remedy}", "[Nova's actions](actions.md)"))
 
 
 #: The actions of POST /servers/{id}/action, by their names in the body. An action that is not here is passed on to Nova.
@@ -102,52 +102,61 @@ ACTIONS: Mapping[str, Rule] = {
     "pause": _refused(
         Effect.BREAKS,
         ("os-pause-server:pause",),
-        "A protected server cannot be paused: its twin would take that for a failure.",
+        "nova_pause",
+        "A protected server cannot be paused: its secondary would take that for a failure.",
         f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]}",
     ),
     "suspend": _refused(
         Effect.BREAKS,
         ("os-suspend-server:suspend",),
+        "nova_suspend",
         "A protected server cannot be suspended: its memory would be saved on one of its two hosts only.",
         f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]} To rest its protection alone, use ft-suspend.",
     ),
     "migrate": _refused(
         Effect.BREAKS,
         ("os-migrate-server:migrate", "os-migrate-server:migrate:host"),
+        "nova_migrate",
         "One half of a pair cannot be migrated.",
         _FAIL_OVER,
     ),
     "os-migrateLive": _refused(
         Effect.BREAKS,
         ("os-migrate-server:migrate_live", "os-migrate-server:migrate_live:host"),
+        "nova_migrate_live",
         "One half of a pair cannot be live migrated.",
         _FAIL_OVER,
     ),
     "evacuate": _refused(
         Effect.BREAKS,
         ("os-evacuate",),
+        "nova_evacuate",
         "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is lost.",
         "Use failover to switch to the secondary by hand.",
     ),
     "resize": _refused(
         Effect.BREAKS,
         ("servers:resize",),
+        "nova_resize",
         "A protected server cannot be resized: its secondary has the size that it was made with.",
     ),
     "createImage": _refused(
         Effect.BREAKS,
         ("servers:create_image",),
+        "nova_create_image",
         "No image can be made of a protected server: its disk is being replicated.",
     ),
     "createBackup": _refused(
         Effect.BREAKS,
         ("os-create-backup",),
+        "nova_create_backup",
         "No backup can be made of a protected server: its disk is being replicated.",
     ),
     "rescue": _refused(
         Effect.BREAKS,
         ("os-rescue",),
-        "A protected server cannot be rescued: its twin has other disks than the rescue system.",
+        "nova_rescue",
+        "A protected server cannot be rescued: its secondary has other disks than the rescue system.",
     ),
 }
 
@@ -155,35 +164,43 @@ _VOLUME = "A volume cannot be {} a fault tolerant server: volumes are not replic
 
 #: Requests to other paths below a server, by names of ours.
 REQUESTS: Mapping[str, Rule] = {
-    "attach volume": _refused(Effect.ATTACHES, ("os-volumes-attachments:create",), _VOLUME.format("attached to")),
+    "attach volume": _refused(
+        Effect.ATTACHES, ("os-volumes-attachments:create",), "nova_attach_volume", _VOLUME.format("attached to")
+    ),
     "change volume": _refused(
         Effect.BREAKS,
         ("os-volumes-attachments:update", "os-volumes-attachments:swap"),
+        "nova_change_volume",
         _VOLUME.format("exchanged in"),
     ),
     "detach volume": _refused(
         Effect.BREAKS,
         ("os-volumes-attachments:delete",),
+        "nova_detach_volume",
         "A volume cannot be detached from a protected server: the devices of its two guests would differ.",
     ),
     "attach interface": _refused(
         Effect.ATTACHES,
         ("os-attach-interfaces:create",),
+        "nova_attach_interface",
         "An interface cannot be attached to a fault tolerant server: the devices of its two guests would differ.",
     ),
     "detach interface": _refused(
         Effect.BREAKS,
         ("os-attach-interfaces:delete",),
+        "nova_detach_interface",
         "An interface cannot be detached from a protected server: the devices of its two guests would differ.",
     ),
     "attach share": _refused(
         Effect.ATTACHES,
         ("os-server-shares:create",),
+        "nova_attach_share",
         "A share cannot be attached to a fault tolerant server: what is mounted on one of its hosts is not on the other.",
     ),
     "detach share": _refused(
         Effect.BREAKS,
         ("os-server-shares:delete",),
+        "nova_detach_share",
         "A share cannot be detached from a protected server: the devices of its two guests would differ.",
     ),
     # a protected server has a live migration only while records follow a failover
@@ -191,25 +208,21 @@ REQUESTS: Mapping[str, Rule] = {
     "force migration": _passes(Effect.KEEPS, "servers:migrations:force_complete"),
 }
 
-_BUSY = "Something else is being done to this server's pair. Wait until it has finished."
-_FAILING_OVER = "A failover of this server is in progress. Wait until it has finished."
-_FOLLOWING = "Nova's records still follow a failover of this server. Wait until they name its new host."
 
-
-def refusal(rule: Rule, pair: Pair, *, busy: bool) -> str:
-    """Return why an action must not reach Nova now, with the remedy; an empty string when it may.
+def refusal(rule: Rule, pair: Pair, *, busy: bool) -> Reason | None:
+    """Return why an action must not reach Nova now; None when it may.
 
     :param busy: whether an operation has the pair
     """
     if rule.effect == Effect.NONE:
-        return ""
+        return None
     if pair.state == State.FAILING_OVER:
-        return _FAILING_OVER
+        return reasons.WAIT_FAILOVER()
     if pair.nova_host != pair.primary_host:
-        return _FOLLOWING
-    if rule.effect in (Effect.KEEPS, Effect.RENEWS):
-        return ""
+        return reasons.WAIT_RECORDS()
+    if rule.refused is None:
+        return None
     wanted = rule.effect == Effect.ATTACHES and pair.wanted != Wanted.UNPROTECTED
     if wanted or pair.secondary_host is not None or pair.state == State.STARTING:
-        return f"{rule.because} {rule.remedy}"
-    return _BUSY if busy else ""
+        return rule.refused()
+    return reasons.WAIT_BUSY() if busy else None

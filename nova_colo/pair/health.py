@@ -2,41 +2,39 @@
 """The health rule."""
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nova_colo.pair import words
+from nova_colo.pair import reasons
 from nova_colo.pair.arbitration import GONE, Witness, idle_reason
 from nova_colo.pair.model import Health, Pair, State
+from nova_colo.pair.reasons import Reason
 
-#: A number that stands by itself: p99, mirror0 and host names are not meant.
-_FIGURE = re.compile(r"(?<= )\d+(?:\.\d+)?(?= )")
 #: A figure is said anew when it has grown or shrunk by this factor since it was last said.
 _MUCH = 2.0
 
 
 def assess(
-    pair: Pair, reason: str, primary: Witness, secondary: Witness, said: Sequence[str] = ()
-) -> tuple[Health, tuple[str, ...]]:
+    pair: Pair, reason: Reason | None, primary: Witness, secondary: Witness, before: Sequence[Reason] = ()
+) -> tuple[Health, tuple[Reason, ...]]:
     """Return how well a pair does, and why.
 
     :param reason: the reason of the pair's state
-    :param said: the reasons that were given last: what a side reports is given in the same words until its figures have changed
-        much, since reasons are written to the database when they change
+    :param before: the reasons that were given last: what a side reports keeps the figures that it had then until they have
+        changed much, since reasons are written to the database when they change
     :returns: health and its reasons, none when it is ok
     """
     match pair.state:
         case State.PROTECTED:
-            return _assess_protected(pair, primary, secondary, said)
+            return _assess_protected(pair, primary, secondary, before)
         case State.STARTING | State.FAILING_OVER:
-            return Health.WARNING, (reason or f"The pair is {pair.state.replace('_', ' ')}.",)
+            return Health.WARNING, (reason or reasons.PAIR_IS(state=pair.state),)
         case State.SUSPENDED:
-            return Health.WARNING, (reason or "Protection is suspended.",)
+            return Health.WARNING, (reason or reasons.SUSPENDED(),)
         case State.UNPROTECTED if idle := idle_reason(pair):
             return Health.WARNING, (idle,)
         case _:
-            return Health.CRITICAL, (reason or "The server runs without a secondary.",)
+            return Health.CRITICAL, (reason or reasons.NO_SECONDARY(),)
 
 
 def with_health(pair: Pair, values: Mapping[str, Any], primary: Witness = GONE, secondary: Witness = GONE) -> dict[str, Any]:
@@ -51,36 +49,33 @@ def with_health(pair: Pair, values: Mapping[str, Any], primary: Witness = GONE, 
         return dict(values)
     names = {field.name for field in dataclasses.fields(Pair)}
     then = dataclasses.replace(pair, **{name: value for name, value in values.items() if name in names})
-    level, reasons = assess(then, values["state_reason"], primary, secondary)
-    return {**values, "health": level, "health_reasons": list(reasons)}
+    level, why = assess(then, values["state_reason"], primary, secondary)
+    return {**values, "health": level, "health_reasons": list(why)}
 
 
-def _assess_protected(pair: Pair, primary: Witness, secondary: Witness, said: Sequence[str]) -> tuple[Health, tuple[str, ...]]:
+def _assess_protected(
+    pair: Pair, primary: Witness, secondary: Witness, before: Sequence[Reason]
+) -> tuple[Health, tuple[Reason, ...]]:
     sides = [witness.side for witness in (primary, secondary) if witness.side is not None]
-    reported = _steady((reason for side in sides for reason in side.reasons), said)
+    reported = _steady((reason for side in sides for reason in side.reasons), before)
     hosts = ((pair.primary_host, primary), (pair.secondary_host, secondary))
-    silent = [f"The agent on {words.host(name or '')} does not answer." for name, witness in hosts if not witness.alive]
+    silent = [reasons.AGENT_SILENT(host=name) for name, witness in hosts if not witness.alive]
     down = any(side.link_up is False and side.reasons for side in sides)
     level = Health.CRITICAL if down else Health.WARNING if silent or reported else Health.OK
     return level, (*silent, *reported)
 
 
-def _steady(reasons: Iterable[str], said: Sequence[str]) -> list[str]:
-    """Return each reason that sides report once, whatever its figures; as it was said before, if these are much the same."""
-    before = {_without_figures(reason): reason for reason in said}
-    found: dict[str, str] = {}
-    for reason in reasons:
-        sentence = _without_figures(reason)
-        last = before.get(sentence, reason)
-        found.setdefault(sentence, last if _much_the_same(last, reason) else reason)
-    return list(found.values())
+def _steady(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:
+    """Return each reason that sides report once, whatever its figures; with those of before, if they are much the same."""
+    known = {reason.about(): reason for reason in before}
+    steady: dict[tuple[Any, ...], Reason] = {}
+    for reason in reported:
+        last = known.get(reason.about(), reason)
+        steady.setdefault(reason.about(), last if _much_the_same(last, reason) else reason)
+    return list(steady.values())
 
 
-def _without_figures(reason: str) -> str:
-    return _FIGURE.sub("N", reason)
-
-
-def _much_the_same(one: str, other: str) -> bool:
-    """Return whether two sentences that differ in figures only differ little."""
-    both = zip(map(float, _FIGURE.findall(one)), map(float, _FIGURE.findall(other)), strict=True)
+def _much_the_same(one: Reason, other: Reason) -> bool:
+    """Return whether the figures of two reasons that differ in nothing else differ little."""
+    both = [(value, other.figures()[name]) for name, value in one.figures().items()]
     return all(max(pair) < _MUCH * min(pair) or max(pair) == min(pair) for pair in both)

@@ -4,7 +4,9 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Health
+from nova_colo.pair.reasons import Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +53,12 @@ class Link:
     """What to think of the link.
 
     :param up: it works; None while nothing is known of it, since a link that is down makes sides part
-    :param reasons: sentences, none when health is ok
+    :param reasons: none when health is ok
     """
 
     up: bool | None
     health: Health
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 def assess(signs: Signs, thresholds: Thresholds) -> Link:
@@ -66,7 +68,7 @@ def assess(signs: Signs, thresholds: Thresholds) -> Link:
     if down:
         return Link(False, Health.CRITICAL, down)
     if not signs.chardevs and signs.heartbeat_age_s is None:
-        return Link(None, Health.UNKNOWN, ("Nothing is known of the replication link yet.",))
+        return Link(None, Health.UNKNOWN, (reasons.LINK_UNKNOWN(),))
     troubles = tuple(_troubles(signs, thresholds, overdue))
     return Link(True, Health.WARNING if troubles else Health.OK, troubles)
 
@@ -78,20 +80,20 @@ def _overdue(signs: Signs) -> float:
     return max(signs.checkpoint_age_s - signs.checkpoint_delay_s, 0.0)
 
 
-def _failures(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[str]:
+def _failures(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
     if signs.heartbeat_age_s is not None and signs.heartbeat_age_s > thresholds.silent_s:
-        yield f"The twin's host has not answered on the replication network for {signs.heartbeat_age_s:.0f} s."
+        yield reasons.PEER_SILENT(seconds=round(signs.heartbeat_age_s))
     lost = sorted(name for name, connected in signs.chardevs.items() if not connected)
     if lost:
-        yield f"Replication is disconnected: {', '.join(lost)}."
+        yield reasons.LINK_DISCONNECTED(sockets=lost)
     if overdue >= thresholds.stuck_s:
-        yield f"Replication is stuck: a checkpoint is {overdue:.0f} s late."
+        yield reasons.LINK_STUCK(seconds=round(overdue))
 
 
-def _troubles(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[str]:
+def _troubles(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
     if overdue >= thresholds.late_s:
-        yield f"A checkpoint is {overdue:.0f} s late."
+        yield reasons.CHECKPOINT_LATE(seconds=round(overdue))
     if signs.pause_p99_ms is not None and signs.pause_p99_ms >= thresholds.pause_ms:
-        yield f"Checkpoint pauses are long: p99 {signs.pause_p99_ms:.0f} ms."
+        yield reasons.PAUSES_LONG(ms=round(signs.pause_p99_ms))
     if signs.mismatches_per_min is not None and signs.mismatches_per_min >= thresholds.storm_per_min:
-        yield f"A mismatch storm: replies differ {signs.mismatches_per_min:.0f} times a minute."
+        yield reasons.MISMATCH_STORM(number=round(signs.mismatches_per_min))

@@ -9,6 +9,8 @@ from typing import Any
 
 from oslo_utils import strutils
 
+from nova_colo.pair.reason import Reason
+
 #: Namespace of the synthetic ids of twins; ORBIT's users see them as a second server.
 TWIN_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
 
@@ -115,14 +117,14 @@ class Side:
 
     :param running: the QEMU process is there
     :param link_up: the replication link to the twin works; None while there is no twin
-    :param reasons: what is wrong with that link, in words for people
+    :param reasons: what is wrong with that link
     """
 
     role: Role
     epoch: int
     running: bool
     link_up: bool | None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:

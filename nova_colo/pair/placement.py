@@ -4,7 +4,8 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from nova_colo.pair.words import host
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
 
 #: COLO keeps a copy of the guest's RAM on the secondary's host, so a secondary needs the RAM twice.
 RAM_FACTOR = 2
@@ -57,20 +58,17 @@ def required_traits(extra_specs: Mapping[str, str]) -> list[str]:
     return sorted({*traits, "!COMPUTE_STATUS_DISABLED"})
 
 
-def no_host_reason(size: Size, candidates: Collection[str], primary_host: str, only: str | None = None) -> str:
-    """Return, in words and with the remedy, why no host was found.
+def no_host_reason(size: Size, candidates: Collection[str], primary_host: str, only: str | None = None) -> Reason:
+    """Return why no host was found.
 
     :param candidates: hosts with free capacity
     :param only: the host that was asked for; None when any would do
     """
-    need = f"{RAM_FACTOR * size.memory_mb} MB of RAM"
+    memory_mb = RAM_FACTOR * size.memory_mb
     if only is not None:
         if only in candidates:
-            return f"The agent on {host(only)} is not healthy, or nova-compute is forced down. Start it, or name another host."
-        return f"{host(only)} is not enabled or has no {need} free. Free capacity there, or name another host."
+            return reasons.HOST_UNHEALTHY(host=only)
+        return reasons.HOST_NO_CAPACITY(host=only, memory_mb=memory_mb)
     if set(candidates) - {primary_host}:
-        return (
-            "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute that is not "
-            "forced down. Start them there."
-        )
-    return f"Needs a secondary: no other host has {need} free. Free capacity, enable a host or move a server."
+        return reasons.NO_HEALTHY_HOST()
+    return reasons.NO_CAPACITY(memory_mb=memory_mb)

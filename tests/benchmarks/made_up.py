@@ -53,7 +53,7 @@ def pair_columns(server_id: str, primary: str, secondary: str) -> dict[str, Any]
         "secondary_since": now,
         "protected_since": now,
         "state": "protected",
-        "state_reason": "",
+        "state_reason": None,
         "health": "ok",
         "health_reasons": [],
         "checkpoints": figures(),

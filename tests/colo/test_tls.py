@@ -5,12 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-import oslo_messaging as messaging
 import pytest
 
 from lab.errors import LabError
 from lab.hosts.colo import Bed, Guest, Host
 from lab.patience import patient
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.cmd import test_ca
 from nova_colo.standalone import PairError
 from tests.colo.lives import Life, listening
@@ -119,7 +119,7 @@ def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_gu
     one_sided = r"One of two hosts encrypts only. Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
     for folder, words in ((certificates["stranger"], refused), (None, one_sided)):
         life.restart_agent("compute-c", folder)
-        with pytest.raises((PairError, messaging.RemoteError), match=words):
+        with pytest.raises((PairError, ReplicationError), match=words):
             list(life.pair.protect(life.on, "compute-c", epoch=life.epoch(), timeout=patient(60)))
         life.goes_on()
         assert life.runs_on() == [life.on]

@@ -12,6 +12,7 @@ from oslo_utils import timeutils, uuidutils
 from lab.schema import connect_as_root
 from nova_colo.db import Database, events, history, migration, operations, pairs, secondaries
 from nova_colo.db.models import Operation
+from nova_colo.pair import reasons
 from tests.cloud import Cloud
 from tests.made_database import database_at, differences_from_models
 
@@ -47,7 +48,7 @@ def _workflows(database: Database, server_id: str) -> None:
         with database.writer() as session:
             first = operations.start(session, pairs.get(session, server_id), "failover", {"epoch": 0}, state="failing_over")
             assert first is not None
-            events.add(session, server_id, "failover", events.Level.INFO, "Failover: requested.")
+            events.add(session, server_id, "failover", reasons.FAILOVER_REQUESTED(reason=reasons.REQUESTED()))
         for step in (1, 2, 3):
             with database.writer() as session:
                 assert operations.advance(session, first, step, {"step": step})
@@ -56,7 +57,7 @@ def _workflows(database: Database, server_id: str) -> None:
             assert then is not None
         with database.writer() as session:
             assert operations.finish(session, then, None, state="protected")
-            events.add(session, server_id, "follow", events.Level.INFO, "Done.")
+            events.add(session, server_id, "follow", reasons.RECORDS_FOLLOWED(host="compute-b"))
 
 
 def _figures(database: Database, server_ids: list[str], ended: threading.Event) -> None:

@@ -81,6 +81,7 @@ class Agents:
         """Ask the agent of a host to do something and return its answer.
 
         :raises oslo_messaging.MessagingTimeout: when it does not answer in ANSWER_SECONDS
+        :raises nova_colo.agent.replication.ReplicationError: when it refuses
         :raises oslo_messaging.RemoteError: when it fails
         """
         return self.client(ANSWER_SECONDS).call(host, method, **arguments)

@@ -2,17 +2,45 @@
 """Replication backends: how one side of a pair is run on a host."""
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import stevedore
 from oslo_config import cfg
 
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
+
 NAMESPACE = "nova_colo.replication"
 
 
 class ReplicationError(Exception):
-    """A backend could not do what it was asked; the message says why and names the thing."""
+    """A backend could not do what it was asked.
+
+    It is sent to whoever has asked by RPC, and made again there from its argument.
+
+    :param reason: why; as :func:`nova_colo.pair.reasons.read` takes it
+    :ivar reason: the same
+    """
+
+    def __init__(self, reason: Reason | Mapping[str, Any] | str):
+        self.reason = reasons.read(reason) or reasons.OTHER(text="")
+        super().__init__(self.reason.data())
+
+    def __str__(self) -> str:
+        return str(self.reason)
+
+
+class MonitorError(ReplicationError):
+    """QEMU has refused a command."""
+
+
+class SilentError(ReplicationError):
+    """QEMU has not answered in time: its guest is frozen."""
+
+
+class GoneError(ReplicationError):
+    """There is no such QEMU on this host, or it has just ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +68,11 @@ class Report:
 
     :param running: the QEMU process is there
     :param link_up: the replication link works; None without a twin
-    :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is made, else None
+    :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is made, else None; the stage is a
+        code of :mod:`nova_colo.pair.reasons`
     :param checkpoints: the wire's ``checkpoints`` object, on a primary with a twin, else None
-    :param error: why the pair could not be made: the first error, in words for people
-    :param reasons: what is wrong with the replication link, in words for people
+    :param error: why the pair could not be made: the first error
+    :param reasons: what is wrong with the replication link
     :param stood_still_ms: for how long the guest stood still when the pair was made; None when that was not measured
     :param mode: the mode, colo or checkpoint, that a pair under the policy hybrid should be in; None under another policy
     """
@@ -52,8 +81,8 @@ class Report:
     link_up: bool | None = None
     progress: dict[str, Any] | None = None
     checkpoints: dict[str, Any] | None = None
-    error: str | None = None
-    reasons: list[str] = dataclasses.field(default_factory=list)
+    error: Reason | None = None
+    reasons: list[Reason] = dataclasses.field(default_factory=list)
     stood_still_ms: float | None = None
     mode: str | None = None
 
@@ -120,8 +149,8 @@ class Backend(Protocol):
             intervals without a checkpoint are left out
         """
 
-    def lacks(self) -> list[str]:
-        """Return what keeps this host from carrying sides of pairs, in words for people; nothing when it can."""
+    def lacks(self) -> list[Reason]:
+        """Return what keeps this host from carrying sides of pairs; nothing when it can."""
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what the backend works with, by name."""

@@ -14,9 +14,9 @@ from oslo_config import cfg
 from nova_colo.agent import files
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.agent.replication import hypervisor as hv
-from nova_colo.pair import checkpoints
+from nova_colo.pair import checkpoints, reasons
 from nova_colo.pair.model import Cause, Mode
-from nova_colo.pair.words import host
+from nova_colo.pair.reasons import Reason
 
 #: Figures of a real pair at rest: mean of about 9 ms with a tail to some 60 ms.
 PAUSE_MU, PAUSE_SIGMA = 2.1, 0.45
@@ -48,9 +48,8 @@ class SimulatedBackend:
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         """Make a paused guest with the server's name and id."""
         if spec.secondary_host != self._host:
-            raise ReplicationError(
-                f"The secondary of {spec.server_id} belongs on {host(spec.secondary_host)}, this is {host(self._host)}."
-            )
+            where = {"host": self._host, "other": spec.secondary_host}
+            raise ReplicationError(reasons.WRONG_HOST(server=spec.server_id, **where))
         self._hypervisor.put(hv.Domain(spec.server_id, spec.name, hv.PAUSED))
         return {}
 
@@ -58,11 +57,10 @@ class SimulatedBackend:
         """Begin the first copy to the secondary."""
         domain = self._hypervisor.get(spec.server_id)
         if domain is None or domain.state != hv.RUNNING:
-            raise ReplicationError(f"The guest of {spec.server_id} does not run on {host(self._host)}.")
+            raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=spec.server_id, host=self._host))
         if not self._hypervisor.linked(spec.server_id, spec.secondary_host):
-            raise ReplicationError(
-                f"{host(self._host)} does not reach the secondary of {spec.server_id} on {host(spec.secondary_host)}."
-            )
+            where = {"host": self._host, "other": spec.secondary_host}
+            raise ReplicationError(reasons.PEER_NOT_REACHED(server=spec.server_id, **where))
         now = self._clock()
         path = self._hypervisor.replication(spec.server_id)
         if files.read(path) is None:
@@ -85,7 +83,7 @@ class SimulatedBackend:
             return Report(True, linked)
         percent = self._copied(record)
         if percent < 100:
-            return Report(True, linked, {"stage": "copying disk and memory", "step": 3, "of": 4, "percent": percent})
+            return Report(True, linked, {"stage": reasons.COPYING.code, "step": 3, "of": 4, "percent": percent})
         if linked:
             self._advance(record)
             files.write(path, record)
@@ -99,7 +97,7 @@ class SimulatedBackend:
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run. How long nobody ran is not simulated."""
         if self._hypervisor.get(server_id) is None:
-            raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
+            raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
         self._set_state(server_id, hv.RUNNING)
         return None
 
@@ -117,7 +115,7 @@ class SimulatedBackend:
         recent = [_checkpoint(c) for c in record["recent"]] if record else []
         return checkpoints.buckets(recent, 10, since, self._clock())
 
-    def lacks(self) -> list[str]:
+    def lacks(self) -> list[Reason]:
         """Return nothing: what is simulated lacks nothing."""
         return []
 
@@ -131,7 +129,7 @@ class SimulatedBackend:
     def run_alone(self, server_id: str) -> None:
         """End replication and let the primary run."""
         if self._hypervisor.get(server_id) is None:
-            raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
+            raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
         with self._lock:
             self._hypervisor.replication(server_id).unlink(missing_ok=True)
         self._set_state(server_id, hv.RUNNING)

@@ -27,6 +27,22 @@ LIMIT: Schema = {
 }
 
 
+REASON: Schema = {
+    "type": "object",
+    "properties": {"code": STRING, "params": {"type": "object"}},
+    "required": ["code", "params"],
+    "additionalProperties": False,
+    "description": "A reason for programs: its code, and its parameters as far as the caller may see them. Other reasons and "
+    "lists are among them.",
+}
+
+
+def reason(name: str, text: Schema) -> dict[str, Schema]:
+    """Return the schemas of a reason's members: the text, its code and its parameters."""
+    code = or_null(STRING | {"description": "the same for programs; null without a reason"})
+    return {name: text, f"{name}_code": code, f"{name}_params": {"type": "object", "description": "the code's parameters"}}
+
+
 def words(values: Iterable[str], description: str = "") -> Schema:
     """Return the schema of one of some words."""
     schema: Schema = {"type": "string", "enum": [str(value) for value in values]}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events."""
 
-from nova_colo.api.schemas.base import LIMIT, LINKS, STRING, TIME, Schema, or_null, query, record, several, words
-from nova_colo.db.events import Level
+from nova_colo.api.schemas.base import LIMIT, LINKS, REASON, STRING, TIME, Schema, or_null, query, record, several, words
+from nova_colo.pair.reasons import Severity
 
 _ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 
@@ -12,8 +12,10 @@ _EVENT = record(
     id=_ID,
     at=TIME,
     kind=STRING | {"description": "one word for programs"},
-    level=words(Level),
+    level=words(Severity),
     message=STRING | {"description": "for people; without host names for those who may not see hosts"},
+    code=REASON["properties"]["code"] | {"description": "the same for programs"},
+    params=REASON["properties"]["params"] | {"description": "the code's parameters"},
     request_id=or_null(STRING),
     user_id=or_null(STRING),
 )

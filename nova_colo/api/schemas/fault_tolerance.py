@@ -10,12 +10,14 @@ from nova_colo.api.schemas.base import (
     LINKS,
     NUMBER,
     PROJECT_ID,
+    REASON,
     STRING,
     TIME,
     UUID,
     Schema,
     or_null,
     query,
+    reason,
     record,
     several,
     words,
@@ -64,7 +66,13 @@ DISCOVERY: Schema = record(
 
 _SIDE = record(host=or_null(STRING | {"description": "null for those who may not see hosts"}), since=or_null(TIME))
 
-_PROGRESS = record(stage=STRING, step=COUNT, of=COUNT, percent=or_null(NUMBER))
+_PROGRESS = record(
+    stage=STRING,
+    stage_code=or_null(STRING | {"description": "the stage for programs"}),
+    step=COUNT,
+    of=COUNT,
+    percent=or_null(NUMBER),
+)
 
 _FIGURES = record(
     "Checkpoints since the server became an FT server, and rate and pauses of the last window_s seconds",
@@ -81,7 +89,7 @@ _FIGURES = record(
 _FAILOVERS = record(
     total=COUNT,
     last_at=or_null(TIME),
-    last_reason=or_null(STRING),
+    **reason("last_reason", or_null(STRING)),
     last_gap_ms=or_null(NUMBER),
 )
 
@@ -89,7 +97,7 @@ _ACTION = record(
     "Whether this caller can do it now, and if not, why not and what to do instead",
     name=words(ACTIONS),
     allowed=BOOLEAN,
-    reason=STRING,
+    **reason("reason", STRING),
 )
 
 PAIR: Schema = record(
@@ -99,11 +107,15 @@ PAIR: Schema = record(
     flavor=STRING,
     ft_status=words(FtStatus),
     state=words(State),
-    state_reason=STRING,
+    **reason("state_reason", STRING),
     health=words(Health),
     health_reasons=several(STRING),
+    health_reason_details=several(REASON, "the same for programs, in the same order"),
     wanted=words(Wanted, "what its users have asked for"),
-    first_error=or_null(STRING | {"description": "the first of the errors in a row that keep it from being protected"}),
+    **reason(
+        "first_error",
+        or_null(STRING | {"description": "the first of the errors in a row that keep it from being protected"}),
+    ),
     mode=words((Mode.COLO, Mode.CHECKPOINT)),
     mode_policy=words(Mode),
     checkpoint_interval_ms=or_null(COUNT | {"description": "null: the backend's own"}),

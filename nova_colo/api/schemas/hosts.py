@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with an agent."""
 
-from nova_colo.api.schemas.base import BOOLEAN, COUNT, STRING, TIME, Schema, or_null, query, record, several, words
+from nova_colo.api.schemas.base import BOOLEAN, COUNT, REASON, STRING, TIME, Schema, or_null, query, record, several, words
 
 QUERY: Schema = query()
 
@@ -18,6 +18,7 @@ _HOST = record(
     versions={"type": "object", "additionalProperties": STRING, "description": "of what the agent has found on the host"},
     capable=BOOLEAN | {"description": "whether it can carry sides of pairs"},
     reasons=several(STRING, "what it lacks when it is not capable"),
+    reason_details=several(REASON, "the same for programs, in the same order"),
     primaries=COUNT,
     secondaries=COUNT,
     reserved_memory_mb=COUNT | {"description": "for secondaries, twice the memory of their flavors"},

@@ -11,13 +11,11 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 
 from nova_colo import rpc
-from nova_colo.pair import words
+from nova_colo.agent.replication import GoneError, ReplicationError
 from nova_colo.standalone import Agents, PairError, Standing, standing_of
 
 #: Seconds that the broker may take, an agent to say how it is, and an agent to do something.
 CONNECT_S, LOOK_S, DO_S = 5.0, 5.0, 60.0
-#: Errors of the agents' that are refusals, in words for people.
-REFUSALS = ("ReplicationError", "MonitorError", "SilentError", "GoneError")
 #: What an agent is asked and does nothing for.
 QUESTIONS = ("status", "checkpoint_buckets")
 
@@ -47,17 +45,18 @@ class RemoteAgents:
             return client.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
             raise SilentError(host) from error
+        except ReplicationError as error:
+            raise PairError(_refusal(host, error)) from error
         except messaging.RemoteError as error:
-            raise PairError(_refusal(host, method, error)) from error
+            said = str(error.value).rstrip(".")
+            raise PairError(f"The agent on {host} failed at {method}: {error.exc_type}: {said}. See its log.") from error
         except messaging.MessagingException as error:
             raise PairError(f"The agent on {host} cannot be asked: {error}. Check transport_url.") from error
 
 
-def _refusal(host: str, method: str, error: messaging.RemoteError) -> str:
-    said = words.reveal(str(error.value))
-    if error.exc_type not in REFUSALS:
-        return f"The agent on {host} failed at {method}: {error.exc_type}: {said.rstrip('.')}. See its log."
-    if error.exc_type == "GoneError":
+def _refusal(host: str, error: ReplicationError) -> str:
+    said = str(error.reason)
+    if isinstance(error, GoneError):
         said = f"{said} Start the guest, or name the host that it runs on."
     return said if host in said else f"{host}: {said}"
 

@@ -21,7 +21,7 @@ from nova_colo.cmd.pair.agents import Reached, SilentError
 from nova_colo.cmd.pair.show import Screen, milliseconds
 from nova_colo.cmd.pair.watch import INTERVAL_S, Sights
 from nova_colo.engine.view import side_of
-from nova_colo.pair import arbitration, words
+from nova_colo.pair import arbitration
 from nova_colo.pair.arbitration import Action, Witness
 from nova_colo.pair.model import Mode, Pair, State, actual_mode
 from nova_colo.standalone import PairError, Standing, standing_of
@@ -135,7 +135,7 @@ class Keeper:
             return
         self._note_totals(sides)
         decision = arbitration.decide(self.pair, *self._witnesses())
-        reason = words.reveal(decision.reason)
+        reason = str(decision.reason or "")
         try:
             self._act(decision.action, reason)
         except StoppedError:
@@ -278,7 +278,6 @@ class Keeper:
 
         :param once: not when it was the last that was said
         """
-        text = words.reveal(text)
         if once and text == self._said:
             return
         self._said = text

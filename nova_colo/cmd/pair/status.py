@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nova_colo.cmd.pair.agents import Reached
 from nova_colo.cmd.pair.show import Screen, milliseconds
-from nova_colo.pair import words
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Cause, Role
 from nova_colo.standalone import PairError, Standing
 
@@ -68,13 +68,13 @@ def _row(host: str, standing: Standing, silent: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"host": host, "answers": not silent, **nothing, "progress": None, "reasons": []}
     if side is None:
         return row | {"reasons": ["The agent does not answer."] if silent else []}
-    reasons = [*side.get("reasons", ()), *([side["error"]] if side.get("error") else ())]
+    why = [str(reason) for reason in reasons.read_all([*side.get("reasons", ()), side.get("error")])]
     if host not in (standing.primary, standing.secondary):
-        reasons.append(f"Left over: the pair is in epoch {standing.epoch}. It ends when the guest is protected on this host.")
+        why.append(f"Left over: the pair is in epoch {standing.epoch}. It ends when the guest is protected on this host.")
     elif side["role"] == Role.PROMOTED:
-        reasons.append("Its failover was interrupted. Protect the guest again.")
+        why.append("Its failover was interrupted. Protect the guest again.")
     row |= {name: side.get(name) for name in (*nothing, "progress")}
-    return row | {"reasons": [words.reveal(reason) for reason in reasons]}
+    return row | {"reasons": why}
 
 
 def _last_minute(agents: Reached, host: str, server_id: str) -> dict[str, int] | None:
@@ -132,7 +132,7 @@ def _by_cause(counts: dict[str, Any]) -> str:
 
 def _why(row: dict[str, Any]) -> str:
     progress = row["progress"]
-    making = [f"Being made: {progress['stage']}, {progress['percent']} %."] if progress else []
+    making = [f"Being made: {reasons.stage(progress['stage'])}, {progress['percent']} %."] if progress else []
     return " ".join([*making, *row["reasons"]])
 
 

@@ -13,7 +13,9 @@ from oslo_utils import timeutils
 from nova_colo import rpc
 from nova_colo.db import events, history, operations
 from nova_colo.db.models import Bucket
+from nova_colo.pair import reasons
 from nova_colo.pair.actions import ACTIONS
+from nova_colo.pair.reasons import CATALOGUE
 from tests.benchmarks.made_up import figures
 from tests.made_database import database_at
 
@@ -47,6 +49,7 @@ def test_what_is_asked_of_a_protected_server_is_recorded_once(api, action):
     before = api.row(server)
     again = api.act(server, body(action))
     assert again.status_int == 409 and again.json_body["conflictingRequest"]["message"]
+    assert again.json_body["conflictingRequest"]["details"]["code"] in CATALOGUE
     assert api.row(server) == before and len(running(api)) == 1
 
 
@@ -87,14 +90,14 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
     for name in ("a", "b", "c"):
         api.host(name, seen_at=now, capable=True)
     api.host("silent", seen_at=now - datetime.timedelta(minutes=1), capable=True)
-    api.host("old", seen_at=now, capable=False, reasons=["Its QEMU has no COLO."])
+    api.host("old", seen_at=now, capable=False, reasons=[reasons.QEMU_LACKS(version="2.0", name="colo-compare")])
     before = api.row(server)
     for host, status, said in (
         ("nowhere", 400, "nova-colo-agent"),
         ("a", 409, "The primary runs on a."),
         ("b", 409, "The secondary is on b already."),
         ("silent", 409, "does not answer"),
-        ("old", 409, "Its QEMU has no COLO."),
+        ("old", 409, "QEMU 2.0 has no colo-compare."),
     ):
         refused = api.act(server, body("ft-migrate-secondary", {"host": host}))
         assert refused.status_int == status and said in refused.text
@@ -195,16 +198,19 @@ def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(ap
     server, other = api.pair(), api.pair()
     with api.database.writer() as session:
         for number in range(5):
-            events.add(session, server, "failover", "info", f"{number}: moved to [[b]], said a.")
-        events.add(session, other, "failover", "info", "not of this one")
+            events.add(session, server, "failover", reasons.GRANT_GIVEN(epoch=number, host="b"))
+        events.add(session, other, "failover", reasons.BOTH_ENDED())
     path = f"/servers/{server}/os-fault-tolerance/events?limit=2"
-    messages = []
+    shown = []
     while path:
         page = api.get(path, "reader")
-        messages += [event["message"] for event in page["events"]]
+        shown += page["events"]
         path = page["events_links"][0]["href"].removeprefix("http://cloud/v2.1") if "events_links" in page else None
-    assert messages == [f"{number}: moved to its host, said its host." for number in (4, 3, 2, 1, 0)]
-    assert api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]["message"] == "4: moved to b, said a."
+    told = [(event["message"], event["code"], event["params"]) for event in shown]
+    said = "The grant for epoch {} was given to {} before."
+    assert told == [(said.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)]
+    newest = api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]
+    assert (newest["message"], newest["params"]) == (said.format(4, "b"), {"epoch": 4, "host": "b"})
 
 
 def test_figures_are_old_when_none_were_taken_for_a_while_that_could_have_been(api):
@@ -228,7 +234,7 @@ def test_figures_are_old_when_none_were_taken_for_a_while_that_could_have_been(a
 def test_hosts_say_what_they_carry(api):
     now = timeutils.utcnow()
     api.host("a", seen_at=now, capable=True, backend="qemu", version="1", versions={"qemu": "11.0"})
-    api.host("b", seen_at=now - datetime.timedelta(minutes=1), fenced_at=now, capable=False, reasons=["No room on [[b]]."])
+    api.host("b", seen_at=now - datetime.timedelta(minutes=1), fenced_at=now, capable=False, reasons=[reasons.HOST_NO_ADDRESS()])
     api.pair(primary_host="a", secondary_host="b", memory_mb=100)
     api.pair(primary_host="a", secondary_host=None, reserved_host="b", memory_mb=10, state="suspended")
     api.pair(primary_host="unheard", secondary_host="a", memory_mb=1)
@@ -236,7 +242,8 @@ def test_hosts_say_what_they_carry(api):
     assert (a["agent"]["state"], a["primaries"], a["secondaries"], a["reserved_memory_mb"]) == ("up", 2, 1, 2)
     assert a["versions"] == {"qemu": "11.0"} and a["fenced_since"] is None and a["capable"]
     assert (b["agent"]["state"], b["primaries"], b["secondaries"], b["reserved_memory_mb"]) == ("down", 0, 1, 220)
-    assert b["reasons"] == ["No room on b."] and b["fenced_since"].endswith("Z")
+    assert b["reasons"] == [str(reasons.HOST_NO_ADDRESS())] and b["fenced_since"].endswith("Z")
+    assert b["reason_details"] == [{"code": "host_no_address", "params": {}}]
     assert (unheard["host"], unheard["agent"]["state"], unheard["agent"]["seen_at"]) == ("unheard", "down", None)
     assert unheard["reasons"] and not unheard["capable"]
 
@@ -252,9 +259,12 @@ def test_a_host_that_is_back_says_why_it_is_still_forced_down(api):
 
 
 def test_what_concerns_hosts_is_hidden_from_tenants(api):
-    server = api.pair(reserved_host="z", first_error="QEMU on z said: [[b]] is full", state_reason="Waits for [[z]].")
+    error = reasons.AGENT_FAILED(host="z", text="/var/lib/nova on b.example.org is full")
+    server = api.pair(reserved_host="z", first_error=error, state_reason=reasons.AGENT_TIMEOUT(host="z"))
     shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body["fault_tolerance"]
-    assert shown["first_error"] == "QEMU on its host said: its host is full"
-    assert shown["reserved_on"] is None and shown["state_reason"] == "Waits for its host."
+    assert shown["first_error"] == "The agent on its host failed. Its log says why."
+    assert (shown["first_error_code"], shown["first_error_params"]) == ("agent_failed", {})
+    assert shown["reserved_on"] is None and shown["state_reason"] == "The agent on its host did not answer."
     shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
-    assert shown["first_error"] == "QEMU on z said: b is full" and shown["reserved_on"] == "z"
+    assert shown["first_error"] == "z: /var/lib/nova on b.example.org is full" and shown["reserved_on"] == "z"
+    assert shown["first_error_params"] == {"host": "z", "text": "/var/lib/nova on b.example.org is full"}

@@ -2,11 +2,14 @@
 """The FT database: migrations, grants, claims and the lease, on a real database."""
 
 import datetime
+import json
+import sqlite3
 
 import pytest
 from oslo_utils import timeutils
 
-from nova_colo.db import lease, migration, operations, pairs
+from nova_colo.db import events, hosts, lease, migration, operations, pairs
+from nova_colo.pair import reasons
 from tests.made_database import database_at, differences_from_models
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
@@ -53,6 +56,46 @@ def test_the_migrations_make_what_the_models_say(database):
     assert differences_from_models(database) == []
 
 
+def test_the_sentences_of_before_become_reasons(tmp_path):
+    connection = f"sqlite:///{tmp_path}/old.db"
+    migration.sync(connection, "0002")
+    old = sqlite3.connect(tmp_path / "old.db")
+    at = "2026-01-31 12:00:00"
+    old.execute(
+        "INSERT INTO pairs (server_id, twin_id, name, project_id, user_id, flavor, vcpus, memory_mb, disk_gb, server_status, "
+        "nova_host, state, state_reason, health, health_reasons, mode, mode_policy, epoch, primary_host, primary_since, "
+        "failovers, failover_reason, first_error, attempts, created_at) VALUES "
+        "(?, 't', 'web', 'p', 'u', 'ft', 1, 64, 1, 'ACTIVE', 'a', 'degraded', "
+        "'Secondary lost: the secondary QEMU on [[b]] ended. The server runs without a secondary until it is protected again.', "
+        "'critical', ?, 'colo', 'colo', 0, 'a', ?, 1, 'host [[c]] is lost', '', 0, ?)",
+        (SERVER, json.dumps(["The agent on [[a]] does not answer.", "It rains on [[b]]."]), at, at),
+    )
+    old.execute("INSERT INTO hosts (host, capable, reasons) VALUES ('a', 0, ?)", (json.dumps(["No QEMU."]),))
+    told = ["Failover: requested.", "The server could not be protected: [[b]]: qemu-img: disk full", "\u00dcbrig"] * 400
+    rows = [(SERVER, at, "failover", "info", message) for message in told]
+    old.executemany("INSERT INTO events (server_id, at, kind, level, message) VALUES (?, ?, ?, ?, ?)", rows)
+    old.execute(
+        "INSERT INTO operations (id, server_id, kind, status, step, params, error, created_at) VALUES "
+        "('o', ?, 'protect', 'failed', 1, '{}', 'The agent on [[b]] did not answer.', ?)",
+        (SERVER, at),
+    )
+    old.commit()
+    migration.sync(connection)
+    database = database_at(connection)
+    with database.reader() as session:
+        row = pairs.get(session, SERVER)
+        ended = reasons.SECONDARY_ENDED(host="b")
+        assert row.state_reason == reasons.SECONDARY_LOST(reason=ended)
+        assert row.health_reasons == [reasons.AGENT_SILENT(host="a"), reasons.OTHER(text="It rains on b.")]
+        assert (row.failover_reason, row.first_error) == (reasons.HOST_LOST(host="c"), None)
+        assert [host.reasons for host in hosts.all_hosts(session)] == [[reasons.OTHER(text="No QEMU.")]]
+        assert operations.get(session, "o").error == reasons.AGENT_TIMEOUT(host="b")
+        newest = [event.reason for event in events.newest(session, SERVER, 2000)]
+    full = reasons.AGENT_REFUSED(host="b", error=reasons.OTHER(text="qemu-img: disk full"))
+    failover = reasons.FAILOVER_REQUESTED(reason=reasons.REQUESTED())
+    assert newest == [reasons.OTHER(text="\u00dcbrig"), reasons.NOT_PROTECTED(error=full), failover] * 400
+
+
 def test_an_epoch_is_granted_once(database, pair):
     def grant(to, operation_id):
         with database.writer() as session:
@@ -70,7 +113,7 @@ def test_one_operation_at_a_time_on_a_pair(database, pair):
     assert first and second is None
     with database.writer() as session:
         assert [operation.id for operation in operations.running(session)] == [first]
-        operations.finish(session, first, "the first error", state="error")
+        operations.finish(session, first, reasons.BOTH_ENDED(), state="error")
     third = start(database)
     with database.writer() as session:
         operations.finish(session, first, None, state="protected")

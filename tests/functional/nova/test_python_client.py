@@ -12,6 +12,7 @@ from oslo_utils import timeutils
 from wsgi_intercept import interceptor
 
 from nova_colo.db import events, history, operations
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Health, State
 from novaclient_colo import exceptions
 from novaclient_colo.client import make_client
@@ -89,10 +90,12 @@ class PythonClientTest(ColoTestCase):
         self.assertIsNone(self.client("reader").get(pair).secondary_host)
         with self.database.writer() as session:
             for number in range(3):
-                events.add(session, pair.id, "mode", events.Level.INFO, f"number {number}")
-        self.assertEqual(["number 2", "number 1", "number 0"], [event.message for event in self.ft.events(pair)])
-        self.assertEqual(["number 2"], [event.message for event in self.ft.events(pair, limit=1)])
-        self.assertEqual(["number 2", "number 1", "number 0"], [e.message for e in self.ft.iterate_events(pair, page_size=1)])
+                events.add(session, pair.id, "mode", reasons.GRANT_INVALID(epoch=number))
+        said = [f"The grant for epoch {number} is no longer valid." for number in (2, 1, 0)]
+        self.assertEqual(said, [event.message for event in self.ft.events(pair)])
+        self.assertEqual(said[:1], [event.message for event in self.ft.events(pair, limit=1)])
+        self.assertEqual(said, [event.message for event in self.ft.iterate_events(pair, page_size=1)])
+        self.assertEqual({"epoch": 2}, self.ft.events(pair)[0].params)
         start = int(timeutils.utcnow_ts()) // 10 * 10 - 600
         bucket = {"server_id": pair.id, "start": start, "seconds": 10, "mismatch": 2, "periodic": 1, "forced": 0}
         bucket |= {"pause_sum_ms": 30.0, "pause_max_ms": 20.0}
@@ -184,8 +187,8 @@ class PythonClientTest(ColoTestCase):
         self.assertEqual(["starting"], seen)
         with self.assertRaisesRegex(exceptions.WaitTimeoutError, "^Server first is protected, and not degraded within 0 s.$"):
             self.ft.wait_for(self.server["id"], "degraded", timeout=0)
-        self.set_pair(self.server, state=State.ERROR, state_reason="Not running: a reason.")
-        with self.assertRaisesRegex(exceptions.WaitFailedError, "^Server first: Not running: a reason.$"):
+        self.set_pair(self.server, state=State.ERROR, state_reason=reasons.NOT_RUNNING(reason=reasons.BOTH_ENDED()))
+        with self.assertRaisesRegex(exceptions.WaitFailedError, "^Server first: Not running: both QEMUs of the pair ended.$"):
             self.ft.wait_for(self.server["id"], "protected")
         self.assertEqual("error", self.ft.wait_for(self.server["id"], "error").state)
 

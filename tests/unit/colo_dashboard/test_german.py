@@ -10,8 +10,9 @@ import pytest
 from babel.messages import extract, pofile
 
 import colo_dashboard
+from nova_colo.pair import reasons
 from tests.unit.colo_dashboard.pages import INDEX, PROJECT_INDEX, REFUSED, add
-from tests.unit.novaclient_colo.fake_cloud import make_pair, seconds_ago
+from tests.unit.novaclient_colo.fake_cloud import make_pair, reason_as, seconds_ago
 
 PACKAGE = Path(colo_dashboard.__file__).parent
 CATALOG = PACKAGE / "locale" / "de" / "LC_MESSAGES" / "django.po"
@@ -75,26 +76,29 @@ def read(client, url):
 @pytest.fixture
 def full(cloud):
     """A cloud in which everything happens."""
+    copying = reason_as("stage", reasons.COPYING_DISKS()) | {"step": 2, "of": 4, "percent": 40}
     for number, state in enumerate(STATES):
         add(
             cloud,
             name=f"s-{number}",
             state=state,
             health=("ok", "warning", "critical", "unknown")[number % 4],
-            state_reason="The server waits for its secondary.",
+            **reason_as("state_reason", reasons.WAITING()),
             health_reasons=["The agent on its host does not answer."],
-            progress={"stage": "copying disks", "step": 2, "of": 4, "percent": 40} if state == "starting" else None,
+            health_reason_details=[{"code": "agent_silent", "params": {}}],
+            progress=copying if state == "starting" else None,
             actions=REFUSED if number % 2 else make_pair()["actions"],
         )
     cloud.events = [
         {"id": 1, "at": seconds_ago(60), "kind": "failover", "level": "warning", "message": "Protection was requested.",
-         "request_id": None, "user_id": None},
+         "code": "protection_requested", "params": {}, "request_id": None, "user_id": None},
     ]  # fmt: skip
     pauses = {"mean": 9.0, "max": 12.0}
     cloud.buckets = [{"start": seconds_ago(60), "seconds": 10, "mismatch": 1, "periodic": 2, "forced": 1, "pause_ms": pauses}]
     cloud.hosts = [
         {"host": "compute-a", "agent": {"state": "up", "seen_at": seconds_ago(3)}, "capable": False,
-         "reasons": ["The agent on compute-a does not answer."], "primaries": 1, "secondaries": 2, "reserved_memory_mb": 1024,
+         "reasons": ["libvirtd does not answer."], "reason_details": [{"code": "libvirtd_silent", "params": {}}],
+         "primaries": 1, "secondaries": 2, "reserved_memory_mb": 1024,
          "versions": {"agent": "0.1.0"}},
     ]  # fmt: skip
     return cloud

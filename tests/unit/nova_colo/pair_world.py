@@ -32,6 +32,7 @@ from oslo_db.sqlalchemy import engines
 from oslo_utils import timeutils, uuidutils
 
 from nova_colo import conf as colo_conf
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.db import Database, events, hosts, lease, operations, pairs
 from nova_colo.db.models import BASE, Event
@@ -79,6 +80,8 @@ class Agents:
             answer = self._world.do(host, method, arguments, lost)
         except AgentDied as error:
             raise messaging.MessagingTimeout() from error
+        except ReplicationError as error:
+            raise type(error)(error.reason.data()) from error  # as oslo.messaging makes it again
         except Exception as error:
             raise messaging.RemoteError(type(error).__name__, str(error)) from error
         if lost == "answer":

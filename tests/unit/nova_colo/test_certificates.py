@@ -11,6 +11,7 @@ import pytest
 
 from nova_colo.agent.replication.qemu import tls
 from nova_colo.cmd import test_ca
+from nova_colo.pair import reasons
 from tests import programs
 
 ADDRESS = "192.0.2.11"
@@ -86,17 +87,17 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_an_agent_says_what_is_wrong_with_its_certificates(ca, tmp_path):
     folder = ca / "compute-a"
     said = tls.lacks(str(folder), "192.0.2.99")
-    wrong = "is not for 192.0.2.99: it has no such IP address among its alternative names."
-    assert said == [f"The TLS certificate {folder}/server-cert.pem {wrong}"]
+    assert said == [reasons.TLS_OTHER_ADDRESS(path=f"{folder}/server-cert.pem", address="192.0.2.99")]
     (folder / "client-cert.pem").write_text("no certificate")
-    assert tls.lacks(str(folder), ADDRESS)[0].startswith(f"The TLS certificate {folder}/client-cert.pem cannot be read: ")
+    (unreadable,) = tls.lacks(str(folder), ADDRESS)
+    assert str(unreadable).startswith(f"The TLS certificate {folder}/client-cert.pem cannot be read: ")
     (folder / "client-key.pem").unlink()
-    assert tls.lacks(str(folder), ADDRESS) == [f"For TLS there is no client-key.pem in {folder}."]
-    assert tls.lacks("/no/such/folder", ADDRESS) == [f"For TLS there is no {', '.join(tls.FILES)} in /no/such/folder."]
+    assert tls.lacks(str(folder), ADDRESS) == [reasons.TLS_MISSING(files=["client-key.pem"], folder=str(folder))]
+    assert tls.lacks("/no/such/folder", ADDRESS) == [reasons.TLS_MISSING(files=tls.FILES, folder="/no/such/folder")]
 
 
 def test_an_agent_says_that_a_certificate_has_expired(tmp_path):
     for made in test_ca.issue(str(tmp_path / "ca"), {"compute-a": ip_address(ADDRESS)}, days=0):
         said = tls.lacks(str(made), ADDRESS)
     assert len(said) == 3
-    assert all(" is valid from " in reason and reason.endswith(" UTC only.") for reason in said)
+    assert {reason.code for reason in said} == {"tls_expired"}

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nova_colo.db import operations, pairs
-from nova_colo.db.events import Level
-from nova_colo.engine.reconciler import NOT_BEGUN
 from nova_colo.pair import actions
 from nova_colo.pair.model import State, Wanted
+from nova_colo.pair.reasons import Severity
 from tests.unit.nova_colo.pair_cloud import HOSTS, SERVER
 from tests.unit.nova_colo.pair_world import World
 
@@ -322,10 +321,10 @@ def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
         assert (row.primary_host, row.epoch, row.failovers) == ("b", 1, 1), row.state_reason
-        assert NOT_BEGUN in [event.message for event in machine.world.events()]
+        assert "request_cancelled" in [event.reason.code for event in machine.world.events()]
         first.give_back(held)
         first.run_all(60)
-        assert "moved" not in str([event.message for event in machine.world.events()])
+        assert "moved" not in [event.reason.code for event in machine.world.events()]
     finally:
         machine.teardown()
 
@@ -343,7 +342,7 @@ def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(num
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
         assert (row.state, row.primary_host, row.epoch, row.failovers) == (State.PROTECTED, "b", 1, 1), row.state_reason
-        assert [event.message for event in machine.world.events() if event.level == Level.ERROR] == []
+        assert [event.reason.code for event in machine.world.events() if event.level == Severity.ERROR] == []
         assert machine.world.engines[0].services.database.undone is None
     finally:
         machine.teardown()

@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 
 from nova_colo.db import pairs
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Health, State
 from tests import statements
 from tests.unit.nova_colo.pair_world import World
@@ -30,12 +31,12 @@ def some_seconds_pass(world, number):
         world.nova.work(True)
 
 
-def report(monkeypatch, host, reasons, **values):
-    """Let a host's agent report something of its side; reasons is a function, called at each heartbeat."""
+def report(monkeypatch, host, troubles, **values):
+    """Make a host's agent report something of its side; troubles is a function, called at each heartbeat."""
     tell = host.backend.report
 
     def told(server_id, peer):
-        return dataclasses.replace(tell(server_id, peer), reasons=reasons(), **values)
+        return dataclasses.replace(tell(server_id, peer), reasons=troubles(), **values)
 
     monkeypatch.setattr(host.backend, "report", told)
 
@@ -46,24 +47,24 @@ def health(world):
 
 
 def test_a_pair_is_as_well_as_its_sides_report(world, monkeypatch):
-    row, reasons = world.row(), ["A checkpoint is 4 s late."]
+    row, troubles = world.row(), [reasons.CHECKPOINT_LATE(seconds=4)]
     assert health(world) == (Health.OK, [])
-    report(monkeypatch, world.hosts[row.secondary_host], lambda: reasons)
+    report(monkeypatch, world.hosts[row.secondary_host], lambda: troubles)
     some_seconds_pass(world, 1)
-    assert health(world) == (Health.WARNING, ["A checkpoint is 4 s late."])
-    reasons.clear()
+    assert health(world) == (Health.WARNING, [reasons.CHECKPOINT_LATE(seconds=4)])
+    troubles.clear()
     some_seconds_pass(world, 1)
     assert health(world) == (Health.OK, [])
 
 
 def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_time(world, monkeypatch, tmp_path):
     measured = iter(range(300, 400))
-    report(monkeypatch, world.hosts[world.row().primary_host], lambda: [f"Checkpoint pauses are long: p99 {next(measured)} ms."])
+    report(monkeypatch, world.hosts[world.row().primary_host], lambda: [reasons.PAUSES_LONG(ms=next(measured))])
     with statements.collected(tmp_path / "ft.db") as sent:
         some_seconds_pass(world, 20)
     assert len([statement for statement in sent if "health_reasons" in statement and statement.startswith("UPDATE")]) == 1
     level, (reason,) = health(world)
-    assert level == Health.WARNING and reason.startswith("Checkpoint pauses are long: p99 30")
+    assert level == Health.WARNING and 300 <= reason.params["ms"] < 310
 
 
 def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkeypatch):

@@ -16,6 +16,9 @@ from typing import Any
 from urllib import parse
 from wsgiref import simple_server
 
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
+
 DOMAIN = {"id": "default", "name": "Default"}
 USERS = {"admin": ["admin", "member", "reader"], "demo": ["member", "reader"]}
 PASSWORD = "secret"
@@ -39,16 +42,26 @@ def actions(**refused: str) -> list[dict[str, Any]]:
 
     :param refused: reasons by action, whose names have underscores here, in addition to what is never possible for it
     """
-    reasons = {
-        "ft-protect": "The server is protected already.",
-        "ft-resume": "The server's protection is not suspended.",
-        **{name.replace("_", "-"): reason for name, reason in refused.items()},
-    }
-    return [{"name": name, "allowed": not reasons.get(name), "reason": reasons.get(name, "")} for name in ACTIONS]
+    impossible = {"ft-protect": reasons.PROTECTED_ALREADY(), "ft-resume": reasons.NOT_SUSPENDED()}
+    said = {name.replace("_", "-"): reason for name, reason in refused.items()}
+    return [
+        {"name": name, "allowed": False, "reason": said[name], "reason_code": None, "reason_params": {}}
+        if said.get(name)
+        else {"name": name, "allowed": name not in impossible, **reason_as("reason", impossible.get(name), "")}
+        for name in ACTIONS
+    ]
+
+
+def reason_as(name: str, reason: Reason | None, absent: str | None = None) -> dict[str, Any]:
+    """A reason as members of an object on the wire."""
+    if reason is None:
+        return {name: absent, f"{name}_code": None, f"{name}_params": {}}
+    return {name: str(reason), f"{name}_code": reason.code, f"{name}_params": reason.wire(hosts=True)["params"]}
 
 
 def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
     """A healthy, protected pair on the wire; keyword arguments replace its members."""
+    requested = reason_as("last_reason", reasons.REQUESTED())
     pair = {
         "server_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
         "name": name,
@@ -56,9 +69,10 @@ def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
         "flavor": "ft.nano",
         "ft_status": "primary",
         "state": "protected",
-        "state_reason": "",
+        **reason_as("state_reason", None, ""),
         "health": "ok",
         "health_reasons": [],
+        "health_reason_details": [],
         "mode": "colo",
         "mode_policy": "colo",
         "backend": "qemu",
@@ -78,9 +92,9 @@ def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
             "pause_ms": {"mean": 9.1, "p99": 14.0, "max": 20.1},
         },
         "stale_since": None,
-        "failovers": {"total": 1, "last_at": seconds_ago(7200), "last_reason": "requested", "last_gap_ms": None},
+        "failovers": {"total": 1, "last_at": seconds_ago(7200), "last_gap_ms": None, **requested},
         "wanted": "protected",
-        "first_error": None,
+        **reason_as("first_error", None),
         "checkpoint_interval_ms": None,
         "auto_reprotect": True,
         "actions": actions(),
@@ -96,16 +110,21 @@ class Response(Exception):  # noqa: N818  it is an answer, raised to leave a han
         self.status, self.body, self.headers = status, body, list(headers)
 
 
-def fault(status: int, message: str) -> Response:
-    """An error in Nova's shape."""
-    return Response(status, {"fault": {"code": status, "message": message}})
+def fault(status: int, message: str, code: str | None = None) -> Response:
+    """An error in Nova's shape.
+
+    :param code: of its reason
+    """
+    details = {"details": {"code": code, "params": {}}} if code else {}
+    return Response(status, {"fault": {"code": status, "message": message, **details}})
 
 
 class FakeCloud:
     """The stand-in, a context manager.
 
-    Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)`` and
-    ``polls_until_done`` (how often a pair can be asked for before its failover is over; None: it never is). ``compute_url``
+    Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)``, with the code
+    of a reason behind them where there is one, and ``polls_until_done`` (how often a pair can be asked for before its failover
+    is over; None: it never is). ``compute_url``
     is the catalog's. ``events``, ``buckets``, ``hosts`` and ``flavors`` are the same for all. ``requests`` holds what was asked
     as (method, path with query); ``bodies`` the bodies of the POSTs.
     """
@@ -114,7 +133,7 @@ class FakeCloud:
         self.pairs = {pair["server_id"]: copy.deepcopy(pair) for pair in pairs}
         self.filter_installed = True
         self.can_see_hosts = True
-        self.failures: dict[tuple[str, str], tuple[int, str]] = {}
+        self.failures: dict[tuple[str, str], tuple[int, str] | tuple[int, str, str]] = {}
         self.polls_until_done: int | None = 1
         self.after_failover: dict[str, Any] = {"state": "protected", "state_reason": ""}
         self.requests: list[tuple[str, str]] = []
@@ -171,9 +190,9 @@ class FakeCloud:
         self.requests.append((method, path + (f"?{query}" if query else "")))
         if method == "POST":
             self.bodies.append(body)
-        for (failing, ending), (status, message) in self.failures.items():
+        for (failing, ending), failure in self.failures.items():
             if method == failing and path.endswith(ending):
-                return fault(status, message)
+                return fault(*failure)
         if path.startswith("/identity"):
             return self._identity(method, path.removeprefix("/identity"), body, token)
         path = re.sub(r"^/compute(/v2\.1)?", "", path)
@@ -374,7 +393,7 @@ class FakeCloud:
         pair = self._pair(server_id, user)
         for action in pair["actions"]:
             if action["name"] in body and not action["allowed"] and not (body[action["name"]] or {}).get("force"):
-                return fault(409, action["reason"])
+                return fault(409, action["reason"], action.get("reason_code"))
         if "failover" in body or "ft-test-failover" in body:
             self._polls[server_id] = 0
             pair.update(state="failing_over", state_reason="Requested.")

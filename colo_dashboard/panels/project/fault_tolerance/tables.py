@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from horizon import exceptions, tables
 
 from colo_dashboard import actions, api, pairs
-from colo_dashboard.said import said
+from colo_dashboard.reasons import told
 
 #: What the list can be narrowed by, in its address.
 FILTERS = ("state", "name", "host")
@@ -44,15 +44,15 @@ class PairAction(tables.LinkAction):
 
     def update(self, request: HttpRequest, datum: pairs.PairRow) -> None:
         """Where the API says that it is not possible, say why instead."""
-        allowed, reason = datum.pair.permission(self.action.wire)
+        allowed, *why = datum.pair.permission(self.action.wire)
         if datum.followed == "failover":
             # The API may not know yet what was asked for a moment ago.
-            allowed, reason = False, _("A failover is under way.")
+            allowed, why = False, [_("A failover is under way.")]
         if allowed or (self.action.slug == "failover" and datum.can_be_forced):
             return
         # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
         self.classes = ("disabled", "colo-refused")
-        self.attrs.update({"title": said(reason), "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
+        self.attrs.update({"title": told(*why), "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
         self.refused = True
 
     def get_link_url(self, datum: pairs.PairRow) -> str:

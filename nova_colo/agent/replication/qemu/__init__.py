@@ -38,9 +38,9 @@ from nova_colo.agent.replication.qemu.ports import Ports
 from nova_colo.agent.replication.qemu.processes import Processes
 from nova_colo.agent.replication.qemu.record import Record, Records, Stage
 from nova_colo.agent.replication.qemu.side import Side
-from nova_colo.pair import hybrid, link
+from nova_colo.pair import hybrid, link, reasons
 from nova_colo.pair.model import Mode
-from nova_colo.pair.words import host
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class QemuBackend:
         self._making: dict[str, futures.Future[None]] = {}
         self._makers = futures.ThreadPoolExecutor(thread_name_prefix="protect")
         self._lookers = futures.ThreadPoolExecutor(32, thread_name_prefix="look")
-        self._about: tuple[float, list[str], dict[str, str]] = (float("-inf"), [], {})
+        self._about: tuple[float, list[Reason], dict[str, str]] = (float("-inf"), [], {})
         self._looked = threading.Event()
         threading.Thread(target=self._keep_looking_at_host, name="host", daemon=True).start()
         threading.Thread(target=self._keep_watching_looks, name="watch", daemon=True).start()
@@ -103,7 +103,7 @@ class QemuBackend:
         self._ports.keep(record.ports)
         side = self._add(record)
         if record.primary and record.stage == Stage.STARTING:
-            self._undo(side, "The agent was restarted while the secondary was made.")
+            self._undo(side, reasons.AGENT_RESTARTED())
 
     def _add(self, record: Record) -> Side:
         uuid = record.server_id
@@ -213,12 +213,12 @@ class QemuBackend:
         side = self._side(server_id)
         return side.ledger.closed(since, time.time()) if side else []
 
-    def lacks(self) -> list[str]:
+    def lacks(self) -> list[Reason]:
         """Return what keeps this host from carrying sides of pairs, as of the last look at it."""
-        seen_at, reasons, _ = self._about
+        seen_at, lacking, _ = self._about
         if time.monotonic() - seen_at > HOST_SILENT_S:
-            return [f"libvirtd does not answer: it was asked {HOST_SILENT_S:g} s ago."]
-        return reasons
+            return [reasons.LIBVIRTD_STUCK(seconds=HOST_SILENT_S)]
+        return lacking
 
     def versions(self) -> dict[str, str]:
         """Return the versions of QEMU and libvirt, as of the last look."""
@@ -250,17 +250,17 @@ class QemuBackend:
                 LOG.critical("libvirtd answers, but not this process, for %g s. It ends, to be started again.", HOST_LOST_S)
                 os._exit(os.EX_UNAVAILABLE)
 
-    def _find_lacks(self) -> list[str]:
-        reasons = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)
+    def _find_lacks(self) -> list[Reason]:
+        lacking = capabilities.lacks(capabilities.probe(), self._options.allow_unsuitable_versions)
         if not self._address:
-            reasons.append("This host has no address in the replication network. Set [qemu] replication_address.")
+            lacking.append(reasons.HOST_NO_ADDRESS())
         elif self._encrypted:
-            reasons += tls.lacks(self._options.tls_x509_cert_dir, self._address)
+            lacking += tls.lacks(self._options.tls_x509_cert_dir, self._address)
         try:
             self._hypervisor.connection()
         except GoneError as error:
-            reasons.append(f"libvirtd does not answer: {str(error).removeprefix('libvirt: ')}.")
-        return reasons
+            lacking.append(reasons.LIBVIRTD_SILENT(text=error.reason.params["text"]))
+        return lacking
 
     def _find_versions(self) -> dict[str, str]:
         found = {"qemu": capabilities.version(capabilities.probe())}
@@ -304,18 +304,17 @@ class QemuBackend:
 
     def _needed_address(self) -> str:
         if not self._address:
-            raise ReplicationError(f"{host(self._host)} has no [qemu] replication_address.")
+            raise ReplicationError(reasons.NO_REPLICATION_ADDRESS(host=self._host))
         return self._address
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         """Start a QEMU that waits for the primary. One that was left over is ended before."""
         if primary["encrypted"] != self._encrypted:
-            both = f"{host(spec.primary_host)} and {host(spec.secondary_host)}"
-            raise ReplicationError(f"One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on {both}, or on neither.")
+            raise ReplicationError(reasons.ENCRYPTION_DIFFERS(host=spec.primary_host, other=spec.secondary_host))
         address = self._needed_address()
         self.discard(spec.server_id)
         if self._is_there(spec.server_id):
-            raise ReplicationError(f"There is a QEMU of {spec.server_id} on {host(self._host)} that cannot be ended.")
+            raise ReplicationError(reasons.QEMU_DOES_NOT_END(server=spec.server_id, host=self._host))
         ports = self._ports.take(2)
         side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"]))
         side.save(fence=primary["fence"], **side.record.pace(spec.mode, spec.interval_ms))
@@ -340,14 +339,14 @@ class QemuBackend:
         try:
             wiring.plug(side.record.wiring)
         except wiring.WiringError as error:
-            raise ReplicationError(f"{host(self._host)} cannot plug in the guest's network cards: {error}") from error
+            raise ReplicationError(reasons.VIFS_NOT_PLUGGED(host=self._host, text=str(error))) from error
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
         """Begin to protect the guest that runs here; report() tells how far it is, and what has gone wrong."""
         running = self._hypervisor.running(spec.server_id)
         side = self._side(spec.server_id)
         if side is None:
-            raise ReplicationError(f"{host(self._host)} was not asked what the secondary of {spec.server_id} must be like.")
+            raise ReplicationError(reasons.NOT_DESCRIBED(host=self._host, server=spec.server_id))
         if side.record.stage in (Stage.STARTING, Stage.IN_STEP):
             return
         pace = side.record.pace(spec.mode, spec.interval_ms)
@@ -375,28 +374,27 @@ class QemuBackend:
             LOG.info("Server %s runs in step with its secondary.", server_id)
         except Exception as error:
             LOG.exception("Server %s could not be protected.", server_id)
-            known = isinstance(error, ReplicationError)
-            self._undo(side, str(error) if known else "Internal error of the agent. See its log.")
+            self._undo(side, error.reason if isinstance(error, ReplicationError) else reasons.AGENT_INTERNAL_ERROR())
 
     def _check_making(self, side: Side) -> None:
         """Refuse to go on with a pair that is not wanted any more, or whose secondary's host does not answer."""
         if side.called_off.is_set():
-            raise ReplicationError("The making of the secondary was called off.")
+            raise ReplicationError(reasons.CREATION_CANCELLED())
         address = side.record.peer or ""
         if self._reach.age(address) > self._thresholds.silent_s:
             self._check_reached(address, REACH_AGAIN_S)
 
     def _check_reached(self, address: str, patience: float) -> None:
         if not reach.answers(address, self._options.reach_port, patience):
-            raise ReplicationError("The secondary's host does not answer on the replication network.")
+            raise ReplicationError(reasons.NO_REPLICATION_NETWORK())
 
-    def _undo(self, side: Side, error: str) -> None:
+    def _undo(self, side: Side, error: Reason) -> None:
         """Let the guest run as before, and keep the first error."""
         try:
             primary.part(side)
         except ReplicationError as second:
             LOG.error("Server %s: %s", side.record.server_id, second)
-        side.parted(f"{host(self._host)}: {error}")
+        side.parted(reasons.AGENT_REFUSED(host=self._host, error=error))
 
     def _load_certificates(self, side: Side) -> None:
         if self._encrypted:
@@ -451,11 +449,11 @@ class QemuBackend:
         """Let the secondary run, and the primary end that may run still."""
         side = self._side(server_id)
         if not self._is_there(server_id):
-            raise ReplicationError(f"There is no secondary of {server_id} on {host(self._host)}.")
+            raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
         if side is None or side.record.stage == Stage.PARTED:
             return None
         if side.record.stage != Stage.IN_STEP and not channel.is_in_colo(side.guest):
-            raise ReplicationError(f"The secondary of {server_id} on {host(self._host)} was never in step with its primary.")
+            raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
         gap_ms = secondary.promote(side.guest, None if stopped else side.fire)
         side.save(primary=True, fence=None)
         side.parted()
@@ -471,7 +469,7 @@ class QemuBackend:
         """Let the primary run without its twin."""
         side = self._side(server_id)
         if not self._is_there(server_id):
-            raise ReplicationError(f"The guest of {server_id} does not run on {host(self._host)}.")
+            raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
         if side is not None:
             self._call_off(side)
             primary.part(side)
@@ -481,7 +479,7 @@ class QemuBackend:
         side.called_off.set()
         making = self._making.pop(side.record.server_id, None)
         if making is not None and not futures.wait([making], CALL_OFF_S).done:
-            raise ReplicationError("The making of the secondary has not ended yet.")
+            raise ReplicationError(reasons.CREATION_ENDING())
 
     def release(self, server_id: str) -> None:
         """Let the primary run without its twin, and leave nothing of the pair in its QEMU."""

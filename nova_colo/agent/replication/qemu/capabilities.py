@@ -8,6 +8,9 @@ import shutil
 import subprocess
 from typing import Any
 
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
+
 EMULATOR = "qemu-system-x86_64"
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 DRIVERS = ("quorum", "replication", "nbd")
@@ -45,19 +48,19 @@ def version(found: dict[str, Any]) -> str:
     return f"{parts['major']}.{parts['minor']}.{parts['micro']}" if parts else ""
 
 
-def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[str]:
-    """Return what keeps a QEMU from carrying sides of pairs, in words.
+def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
+    """Return what keeps a QEMU from carrying sides of pairs.
 
     :param found: as ``probe`` returns it
     :param allow_broken: take versions that are known to be broken
     """
     if "error" in found:
-        return [f"QEMU cannot be asked what it has: {found['error']}."]
-    reasons = [f"QEMU {version(found)} has no {name}." for name in found["missing"]]
+        return [reasons.QEMU_UNKNOWN(text=found["error"])]
+    lacking = [reasons.QEMU_LACKS(version=version(found), name=name) for name in found["missing"]]
     release = (found["version"]["major"], found["version"]["minor"])
     if release in BROKEN and not allow_broken:
-        reasons.append(f"COLO is known to be broken in QEMU {version(found)}. Use 7.2 to 9.2, or 10.2 and later.")
-    return reasons
+        lacking.append(reasons.QEMU_BROKEN(version=version(found)))
+    return lacking
 
 
 def _missing(schema: list[dict[str, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Event, Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import FAR, PREFIX, kind
+from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
 
@@ -88,13 +89,13 @@ def wait_until_in_colo(guest: Guest, after: int, patience: float, go_on: Callabl
         if memory and memory["transferred"] > sent:
             sent, moved_at = memory["transferred"], now
         if now - moved_at > STALL_S:
-            raise ReplicationError(f"The secondary has taken no memory for {STALL_S:g} s.")
+            raise ReplicationError(reasons.MEMORY_STALLED(seconds=STALL_S))
         if now - began >= patience and not stopped:
             guest("stop")
             stopped = True
     if event is None or event.data["status"] != "colo":
         said = guest("query-migrate").get("error-desc", "no reason was given")
-        raise ReplicationError(f"The guest's memory could not be sent to the secondary: {said}.")
+        raise ReplicationError(reasons.MEMORY_NOT_SENT(text=said))
     _wait_until_running(guest, event.number, go_on)
 
 
@@ -114,7 +115,7 @@ def _wait_until_running(guest: Guest, after: int, go_on: Callable[[float | None]
     deadline = time.monotonic() + CHECKPOINT_S
     while guest.wait_for_event(lambda event: event.name == "RESUME", after, 4 * INTERVAL) is None:
         if time.monotonic() > deadline:
-            raise ReplicationError("The guest did not run on after its memory was sent.")
+            raise ReplicationError(reasons.NOT_RESUMED())
         go_on(1.0)
 
 
@@ -176,7 +177,7 @@ def go_on_alone(guest: Guest, timeout: float) -> float | None:
             guest("x-colo-lost-heartbeat")
     resumed = guest.wait_for_event(lambda event: event.name == "RESUME", before, timeout if not is_running(guest) else 0.2)
     if not is_running(guest):
-        raise ReplicationError(f"The guest does not run {timeout:g} s after it was told to go on alone.")
+        raise ReplicationError(reasons.ALONE_NOT_RUNNING(seconds=timeout))
     return max(resumed.at - lost.at, 0.0) * 1000 if resumed and lost else None
 
 

@@ -21,6 +21,7 @@ from nova_colo.agent.replication.qemu.domain import Disk
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import PREFIX
+from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class CopyError(ReplicationError):
     """The secondary's disks are not what the primary's are."""
 
     def __init__(self) -> None:
-        super().__init__("The copy of a disk to the secondary's host has failed. Look into QEMU's log there.")
+        super().__init__(reasons.COPY_FAILED())
 
 
 def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
@@ -44,7 +45,7 @@ def _inserted(guest: Guest, disk: Disk) -> dict[str, Any]:
         # QEMU names a device by its id where it has one of its own, else by where it is
         if entry.get("qdev") in (disk.qom, disk.qom.rpartition("/")[2]) and "inserted" in entry:
             return entry["inserted"]
-    raise ReplicationError(f"QEMU does not show disk {disk.target} at {disk.qom}.")
+    raise ReplicationError(reasons.DISK_NOT_SHOWN(disk=disk.target, path=disk.qom))
 
 
 def top(guest: Guest, disk: Disk) -> str:
@@ -65,9 +66,7 @@ def make_file(path: str, kind: str, size: int) -> bool:
         found = _virtual_size(path, kind)
         if found != size:
             LOG.error("%s is there already, of %d bytes instead of %d.", path, found, size)
-            raise ReplicationError(
-                f"There is a disk already, of {found} bytes instead of {size}. Remove it, or find out whose it is."
-            )
+            raise ReplicationError(reasons.DISK_IN_THE_WAY(found=found, wanted=size))
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
     _image(["create", "-q", "-f", kind, path, str(size)])
@@ -81,7 +80,8 @@ def _virtual_size(path: str, kind: str) -> int:
 def _image(arguments: list[str]) -> str:
     done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ReplicationError(f"qemu-img: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
+        said = done.stderr.strip().splitlines()
+        raise ReplicationError(reasons.IMAGE_TOOL_FAILED(text=said[-1] if said else "failed"))
     return done.stdout
 
 

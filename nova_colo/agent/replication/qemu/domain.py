@@ -10,6 +10,7 @@ from lxml import etree
 
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.emulator_options import FLAG_OFF, PARSER, with_options
+from nova_colo.pair import reasons
 
 #: The option with which QEMU waits for another's memory.
 WAIT = ("-incoming", "defer")
@@ -70,10 +71,9 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
         alias = element.find("alias").get("name")
         found.append(Disk(name, _DRIVES[bus].format(alias=alias), path, kind))
     if lacks:
-        carries = "It carries raw and qcow2 files on virtio or SCSI"
-        raise ReplicationError(f"Disks that COLO cannot carry: {', '.join(lacks)}. {carries}.")
+        raise ReplicationError(reasons.DISKS_NOT_CARRIED(disks=lacks))
     if not found:
-        raise ReplicationError("The guest has no disk that could be replicated.")
+        raise ReplicationError(reasons.NO_DISK())
     return found
 
 
@@ -91,7 +91,7 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
         if is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None:  # libvirt's default then
             is_carried, kind = False, "vhost"
         if not is_carried:
-            raise ReplicationError(f"COLO cannot carry network card {mac} ({kind}). It carries virtio cards on a bridge or tap.")
+            raise ReplicationError(reasons.NIC_NOT_CARRIED(mac=mac, model=kind))
         alias = element.find("alias").get("name")
         found.append(Nic(mac, f"host{alias}", vnet_hdr=True))
     return found

@@ -17,6 +17,7 @@ import socket
 import struct
 
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.pair import reasons
 
 #: asm-generic/socket.h, which Python lacks.
 _SO_ATTACH_FILTER = 26
@@ -56,7 +57,7 @@ class Fence:
             fcntl.fcntl(waiting, fcntl.F_SETFL, fcntl.fcntl(waiting, fcntl.F_GETFL) | os.O_ASYNC)
         except OSError as error:
             waiting.close()
-            raise ReplicationError(f"UDP port {self.port}: {error.strerror or error}.") from error
+            raise ReplicationError(reasons.FENCE_PORT(port=self.port, text=error.strerror or str(error))) from error
         return waiting
 
     def fire(self, patience: float) -> bool:

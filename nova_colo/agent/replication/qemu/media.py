@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.pair import reasons
 
 #: The largest file that is sent, in bytes: it goes by the message bus. A config drive has some hundred thousand.
 LARGEST = 8 << 20
@@ -32,7 +33,7 @@ def make(sent: Iterable[Mapping[str, str]]) -> Iterator[str]:
             path.write_bytes(content)
             yield str(path)
         elif _content(str(path)) != content:
-            raise ReplicationError(f"There is another file already at {path}. Remove it, or find out whose it is.")
+            raise ReplicationError(reasons.FILE_IN_THE_WAY(path=str(path)))
 
 
 def _content(path: str) -> bytes:
@@ -40,8 +41,7 @@ def _content(path: str) -> bytes:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise ReplicationError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ReplicationError(reasons.FILE_UNREADABLE(path=path, text=error.strerror)) from error
     if len(content) > LARGEST:
-        limit = f"it is larger than {LARGEST >> 20} MiB"
-        raise ReplicationError(f"COLO cannot carry the read-only medium {path}: {limit}. Detach it.")
+        raise ReplicationError(reasons.MEDIUM_TOO_LARGE(path=path, limit_mb=LARGEST >> 20))
     return content

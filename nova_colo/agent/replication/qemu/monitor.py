@@ -20,25 +20,16 @@ import libvirt
 import libvirt_qemu
 from oslo_log import log as logging
 
-from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication import GoneError, MonitorError, SilentError
+from nova_colo.pair import reasons
+
+__all__ = ["Event", "GoneError", "Guest", "Hypervisor", "MonitorError", "SilentError", "answers"]
 
 LOG = logging.getLogger(__name__)
 
 #: Events of a guest that are kept for those who wait for one.
 KEPT = 512
 _started = threading.Event()
-
-
-class MonitorError(ReplicationError):
-    """QEMU has refused a command."""
-
-
-class SilentError(ReplicationError):
-    """QEMU has not answered in time: its guest is frozen."""
-
-
-class GoneError(ReplicationError):
-    """There is no such QEMU on this host, or it has just ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +74,11 @@ class Guest:
             answer = json.loads(answering.result(self._timeout))
         except futures.TimeoutError as error:
             answering.cancel()
-            raise SilentError(f"QEMU has not answered {command} within {self._timeout:g} s.") from error
+            raise SilentError(reasons.QEMU_SILENT(command=command, seconds=self._timeout)) from error
         except libvirt.libvirtError as error:
-            raise GoneError(f"libvirt: {error}") from error
+            raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
         if "error" in answer:
-            raise MonitorError(f"QEMU refused {command}: {answer['error']['desc']}")
+            raise MonitorError(reasons.QEMU_REFUSED(command=command, text=answer["error"]["desc"]))
         return answer["return"]
 
     @property
@@ -172,7 +163,7 @@ class Hypervisor:
                 made.setKeepAlive(5, 3)
                 libvirt_qemu.qemuMonitorEventRegister(made, None, None, self._heard, None, 0)
             except libvirt.libvirtError as error:
-                raise GoneError(f"libvirt: {error}") from error
+                raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
             self._connection = made
         if again:
             LOG.info("Connected to libvirtd again.")
@@ -187,7 +178,7 @@ class Hypervisor:
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
-            raise GoneError(f"libvirt: {error}") from error
+            raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
 
     def running(self, uuid: str) -> libvirt.virDomain:
         """Return a domain whose QEMU is there.
@@ -196,7 +187,7 @@ class Hypervisor:
         """
         found = self.domain(uuid)
         if found is None:
-            raise GoneError("There is no QEMU of the server on this host.")
+            raise GoneError(reasons.NO_QEMU())
         return found
 
     def guest(self, uuid: str) -> Guest:

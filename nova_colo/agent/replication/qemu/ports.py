@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.pair import reasons
 
 
 class Ports:
@@ -40,8 +41,7 @@ class Ports:
                 if port not in self._taken and self._is_free(port):
                     found.append(port)
             if len(found) < count:
-                reach = f"{self._range.start} to {self._range.stop - 1}"
-                raise ReplicationError(f"No TCP ports are free from {reach}. Widen [qemu] port_min and port_max.")
+                raise ReplicationError(reasons.PORTS_TAKEN(first=self._range.start, last=self._range.stop - 1))
             self._taken.update(found)
         return found
 

@@ -15,6 +15,7 @@ from nova_colo.agent.replication.qemu.domain import Disk, Nic
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.side import STEPS_BEFORE, Side
+from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
     network.listen(guest, plan.listening, plan.folder)
     disks.start_copies(guest, count, plan.exports)
     while (part := disks.copied(guest, count)) is not None:
-        side.show("copying disks", STEPS_BEFORE + 1, int(100 * part))
+        side.show(reasons.COPYING_DISKS.code, STEPS_BEFORE + 1, int(100 * part))
         _pause(go_on)
     _wait_until_connected(guest, go_on)
     with stopped(guest):
@@ -69,7 +70,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
         disks.write_to_both(guest, count)
 
     def sending(part: float | None) -> None:
-        side.show("sending memory", STEPS_BEFORE + 2, int(100 * (part or 0)))
+        side.show(reasons.SENDING_MEMORY.code, STEPS_BEFORE + 2, int(100 * (part or 0)))
         go_on()
 
     sending(None)
@@ -86,7 +87,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
 def _wait_until_connected(guest: Guest, go_on: Callable[[], None]) -> None:
     """Wait for the secondary's sockets, which try again every now and then: a pair without them looks lost from the start."""
     if not _until(lambda: all(network.connections(guest).values()), lambda seconds: _pause(go_on)):
-        raise ReplicationError(f"The secondary has not connected within {PART_S:g} s.")
+        raise ReplicationError(reasons.NOT_CONNECTED(seconds=PART_S))
 
 
 def _until(condition: Callable[[], bool], sleep: Callable[[float], None] = time.sleep) -> bool:
@@ -138,7 +139,7 @@ def part(side: Side) -> None:
     network.stop_listening(guest)
     tls.unload(guest)
     if not _until(lambda: _runs(guest)):
-        raise ReplicationError(f"The guest does not run {PART_S:g} s after it was parted from its twin.")
+        raise ReplicationError(reasons.DISCONNECTED_NOT_RUNNING(seconds=PART_S))
     if not _until(lambda: channel.forget(guest)):
         # one whose connection was just being made ends when TCP gives up; there can be no other until then
         LOG.warning("The QEMU of %s does not end its migration: %s", guest.uuid, guest("query-migrate"))

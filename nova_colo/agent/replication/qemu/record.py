@@ -39,7 +39,7 @@ class Record:
     :param paces: what the primary's host is configured to, in milliseconds: ``delay`` is x-checkpoint-delay in mode colo,
         ``interval`` that in mode checkpoint where nobody has said another. Both sides go by it: the secondary's host may be
         configured otherwise
-    :param error: why the pair could not be made
+    :param error: why the pair could not be made, as Reason.data() returns it
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
     :param fence: what ends the QEMU of the pair's primary, as a Fence's fields; None when it has no network card
@@ -59,7 +59,7 @@ class Record:
     interval_ms: int = 100
     delay_ms: int = 20000
     paces: dict[str, int] = dataclasses.field(default_factory=lambda: {"delay": 20000, "interval": 100})
-    error: str | None = None
+    error: dict[str, Any] | None = None
     counted: int | None = None
     ledger: dict[str, Any] | None = None
     fence: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from nova_colo.agent.replication import ReplicationError
 from nova_colo.agent.replication.qemu import channel, disks, domain, media, network, tls
 from nova_colo.agent.replication.qemu.endpoint import Endpoint
 from nova_colo.agent.replication.qemu.monitor import Guest, Hypervisor
-from nova_colo.pair.words import host
+from nova_colo.pair import reasons
 
 #: Seconds that a promoted guest may take to run.
 PROMOTE_S = 10.0
@@ -40,15 +40,15 @@ def start(hypervisor: Hypervisor, primary: dict[str, Any], where: str) -> libvir
     xml = domain.twin_xml(primary["xml"])
     missing = [path for path in domain.boot_files(xml) if not pathlib.Path(path).exists()]
     if missing:
-        raise ReplicationError(f"{host(where)} lacks files that the guest boots from: {', '.join(missing)}.")
+        raise ReplicationError(reasons.BOOT_FILES_MISSING(host=where, paths=missing))
     try:
         made = hypervisor.connection().createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as error:
-        raise ReplicationError(f"{host(where)} cannot run the guest: {error}") from error
+        raise ReplicationError(reasons.GUEST_REFUSED(host=where, text=str(error))) from error
     unlike = domain.differences(primary["xml"], domain.xml_of(made))
     if unlike:
         made.destroy()
-        raise ReplicationError(f"On {host(where)} the guest would look different. {'; '.join(unlike)}.")
+        raise ReplicationError(reasons.GUEST_DIFFERS(host=where, differences="; ".join(unlike)))
     return made
 
 

@@ -17,10 +17,11 @@ from nova_colo.agent.replication.qemu.fence import Fence
 from nova_colo.agent.replication.qemu.monitor import Event, GoneError, Guest, SilentError
 from nova_colo.agent.replication.qemu.reach import Reach
 from nova_colo.agent.replication.qemu.record import Record, Stage
-from nova_colo.pair import hybrid, link, stream
+from nova_colo.pair import hybrid, link, reasons, stream
 from nova_colo.pair.checkpoints import Totals
 from nova_colo.pair.ledger import Ledger
 from nova_colo.pair.model import Cause, Mode
+from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Side:
         self._devices_seen_at: float | None = None
         self._switched_off: list[str] = []
         self._armed: socket.socket | None = None
-        self._unarmed = ""  # why not
+        self._unarmed: Reason | None = None  # why not
         self._holding = threading.Lock()
         self._held: bool | None = None  # not known of a QEMU that was there before this agent
         self._met_twin = False  # since it was held
@@ -140,13 +141,13 @@ class Side:
             self.save(stage=Stage.IN_STEP, error=None)
             self._begin_hybrid()
 
-    def parted(self, error: str | None = None) -> None:
+    def parted(self, error: Reason | None = None) -> None:
         """It has no twin any more."""
         with self._lock:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
             self._lost, self._switched_off = False, []
             self._disarm()
-            self.save(stage=Stage.PARTED, error=error)
+            self.save(stage=Stage.PARTED, error=error.data() if error else None)
         self._hold_back(False)
 
     def _begin_hybrid(self) -> None:
@@ -235,16 +236,16 @@ class Side:
             if self._armed is not None or self.record.stage != Stage.IN_STEP:
                 return
             try:
-                self._armed, self._unarmed = fence.arm(process), ""
+                self._armed, self._unarmed = fence.arm(process), None
             except ReplicationError as error:
-                if self._unarmed != str(error):
-                    LOG.warning("The primary of %s cannot be ended from its twin's host: %s", self.record.server_id, error)
-                self._unarmed = str(error)
+                if self._unarmed != error.reason:
+                    LOG.warning("The primary of %s cannot be ended from its peer's host: %s", self.record.server_id, error)
+                self._unarmed = error.reason
 
     def _disarm(self) -> None:
         if self._armed is not None:
             self._armed.close()
-        self._armed, self._unarmed = None, ""
+        self._armed, self._unarmed = None, None
 
     # --- what it looks like
 
@@ -308,9 +309,8 @@ class Side:
         """Keep what to think of the link, and log when that it works has changed."""
         before, self._link = self._link, now
         if before is not None and before.up != now.up:
-            LOG.info(
-                "The replication link of %s is %s. %s", self.record.server_id, "up" if now.up else "down", " ".join(now.reasons)
-            )
+            why = " ".join(map(str, now.reasons))
+            LOG.info("The replication link of %s is %s. %s", self.record.server_id, "up" if now.up else "down", why)
 
     def _see(self) -> dict[str, bool]:
         if self.record.primary and self.record.stage == Stage.PARTED and time.monotonic() >= self._announce_at:
@@ -359,15 +359,16 @@ class Side:
             up, progress = self._link.up if self._link else None, None
             if self.record.stage in (Stage.OFFERED, Stage.STARTING):
                 up = None
-                stage, step, percent = self._progress or ("waiting for the primary", STEPS_BEFORE, 0)
+                stage, step, percent = self._progress or (reasons.WAITING_FOR_PRIMARY.code, STEPS_BEFORE, 0)
                 progress = {"stage": stage, "step": step, "of": STEPS, "percent": percent}
             elif self._lost or self.record.stage == Stage.PARTED:
                 up = False
             figures = self.ledger.figures(time.time()) if self.record.primary and self.record.stage == Stage.IN_STEP else None
-            reasons = list(self._link.reasons) if self._link else []
+            troubles = list(self._link.reasons) if self._link else []
             if self._switched_off:
-                reasons.append(f"The secondary cannot use {', '.join(self._switched_off)} before the next checkpoint.")
-            if self._unarmed:
-                reasons.append(f"The primary cannot be ended from its twin's host: {self._unarmed}")
+                troubles.append(reasons.DEVICES_OFF(devices=self._switched_off))
+            if self._unarmed is not None:
+                troubles.append(reasons.FENCE_UNARMED(error=self._unarmed))
             mode = self._hybrid.mode.value if self._hybrid else None
-            return Report(running, up, progress, figures, self.record.error, reasons, self._stood_still_ms, mode)
+            error = reasons.read(self.record.error)
+            return Report(running, up, progress, figures, error, troubles, self._stood_still_ms, mode)

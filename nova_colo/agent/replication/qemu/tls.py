@@ -17,6 +17,8 @@ from cryptography import x509
 
 from nova_colo.agent.replication.qemu.monitor import Guest, MonitorError
 from nova_colo.agent.replication.qemu.names import PREFIX
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
 
 #: What a QEMU knows its credentials as.
 SERVER, CLIENT = f"{PREFIX}tls-server", f"{PREFIX}tls-client"
@@ -43,8 +45,8 @@ def unload(guest: Guest) -> None:
             guest("object-del", {"id": name})
 
 
-def lacks(folder: str, address: str) -> list[str]:
-    """Return what is wrong with a host's certificates, in words; nothing when QEMU can use them.
+def lacks(folder: str, address: str) -> list[Reason]:
+    """Return what is wrong with a host's certificates; nothing when QEMU can use them.
 
     :param folder: with FILES in it; keys may be readable by QEMU's user only
     :param address: this host's in the replication network, for which the server's certificate must be
@@ -52,23 +54,24 @@ def lacks(folder: str, address: str) -> list[str]:
     where = pathlib.Path(folder)
     missing = [name for name in FILES if not (where / name).exists()]
     if missing:
-        return [f"For TLS there is no {', '.join(missing)} in {folder}."]
+        return [reasons.TLS_MISSING(files=missing, folder=folder)]
     wrong = _wrong(where / CA), _wrong(where / SERVER_CERTIFICATE, address), _wrong(where / CLIENT_CERTIFICATE)
     return list(itertools.chain.from_iterable(wrong))
 
 
-def _wrong(path: pathlib.Path, address: str | None = None) -> Iterator[str]:
+def _wrong(path: pathlib.Path, address: str | None = None) -> Iterator[Reason]:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        yield f"The TLS certificate {path} cannot be read: {error}."
+        yield reasons.TLS_UNREADABLE(path=str(path), text=str(error))
         return
     now = datetime.datetime.now(datetime.UTC)
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begins <= now <= ends:
-        yield f"The TLS certificate {path} is valid from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC only."
+        period = {"begins": f"{begins:%Y-%m-%d %H:%M}", "ends": f"{ends:%Y-%m-%d %H:%M}"}
+        yield reasons.TLS_EXPIRED(path=str(path), **period)
     if address is not None and ip_address(address) not in _addresses(certificate):
-        yield f"The TLS certificate {path} is not for {address}: it has no such IP address among its alternative names."
+        yield reasons.TLS_OTHER_ADDRESS(path=str(path), address=address)
 
 
 def _addresses(certificate: x509.Certificate) -> list[Any]:
