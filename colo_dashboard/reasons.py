@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import get_language, gettext, gettext_noop
 
 from colo_dashboard.sentences import SENTENCES
+from novaclient_colo.fault_tolerance import FaultTolerance, Permission
 
 _NAME = re.compile(r"%\((\w+)\)s")
 #: Values of parameters that are words for people, too.
@@ -43,6 +44,15 @@ def told_of(thing: Any, name: str) -> str:
     """
     members = thing if isinstance(thing, dict) else vars(thing)
     return told(members.get(name), members.get(f"{name}_code"), members.get(f"{name}_params"))
+
+
+def permission(pair: FaultTolerance, action: str) -> Permission:
+    """Return whether the user can do something with a pair now, and in the user's language why not.
+
+    :param action: its name on the wire
+    """
+    known = next((known for known in pair.actions if known["name"] == action), {})
+    return Permission(pair.permission(action).allowed, told_of(known, "reason"))
 
 
 def told_all(texts: Iterable[str], details: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ All times are ISO 8601 strings in UTC, all pauses milliseconds. Errors are novac
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from novaclient import base
@@ -43,12 +43,10 @@ POLL_INTERVAL_S = 1.0
 
 
 class Permission(NamedTuple):
-    """Whether the caller can do something now, and why not: ``code`` and ``params`` are the reason for programs."""
+    """Whether the caller can do something now, and why not."""
 
     allowed: bool
     reason: str
-    code: str | None = None
-    params: Mapping[str, Any] = {}
 
 
 class FaultTolerance(base.Resource):
@@ -109,7 +107,7 @@ class FaultTolerance(base.Resource):
         """
         for known in self.actions:
             if known["name"] == action:
-                return Permission(known["allowed"], known["reason"], known.get("reason_code"), known.get("reason_params") or {})
+                return Permission(known["allowed"], known["reason"])
         return Permission(False, "")
 
 

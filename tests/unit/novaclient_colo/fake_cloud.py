@@ -47,8 +47,9 @@ def actions(**refused: str) -> list[dict[str, Any]]:
     return [
         {"name": name, "allowed": False, "reason": said[name], "reason_code": None, "reason_params": {}}
         if said.get(name)
-        else {"name": name, "allowed": name not in impossible, **reason_as("reason", impossible.get(name), "")}
+        else {"name": name, "allowed": why is None, **reason_as("reason", why, "")}
         for name in ACTIONS
+        for why in (None if name in said else impossible.get(name),)
     ]
 
 

@@ -8,7 +8,7 @@ from novaclient import client as nova_client
 from novaclient import exceptions
 
 from novaclient_colo.client import make_client
-from novaclient_colo.exceptions import FaultToleranceNotSupported
+from novaclient_colo.exceptions import FaultToleranceNotSupported, NoHealthySecondary, NotFaultTolerant
 from novaclient_colo.fault_tolerance import FaultToleranceManager
 from tests.unit.novaclient_colo.fake_cloud import FakeCloud, make_pair
 
@@ -117,6 +117,23 @@ def test_errors_carry_the_apis_message(cloud, manager, pair, status, error):
         manager.failover(pair["server_id"])
     assert caught.value.message == "Wait until the server is protected."
     assert not isinstance(caught.value, FaultToleranceNotSupported)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (400, "not_fault_tolerant", NotFaultTolerant),
+        (409, "no_healthy_secondary", NoHealthySecondary),
+        (409, "wait_failover", exceptions.Conflict),
+        (500, "not_fault_tolerant", exceptions.ClientException),
+    ],
+)
+def test_errors_are_known_by_the_code_of_their_reason(cloud, manager, pair, status, code, error):
+    cloud.failures["POST", "/action"] = (status, "Whatever it says.", code)
+    with pytest.raises(error) as caught:
+        manager.failover(pair["server_id"])
+    assert isinstance(caught.value, NotFaultTolerant | NoHealthySecondary) == (error in (NotFaultTolerant, NoHealthySecondary))
+    assert caught.value.details == {"code": code, "params": {}}
 
 
 def test_an_unknown_server_is_not_a_cloud_without_fault_tolerance(manager):

@@ -11,8 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from horizon import exceptions, tables
 
-from colo_dashboard import actions, api, pairs
-from colo_dashboard.reasons import told
+from colo_dashboard import actions, api, pairs, reasons
 
 #: What the list can be narrowed by, in its address.
 FILTERS = ("state", "name", "host")
@@ -44,15 +43,15 @@ class PairAction(tables.LinkAction):
 
     def update(self, request: HttpRequest, datum: pairs.PairRow) -> None:
         """Where the API says that it is not possible, say why instead."""
-        allowed, *why = datum.pair.permission(self.action.wire)
+        allowed, reason = reasons.permission(datum.pair, self.action.wire)
         if datum.followed == "failover":
             # The API may not know yet what was asked for a moment ago.
-            allowed, why = False, [_("A failover is under way.")]
+            allowed, reason = False, _("A failover is under way.")
         if allowed or (self.action.slug == "failover" and datum.can_be_forced):
             return
         # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
         self.classes = ("disabled", "colo-refused")
-        self.attrs.update({"title": told(*why), "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
+        self.attrs.update({"title": reason, "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
         self.refused = True
 
     def get_link_url(self, datum: pairs.PairRow) -> str:

@@ -15,11 +15,10 @@ from horizon import exceptions, forms, messages, tables, tabs
 from horizon.utils import functions
 from novaclient import exceptions as nova_exceptions
 
-from colo_dashboard import actions, api, history, pairs
+from colo_dashboard import actions, api, history, pairs, reasons
 from colo_dashboard.panels.project.fault_tolerance import forms as panel_forms
 from colo_dashboard.panels.project.fault_tolerance import tables as panel_tables
 from colo_dashboard.panels.project.fault_tolerance import tabs as panel_tabs
-from colo_dashboard.reasons import told
 from novaclient_colo.exceptions import NotFaultTolerant
 from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
 
@@ -221,10 +220,10 @@ class ActionView(OfDashboard, forms.ModalFormView):
         if self.pair is None:
             # Told in the dialog: Horizon's script follows no redirect when it opens one.
             return {**context, "refusal": self.failure}
-        permission = self.pair.permission(self.action.wire)
+        permission = reasons.permission(self.pair, self.action.wire)
         context["pair"] = self.pair
         context["sentence"] = self.action.sentence % {"name": self.pair.name}
-        context["reason"] = "" if permission.allowed else told(*permission[1:]) or _("You may not do this.")
+        context["reason"] = "" if permission.allowed else permission.reason or _("You may not do this.")
         context["refusal"] = "" if self.forced else context["reason"]
         context["modal_header"] = _("%(action)s: %(name)s") % {"action": label, "name": self.pair.name}
         context["submit_url"] = self.url("action", self.pair.server_id, slug)
