@@ -645,6 +645,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Nova's records have followed to %(host)s."),
         "",
     ),
+    "records_in_error": (
+        gettext_noop("the server runs on %(host)s and Nova has it in ERROR"),
+        "",
+    ),
     "records_outdated": (
         gettext_noop("Nova's records still name %(host)s"),
         "",

@@ -48,8 +48,9 @@ class Follow(Workflow):
         """Move the server's records by force, with the target closed to others."""
         target = job.params["target"]
         server = self._services.nova.server(job.server_id)
-        if server is None or server.host == target:
+        if self._is_there(job, server):
             return
+        assert server is not None
         lost = self._is_lost(job)
         with self._services.gate.closed(target):
             self._forget_dead_hosts(server)
@@ -63,7 +64,8 @@ class Follow(Workflow):
             sides.discard(self._services, job.server_id, target)
         else:
             self._services.ask(target, "settle", server_id=job.server_id, epoch=epoch)
-        sides.discard(self._services, job.server_id, source)
+        if source != target:
+            sides.discard(self._services, job.server_id, source)
         self._services.update_claimed(job.server_id, job.id, nova_host=target, server_status="ACTIVE")
 
     def finish(self, job: Job) -> Outcome:
@@ -75,7 +77,7 @@ class Follow(Workflow):
             ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
             why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
             return Outcome(values | {"state": State.ERROR, "state_reason": why}, followed)
-        why = reasons.FAILED_OVER_ALONE(reason=row.failover_reason)
+        why = reasons.FAILED_OVER_ALONE(reason=row.failover_reason) if row.failover_reason else reasons.WAITING()
         # a flavor may forbid a new secondary after a loss; nothing was lost when somebody asked for the failover
         state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
         return Outcome(values | {"state": state, "state_reason": why}, followed)
@@ -94,15 +96,33 @@ class Follow(Workflow):
         # a move that an engine asked for before it was restarted
         wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, reasons.TASK_TIMEOUT)
         server = nova.server(job.server_id)
-        if server is None or server.host == target:
+        if self._is_there(job, server):
             return
+        assert server is not None
         self._services.placement.release(twin_id(job.server_id))
         try:
             request_id = self._ask_nova(job, server, lost)
             wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, reasons.RECORDS_TIMEOUT)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, WorkflowError) and self._is_there(job, nova.server(job.server_id)):
+                LOG.warning("Nova has moved the records of %s to %s and then failed: %s", job.server_id, target, error)
+                return
             self._reserve_again(job)
             raise
+
+    def _is_there(self, job: Job, server: Server | None) -> bool:
+        """Return whether Nova's records name the target, or Nova has no such server any more.
+
+        Nova may have failed after that, as when a nova-compute was restarted in the middle. It has the server in ERROR then, and
+        leaves it so.
+        """
+        if server is None:
+            return True
+        if server.host != job.params["target"]:
+            return False
+        if server.status == "ERROR":
+            self._services.nova.set_active(job.server_id, job.id)
+        return True
 
     def _forget_dead_hosts(self, server: Server) -> None:
         """Remove what earlier dead hosts still hold of a server in placement: Nova refuses force else ("complex allocations").

@@ -81,6 +81,14 @@ WAITS_FOR_LOST_PEER = kind(
 RECORDS_OUTDATED = kind(
     _G, "records_outdated", "Nova's records still name %(host)s", "a failover whose records have not followed yet", hosts="host"
 )
+RECORDS_IN_ERROR = kind(
+    _G,
+    "records_in_error",
+    "the server runs on %(host)s and Nova has it in ERROR",
+    "a move of Nova's records whose last step failed, as when a nova-compute was restarted in the middle of it; the engine sets "
+    "the server active",
+    hosts="host",
+)
 
 # --- why a pair is in its state
 

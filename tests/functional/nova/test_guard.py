@@ -96,7 +96,8 @@ class GuardTest(ColoTestCase):
 
     def assert_refused(self, answer, rule):
         self.assertEqual(409, answer.status_int, answer.text)
-        self.assertEqual({"code": 409, "message": f"{rule.because} {rule.remedy}"}, answer.json["conflictingRequest"])
+        expected = {"code": 409, "message": str(rule.refused), "details": {"code": rule.refused.code, "params": {}}}
+        self.assertEqual(expected, answer.json["conflictingRequest"])
         self.assertEqual("compute 2.67", answer.headers["OpenStack-API-Version"])
 
     def assert_as_stock(self, method, path, body, **kwargs):
@@ -111,10 +112,10 @@ class GuardTest(ColoTestCase):
         return ours
 
     def test_what_the_twin_cannot_follow_is_refused_with_a_remedy(self):
-        self.assertEqual({name for name, rule in guard.ACTIONS.items() if rule.because}, set(REFUSED_ACTIONS))
+        self.assertEqual({name for name, rule in guard.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS))
         for name, arguments in REFUSED_ACTIONS.items():
             self.assert_refused(self.act(self.server["id"], {name: arguments}), guard.ACTIONS[name])
-        refused = [rule for rule in guard.REQUESTS.values() if rule.because]
+        refused = [rule for rule in guard.REQUESTS.values() if rule.refused]
         self.assertEqual(len(refused), len(REFUSED_REQUESTS))
         for rule, (method, path, body) in zip(refused, REFUSED_REQUESTS, strict=True):
             self.assert_refused(self.request_on(self.server, method, path, body), rule)

@@ -229,8 +229,11 @@ class Nova:
 
     # --- what nova-compute does
 
-    def work(self, well: bool) -> None:
-        """Do what was accepted, or fail at it."""
+    def work(self, well: bool, late: bool = False) -> None:
+        """Do what was accepted, or fail at it.
+
+        :param late: a move that is well but for its last step, as when a nova-compute is restarted in the middle of it
+        """
         if self.task is None:
             self.look_at_guest()
             return
@@ -247,6 +250,9 @@ class Nova:
             self.failed.add(request_id)
             if task in ("migrating", "rebuilding"):
                 self.status = "ERROR"
+        elif late and task in ("migrating", "rebuilding"):
+            self.failed.add(request_id)
+            self.status = "ERROR"
         if task in ("rebooting", "powering-off"):
             leaving.end(source.roles, SERVER)
 

@@ -106,9 +106,9 @@ class PairMachine(RuleBasedStateMachine):
     def a_host_says_how_it_does(self, host):
         self.world.heartbeat(host)
 
-    @rule(well=st.sampled_from([True, True, False]))
-    def nova_does_what_was_asked(self, well):
-        self.world.nova.work(well)
+    @rule(well=st.sampled_from([True, True, False]), late=st.sampled_from([False, False, False, True]))
+    def nova_does_what_was_asked(self, well, late):
+        self.world.nova.work(well, late)
 
     # --- what fails
 
@@ -325,6 +325,31 @@ def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
         first.give_back(held)
         first.run_all(60)
         assert "moved" not in [event.reason.code for event in machine.world.events()]
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by the workflow", "seen later"])
+def test_a_server_is_active_again_whose_move_has_failed_at_its_end(seen):
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        world, engine = machine.world, machine.world.engines[0]
+        world.ask(actions.FAILOVER, {})
+        for _ in range(40):
+            engine.look()
+            engine.run_all(3)
+            if world.nova.task is not None:
+                break
+        if not seen:  # the workflow gives up before Nova has moved anything
+            world.nova.failed.add(world.nova.task[2])
+            engine.run_all(60)
+        world.nova.work(True, late=True)
+        assert (world.nova.host, world.nova.status) == ("b", "ERROR")
+        for _ in range(20):  # a failed workflow is tried again after ten seconds
+            machine.some_seconds_pass_in_peace(1)
+        ends_well(world)
+        assert (world.nova.host, world.nova.status) == ("b", "ACTIVE")
     finally:
         machine.teardown()
 
