@@ -51,7 +51,7 @@ def permission(pair: FaultTolerance, action: str) -> Permission:
 
     :param action: its name on the wire
     """
-    known = next((known for known in pair.actions if known["name"] == action), {})
+    known: dict[str, Any] = next((known for known in pair.actions if known["name"] == action), {})
     return Permission(pair.permission(action).allowed, told_of(known, "reason"))
 
 
@@ -60,8 +60,9 @@ def told_all(texts: Iterable[str], details: Iterable[Mapping[str, Any]]) -> list
 
     :param details: their codes and parameters, in the same order; none of a cloud of an earlier release
     """
-    pairs = itertools.zip_longest(texts, details, fillvalue={})
-    return [told(str(text), detail.get("code"), detail.get("params")) for text, detail in pairs]
+    nothing: Mapping[str, Any] = {}
+    padded = itertools.chain(details, itertools.repeat(nothing))
+    return [told(text, detail.get("code"), detail.get("params")) for text, detail in zip(texts, padded, strict=False)]
 
 
 def _sentence(code: str, params: Mapping[str, Any]) -> str:

@@ -24,7 +24,9 @@ class IndexView(OfAdmin, views.IndexView):
 
     def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
         names = api.project_names(self.request) if found else {}
-        return [pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id, pair.project_id)) for pair in found]
+        return [
+            pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id) or pair.project_id) for pair in found
+        ]
 
 
 class LiveView(OfAdmin, views.LiveView):

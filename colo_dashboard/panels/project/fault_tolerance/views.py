@@ -243,6 +243,7 @@ class DetailView(OfDashboard, tabs.TabView):
     template_name = "colo_dashboard/fault_tolerance/detail.html"
     page_title = "{{ pair.name }}"
     table_class = panel_tables.FaultToleranceTable
+    _tab_group: Any  # Horizon's
 
     @cached_property
     def pair(self) -> FaultTolerance:
