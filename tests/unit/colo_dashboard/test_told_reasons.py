@@ -14,7 +14,7 @@ PARAMS = {"status": "SHUTOFF", "state": "failing_over", "seconds": 5, "ms": 240,
 ENGLISH = re.compile(r"\b(the|is|of|runs|ended|its|and)\b")
 
 
-def made_up(kind, depth=0):
+def made_up(kind):
     """Return a reason of a kind, with reasons in it where there are some."""
     nested = {"reason": reasons.HOST_LOST(host="compute-a"), "error": reasons.AGENT_TIMEOUT(host="compute-b"), "more": []}
     return kind(**{name: nested.get(name, PARAMS.get(name, "x")) for name in kind.names})
@@ -92,8 +92,8 @@ def test_english_is_what_the_api_says(horizon):
 
 
 @pytest.mark.usefixtures("in_german")
-@pytest.mark.parametrize("kind", [kind for code, kind in CATALOGUE.items() if code != "other"], ids=lambda kind: kind.code)
 @pytest.mark.parametrize("hosts", [True, False])
-def test_every_reason_is_told_in_german(kind, hosts):
+def test_every_reason_is_told_in_german(hosts):
     assert guard.ACTIONS
-    assert not ENGLISH.search(told(made_up(kind), hosts))
+    reasons_told = {code: told(made_up(kind), hosts) for code, kind in CATALOGUE.items() if code != "other"}
+    assert {code: text for code, text in reasons_told.items() if ENGLISH.search(text)} == {}
