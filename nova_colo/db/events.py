@@ -8,7 +8,7 @@ from sqlalchemy import orm
 
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Event
-from nova_colo.pair.reasons import CATALOGUE, Reason, Severity
+from nova_colo.pair.reasons import Reason, Severity
 
 
 def add(
@@ -26,7 +26,7 @@ def add(
     :param level: how much attention it needs, if not what the reason says
     :param request_id: of the API request that has caused it, with the user's id
     """
-    values = {"server_id": server_id, "kind": kind, "level": level or CATALOGUE[reason.code].severity, "reason": reason}
+    values = {"server_id": server_id, "kind": kind, "level": level or reason.severity, "reason": reason}
     session.add(Event(**values, request_id=request_id, user_id=user_id))
 
 

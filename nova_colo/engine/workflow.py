@@ -33,7 +33,7 @@ class Job:
     @property
     def reason(self) -> Reason | None:
         """Why it was begun."""
-        return reasons.read(self.params["reason"])
+        return reasons.read(self.params.get("reason"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -97,6 +97,12 @@ class Reason:
             return SOME_HOST
         return _text(name, value, hosts or name in kind.own)
 
+    @property
+    def severity(self) -> Severity:
+        """How much attention it needs; what a newer release says is worth some."""
+        kind = CATALOGUE.get(self.code)
+        return kind.severity if kind is not None else Severity.WARNING
+
     def data(self) -> dict[str, Any]:
         """Return the reason as it is stored and sent between services."""
         return {"code": self.code, "params": {name: _data(value) for name, value in self.params.items()}}

@@ -96,8 +96,14 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 
 def _pattern(sentence: str) -> str:
     parts = re.split(r"\{(\w+)\}", sentence)
-    names = (rf"\[\[(?P<{name}>[^\]]*)\]\]" if name in HOSTS else rf"(?P<{name}>.+?)" for name in parts[1::2])
+    names = (_value(name) for name in parts[1::2])
     return "".join(text for pair in zip(map(re.escape, parts[::2]), [*names, ""], strict=True) for text in pair)
+
+
+def _value(name: str) -> str:
+    if name in HOSTS:
+        return rf"\[\[(?P<{name}>[^\]]*)\]\]"
+    return rf"(?P<{name}>\d+)" if name == "memory_mb" else rf"(?P<{name}>.+?)"
 
 
 def reason_of(text: str | None) -> dict[str, Any] | None:
@@ -122,6 +128,10 @@ def _one(value: str | None) -> str | None:
     return json.dumps(reason) if reason else None
 
 
+def _event(value: str | None) -> str:
+    return _one(value) or json.dumps({"code": "other", "params": {"text": ""}})
+
+
 def _several(value: str | None) -> str:
     return json.dumps([reason_of(text) for text in json.loads(value or "[]") or () if text])
 
@@ -132,7 +142,7 @@ def upgrade() -> None:
     _convert("pairs", "server_id", {"health_reasons": _several}, nullable=False)
     _convert("hosts", "host", {"reasons": _several})
     _convert("operations", "id", {"error": _one})
-    _convert("events", "id", {"message": _one}, nullable=False, becomes={"message": "reason"})
+    _convert("events", "id", {"message": _event}, nullable=False, becomes={"message": "reason"})
 
 
 def _convert(
