@@ -20,7 +20,8 @@ PROGRAMS = {
     "openstack": ("openstackclient.shell", "main", True),
 }
 _CONTEXT = multiprocessing.get_context("forkserver")  # not a fork of the tests' own process, which has other options by now
-_CONTEXT.set_forkserver_preload([module for module, _, _ in PROGRAMS.values()])
+#: Those that tests use together.
+CLIENTS = ("nova", "openstack")
 
 
 def run(
@@ -31,6 +32,8 @@ def run(
     :param env: its environment, by default this process's
     :param seconds: after which it is ended
     """
+    # heard by the first that is run only
+    _CONTEXT.set_forkserver_preload([PROGRAMS[each][0] for each in (CLIENTS if name in CLIENTS else (name,))])
     with tempfile.TemporaryDirectory() as folder:
         process = _CONTEXT.Process(target=_main, args=(folder, name, arguments, dict(os.environ if env is None else env)))
         process.start()
