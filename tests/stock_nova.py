@@ -13,6 +13,7 @@ import tenacity
 
 from lab import Lab
 from lab.patience import patient
+from lab.process import Supervisor
 
 BIN = pathlib.Path(sys.executable).parent
 SHIPPED_PASTE = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
@@ -38,7 +39,7 @@ def stock_nova_api(lab: Lab, folder: pathlib.Path) -> Iterator[str]:
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(
             [str(BIN / "uwsgi"), "--ini", str(folder / "uwsgi.ini")],
-            env={"OS_NOVA_CONFIG_DIR": str(folder), "PATH": f"{BIN}:/usr/bin:/bin"},
+            env=Supervisor(lab.layout).environment({"OS_NOVA_CONFIG_DIR": str(folder)}),  # marked, for "lab sweep" to find
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -200,6 +200,8 @@ def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
         return True
     if server.host == host and server.status == "ACTIVE" and server.task_state is None:
         return True
-    if server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
+    # Nova sets the task before it answers the request: one that is gone has ended, even if nobody is left to say how
+    ended = server.host != host and server.task_state is None
+    if ended or server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
         raise WorkflowError(reasons.NOVA_DID_NOT_FOLLOW(host=host, request=request_id))
     return False

@@ -237,6 +237,9 @@ class ColoDriverMixin:
         """Leave the pair, then power off."""
         if self._hidden(instance.uuid):
             raise exception.InstancePowerOffFailure(reason="this host has the secondary of the server, not the server")
+        if self._role(instance.uuid) == Role.DEMOTED:
+            # asked for before a failover: Nova would have the server stopped for good, whose guest runs on another host
+            raise exception.InstancePowerOffFailure(reason="it has just failed over. Try again when Nova names its new host")
         rebuilt = instance.task_state == task_states.REBUILDING
         with self._leaving(instance, _no_rebuild if rebuilt else exception.InstancePowerOffFailure), self._truth(instance.uuid):
             super().power_off(instance, *args, **kwargs)

@@ -204,6 +204,17 @@ def test_a_flavor_may_forbid_a_new_secondary_after_a_loss(cloud, lab, pair):
         cloud.run("openstack", "flavor", "delete", "ft.once")
 
 
+def test_a_nova_compute_that_is_restarted_while_records_follow_does_not_stop_them(cloud, lab, pair):
+    source, target = pair["primary"]["host"], pair["secondary"]["host"]
+    assert cloud.act(pair["server_id"], {"failover": None}).status_code == 202
+    wait_for("Nova moves its records", 60, lambda: cloud.server("web-1")["OS-EXT-STS:task_state"] == "migrating")
+    lab.service(f"{source}-nova-compute").restart()
+    cloud.failed_over("web-1", pair, 120)
+    cloud.protected("web-1")
+    server = cloud.server("web-1")
+    assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", target)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["known to be down", "not known yet to be down"])
 def test_a_server_deleted_while_its_host_is_down_leaves_nothing(cloud, lab, pair, known):
     """When it knows, Nova deletes in its records only and asks no driver; else its request waits for the host to be back."""

@@ -144,6 +144,13 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertEqual((Role.DEMOTED, None), self._role_and_peer("h1"))
 
+    def test_a_stop_that_was_asked_for_before_a_failover_stops_nothing(self):
+        self.hosts["h1"].agent.demote({}, self.server["id"], 1, expected=0)
+        self.act(self.server["id"], {"os-stop": None})
+        self._wait_for_log(".*it has just failed over. Try again when Nova names its new host.*")
+        self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
+        self.assertEqual((Role.DEMOTED, None), self._role_and_peer("h1"))
+
     def test_a_deletion_waits_for_nobody(self):
         self.gives_up.answers = False
         self._delete_server(self.server)

@@ -305,7 +305,8 @@ class Nova:
 
     def _power_off(self, source: Host, target: Host) -> bool:
         role = source.role()
-        if role is not None and (role.role in (Role.SECONDARY, Role.PROMOTED) or (source.guest() and role.peer is not None)):
+        elsewhere = (Role.SECONDARY, Role.PROMOTED, Role.DEMOTED)
+        if role is not None and (role.role in elsewhere or (source.guest() and role.peer is not None)):
             return False
         source.end_guest()
         self.status = "SHUTOFF"
