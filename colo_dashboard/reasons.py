@@ -78,4 +78,6 @@ def _value(value: Any) -> str:
         return _sentence(value["code"], value["params"]) if value["code"] in SENTENCES else str(value["code"])
     if isinstance(value, list):
         return (" " if any(isinstance(part, Mapping) for part in value) else ", ").join(map(_value, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return gettext(value) if value in WORDS else str(value)

@@ -70,7 +70,8 @@ class ReservationClient:
         :param host: where the server is being built
         :returns: the host of its secondary
         :raises oslo_messaging.MessagingTimeout: when no engine answers
-        :raises oslo_messaging.RemoteError: when there is no room; its ``value`` says why, in words for people
+        :raises oslo_messaging.RemoteError: of the type ``BuildError`` when there is no capacity: its ``value`` tells the server's
+            owner why; of another type when the engine fails
         """
         return self._client.call({}, "reserve", server_id=server_id, host=host)
 

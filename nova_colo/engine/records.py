@@ -51,6 +51,8 @@ class Follow(Workflow):
         if self._is_there(job, server):
             return
         assert server is not None
+        if job.params["source"] == target:  # it was there when this was begun
+            raise WorkflowError(reasons.RECORDS_OUTDATED(host=server.host))
         lost = self._is_lost(job)
         with self._services.gate.closed(target):
             self._forget_dead_hosts(server)
@@ -102,26 +104,37 @@ class Follow(Workflow):
         self._services.placement.release(twin_id(job.server_id))
         try:
             request_id = self._ask_nova(job, server, lost)
-            wait_for(job, lambda: settled(self._services, job, request_id, target), timeout, reasons.RECORDS_TIMEOUT)
+            has_moved = lambda: settled(self._services, job, request_id, target, migrated=not lost)  # noqa: E731
+            wait_for(job, has_moved, timeout, reasons.RECORDS_TIMEOUT)
         except Exception as error:
-            if isinstance(error, WorkflowError) and self._is_there(job, nova.server(job.server_id)):
+            if self._has_moved_all_the_same(job):
                 LOG.warning("Nova has moved the records of %s to %s and then failed: %s", job.server_id, target, error)
                 return
             self._reserve_again(job)
             raise
 
+    def _has_moved_all_the_same(self, job: Job) -> bool:
+        """Return whether Nova's records name the target after their move has failed; not when that cannot be told now."""
+        try:
+            return self._is_there(job, self._services.nova.server(job.server_id))
+        except WorkflowError:
+            return False
+
     def _is_there(self, job: Job, server: Server | None) -> bool:
         """Return whether Nova's records name the target, or Nova has no such server any more.
 
         Nova may have failed after that, as when a nova-compute was restarted in the middle. It has the server in ERROR then, and
-        leaves it so.
+        leaves it so. One that its driver has adopted there is active.
         """
+        target = job.params["target"]
         if server is None:
             return True
-        if server.host != job.params["target"]:
+        if server.host != target:
             return False
-        if server.status == "ERROR":
-            self._services.nova.set_active(job.server_id, job.id)
+        if server.status == "ERROR" and server.task_state is None:
+            side = self._services.ask(target, "status", server_id=job.server_id)
+            if side is not None and (side["role"], side["running"]) == (Role.PRIMARY, True):
+                self._services.nova.set_active(job.server_id, job.id)
         return True
 
     def _forget_dead_hosts(self, server: Server) -> None:
@@ -190,9 +203,11 @@ def _idle(server: Server | None) -> bool:
     return server is None or server.task_state is None
 
 
-def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
+def settled(services: Services, job: Job, request_id: str, host: str, migrated: bool = False) -> bool:
     """Return whether an action has brought a server to a host and to rest.
 
+    :param migrated: the action is a live migration. Host and task change at once then (post_live_migration_at_destination), and
+        the task was set before Nova answered: one whose task is gone has ended, even if nobody is left to say how
     :raises WorkflowError: when the action has failed
     """
     server = services.nova.server(job.server_id)
@@ -200,8 +215,7 @@ def settled(services: Services, job: Job, request_id: str, host: str) -> bool:
         return True
     if server.host == host and server.status == "ACTIVE" and server.task_state is None:
         return True
-    # Nova sets the task before it answers the request: one that is gone has ended, even if nobody is left to say how
-    ended = server.host != host and server.task_state is None
+    ended = migrated and server.host != host and server.task_state is None
     if ended or server.status == "ERROR" or services.nova.action_failed(job.server_id, request_id):
         raise WorkflowError(reasons.NOVA_DID_NOT_FOLLOW(host=host, request=request_id))
     return False

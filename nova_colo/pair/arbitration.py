@@ -64,10 +64,10 @@ def _runs(witness: Witness, role: Role, epoch: int) -> bool:
     return witness.alive and side is not None and side.role == role and side.epoch == epoch and side.running
 
 
-def _is_where_nova_has_it(pair: Pair, primary: Witness) -> bool:
-    """Return whether a server that Nova has in ERROR, as after a move whose last step has failed, runs just where Nova says."""
-    runs = any(_runs(primary, role, pair.epoch) for role in (Role.PRIMARY, Role.PROMOTED))
-    return runs and pair.nova_host == pair.primary_host and pair.secondary_host is None
+def _is_adopted(pair: Pair, primary: Witness) -> bool:
+    """Return whether a server runs just where Nova's records say, as Nova's own guest, and alone."""
+    alone = pair.nova_host == pair.primary_host and pair.secondary_host is None
+    return alone and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
 
 
 def _leaves(witness: Witness) -> bool:
@@ -83,7 +83,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     :param primary: what is known of the host that holds the grant
     :param secondary: what is known of the secondary's host; ignored while the pair has none
     """
-    if pair.state == State.ERROR and pair.server_status == "ERROR" and _is_where_nova_has_it(pair, primary):
+    if pair.state in (State.ERROR, State.DEGRADED) and pair.server_status == "ERROR" and _is_adopted(pair, primary):
         return Decision(Action.FOLLOW, reasons.RECORDS_IN_ERROR(host=pair.primary_host))
     if pair.nova_host != pair.primary_host:
         if not primary.alive or primary.side is None:

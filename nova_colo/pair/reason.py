@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAME = re.compile(r"%\((\w+)\)s")
+#: How a host was marked in a sentence of a release that had no codes.
+_MARK = re.compile(r"\[\[([^\]]*)\]\]")
 #: Stands for a host in the text of a reader who may not see hosts.
 SOME_HOST = "its host"
 #: Stands for a value that is not what its name promises.
@@ -24,7 +26,7 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.ASCII)
     for name, pattern in {
         "action": r"(ft-)?[a-z]{1,16}(-[a-z]{1,16}){0,2}",
-        "command": r"[a-z]{1,16}(-[a-z]{1,16}){0,5}",
+        "command": r"[a-z]{1,16}([-_][a-z]{1,16}){0,5}",
         "mode": r"colo|checkpoint|hybrid",
         "operation": _UUID,
         "policy": r"colo|checkpoint|hybrid",
@@ -195,7 +197,7 @@ def read(data: Any) -> Reason | None:
         return data
     if _is_data(data):
         return Reason(data["code"], {name: _undata(value) for name, value in data["params"].items()})
-    return Reason("other", {"text": str(data)})
+    return Reason("other", {"text": _MARK.sub(r"\1", str(data))})
 
 
 def read_all(data: Any) -> list[Reason]:

@@ -237,11 +237,12 @@ class ColoDriverMixin:
         """Leave the pair, then power off."""
         if self._hidden(instance.uuid):
             raise exception.InstancePowerOffFailure(reason="this host has the secondary of the server, not the server")
+        rebuilt = instance.task_state == task_states.REBUILDING
+        refusal = _no_rebuild if rebuilt else exception.InstancePowerOffFailure
         if self._role(instance.uuid) == Role.DEMOTED:
             # asked for before a failover: Nova would have the server stopped for good, whose guest runs on another host
-            raise exception.InstancePowerOffFailure(reason="it has just failed over. Try again when Nova names its new host")
-        rebuilt = instance.task_state == task_states.REBUILDING
-        with self._leaving(instance, _no_rebuild if rebuilt else exception.InstancePowerOffFailure), self._truth(instance.uuid):
+            raise refusal(reason="it has just failed over. Try again when Nova names its new host")
+        with self._leaving(instance, refusal), self._truth(instance.uuid):
             super().power_off(instance, *args, **kwargs)
 
     def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:

@@ -42,7 +42,9 @@ class StrictBuild:
         except messaging.MessagingTimeout:
             reason = f"no nova-colo-engine answered within {timeout:g} s. Is one running?"
         except messaging.RemoteError as error:
-            reason = str(error.value)
+            # of any other error the text is for who reads the engine's log, not for the server's owner
+            known = error.exc_type in ("BuildError", "NoRoomError")
+            reason = str(error.value) if known else "nova-colo-engine failed. Its log says why."
         except messaging.MessagingException as error:
             reason = f"no nova-colo-engine could be asked: {error}"
         else:

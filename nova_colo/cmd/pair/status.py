@@ -74,6 +74,8 @@ def _row(host: str, standing: Standing, silent: bool) -> dict[str, Any]:
     elif side["role"] == Role.PROMOTED:
         why.append("Its failover was interrupted. Protect the guest again.")
     row |= {name: side.get(name) for name in (*nothing, "progress")}
+    if row["progress"]:
+        row["progress"] |= {"stage": reasons.stage(row["progress"]["stage"])}
     return row | {"reasons": why}
 
 
@@ -132,7 +134,7 @@ def _by_cause(counts: dict[str, Any]) -> str:
 
 def _why(row: dict[str, Any]) -> str:
     progress = row["progress"]
-    making = [f"Being made: {reasons.stage(progress['stage'])}, {progress['percent']} %."] if progress else []
+    making = [f"Being made: {progress['stage']}, {progress['percent']} %."] if progress else []
     return " ".join([*making, *row["reasons"]])
 
 

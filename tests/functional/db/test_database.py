@@ -72,6 +72,7 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
     )
     old.execute("INSERT INTO hosts (host, capable, reasons) VALUES ('a', 0, ?)", (json.dumps(["No QEMU."]),))
     told = ["Failover: requested.", "The server could not be protected: [[b]]: qemu-img: disk full", "\u00dcbrig"] * 400
+    told.append("Protected: the secondary runs on [[b]]. The guest stood still for 12 ms.")
     rows = [(SERVER, at, "failover", "info", message) for message in told]
     old.executemany("INSERT INTO events (server_id, at, kind, level, message) VALUES (?, ?, ?, ?, ?)", rows)
     old.execute(
@@ -79,6 +80,9 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
         "('o', ?, 'protect', 'failed', 1, '{}', 'The agent on [[b]] did not answer.', ?)",
         (SERVER, at),
     )
+    old.commit()
+    migration.sync(connection)
+    old.execute("UPDATE alembic_version SET version_num = '0002'")  # as where it was cut off at its end
     old.commit()
     migration.sync(connection)
     database = database_at(connection)
@@ -93,7 +97,8 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
         newest = [event.reason for event in events.newest(session, SERVER, 2000)]
     full = reasons.AGENT_REFUSED(host="b", error=reasons.OTHER(text="qemu-img: disk full"))
     failover = reasons.FAILOVER_REQUESTED(reason=reasons.REQUESTED())
-    assert newest == [reasons.OTHER(text="\u00dcbrig"), reasons.NOT_PROTECTED(error=full), failover] * 400
+    assert newest[0] == reasons.PROTECTED(host="b", more=[reasons.PAUSED_FOR(ms=12)])
+    assert newest[1:] == [reasons.OTHER(text="\u00dcbrig"), reasons.NOT_PROTECTED(error=full), failover] * 400
 
 
 def test_an_epoch_is_granted_once(database, pair):

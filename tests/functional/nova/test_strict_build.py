@@ -24,7 +24,7 @@ class Engine:
         self.asked.append((server_id, host))
         if self.refusal:
             # oslo.messaging's fake driver hands exceptions over as they are; a broker would make this of any
-            raise messaging.RemoteError("NoRoomError", self.refusal)
+            raise messaging.RemoteError("BuildError", self.refusal)
         return "h2"
 
 

@@ -82,8 +82,23 @@ SENTENCES = {
     "mode_failed": "The mode could not be set to {mode}: {error}",
     "not_protected": "The server could not be protected: {error}",
     "unprotect_failed": "Protection could not be taken off: {error}",
+    "mode_changed": "Under the policy {policy} the pair goes on in mode {mode}.",
+    "request_cancelled": "What was asked for was not begun, since a side of the pair was lost first.",
+    "reservation_repaired": "The reservation of the secondary on {host} was missing or wrong in placement. It is there again.",
+    "reservation_lost": "The reservation of the secondary on {host} is missing in placement and its room is taken. Move a server "
+    "away from there, or move the secondary.",
+    "reservation_removed": "A reservation in placement that belonged to no secondary was removed.",
+    "guest_ended": "The guest on {host} ended while its secondary was made.",
+    "link_lost_making": "The replication link to {host} was lost.",
+    "no_secondary_to_resume": "There is no secondary on {host} that could resume.",
+    "nova_did_not_follow": "Nova did not follow to {host} (request {request}).",
+    "not_ft": "The server is no FT server any more.",
     "internal_error": "Internal error in operation {operation}. See the log of nova-colo-engine.",
 }
+#: What is said most often, with an end that may be missing.
+PROTECTED = re.compile(
+    r"Protected: the secondary runs on \[\[(?P<host>[^\]]*)\]\]\.(?: The guest stood still for (?P<ms>\d+) ms\.)?"
+)
 HOSTS = ("host", "source", "target", "old", "new")
 
 
@@ -110,6 +125,9 @@ def reason_of(text: str | None) -> dict[str, Any] | None:
     """Return the reason that a sentence of before stands for; None for an empty one."""
     if not text:
         return None
+    if found := PROTECTED.match(text):
+        paused = [{"code": "paused_for", "params": {"ms": int(found["ms"])}}] if found["ms"] else []
+        return {"code": "protected", "params": {"host": found["host"], "more": paused}}
     for code, pattern in _patterns():
         found = pattern.match(text)
         if found:
@@ -124,6 +142,8 @@ def _param(name: str, value: str) -> Any:
 
 
 def _one(value: str | None) -> str | None:
+    if value and value.startswith('{"code": '):  # by an attempt that was cut off
+        return value
     reason = reason_of(value)
     return json.dumps(reason) if reason else None
 
@@ -133,7 +153,8 @@ def _event(value: str | None) -> str:
 
 
 def _several(value: str | None) -> str:
-    return json.dumps([reason_of(text) for text in json.loads(value or "[]") or () if text])
+    found = json.loads(value or "[]") or ()
+    return json.dumps([one if isinstance(one, dict) else reason_of(one) for one in found if one])
 
 
 def upgrade() -> None:
@@ -158,9 +179,26 @@ def _convert(
     :param becomes: names that columns get
     """
     names = {name: (becomes or {}).get(name, name) for name in columns}
+    there = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
+    if not there.intersection(columns) and there.issuperset(names.values()):
+        return  # MariaDB keeps what an attempt has done that was cut off
+    left = [name for name in columns if name in there]
+    if left:
+        _fill(table, key, {name: columns[name] for name in left}, there)
+        with op.batch_alter_table(table) as batch_op:
+            for name in left:
+                batch_op.drop_column(name)
+    with op.batch_alter_table(table) as batch_op:
+        for name, new in names.items():
+            batch_op.alter_column(f"new_{name}", new_column_name=new, existing_type=sa.JSON(), nullable=nullable)
+
+
+def _fill(table: str, key: str, columns: dict[str, Callable[[str | None], str | None]], there: set[str]) -> None:
+    """Add a column of reasons for each of sentences, and fill it."""
     with op.batch_alter_table(table) as batch_op:
         for name in columns:
-            batch_op.add_column(sa.Column(f"new_{name}", sa.JSON(), nullable=True))
+            if f"new_{name}" not in there:
+                batch_op.add_column(sa.Column(f"new_{name}", sa.JSON(), nullable=True))
     for rows in _batches(table, key, list(columns)):
         values = [
             {"the_key": row[0]} | {name: columns[name](value) for name, value in zip(columns, row[1:], strict=True)}
@@ -168,12 +206,6 @@ def _convert(
         ]
         assigned = ", ".join(f"new_{name} = :{name}" for name in columns)
         op.get_bind().execute(sa.text(f"UPDATE {table} SET {assigned} WHERE {key} = :the_key"), values)
-    with op.batch_alter_table(table) as batch_op:
-        for name in columns:
-            batch_op.drop_column(name)
-    with op.batch_alter_table(table) as batch_op:
-        for name, new in names.items():
-            batch_op.alter_column(f"new_{name}", new_column_name=new, existing_type=sa.JSON(), nullable=nullable)
 
 
 def _batches(table: str, key: str, names: list[str]) -> Iterator[list[Any]]:
