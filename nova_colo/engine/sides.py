@@ -8,7 +8,7 @@ from oslo_log import log as logging
 from nova_colo.db import pairs
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.services import Services
-from nova_colo.engine.workflow import Job
+from nova_colo.engine.workflow import Job, holds_within
 
 LOG = logging.getLogger(__name__)
 
@@ -25,6 +25,10 @@ def demote_paired(services: Services, job: Job) -> bool:
     """
     # one that cannot be told holds no grant for this epoch: its own agent holds it back, and the twin's host ends it
     source, epoch = job.params["source"], job.params["epoch"]
+    if job.params.get("planned"):
+        # nothing was lost: an agent that is silent for a moment, as while libvirtd is restarted, is waited for. A secondary that
+        # takes over from a primary that nobody has stopped may cost its clients their connections
+        holds_within(job, lambda: services.alive(source), services.conf.engine.agent_timeout)
     if services.alive(source):
         try:
             return bool(services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch))
