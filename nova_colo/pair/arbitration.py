@@ -65,7 +65,10 @@ def _runs(witness: Witness, role: Role, epoch: int) -> bool:
 
 
 def _is_adopted(pair: Pair, primary: Witness) -> bool:
-    """Return whether a server runs just where Nova's records say, as Nova's own guest, and alone."""
+    """Return whether a server runs just where Nova's records say, as Nova's own guest, and alone, since a failover.
+
+    Nova may call it ERROR a moment after its records have moved, when a new secondary is being made already.
+    """
     alone = pair.nova_host == pair.primary_host and pair.secondary_host is None
     return alone and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
 
@@ -83,7 +86,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     :param primary: what is known of the host that holds the grant
     :param secondary: what is known of the secondary's host; ignored while the pair has none
     """
-    if pair.state in (State.ERROR, State.DEGRADED) and pair.server_status == "ERROR" and _is_adopted(pair, primary):
+    if pair.server_status == "ERROR" and pair.wanted == Wanted.PROTECTED and _is_adopted(pair, primary):
         return Decision(Action.FOLLOW, reasons.RECORDS_IN_ERROR(host=pair.primary_host))
     if pair.nova_host != pair.primary_host:
         if not primary.alive or primary.side is None:
