@@ -11,10 +11,10 @@ GENERATED := openapi.json samples/nova-colo.conf.sample samples/policy.yaml.samp
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane unit dashboards functional colo stack e2e lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane unit dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## bring up a whole OpenStack with fault tolerance on this machine, with real guests on real hypervisors
 	$(PYTHON) -m lab up --hypervisor real
@@ -24,8 +24,8 @@ demo-down: ## stop it again
 
 # Two lanes of stages side by side: what waits for guests and hosts most of the time, and what computes. In a lane one stage
 # follows on the other, also when that has failed: the report at the end says so.
-HOSTS_LANE := colo e2e
-CLOUD_LANE := lint docs unit dashboards functional-32 functional-33 functional-34 stack
+HOSTS_LANE := qemu cloud-real
+CLOUD_LANE := lint docs unit dashboards functional-32 functional-33 functional-34 cloud-simulated
 STAGE := $(PYTHON) tests/stage.py
 
 # What of the tests is run. "make test-all" has no such limits.
@@ -56,7 +56,7 @@ cloud-lane:
 	+@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 unit: venv ## the tests that need no service
-	$(BIN)/python -m pytest tests/unit $(SELECT) --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest tests/unit tests/simulation $(SELECT) --numprocesses=2 --dist=worksteal
 
 dashboards: $(HORIZONS:%=dashboard-%) ## the dashboard with older releases of Horizon; the other tests have the newest
 
@@ -71,17 +71,17 @@ functional-%:
 	$(PYTHON) -m lab venv --nova $*
 	.lab/nova-$*/bin/python -m pytest tests/functional/nova $(if $(filter $(NEWEST),$*),--numprocesses=2 --dist=worksteal,$(SURFACE))
 
-colo: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/colo $(SELECT) --verbose; result=$$?; \
+qemu: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
+	$(BIN)/python -m pytest tests/qemu $(SELECT) --verbose; result=$$?; \
 	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
-stack: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running
-	$(BIN)/python -m pytest tests/functional tests/ui tests/stack $(SELECT); result=$$?; \
+cloud-simulated: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running
+	$(BIN)/python -m pytest tests/functional tests/ui tests/cloud_simulated $(SELECT); result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
-e2e: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/e2e $(SELECT) --verbose; result=$$?; \
+cloud-real: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
+	$(BIN)/python -m pytest tests/cloud_real $(SELECT) --verbose; result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy

@@ -6,7 +6,7 @@ import itertools
 from lxml import etree
 
 NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-#: With it QEMU has no flag for devices that are switched off: see nova_colo.agent.replication.qemu.devices.
+#: With it QEMU has no flag for devices that are switched off: see nova_colo.agent.qemu.qmp.virtio.
 FLAG_OFF = ("-global", "virtio-device.use-disabled-flag=false")
 #: XML comes from other hosts too: nothing in it may read files or grow without bounds.
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_blank_text=True)

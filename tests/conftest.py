@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from lab import Lab
 from lab.addresses import LOOPBACK
-from tests.timeouts import pytest_collection_modifyitems
+from tests.fixtures.timeouts import pytest_collection_modifyitems
 
 __all__ = ["pytest_collection_modifyitems"]  # a hook
 

@@ -7,7 +7,7 @@ The dashboard knows nothing of the server side but its API, so it has a copy. A 
 import json
 import sys
 
-from nova_colo.pair import guard  # its refusals are in the catalogue, too
+from nova_colo.pair import action_rules  # its refusals are in the catalogue, too
 from nova_colo.pair.reasons import CATALOGUE
 
 HEAD = '''# SPDX-License-Identifier: Apache-2.0
@@ -22,7 +22,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
 
 def source() -> str:
     """Return the module."""
-    assert guard.ACTIONS
+    assert action_rules.ACTIONS
     lines = []
     for code, kind in sorted(CATALOGUE.items()):
         if code == "other":  # its text is nobody's to translate

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from nova_colo.pair import guard  # its refusals are in the catalogue, too
+from nova_colo.pair import action_rules  # its refusals are in the catalogue, too
 from nova_colo.pair.reasons import CATALOGUE, Group, Kind
 
 
@@ -19,7 +19,7 @@ class ReasonsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table's nodes."""
-        assert guard.ACTIONS
+        assert action_rules.ACTIONS
         return self.parse_text_to_nodes("\n".join(table(Group(self.arguments[0]))))
 
 

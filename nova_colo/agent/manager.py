@@ -15,7 +15,7 @@ from oslo_log import log as logging
 
 from nova_colo import rpc, version
 from nova_colo.agent.replication import Backend, PairSpec, ReplicationError
-from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 

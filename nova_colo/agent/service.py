@@ -10,9 +10,10 @@ from oslo_log import log as logging
 from oslo_service import service
 
 from nova_colo import rpc
-from nova_colo.agent import health, replication
+from nova_colo.agent import replication
 from nova_colo.agent.manager import AgentManager
-from nova_colo.agent.roles import RoleStore
+from nova_colo.hoststate import agent_health
+from nova_colo.hoststate.roles import RoleStore
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class AgentService(service.Service):
         try:
             report = manager.report() | {"urgent": urgent} if in_full else None
             if report is not None:
-                health.write(self._conf.state_path, report["reasons"], time.time())
+                agent_health.write(self._conf.state_path, report["reasons"], time.time())
             engines.heartbeat(self._conf.host, report)
         except Exception:
             # the next one is due in a moment; ending the thread would make this host look dead for good

@@ -9,8 +9,8 @@ import webob.exc
 from nova.api.openstack import wsgi
 from oslo_utils import timeutils
 
+from nova_colo.api import eligibility
 from nova_colo.api import hosts as host_views
-from nova_colo.api import vetting
 from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import actions as schema
@@ -44,7 +44,7 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
     if refusal is not None:
         raise refused(webob.exc.HTTPConflict, refusal, Caller(service, request).rights(row).hosts)
     if action == actions.PROTECT:
-        vetting.protect(nova, request, row.server_id)
+        eligibility.protect(nova, request, row.server_id)
     _start(service, request, row, action, arguments)
     return with_microversion(request, webob.Response(status=202, content_type="application/json"))
 

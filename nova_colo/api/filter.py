@@ -17,7 +17,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from nova_colo import conf as colo_conf
-from nova_colo.api import actions, checkpoints, events, fault_tolerance, guard, hosts, servers, usage, vetting
+from nova_colo.api import action_rules, actions, checkpoints, eligibility, events, fault_tolerance, hosts, servers, usage
 from nova_colo.api.service import SERVER_MICROVERSION, Fault, Server, Service
 from nova_colo.pair.model import is_fault_tolerant
 
@@ -30,20 +30,20 @@ ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
     (AFTER, "GET", "/servers/detail", servers.detail, {}),
     (AFTER, "GET", "/servers/{server_id}", servers.show, {}),
     (INSTEAD, "POST", "/servers/{server_id}/action", actions.act, {"function": actions.is_ours}),
-    (BEFORE, "POST", "/servers/{server_id}/action", guard.action, {}),
-    (BEFORE, "POST", "/servers/{server_id}/os-volume_attachments", guard.guarding("attach volume"), {}),
-    (BEFORE, "PUT", "/servers/{server_id}/os-volume_attachments/{id}", guard.guarding("change volume"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/os-volume_attachments/{id}", guard.guarding("detach volume"), {}),
-    (BEFORE, "POST", "/servers/{server_id}/os-interface", guard.guarding("attach interface"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/os-interface/{id}", guard.guarding("detach interface"), {}),
-    (BEFORE, "POST", "/servers/{server_id}/shares", guard.guarding("attach share"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/shares/{id}", guard.guarding("detach share"), {}),
-    (BEFORE, "POST", "/servers/{server_id}/migrations/{id}/action", guard.guarding("force migration"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/migrations/{id}", guard.guarding("abort migration"), {}),
-    (BEFORE, "POST", "/servers", vetting.create, {}),
+    (BEFORE, "POST", "/servers/{server_id}/action", action_rules.action, {}),
+    (BEFORE, "POST", "/servers/{server_id}/os-volume_attachments", action_rules.guarding("attach volume"), {}),
+    (BEFORE, "PUT", "/servers/{server_id}/os-volume_attachments/{id}", action_rules.guarding("change volume"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/os-volume_attachments/{id}", action_rules.guarding("detach volume"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/os-interface", action_rules.guarding("attach interface"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/os-interface/{id}", action_rules.guarding("detach interface"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/shares", action_rules.guarding("attach share"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/shares/{id}", action_rules.guarding("detach share"), {}),
+    (BEFORE, "POST", "/servers/{server_id}/migrations/{id}/action", action_rules.guarding("force migration"), {}),
+    (BEFORE, "DELETE", "/servers/{server_id}/migrations/{id}", action_rules.guarding("abort migration"), {}),
+    (BEFORE, "POST", "/servers", eligibility.create, {}),
     # another name of Nova's for the same
-    (BEFORE, "POST", "/os-volumes_boot", vetting.create, {}),
-    (BEFORE, "POST", "/os-volumes_boot/{server_id}/action", guard.action, {}),
+    (BEFORE, "POST", "/os-volumes_boot", eligibility.create, {}),
+    (BEFORE, "POST", "/os-volumes_boot/{server_id}/action", action_rules.action, {}),
     (AFTER, "GET", "/os-simple-tenant-usage", usage.index, {}),
     (AFTER, "GET", "/os-simple-tenant-usage/{tenant_id}", usage.show, {}),
     (INSTEAD, "GET", "/servers/{server_id}/os-fault-tolerance", fault_tolerance.show, {}),

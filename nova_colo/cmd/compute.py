@@ -4,10 +4,10 @@
 # must be the first import of all: it patches threading
 from nova.cmd import compute
 
-from nova_colo.virt import loader
+from nova_colo.virt import driver_loader
 
 
 def main() -> None:
     """Run nova-compute."""
-    loader.install()
+    driver_loader.install()
     compute.main()

@@ -3,7 +3,7 @@
 
 from oslo_config import cfg
 
-from nova_colo.pair.link import Thresholds
+from nova_colo.pair.link_health import Thresholds
 
 LINK = Thresholds()
 GROUP = "qemu"

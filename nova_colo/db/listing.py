@@ -10,8 +10,8 @@ from oslo_db.sqlalchemy import utils
 from sqlalchemy import orm
 
 from nova_colo.db.models import Pair
+from nova_colo.pair.host_selection import RAM_FACTOR
 from nova_colo.pair.model import Health, State
-from nova_colo.pair.placement import RAM_FACTOR
 
 #: The worst first.
 STATES_BY_SEVERITY = (

@@ -8,7 +8,7 @@ from sqlalchemy import orm
 
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Pair, Secondary
-from nova_colo.pair.placement import RAM_FACTOR
+from nova_colo.pair.host_selection import RAM_FACTOR
 
 
 def record(session: orm.Session, now: datetime.datetime) -> None:

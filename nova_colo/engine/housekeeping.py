@@ -7,7 +7,7 @@ import time
 from oslo_utils import timeutils
 
 from nova_colo.db import events, history, operations, secondaries
-from nova_colo.engine.services import Services
+from nova_colo.engine.context import Services
 
 #: Checkpoint buckets stay fine for so long, in seconds: longer than agents keep them.
 FINE_FOR = 7200

@@ -11,11 +11,11 @@ from oslo_utils import timeutils
 from nova_colo.db import events, operations, pairs
 from nova_colo.db.models import Operation
 from nova_colo.db.pairs import core
+from nova_colo.engine.context import Services
 from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.host_tracker import Snapshot, side_of
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import POOLS, URGENT, Runner
-from nova_colo.engine.services import Services
-from nova_colo.engine.view import Snapshot, side_of
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State

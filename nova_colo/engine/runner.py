@@ -14,11 +14,11 @@ from sqlalchemy import orm
 
 from nova_colo.db import events, operations, pairs, retry_on_loss
 from nova_colo.db.models import Operation
-from nova_colo.engine import failover, protect, records, unprotect
+from nova_colo.engine.context import Services
 from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.isolation import isolated
-from nova_colo.engine.services import Services
-from nova_colo.engine.workflow import Job, Outcome, Workflow
+from nova_colo.engine.workflows import failover, protect, record_sync, unprotect
+from nova_colo.engine.workflows.base import Job, Outcome, Workflow
 from nova_colo.pair import health, reasons
 from nova_colo.pair.model import State
 from nova_colo.pair.reasons import Reason, Severity
@@ -38,7 +38,7 @@ WORKFLOWS: dict[str, type[Workflow]] = {
     "failover": failover.Failover,
     "run_alone": failover.RunAlone,
     "restart": failover.Restart,
-    "follow": records.Follow,
+    "follow": record_sync.Follow,
 }
 
 #: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.

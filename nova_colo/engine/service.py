@@ -16,15 +16,15 @@ from oslo_utils import timeutils, uuidutils
 
 from nova_colo import rpc
 from nova_colo.db import lease
-from nova_colo.engine.building import BuildError, Building
-from nova_colo.engine.figures import Figures
+from nova_colo.engine.context import Services
 from nova_colo.engine.housekeeping import Housekeeping
-from nova_colo.engine.inventory import Inventory
 from nova_colo.engine.isolation import isolated
+from nova_colo.engine.metrics import Figures
 from nova_colo.engine.reconciler import Reconciler
-from nova_colo.engine.reservations import Reservations
+from nova_colo.engine.reservation_repair import Reservations
 from nova_colo.engine.runner import Runner
-from nova_colo.engine.services import Services
+from nova_colo.engine.server_sync import Inventory
+from nova_colo.engine.strict_build import BuildError, Building
 
 LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ replies agree again is only found by trying, so the waits between two tries grow
 
 import dataclasses
 
-from nova_colo.pair.checkpoints import Checkpoint
+from nova_colo.pair.checkpoint_stats import Checkpoint
 from nova_colo.pair.model import Cause, Mode
 
 

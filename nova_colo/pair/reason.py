@@ -172,7 +172,7 @@ class Kind:
         return frozenset(_NAME.findall(self.template))
 
 
-#: Every kind by its code; filled by :mod:`nova_colo.pair.reasons` and :mod:`nova_colo.pair.guard`.
+#: Every kind by its code; filled by :mod:`nova_colo.pair.reasons` and :mod:`nova_colo.pair.action_rules`.
 CATALOGUE: dict[str, Kind] = {}
 
 

@@ -8,7 +8,7 @@ from nova.compute import power_state
 from nova.virt import fake
 from oslo_log import log as logging
 
-from nova_colo.agent.replication import hypervisor as hv
+from nova_colo.simulator import hypervisor as hv
 from nova_colo.virt.mixin import CONF, ColoDriverMixin
 
 LOG = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from nova.virt.libvirt import blockinfo
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import vif as libvirt_vif
 
-from nova_colo.agent.wiring import WiringStore
 from nova_colo.emulator_options import without_flag
+from nova_colo.hoststate.vifs import WiringStore
 from nova_colo.pair.model import Role, is_fault_tolerant
 from nova_colo.virt.mixin import ColoDriverMixin
 

@@ -18,11 +18,11 @@ from nova.virt import event as virt_event
 from nova.virt import hardware
 from oslo_log import log as logging
 
-from nova_colo.agent import health
-from nova_colo.agent.roles import RoleRecord, RoleStore
+from nova_colo.hoststate import agent_health
+from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
-from nova_colo.virt import leaving, options
-from nova_colo.virt.strict import StrictBuild
+from nova_colo.virt import detach_pair, options
+from nova_colo.virt.reserve_on_build import StrictBuild
 
 LOG = logging.getLogger(__name__)
 CONF = nova.conf.CONF
@@ -151,7 +151,7 @@ class ColoDriverMixin:
     def update_provider_tree(self, provider_tree: Any, nodename: str, *args: Any, **kwargs: Any) -> None:
         """Advertise that this host can carry sides of pairs, as long as its agent says so."""
         super().update_provider_tree(provider_tree, nodename, *args, **kwargs)
-        if health.is_healthy(self._state_path, time.time()):
+        if agent_health.is_healthy(self._state_path, time.time()):
             provider_tree.add_traits(nodename, TRAIT)
         else:
             provider_tree.remove_traits(nodename, TRAIT)
@@ -213,18 +213,18 @@ class ColoDriverMixin:
         :param refusal: makes of a reason what is raised when the pair cannot be left
         """
         leaves = self._role(instance.uuid) in _PRIMARY and self._runs_here(instance)
-        if leaves and (reason := leaving.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)):
+        if leaves and (reason := detach_pair.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)):
             LOG.warning("Not ending the guest: %s.", reason, instance=instance)
             raise refusal(reason=reason)
         try:
             yield
         finally:
             if leaves:
-                leaving.end(self._roles, instance.uuid)
+                detach_pair.end(self._roles, instance.uuid)
 
     def init_host(self, host: str) -> None:
         """Settle what was being left when nova-compute ended."""
-        leaving.resume(self._roles)
+        detach_pair.resume(self._roles)
         super().init_host(host)
 
     def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from lab import Lab
 from nova_colo.db import pairs
-from tests import many_servers
 from tests.benchmarks.made_up import ft_database, pair_columns
-from tests.cloud import Cloud, wait_for
+from tests.fixtures import many_servers
+from tests.fixtures.cloud import Cloud, wait_for
 
 FT_SERVERS = 20
 AT_ONCE = 100

@@ -17,7 +17,7 @@ from oslo_config import cfg
 from nova_colo import conf as colo_conf
 from nova_colo import rpc
 from nova_colo.agent.replication import Report
-from nova_colo.pair import checkpoints
+from nova_colo.pair import checkpoint_stats
 from nova_colo.pair.model import Cause
 from tests.benchmarks.made_up import figures
 
@@ -42,8 +42,8 @@ class Agent:
     def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, float]]]:
         """Return one checkpoint in each ten seconds."""
         now = time.time()
-        taken = [checkpoints.Checkpoint(at, Cause.MISMATCH, 9.0) for at in range(max(since, int(now) - 60), int(now), 10)]
-        return {server: checkpoints.buckets(taken, 10, since, now) for server in self._primaries}
+        taken = [checkpoint_stats.Checkpoint(at, Cause.MISMATCH, 9.0) for at in range(max(since, int(now) - 60), int(now), 10)]
+        return {server: checkpoint_stats.buckets(taken, 10, since, now) for server in self._primaries}
 
 
 def server_ids(pairs: int) -> list[str]:

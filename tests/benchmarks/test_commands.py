@@ -12,7 +12,7 @@ import pytest
 
 from lab.patience import patient
 from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
-from tests.cloud import BIN, Cloud
+from tests.fixtures.cloud import BIN, Cloud
 
 SERVERS = 200
 ROUNDS = 9

@@ -18,7 +18,7 @@ from nova_colo.db import migration, pairs
 from nova_colo.db.models import Pair
 from tests.benchmarks.made_up import ft_database, pair_columns
 from tests.benchmarks.made_up_agents import layout
-from tests.cloud import Cloud, wait_for
+from tests.fixtures.cloud import Cloud, wait_for
 
 SIZES = (500, 1000, 2000)
 HOSTS = 20

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from tests.cloud import Cloud, wait_for
-from tests.e2e.conftest import switch_on
-from tests.e2e.nova_server import PATIENCE
-from tests.e2e.plain import PlainServer
-from tests.e2e.server import FtServer
+from tests.cloud_real.conftest import switch_on
+from tests.cloud_real.nova_server import PATIENCE
+from tests.cloud_real.plain import PlainServer
+from tests.cloud_real.server import FtServer
+from tests.fixtures.cloud import Cloud, wait_for
 
 pytestmark = pytest.mark.timeout(7200)
 FAILOVERS = int(os.environ.get("BENCH_FAILOVERS", "20"))

@@ -19,7 +19,7 @@ import pytest
 
 from lab import services
 from lab.hosts.colo import Bed, Guest
-from tests.colo.lives import Life
+from tests.qemu.lives import Life
 
 pytestmark = pytest.mark.timeout(3600)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))

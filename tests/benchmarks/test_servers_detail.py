@@ -11,8 +11,8 @@ import requests
 
 from lab.schema import connect_as_root
 from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
-from tests.cloud import Cloud
-from tests.stock_nova import stock_nova_api
+from tests.fixtures.cloud import Cloud
+from tests.fixtures.stock_nova import stock_nova_api
 
 #: Servers in the lists. Making a thousand takes a quarter of an hour on two cores.
 COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))

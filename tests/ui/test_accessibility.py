@@ -9,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from tests.cloud import Cloud, wait_for
+from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui import axe
 from tests.ui.panel import CONFIRM, DIALOG_S, address, click, dialog, on_page, shown
 

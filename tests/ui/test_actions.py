@@ -12,7 +12,7 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from lab.patience import patient
-from tests.cloud import Cloud, wait_for
+from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says, shown
 
 SERVER = "web-2"

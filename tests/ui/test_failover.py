@@ -11,8 +11,8 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from tests import programs
-from tests.cloud import wait_for
+from tests.fixtures import programs
+from tests.fixtures.cloud import wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says
 
 SERVER = "web-1"

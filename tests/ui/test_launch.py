@@ -11,8 +11,8 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from lab.patience import patient
-from tests import many_servers
-from tests.cloud import Cloud, wait_for
+from tests.fixtures import many_servers
+from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to
 from tests.ui.panel import DIALOG_S, address, dialog, on_page, shown, stands_still
 

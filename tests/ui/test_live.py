@@ -9,7 +9,7 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from tests.cloud import Cloud, lab_command, wait_for
+from tests.fixtures.cloud import Cloud, lab_command, wait_for
 from tests.ui.panel import CHECKPOINTS, PRIMARY, SECONDARY, STATE, address, cell
 
 SERVER = "web-1"

@@ -5,11 +5,12 @@ import pytest
 from oslo_config import cfg
 
 from nova_colo.agent.manager import AgentManager
-from nova_colo.agent.replication import ReplicationError, hypervisor, simulated
-from nova_colo.agent.roles import RoleStore
+from nova_colo.agent.replication import ReplicationError
 from nova_colo.conf import base
 from nova_colo.conf import simulated as options
+from nova_colo.hoststate.roles import RoleStore
 from nova_colo.pair.model import Role
+from nova_colo.simulator import backend, hypervisor
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 
@@ -31,7 +32,7 @@ class Host:
         conf([], default_config_files=[])
         conf.set_override("host", name)
         conf.set_override("directory", str(folder / "simulated"), group="simulated")
-        self.backend = simulated.SimulatedBackend(conf, clock, seed=1)
+        self.backend = backend.SimulatedBackend(conf, clock, seed=1)
         self.roles = RoleStore(str(folder / name))
         self.agent = AgentManager(name, self.backend, self.roles)
         self.hypervisor = hypervisor.Hypervisor(str(folder / "simulated"), name)

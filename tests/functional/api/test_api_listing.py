@@ -10,8 +10,8 @@ import pytest
 from nova.conf import CONF
 
 from nova_colo.db.listing import HEALTHS_BY_SEVERITY, SORT_KEYS, STATES_BY_SEVERITY
+from tests.fixtures.statements import collected
 from tests.functional.api.conftest import NOW
-from tests.statements import collected
 
 LIST = "/os-fault-tolerance/servers"
 

@@ -17,7 +17,7 @@ from nova_colo.pair import reasons
 from nova_colo.pair.actions import ACTIONS
 from nova_colo.pair.reasons import CATALOGUE
 from tests.benchmarks.made_up import figures
-from tests.made_database import database_at
+from tests.fixtures.made_database import database_at
 
 BODIES = {
     "ft-migrate-secondary": {"host": None},

@@ -12,7 +12,7 @@ from nova_colo import conf as colo_conf
 from nova_colo.api.filter import FaultToleranceFilter
 from nova_colo.api.service import Service
 from nova_colo.db import migration
-from tests.statements import collected
+from tests.fixtures.statements import collected
 
 SERVERS = [{"id": f"{number:08x}-0000-4000-8000-000000000000", "name": f"s{number}"} for number in range(200)]
 

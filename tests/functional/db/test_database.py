@@ -10,7 +10,7 @@ from oslo_utils import timeutils
 
 from nova_colo.db import events, hosts, lease, migration, operations, pairs
 from nova_colo.pair import reasons
-from tests.made_database import database_at, differences_from_models
+from tests.fixtures.made_database import database_at, differences_from_models
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 

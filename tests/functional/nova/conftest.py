@@ -18,6 +18,6 @@ if HERE:
 
     monkey_patch.patch()
 
-    from tests.timeouts import pytest_collection_modifyitems
+    from tests.fixtures.timeouts import pytest_collection_modifyitems
 
     __all__ = ["pytest_collection_modifyitems"]  # a hook

@@ -40,17 +40,17 @@ from oslo_utils import timeutils
 from lab.patience import patient
 from nova_colo import conf as colo_conf
 from nova_colo.agent.manager import AgentManager
-from nova_colo.agent.replication.simulated import SimulatedBackend
-from nova_colo.agent.roles import RoleStore
 from nova_colo.cmd import api_paste
 from nova_colo.conf import base as base_options
 from nova_colo.conf import simulated as simulated_options
 from nova_colo.db import Database, migration, pairs
 from nova_colo.db.models import Pair
-from nova_colo.pair.guard import OPERATION_HEADER
+from nova_colo.hoststate.roles import RoleStore
+from nova_colo.pair.action_rules import OPERATION_HEADER
+from nova_colo.pair.host_selection import Size, secondary_resources
 from nova_colo.pair.model import Health, Role, State, twin_id
-from nova_colo.pair.placement import Size, secondary_resources
-from nova_colo.virt import fake, leaving, loader
+from nova_colo.simulator.backend import SimulatedBackend
+from nova_colo.virt import detach_pair, driver_loader, fake
 
 CONF = nova.conf.CONF
 SHIPPED_PASTE = pathlib.Path(sys.prefix) / "etc" / "nova" / "api-paste.ini"
@@ -98,7 +98,7 @@ class ColoCloud:
 
     def prepare_colo(self) -> None:
         """Make the FT database and the paste pipeline, and let nova-compute find our drivers."""
-        loader.install()
+        driver_loader.install()
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.hosts = {}
         self.simulated = self.folder / "simulated"
@@ -351,7 +351,7 @@ class GivesTwinsUp(fixtures.Fixture):
         self.answers = True
 
     def _setUp(self) -> None:  # noqa: N802
-        self.useFixture(fixtures.MockPatchObject(leaving, "sleep", self._wait))
+        self.useFixture(fixtures.MockPatchObject(detach_pair, "sleep", self._wait))
 
     def _wait(self, seconds: float) -> None:
         self.waits += 1

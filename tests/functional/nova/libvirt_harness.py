@@ -12,7 +12,7 @@ import fixtures
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.libvirt import base
 
-from nova_colo.agent.roles import RoleRecord
+from nova_colo.hoststate.roles import RoleRecord
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoCloud, Host
 

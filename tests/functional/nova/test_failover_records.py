@@ -6,8 +6,8 @@ from unittest import mock
 import pytest
 from nova.tests.fixtures import libvirt as fakelibvirt
 
-from nova_colo.agent.replication import hypervisor as hv
 from nova_colo.pair.model import Role
+from nova_colo.simulator import hypervisor as hv
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
 

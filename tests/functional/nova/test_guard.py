@@ -10,11 +10,11 @@ import webob
 from nova.api.openstack.compute import routes
 
 from nova_colo.api import filter as colo_filter
-from nova_colo.pair import guard
-from nova_colo.pair.guard import OPERATION_HEADER, Effect
+from nova_colo.pair import action_rules
+from nova_colo.pair.action_rules import OPERATION_HEADER, Effect
 from nova_colo.pair.model import State, Wanted
+from tests.fixtures.statements import collected
 from tests.functional.nova.harness import OTHER_PROJECT, ROLES, ColoTestCase
-from tests.statements import collected
 
 VOLUME = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
 PORT = "ce531f90-199f-48c0-816c-13e38010b442"
@@ -67,7 +67,7 @@ class TableTest(ColoTestCase):
         for path, methods in routes.ROUTE_LIST:
             if plain(path) in ("/servers/{}/action", "/os-volumes_boot/{}/action"):
                 of_nova |= set(methods["POST"][0]().wsgi_actions)
-        self.assertEqual(set(), of_nova - set(guard.ACTIONS))
+        self.assertEqual(set(), of_nova - set(action_rules.ACTIONS))
 
     def test_every_path_that_changes_a_server_is_guarded(self):
         guarded = {(method, plain(path)) for _, method, path, *_ in colo_filter.ROUTES}
@@ -78,7 +78,7 @@ class TableTest(ColoTestCase):
     def test_the_policies_are_novas(self):
         """Those of the newest release: an older one may know fewer."""
         known = {rule.name for rule in nova.policies.list_rules()}
-        for name, rule in [*guard.ACTIONS.items(), *guard.REQUESTS.items()]:
+        for name, rule in [*action_rules.ACTIONS.items(), *action_rules.REQUESTS.items()]:
             if name not in ("resetNetwork", "os-getRDPConsole"):
                 self.assertTrue(known & set(rule.policies), f"{name}: {rule.policies}")
 
@@ -112,10 +112,10 @@ class GuardTest(ColoTestCase):
         return ours
 
     def test_what_the_twin_cannot_follow_is_refused_with_a_remedy(self):
-        self.assertEqual({name for name, rule in guard.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS))
+        self.assertEqual({name for name, rule in action_rules.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS))
         for name, arguments in REFUSED_ACTIONS.items():
-            self.assert_refused(self.act(self.server["id"], {name: arguments}), guard.ACTIONS[name])
-        refused = [rule for rule in guard.REQUESTS.values() if rule.refused]
+            self.assert_refused(self.act(self.server["id"], {name: arguments}), action_rules.ACTIONS[name])
+        refused = [rule for rule in action_rules.REQUESTS.values() if rule.refused]
         self.assertEqual(len(refused), len(REFUSED_REQUESTS))
         for rule, (method, path, body) in zip(refused, REFUSED_REQUESTS, strict=True):
             self.assert_refused(self.request_on(self.server, method, path, body), rule)
@@ -124,7 +124,7 @@ class GuardTest(ColoTestCase):
     def test_the_other_name_of_the_servers_path_is_no_way_around(self):
         for name in ("resize", "createImage"):
             answer = self.request("POST", f"/os-volumes_boot/{self.server['id']}/action", {name: REFUSED_ACTIONS[name]})
-            self.assert_refused(answer, guard.ACTIONS[name])
+            self.assert_refused(answer, action_rules.ACTIONS[name])
 
     def test_the_legacy_endpoint_and_a_wrong_microversion_are_no_way_around(self):
         request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action/", method="POST")
@@ -154,14 +154,14 @@ class GuardTest(ColoTestCase):
         self.assertEqual(202, self.act(self.server["id"], {"createImage": {"name": "snap"}}).status_int)
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
         attach = self.request_on(self.server, "POST", *REFUSED_REQUESTS[0][1:])
-        self.assert_refused(attach, guard.REQUESTS["attach volume"])
+        self.assert_refused(attach, action_rules.REQUESTS["attach volume"])
         self.set_pair(self.server, wanted=Wanted.UNPROTECTED, state=State.UNPROTECTED)
         self.assertEqual(200, self.request_on(self.server, "POST", *REFUSED_REQUESTS[0][1:]).status_int)
 
     def test_nothing_but_its_deletion_and_repair_reaches_a_server_that_is_failing_over(self):
         for moving in ({"state": State.FAILING_OVER}, {"state": State.DEGRADED, "primary_host": "h2"}):
             self.set_pair(self.server, **moving)
-            for name, rule in guard.ACTIONS.items():
+            for name, rule in action_rules.ACTIONS.items():
                 answer = self.act(self.server["id"], {name: REFUSED_ACTIONS.get(name)}, version="2.1")
                 refused = answer.status_int == 409 and "failover" in answer.text and "Wait until" in answer.text
                 self.assertEqual(rule.effect != Effect.NONE and bool(rule.policies), refused, f"{name}: {answer.text}")

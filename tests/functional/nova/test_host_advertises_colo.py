@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nova_colo.agent import health
+from nova_colo.hoststate import agent_health
 from tests.functional.nova.harness import ColoTestCase, node_id
 
 pytestmark = pytest.mark.surface
@@ -15,7 +15,7 @@ class TraitTest(ColoTestCase):
     host_names = ("h1", "h2")
 
     def _agent_says(self, host, reasons=(), age=0.0):
-        health.write(str(self.state_path(host)), list(reasons), time.time() - age)
+        agent_health.write(str(self.state_path(host)), list(reasons), time.time() - age)
 
     def _advertising(self):
         self._run_periodics()

@@ -14,9 +14,9 @@ from nova.virt import event
 
 from lab.patience import patient
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.agent.replication import hypervisor as hv
-from nova_colo.agent.roles import RoleRecord
+from nova_colo.hoststate.roles import RoleRecord
 from nova_colo.pair.model import Role
+from nova_colo.simulator import hypervisor as hv
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
 

@@ -4,7 +4,7 @@
 import uuid
 
 from nova_colo.pair.actions import ACTIONS
-from tests.api_description import check_answer
+from tests.fixtures.api_description import check_answer
 from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ColoTestCase
 
 LIST = "/os-fault-tolerance/servers"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nova_colo.pair import guard, reasons
+from nova_colo.pair import action_rules, reasons
 from nova_colo.pair.reasons import CATALOGUE
 from tools import dashboard_sentences
 
@@ -94,6 +94,6 @@ def test_english_is_what_the_api_says(horizon):
 @pytest.mark.usefixtures("in_german")
 @pytest.mark.parametrize("hosts", [True, False])
 def test_every_reason_is_told_in_german(hosts):
-    assert guard.ACTIONS
+    assert action_rules.ACTIONS
     reasons_told = {code: told(made_up(kind), hosts) for code, kind in CATALOGUE.items() if code != "other"}
     assert {code: text for code, text in reasons_told.items() if ENGLISH.search(text)} == {}

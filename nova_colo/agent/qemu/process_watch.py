@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a QEMU ends, as the kernel says it: at once, whether libvirt answers, and has noticed, or not."""
+
+import contextlib
+import os
+import pathlib
+import re
+import select
+import threading
+from collections.abc import Callable
+
+from nova_colo.agent.qemu.qmp.client import Guest
+
+
+class Processes:
+    """The processes of some QEMUs.
+
+    :param ended: called with the id of a server whose QEMU has ended, in a thread of its own
+    """
+
+    def __init__(self, ended: Callable[[str], None]):
+        self._notify = ended
+        self._lock = threading.Lock()
+        self._watched: dict[str, int] = {}  # file descriptors
+        self._ended: set[str] = set()
+        self._poll = select.epoll()
+        threading.Thread(target=self._keep_waiting, name="processes", daemon=True).start()
+
+    def watch(self, server_id: str, guest: Guest) -> None:
+        """Watch the QEMU of a server, unless that is done.
+
+        :raises ReplicationError: when QEMU does not say which process it is
+        """
+        with self._lock:
+            if server_id in self._watched or server_id in self._ended:
+                return
+        with contextlib.suppress(OSError):  # it has ended since: libvirt will say so
+            handle = os.pidfd_open(process_of(guest))
+            with self._lock:
+                self._watched[server_id] = handle
+            self._poll.register(handle, select.EPOLLIN)
+
+    def has_ended(self, server_id: str) -> bool:
+        """Return whether the QEMU has ended that was watched."""
+        with self._lock:
+            return server_id in self._ended
+
+    def forget(self, server_id: str) -> None:
+        """Forget a QEMU: the next one of the server is another."""
+        with self._lock:
+            self._ended.discard(server_id)
+            handle = self._watched.pop(server_id, None)
+            if handle is not None:
+                os.close(handle)  # which takes it out of the poll, too
+
+    def _keep_waiting(self) -> None:
+        while True:
+            for handle, _ in self._poll.poll():
+                with self._lock:
+                    server_id = next((name for name, watched in self._watched.items() if watched == handle), None)
+                    if server_id is None:
+                        continue
+                    self._ended.add(server_id)
+                    del self._watched[server_id]
+                    os.close(handle)
+                self._notify(server_id)
+
+
+def process_of(guest: Guest) -> int:
+    """Return the pid of a guest's QEMU.
+
+    :raises ReplicationError: when QEMU does not say it
+    :raises OSError: when it has just ended
+    """
+    thread = guest("query-cpus-fast")[0]["thread-id"]
+    status = pathlib.Path(f"/proc/{thread}/status").read_text()
+    found = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
+    return int(found[1]) if found else thread

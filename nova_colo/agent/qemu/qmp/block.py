@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The block graph of a pair. What is ours in it has names that begin with ``colo-``, so that it is found again by looking.
+
+A primary's device writes to a quorum over its disk and, by the network, the secondary's. A secondary's device writes to a quorum
+over a replication node, which keeps apart what was written since the last checkpoint. (QEMU: docs/block-replication.txt)
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from oslo_log import log as logging
+
+from nova_colo.agent.qemu.domain_xml import Disk
+from nova_colo.agent.qemu.endpoint import Endpoint
+from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
+from nova_colo.agent.qemu.qmp.names import PREFIX
+from nova_colo.agent.replication import ReplicationError
+from nova_colo.pair import reasons
+
+LOG = logging.getLogger(__name__)
+
+QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
+
+
+class CopyError(ReplicationError):
+    """The secondary's disks are not what the primary's are."""
+
+    def __init__(self) -> None:
+        super().__init__(reasons.COPY_FAILED())
+
+
+def sizes(guest: Guest, disks: Sequence[Disk]) -> list[int]:
+    """Return the sizes of disks, in bytes."""
+    return [_inserted(guest, disk)["image"]["virtual-size"] for disk in disks]
+
+
+def _inserted(guest: Guest, disk: Disk) -> dict[str, Any]:
+    for entry in guest("query-block"):
+        # QEMU names a device by its id where it has one of its own, else by where it is
+        if entry.get("qdev") in (disk.qom, disk.qom.rpartition("/")[2]) and "inserted" in entry:
+            return entry["inserted"]
+    raise ReplicationError(reasons.DISK_NOT_SHOWN(disk=disk.target, path=disk.qom))
+
+
+def top(guest: Guest, disk: Disk) -> str:
+    """Return the node that a disk's device writes to."""
+    return _inserted(guest, disk)["node-name"]
+
+
+def make_file(path: str, kind: str, size: int) -> bool:
+    """Make the file of a secondary's disk, unless there is one of the right size.
+
+    :param kind: raw or qcow2
+    :param size: bytes that the guest sees
+    :returns: whether it was made
+    :raises ReplicationError: when there is another one: nothing of somebody else's is overwritten
+    """
+    file = pathlib.Path(path)
+    if file.exists():
+        found = _virtual_size(path, kind)
+        if found != size:
+            LOG.error("%s is there already, of %d bytes instead of %d.", path, found, size)
+            raise ReplicationError(reasons.DISK_IN_THE_WAY(found=found, wanted=size))
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _image(["create", "-q", "-f", kind, path, str(size)])
+    return True
+
+
+def _virtual_size(path: str, kind: str) -> int:
+    return json.loads(_image(["info", "-U", "--output=json", "-f", kind, path]))["virtual-size"]
+
+
+def _image(arguments: list[str]) -> str:
+    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise ReplicationError(reasons.IMAGE_TOOL_FAILED(text=said[-1] if said else "failed"))
+    return done.stdout
+
+
+# --- the secondary
+
+
+def overlay_paths(disk_path: str) -> tuple[str, str]:
+    """Return the files that keep what was written to a disk since the last checkpoint."""
+    return f"{disk_path}.colo-hidden", f"{disk_path}.colo-active"
+
+
+def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
+    """Make these files anew."""
+    for path in overlay_paths(disk.path):
+        pathlib.Path(path).unlink(missing_ok=True)
+        _image(["create", "-q", "-f", "qcow2", path, str(size)])
+        if owner:
+            os.chown(path, *owner)
+
+
+def remove_files(disk_paths: Iterable[str], made: Iterable[str]) -> None:
+    """Remove what a side that has ended kept beside its disks, and the disks and logs that were made for it."""
+    disk_paths, made = list(disk_paths), list(made)
+    logs = (pathlib.Path(path) for path in made if path not in disk_paths)
+    rotated = [str(old) for log in logs for old in log.parent.glob(f"{log.name}.[0-9]*")]
+    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *rotated, *made):
+        with contextlib.suppress(OSError):
+            pathlib.Path(path).unlink(missing_ok=True)
+            pathlib.Path(path).parent.rmdir()  # when nothing else is in it
+
+
+def build_secondary(guest: Guest, disks: Sequence[Disk], where: Endpoint) -> None:
+    """Put the replication nodes under the devices of a secondary, and export its disks to the primary."""
+    guest("nbd-server-start", {"addr": {"type": "inet", "data": where.inet}, **where.listens})
+    for number, disk in enumerate(disks):
+        bottom = top(guest, disk)
+        below = bottom
+        for kind, path in zip(("hidden", "active"), overlay_paths(disk.path), strict=True):
+            node = f"{PREFIX}{kind}{number}"
+            file = {"driver": "file", "filename": path}
+            guest("blockdev-add", {"driver": "qcow2", "node-name": node, "file": file, "backing": below})
+            below = node
+        child = f"{PREFIX}child{number}"
+        quorum = f"{PREFIX}disk{number}"
+        replication = {"driver": "replication", "mode": "secondary", "top-id": quorum, "file": below}
+        guest("blockdev-add", {**replication, "node-name": child})
+        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [child]})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
+        export = {"type": "nbd", "id": f"{PREFIX}export{number}", "node-name": bottom, "name": f"disk{number}", "writable": True}
+        guest("block-export-add", export)
+
+
+def stop_exports(guest: Guest) -> None:
+    """End the export of a secondary's disks, before it is promoted."""
+    with contextlib.suppress(MonitorError):  # there is none any more
+        guest("nbd-server-stop")
+
+
+# --- the primary
+
+
+def needs_quorum(guest: Guest, disks: Sequence[Disk]) -> bool:
+    """Return whether a primary's devices write straight to their disks yet."""
+    return any(not top(guest, disk).startswith(PREFIX) for disk in disks)
+
+
+def put_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Put a quorum over each disk of a guest that is stopped.
+
+    A quorum refuses to sit on a node that a device still writes to: it is built over a placeholder, which is then exchanged.
+    """
+    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
+        bottom = top(guest, disk)
+        if bottom.startswith(PREFIX):
+            continue
+        placeholder, quorum = f"{PREFIX}placeholder{number}", f"{PREFIX}disk{number}"
+        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [placeholder]})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
+        guest("x-blockdev-change", {"parent": quorum, "node": bottom})
+        guest("x-blockdev-change", {"parent": quorum, "child": "children.0"})
+        guest("blockdev-del", {"node-name": placeholder})
+
+
+def remove_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Let the devices of a guest that is stopped write straight to their disks again. A former secondary keeps its nodes."""
+    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
+        quorum, placeholder = f"{PREFIX}disk{number}", f"{PREFIX}placeholder{number}"
+        bottoms = [node for node, _ in _children(guest, quorum) if not node.startswith(PREFIX)]
+        if top(guest, disk) != quorum or len(bottoms) != 1:
+            continue
+        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest("x-blockdev-change", {"parent": quorum, "node": placeholder})
+        _drop_child(guest, quorum, bottoms[0])
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": bottoms[0]})
+        guest("blockdev-del", {"node-name": quorum})
+        guest("blockdev-del", {"node-name": placeholder})
+
+
+def start_copies(guest: Guest, count: int, exports: Endpoint) -> None:
+    """Start to copy the disks of a guest that runs to its secondary's."""
+    for number in range(count):
+        node, server = _remote(number), {"type": "inet", **exports.inet}
+        export = {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"}
+        guest("blockdev-add", export | exports.connects)
+        guest("blockdev-mirror", {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"})
+
+
+def copied(guest: Guest, count: int) -> float | None:
+    """Return how much of the disks has been copied, from 0 to 1; None when primary and secondary are the same now.
+
+    :raises CopyError: when one has failed
+    """
+    jobs = {job["device"]: job for job in guest("query-block-jobs")}
+    mine = [jobs.get(_remote(number)) for number in range(count)]
+    if any(job is None or job["io-status"] != "ok" for job in mine):
+        raise CopyError
+    if all(job["ready"] for job in mine if job):
+        return None
+    return sum(job["offset"] for job in mine if job) / max(sum(job["len"] for job in mine if job), 1)
+
+
+def end_copies(guest: Guest) -> bool:
+    """End the copies of a guest that is stopped. Returns whether they have ended, so that both disks are the same."""
+    jobs = [job for job in guest("query-block-jobs") if job["device"].startswith(_remote())]
+    for job in jobs:
+        if job["status"] == "ready":
+            guest("block-job-cancel", {"device": job["device"]})
+    return not jobs
+
+
+def write_to_both(guest: Guest, count: int) -> None:
+    """Let the quorums of a guest that is stopped write to the secondary's disks too.
+
+    QEMU's documents have a replication node in between. It refuses writes until COLO has begun, so that the guest would have to
+    stand still while its memory is sent; apart from that it passes them on as they are.
+    """
+    for number in range(count):
+        guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": _remote(number)})
+
+
+def drop_remote(guest: Guest) -> None:
+    """Let a primary's quorums write to its own disks only. Nothing is done when they do."""
+    for job in guest("query-block-jobs"):
+        if job["device"].startswith(_remote()):
+            guest("block-job-cancel", {"device": job["device"], "force": True})
+    for node in _nodes(guest):
+        if node.startswith(f"{PREFIX}disk"):
+            _drop_child(guest, node, _remote(node.removeprefix(f"{PREFIX}disk")))
+
+
+def remove_remote(guest: Guest) -> bool:
+    """Remove the nodes through which a primary reached its secondary's disks. Returns whether none is left."""
+    left = False
+    for node in _nodes(guest):
+        if node.startswith(_remote()):
+            try:
+                guest("blockdev-del", {"node-name": node})
+            except MonitorError:
+                left = True  # in use until the copy has ended
+    return not left
+
+
+def _remote(number: int | str = "") -> str:
+    """Return the name of a primary's node over a disk of its secondary, and of the job that copies to it."""
+    return f"{PREFIX}remote{number}"
+
+
+def _nodes(guest: Guest) -> list[str]:
+    return [node["node-name"] for node in guest("query-named-block-nodes", {"flat": True})]
+
+
+def _children(guest: Guest, parent: str) -> list[tuple[str, str]]:
+    """Return the node and the name of each child of a node. A child's name is not told by where it was added."""
+    graph = guest("x-debug-query-block-graph")
+    names = {node["id"]: node["name"] for node in graph["nodes"]}
+    edges = [edge for edge in graph["edges"] if names[edge["parent"]] == parent]
+    return [(names[edge["child"]], edge["name"]) for edge in edges]
+
+
+def _drop_child(guest: Guest, parent: str, node: str) -> None:
+    for child, name in _children(guest, parent):
+        if child == node:
+            guest("x-blockdev-change", {"parent": parent, "child": name})

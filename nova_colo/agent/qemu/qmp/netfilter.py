@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network filters of a pair. What is ours has ids that begin with ``colo-``. (QEMU: docs/COLO-FT.txt, docs/colo-proxy.txt)
+
+A primary's incoming packets are mirrored to the secondary; what the two answer is compared, and goes out when it is the same, or
+at the next checkpoint. A secondary's answers go to the primary and nowhere else until it is promoted.
+"""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nova_colo.agent.qemu.domain_xml import Nic
+from nova_colo.agent.qemu.endpoint import Endpoint
+from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
+from nova_colo.agent.qemu.qmp.names import FAR, PREFIX, kind
+
+IOTHREAD = f"{PREFIX}iothread"
+#: Seconds between two attempts of a secondary to reach a primary that does not listen yet.
+RECONNECT_S = 1
+#: Microseconds for which a primary's answers can be held: a bit more than an hour; QEMU takes no larger number.
+HOLD_US = 2**32 - 1
+
+
+#: Where a primary listens for the twin of each of its cards: for who takes its mirrored packets, and for who brings answers.
+Listening = Sequence[tuple[Endpoint, Endpoint]]
+
+
+def _vnet(nic: Nic) -> dict[str, Any]:
+    return {"vnet_hdr_support": True} if nic.vnet_hdr else {}
+
+
+def _socket(guest: Guest, name: str, address: dict[str, Any], *, server: bool, **more: Any) -> None:
+    data = {"addr": address, "server": server, **more} | ({"wait": False} if server else {})
+    guest("chardev-add", {"id": name, "backend": {"type": "socket", "data": data}})
+
+
+def _listen(guest: Guest, name: str, where: Endpoint) -> None:
+    _socket(guest, name, {"type": "inet", "data": where.inet}, server=True, **where.listens)
+
+
+def _connect(guest: Guest, name: str, where: Endpoint) -> None:
+    _socket(guest, name, {"type": "inet", "data": where.inet}, server=False, reconnect=RECONNECT_S, **where.connects)
+
+
+# --- the secondary
+
+
+def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> None:
+    """Let a secondary's cards receive what the primary's do, and answer to it alone."""
+    for number, (nic, (mirror, answers)) in enumerate(zip(nics, primary, strict=True)):
+        _connect(guest, f"{PREFIX}in{number}", mirror)
+        _connect(guest, f"{PREFIX}out{number}", answers)
+        common = {"netdev": nic.netdev, **_vnet(nic)}
+        redirector = {"qom-type": "filter-redirector", **common}
+        guest("object-add", {**redirector, "id": f"{PREFIX}from{number}", "queue": "tx", "indev": f"{PREFIX}in{number}"})
+        guest("object-add", {**redirector, "id": f"{PREFIX}to{number}", "queue": "rx", "outdev": f"{PREFIX}out{number}"})
+        guest("object-add", {"qom-type": "filter-rewriter", "id": f"{PREFIX}rewriter{number}", "queue": "all", **common})
+
+
+def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
+    """Discard a secondary's replies, so that the primary's wait for the next checkpoint; or send them to the primary again.
+
+    The filter that sends them stays in its place: without it, they would go out to the network.
+    """
+    if not on:
+        _remove_objects(guest, ("discards",))
+        _remove_chardevs(guest, [name for name in _chardevs(guest) if kind(name) == "nowhere"])
+        return
+    there = _objects(guest)
+    for number, nic in enumerate(nics):
+        name, nowhere = f"{PREFIX}discards{number}", f"{PREFIX}nowhere{number}"
+        if name in there:
+            continue
+        guest("chardev-add", {"id": nowhere, "backend": {"type": "null", "data": {}}})
+        # a guest's packets pass the filters from the last to the first: the rewriter, this one, and the one that sends them
+        place = {"insert": "behind", "position": f"id={PREFIX}to{number}"}
+        redirector = {"qom-type": "filter-redirector", "id": name, "netdev": nic.netdev, "queue": "rx", "outdev": nowhere}
+        guest("object-add", {**redirector, **place, **_vnet(nic)})
+
+
+def release_secondary(guest: Guest) -> None:
+    """Let a promoted secondary's cards speak for themselves. The rewriter stays: connections go on that began before."""
+    _remove_objects(guest, ("discards", "to", "from"))
+    _remove_chardevs(guest, _chardevs(guest))
+
+
+# --- the primary
+
+
+def listen(guest: Guest, where: Listening, folder: str) -> None:
+    """Listen for the secondary.
+
+    :param folder: for the sockets with which this QEMU talks to itself
+    """
+    for number, (mirror, answers) in enumerate(where):
+        _listen(guest, f"{PREFIX}mirror{number}", mirror)
+        _listen(guest, f"{PREFIX}answers{number}", answers)
+        for inner in ("own", "agreed"):
+            path = {"type": "unix", "data": {"path": f"{folder}/{inner}{number}"}}
+            _socket(guest, f"{PREFIX}{inner}{number}", path, server=True)
+            _socket(guest, f"{PREFIX}{inner}{number}-end", path, server=False)
+
+
+def compare(guest: Guest, nics: Sequence[Nic]) -> None:
+    """Let a primary's answers wait for the secondary's. A card that was a secondary's has a rewriter, which comes after."""
+    guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
+    rewriters = _objects(guest)
+    for number, nic in enumerate(nics):
+        rewriter = f"{PREFIX}rewriter{number}"
+        place = {"insert": "before", "position": f"id={rewriter}"} if rewriter in rewriters else {}
+        common = {"netdev": nic.netdev, **place, **_vnet(nic)}
+        mirror = {"qom-type": "filter-mirror", "queue": "tx", "outdev": f"{PREFIX}mirror{number}"}
+        guest("object-add", {**mirror, "id": f"{PREFIX}mirrors{number}", **common})
+        redirector = {"qom-type": "filter-redirector", "queue": "rx", **common}
+        guest("object-add", {**redirector, "id": f"{PREFIX}agrees{number}", "indev": f"{PREFIX}agreed{number}"})
+        guest("object-add", {**redirector, "id": f"{PREFIX}answers{number}", "outdev": f"{PREFIX}own{number}"})
+        ends = {"primary_in": f"{PREFIX}own{number}-end", "secondary_in": f"{PREFIX}answers{number}"}
+        out = {"outdev": f"{PREFIX}agreed{number}-end", "iothread": IOTHREAD}
+        guest("object-add", {"qom-type": "colo-compare", "id": f"{PREFIX}compare{number}", **ends, **out, **_vnet(nic)})
+
+
+def hold(guest: Guest, on: bool) -> None:
+    """Let nothing out of a primary's cards at all, not even what cannot be compared, such as answers to ARP; or let it out."""
+    there = _objects(guest)
+    for name in sorted(name for name in there if on and kind(name) == "agrees"):
+        held = f"{PREFIX}held{name.removeprefix(f'{PREFIX}agrees')}"
+        if held not in there:
+            netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
+            # the head is the last that a guest's packets pass: what waits to be compared at this moment passes it, too
+            buffer = {"qom-type": "filter-buffer", "netdev": netdev, "queue": "rx", "position": "head", "interval": HOLD_US}
+            guest("object-add", {**buffer, "id": held})
+    if not on:
+        _remove_objects(guest, ("held",))
+
+
+def release_primary(guest: Guest) -> None:
+    """Let a primary's answers go out by themselves. Nothing is done when they do."""
+    _remove_objects(guest, ("held", "compare", "iothread", "mirrors", "agrees", "answers"))
+
+
+def stop_listening(guest: Guest) -> None:
+    """Stop listening for a secondary."""
+    _remove_chardevs(guest, _chardevs(guest))
+
+
+def announce(guest: Guest) -> None:
+    """Say on a guest's networks where it is."""
+    guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
+
+
+def connections(guest: Guest) -> dict[str, bool]:
+    """Return for each of a side's sockets to its twin, by name, whether it is connected."""
+    far = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in FAR)
+    return {chardev["label"].removeprefix(PREFIX): not chardev["filename"].startswith("disconnected:") for chardev in far}
+
+
+# --- both
+
+
+def _objects(guest: Guest) -> set[str]:
+    return {entry["name"] for entry in guest("qom-list", {"path": "/objects"}) if entry["name"].startswith(PREFIX)}
+
+
+def _chardevs(guest: Guest) -> list[str]:
+    return [chardev["label"] for chardev in guest("query-chardev") if chardev["label"].startswith(PREFIX)]
+
+
+def _remove_objects(guest: Guest, kinds: Iterable[str]) -> None:
+    """Remove objects in the order of their kinds."""
+    there = _objects(guest)
+    for wanted in kinds:
+        for name in sorted(there):
+            if kind(name) == wanted:
+                with contextlib.suppress(MonitorError):
+                    guest("object-del", {"id": name})
+
+
+def _remove_chardevs(guest: Guest, names: Iterable[str]) -> None:
+    # those that connect before those that listen
+    for name in sorted(names, key=lambda name: not name.endswith("-end")):
+        with contextlib.suppress(MonitorError):
+            guest("chardev-remove", {"id": name})

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placement's public REST API, as far as the engine needs it: a secondary's reservation is a consumer of its own."""
+
+from collections.abc import Collection
+from typing import Any
+
+import tenacity
+from oslo_config import cfg
+
+from nova_colo.engine.clients.base import RestClient
+from nova_colo.engine.errors import ServiceError
+
+MICROVERSION = "1.38"
+#: What Nova writes its servers' allocations with.
+NOVA_MICROVERSION = "1.36"
+CONSUMER_TYPE = "COLO_SECONDARY"
+#: Placement's word for a conflict that is no lack of room.
+CONCURRENT = "placement.concurrent_update"
+
+
+class PlacementClient(RestClient):
+    """The placement API."""
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        super().__init__(conf, "placement", MICROVERSION)
+
+    def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
+        """Return the uuids of resource providers that have room for the given amounts.
+
+        :param required: traits, forbidden ones with an exclamation mark before
+        """
+        wanted = ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))
+        body = self.get("/allocation_candidates", resources=wanted, required=",".join(required))
+        return list(body["provider_summaries"])
+
+    def reserve(self, consumer: str, amounts: dict[str, dict[str, int]]) -> bool:
+        """Reserve amounts; what the consumer had before is replaced, in one step.
+
+        :param amounts: resources by the uuid of their provider
+        :returns: False when there is no room any more
+        """
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    self._put(consumer, amounts)
+        except ServiceError as error:
+            if error.status == 409 and error.code != CONCURRENT:
+                return False
+            raise
+        return True
+
+    def _retrying(self) -> tenacity.Retrying:
+        """Return the patience with what others change at the same moment: Placement gives up after ten attempts of its own."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code == CONCURRENT),
+            wait=tenacity.wait_random(0.1, 1.0),
+            stop=tenacity.stop_after_attempt(10),
+            reraise=True,
+        )
+
+    def _put(self, consumer: str, amounts: dict[str, dict[str, int]]) -> None:
+        generation = self.get(f"/allocations/{consumer}").get("consumer_generation")
+        body: dict[str, Any] = {
+            "allocations": {provider: {"resources": resources} for provider, resources in amounts.items()},
+            # in the service project: else secondaries would count against the quota of their servers' project
+            "project_id": self.adapter.get_project_id(),
+            "user_id": self.adapter.get_user_id(),
+            "consumer_generation": generation,
+            "consumer_type": CONSUMER_TYPE,
+        }
+        self.request("PUT", f"/allocations/{consumer}", json=body)
+
+    def allocations_on(self, provider: str) -> dict[str, dict[str, int]]:
+        """Return the resources of each consumer on a provider; none when there is no such provider."""
+        try:
+            body = self.get(f"/resource_providers/{provider}/allocations")
+        except ServiceError as error:
+            if error.status == 404:
+                return {}
+            raise
+        return {consumer: allocation["resources"] for consumer, allocation in body["allocations"].items()}
+
+    def is_secondary(self, consumer: str) -> bool:
+        """Return whether a consumer is the reservation of a secondary."""
+        return self.get(f"/allocations/{consumer}").get("consumer_type") == CONSUMER_TYPE
+
+    def forget(self, server_id: str, providers: Collection[str]) -> None:
+        """Remove a server's own allocations on some providers, and no others.
+
+        :raises ServiceError: 409 when somebody has changed them meanwhile
+        """
+        body = self.request("GET", f"/allocations/{server_id}", microversion=NOVA_MICROVERSION).json()
+        kept = {
+            provider: {"resources": held["resources"]}
+            for provider, held in body["allocations"].items()
+            if provider not in providers
+        }
+        if kept and len(kept) < len(body["allocations"]):
+            same = {name: body[name] for name in ("project_id", "user_id", "consumer_generation")}
+            json = same | {"allocations": kept}
+            self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
+
+    def release(self, consumer: str) -> None:
+        """Give a reservation back; no error when there is none."""
+        try:
+            self.request("DELETE", f"/allocations/{consumer}")
+        except ServiceError as error:
+            if error.status != 404:
+                raise

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What workflows work with."""
+
+import time
+from typing import Any
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from nova_colo.agent.replication import GoneError, MonitorError, ReplicationError, SilentError
+from nova_colo.db import Database, events, pairs
+from nova_colo.db.models import Pair
+from nova_colo.engine.capacity import Room
+from nova_colo.engine.clients.nova import NovaClient
+from nova_colo.engine.clients.placement import PlacementClient
+from nova_colo.engine.errors import AgentRefusalError, OperationEndedError, WorkflowError
+from nova_colo.engine.host_gate import Gate
+from nova_colo.engine.host_tracker import HostView
+from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
+from nova_colo.rpc import AgentClient
+
+LOG = logging.getLogger(__name__)
+
+
+class Services:
+    """Database, agents, Nova and Placement, and the engine's view of the hosts."""
+
+    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
+        self.conf = conf
+        self.database = Database(conf)
+        self.agents = AgentClient(transport, conf.engine.agent_timeout)
+        self.nova = NovaClient(conf)
+        self.placement = PlacementClient(conf)
+        self.view = HostView(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
+        self.gate = Gate(self.nova)
+        self.room = Room(self.database, self.nova, self.placement, self.view)
+
+    def alive(self, host: str) -> bool:
+        """Return whether a host's agent answers."""
+        return self.view.alive(host, time.monotonic())
+
+    def pair(self, server_id: str) -> Pair:
+        """Return the row of a server's pair.
+
+        :raises WorkflowError: when it is gone
+        """
+        with self.database.reader() as session:
+            row = pairs.get(session, server_id)
+        if row is None:
+            raise WorkflowError(reasons.NOT_FT())
+        return row
+
+    def update(self, server_id: str, **values: Any) -> None:
+        """Set columns of a server's pair."""
+        with self.database.writer() as session:
+            pairs.update(session, server_id, **values)
+
+    def update_claimed(self, server_id: str, operation_id: str, **values: Any) -> None:
+        """Set columns of a server's pair that an operation has.
+
+        :raises OperationEndedError: when it does not have it any more
+        :raises WorkflowError: when the pair is gone
+        """
+        with self.database.writer() as session:
+            done = pairs.update_claimed(session, server_id, operation_id, **values)
+        if not done:
+            self.pair(server_id)
+            raise OperationEndedError()
+
+    def ask(self, host: str, method: str, **arguments: Any) -> Any:
+        """Ask the agent of a host.
+
+        :raises AgentRefusalError: when it says that this must not be
+        :raises WorkflowError: when it does not answer or cannot do it
+        """
+        try:
+            return self.agents.call(host, method, **arguments)
+        except messaging.MessagingTimeout as error:
+            raise WorkflowError(reasons.AGENT_TIMEOUT(host=host)) from error
+        except (MonitorError, SilentError, GoneError) as error:
+            raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
+        except ReplicationError as error:
+            raise AgentRefusalError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
+        except messaging.RemoteError as error:
+            raise WorkflowError(reasons.AGENT_FAILED(host=host, text=str(error.value))) from error
+
+    def note(self, server_id: str, kind: str, reason: Reason) -> None:
+        """Record an event."""
+        LOG.info("Server %s: %s", server_id, reason)
+        with self.database.writer() as session:
+            events.add(session, server_id, kind, reason)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the table of pairs in step with Nova's FT servers."""
+
+import datetime
+from typing import Any
+
+from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from nova_colo.db import hosts, operations, pairs
+from nova_colo.engine.clients.nova import Server
+from nova_colo.engine.context import Services
+from nova_colo.engine.errors import ServiceError
+from nova_colo.pair import reasons
+from nova_colo.pair.model import Health, State, actual_mode, twin_id
+
+LOG = logging.getLogger(__name__)
+
+#: How far back a look at changes reaches before the last one: more than clocks differ and transactions take.
+OVERLAP = datetime.timedelta(seconds=120)
+#: Everything is read again after so long, in case a change was missed.
+FULL_INTERVAL = datetime.timedelta(seconds=900)
+
+
+class Inventory:
+    """Looks at Nova's servers: all of them at first and now and then, changed ones in between."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self._looked_at: datetime.datetime | None = None
+        self._full_at: datetime.datetime | None = None
+        self._refused: dict[str, str] = {}  # why Nova keeps hosts forced down, as it was logged
+
+    def refresh(self) -> None:
+        """Take in what has changed at Nova."""
+        now = timeutils.utcnow()
+        full = self._full_at is None or now - self._full_at > FULL_INTERVAL
+        since = None if self._looked_at is None or full else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # before Nova's list: a pair that changes while the list is read must not be taken for a server that was moved
+        with self._services.database.reader() as session:
+            known = {row.server_id: row for row in pairs.all_pairs(session)}
+        servers = {server.id: server for server in self._services.nova.servers(since)}
+        for server in servers.values():
+            self._take_in(server, known.get(server.id))
+        for row in known.values() if full else ():
+            # a list leaves out the servers of a cell that is away: ask for each
+            if row.server_id not in servers and self._services.nova.server(row.server_id) is None:
+                self._remove(row)
+        self._looked_at = now
+        if full:
+            self._full_at = now
+            LOG.info("All servers of Nova were looked at: %d, of them with a pair before: %d.", len(servers), len(known))
+
+    def lift_fences(self) -> None:
+        """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
+        with self._services.database.reader() as session:
+            fenced = hosts.fenced(session)
+            sources = {operation.params.get("source") for operation in operations.running(session)}
+        for host in fenced:
+            if host in sources or not self._services.alive(host):
+                continue
+            try:
+                self._services.nova.force_down(host, False)
+            except ServiceError as error:
+                if self._refused.get(host) != str(error):
+                    LOG.info("Host %s stays forced down for now: %s", host, error)
+                    self._refused[host] = str(error)
+                continue
+            self._refused.pop(host, None)
+            with self._services.database.writer() as session:
+                hosts.fence(session, host, None)
+            LOG.info("Host %s is back and no longer forced down.", host)
+
+    def _take_in(self, server: Server, row: pairs.Pair | None) -> None:
+        if row is None:
+            if server.fault_tolerant and server.host and server.status != "BUILD" and not server.gone:
+                self._add(server)
+        elif server.gone or not server.fault_tolerant:
+            self._remove(row)
+        elif row.operation_id is None:
+            self._update(row, server)
+
+    def _add(self, server: Server) -> None:
+        LOG.info("Server %s on %s is an FT server.", server.id, server.host)
+        with self._services.database.writer() as session:
+            pairs.add(session, **columns(server))
+
+    def _update(self, row: pairs.Pair, server: Server) -> None:
+        values: dict[str, Any] = _of_flavor(server) | {
+            "name": server.name,
+            "server_status": server.status,
+            "nova_host": server.host or row.nova_host,
+        }
+        if row.flavor != server.flavor:
+            values |= _of_policy(server)
+        moved = values["nova_host"] != row.nova_host
+        if moved and row.secondary_host is None and row.nova_host == row.primary_host:
+            # an operator has moved a server that had no secondary
+            values |= {"primary_host": server.host, "primary_since": timeutils.utcnow()}
+        if any(getattr(row, name) != value for name, value in values.items()):
+            with self._services.database.writer() as session:
+                pairs.update_unchanged(session, row, **values)
+
+    def _remove(self, row: pairs.Pair) -> None:
+        """Forget a deleted server; what its hosts still have of it is stale from now on."""
+        LOG.info("Server %s is gone.", row.server_id)
+        self._services.placement.release(row.twin_id)
+        with self._services.database.writer() as session:
+            pairs.remove(session, row.server_id)
+
+
+def columns(server: Server) -> dict[str, Any]:
+    """Return the columns of a new pair."""
+    waits = reasons.WAITING()
+    return {
+        **_of_flavor(server),
+        **_of_policy(server),
+        "server_id": server.id,
+        "twin_id": twin_id(server.id),
+        "name": server.name,
+        "project_id": server.project_id,
+        "user_id": server.user_id,
+        "server_status": server.status,
+        "nova_host": server.host,
+        "state": State.UNPROTECTED,
+        "state_reason": waits,
+        "health": Health.WARNING,
+        "health_reasons": [waits],
+        "primary_host": server.host,
+        "primary_since": timeutils.utcnow(),
+    }
+
+
+def _of_flavor(server: Server) -> dict[str, Any]:
+    size = server.size
+    return {"flavor": server.flavor, "vcpus": size.vcpus, "memory_mb": size.memory_mb, "disk_gb": size.disk_gb}
+
+
+def _of_policy(server: Server) -> dict[str, Any]:
+    policy = server.policy
+    return {
+        "mode_policy": policy.mode,
+        "mode": actual_mode(policy.mode),
+        "checkpoint_interval_ms": policy.interval_ms,
+        "auto_reprotect": policy.auto_reprotect,
+    }

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workflows that make secondaries and move them."""
+
+from typing import Any
+
+from oslo_utils import timeutils
+
+from nova_colo.db import pairs
+from nova_colo.db.models import Pair
+from nova_colo.engine.context import Services
+from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.workflows import agent_calls
+from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
+from nova_colo.pair import arbitration, reasons
+from nova_colo.pair.model import Role, State, Wanted
+from nova_colo.pair.reasons import Kind, Reason, Severity
+
+STEPS = 4
+
+
+class Protect(Workflow):
+    """Make a secondary and start COLO. The primary stays as it is whatever happens."""
+
+    def __init__(self, services: Services):
+        super().__init__(services)
+        self.steps = (self.reserve, self.prepare, self.start, self.synchronise)
+
+    def reserve(self, job: Job) -> None:
+        """Find a host and reserve the room."""
+        row = self._wanted(job)
+        # what is known of Nova's status may be as old as nova_poll_interval
+        server = self._services.nova.server(job.server_id)
+        if server is not None and server.status != "ACTIVE":
+            self._services.update_claimed(job.server_id, job.id, server_status=server.status)
+            raise WorkflowError(reasons.NOT_ACTIVE(status=server.status))
+        self._progress(job, reasons.FINDING_HOST, 1)
+        job.params["target"] = self._services.room.take(row)
+
+    def prepare(self, job: Job) -> None:
+        """Make the secondary."""
+        self._progress(job, reasons.MAKING, 2)
+        job.params["spec"] = self._spec(job)
+        spec = job.params["spec"]
+        primary = self._services.ask(spec["primary_host"], "describe", spec=spec)
+        job.params["secondary"] = self._services.ask(job.params["target"], "prepare_secondary", spec=spec, primary=primary)
+
+    def start(self, job: Job) -> None:
+        """Start the copy."""
+        spec = job.params["spec"]
+        self._services.ask(spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"])
+
+    def synchronise(self, job: Job) -> None:
+        """Wait until primary and secondary run in step, or nobody wants it any more."""
+        primary = job.params["spec"]["primary_host"]
+
+        def in_step() -> bool:
+            row = self._wanted(job)
+            side = self._services.ask(primary, "status", server_id=job.server_id)
+            if side is None or not side["running"]:
+                raise WorkflowError(reasons.GUEST_ENDED(host=primary))
+            if side["role"] == Role.LEAVING:
+                raise WorkflowError(reasons.LEAVING(host=primary))
+            if (error := reasons.read(side["error"])) is not None:
+                raise WorkflowError(error)
+            if side["link_up"] is False:
+                raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params["target"]))
+            if side["progress"] and side["progress"] != row.progress:
+                self._services.update_claimed(job.server_id, job.id, progress=side["progress"])
+            job.params["stood_still_ms"] = side.get("stood_still_ms")
+            return side["progress"] is None
+
+        wait_for(job, in_step, self._services.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
+
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        now, target = timeutils.utcnow(), job.params["target"]
+        row = self._services.pair(job.server_id)
+        values: dict[str, Any] = {
+            "state": State.PROTECTED,
+            "state_reason": None,
+            "secondary_host": target,
+            "secondary_since": now,
+            "protected_since": now,
+            "reserved_host": None,
+            "progress": None,
+            "first_error": None,
+            "attempts": 0,
+            "retry_at": None,
+        }
+        more = []
+        if job.params.get("stood_still_ms") is not None:
+            more.append(reasons.PAUSED_FOR(ms=round(job.params["stood_still_ms"])))
+        if row.return_to and row.return_to != target:
+            values["return_to"] = None
+            more.append(reasons.NO_TEST_RETURN(host=row.return_to))
+        return Outcome(values, reasons.PROTECTED(host=target, more=more))
+
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
+        """Leave the primary alone and remove what was made."""
+        row = self._services.pair(job.server_id)
+        agent_calls.release(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"))
+        agent_calls.discard(self._services, job.server_id, job.params.get("target"))
+        self._services.placement.release(row.twin_id)
+        values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
+        if row.wanted != Wanted.PROTECTED:
+            return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
+        if row.server_status != "ACTIVE":  # Nova's doing; nothing has failed
+            pair = pairs.core(row)
+            state = arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params["previous_state"]
+            return Outcome(values | {"state": state, "state_reason": reasons.NOT_ACTIVE(status=row.server_status)})
+        values |= {
+            "state": job.params["previous_state"],
+            "state_reason": error,
+            "first_error": row.first_error or error,
+        }
+        again = error == row.first_error  # the same at each attempt is said once
+        return Outcome(values, None if again else reasons.NOT_PROTECTED(error=error))
+
+    def _wanted(self, job: Job) -> Pair:
+        """Return the pair's row.
+
+        :raises WorkflowError: when its users do not want it to be protected any more
+        """
+        row = self._services.pair(job.server_id)
+        unwanted = arbitration.unwanted_reason(pairs.core(row))
+        if unwanted is not None:
+            raise WorkflowError(unwanted)
+        return row
+
+    def _progress(self, job: Job, stage: Kind, step: int) -> None:
+        progress = {"stage": stage.code, "step": step, "of": STEPS, "percent": 0}
+        self._services.update_claimed(job.server_id, job.id, progress=progress)
+
+    def _spec(self, job: Job) -> dict[str, Any]:
+        row = self._services.pair(job.server_id)
+        totals = {cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")}
+        return {
+            "server_id": row.server_id,
+            "name": row.name,
+            "epoch": row.epoch,
+            "primary_host": row.primary_host,
+            "secondary_host": job.params["target"],
+            "totals": totals,
+            "mode": row.mode_policy,
+            "interval_ms": row.checkpoint_interval_ms,
+        }
+
+
+class MoveSecondary(Protect):
+    """Make the secondary on another host. Room there is held before the present secondary is given up."""
+
+    def __init__(self, services: Services):
+        super().__init__(services)
+        self.steps = (self.find, self.leave, self.prepare, self.start, self.synchronise)
+
+    def find(self, job: Job) -> None:
+        """Reserve the new place besides the present one."""
+        row = self._wanted(job)
+        self._progress(job, reasons.FINDING_HOST, 1)
+        job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
+
+    def leave(self, job: Job) -> None:
+        """Give the present secondary up."""
+        row = self._services.pair(job.server_id)
+        agent_calls.give_up(self._services, job, row.primary_host, job.params["old"])
+        self._services.room.keep(row, job.params["target"])
+
+    def finish(self, job: Job) -> Outcome:
+        """Return how it has ended well."""
+        made = super().finish(job)
+        return Outcome(made.values, reasons.MOVED(old=job.params["old"], new=job.params["target"]))
+
+    def roll_back(self, job: Job, error: Reason) -> Outcome:
+        """Keep the present secondary when it is still there; else the server is to be protected anew."""
+        row = self._services.pair(job.server_id)
+        why = reasons.NOT_MOVED(error=error)
+        if row.secondary_host is not None:
+            self._services.room.keep(row, row.secondary_host)
+            return Outcome({"state": State.PROTECTED, "state_reason": why, "progress": None}, why)
+        failed = super().roll_back(job, error)
+        state = {"state": State.DEGRADED} if row.wanted == Wanted.PROTECTED else {}
+        return Outcome(failed.values | state, why, Severity.ERROR)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pair without OpenStack: the program colo-pair."""

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard while real guests fail over: what is asked for there is done, and what happens is seen without a reload."""
+
+from collections.abc import Callable
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+
+from lab import Lab
+from tests.cloud_real.server import PATIENCE, FtServer
+from tests.fixtures.cloud import Cloud, wait_for
+from tests.ui.panel import DIALOG_S, PRIMARY, SECONDARY, STATE, address, cell, click, dialog, on_page, says
+
+
+@pytest.fixture
+def panel(server: FtServer, lab: Lab, log_in: Callable[[str], WebDriver]) -> WebDriver:
+    """The list of all FT servers, as admin, in a browser."""
+    server.pair()
+    browser = log_in("admin")
+    browser.get(address(lab, "admin/fault_tolerance/"))
+    return browser
+
+
+def test_a_failover_is_asked_for(server: FtServer, panel: WebDriver) -> None:
+    before = server.pair()
+    wait_for("it is shown to be protected", DIALOG_S, lambda: says(panel, server.name, "Protected"))
+    assert not panel.find_elements(By.CSS_SELECTOR, ".colo-simulated")
+    click(panel, server.name, "Fail over")
+    dialog(panel).click()
+    wait_for("it was asked for", DIALOG_S, lambda: on_page(panel, f"Failover of {server.name} was requested"))
+    panel.execute_script("window.notReloaded = true")
+    after = server.failed_over(before)
+    assert after["primary"]["host"] == before["secondary"]["host"]
+    hosts = (after["primary"]["host"], after["secondary"]["host"], "Protected")
+    wait_for("its hosts are shown", PATIENCE, lambda: all(says(panel, server.name, word) for word in hosts))
+    assert panel.execute_script("return window.notReloaded")
+    server.is_whole()
+
+
+def test_the_death_of_its_host_is_seen(server: FtServer, panel: WebDriver, lab: Lab, cloud: Cloud) -> None:
+    before = server.pair()
+    dead, new = before["primary"]["host"], before["secondary"]["host"]
+    panel.execute_script("window.notReloaded = true")
+    seen: list[str] = []
+    hosts: list[str] = []
+
+    def is_protected_again() -> bool:
+        state = cell(panel, server.name, STATE).split("\n")[0]
+        if state and state not in seen:
+            seen.append(state)
+        hosts[:] = cell(panel, server.name, PRIMARY), cell(panel, server.name, SECONDARY)
+        return state == "Protected" and all(hosts) and dead not in hosts
+
+    lab.host(dead).kill()
+    wait_for("it is shown to be protected again", PATIENCE, is_protected_again)
+    assert hosts[0] == new
+    assert {"Failing over", "Degraded", "Starting"} & set(seen), seen
+    assert panel.execute_script("return window.notReloaded")
+    server.is_whole(off=(dead,))
+    lab.host(dead).start()
+    server.is_up(dead)
+    server.is_whole()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each service is restarted, one at a time, while all is well and in the middle of workflows: the user does not notice.
+
+Each workflow meets each service in ``make test-all``, which takes a quarter of an hour, and one of them in ``make test``.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from lab import Lab
+from tests.cloud_real.nova_server import PATIENCE
+from tests.cloud_real.server import FtServer
+from tests.fixtures.cloud import Cloud, wait_for
+
+
+def failover(server: FtServer) -> None:
+    server.act("failover")
+
+
+def failover_and_back(server: FtServer) -> None:
+    server.act("ft-test-failover", {"return": True})
+
+
+#: How those who have asked for a failover and back are told that it does not go on.
+CALLED_OFF = ("The failover failed", "does not return", "Secondary lost", "could not be protected")
+
+
+def loss(server: FtServer) -> None:
+    server.kill_qemu(server.pair()["primary"]["host"])
+
+
+def move_of_the_secondary(server: FtServer) -> None:
+    server.act("ft-migrate-secondary", {"host": None})
+
+
+def protection(server: FtServer) -> None:
+    server.act("ft-unprotect")
+    server.in_state("unprotected")
+    server.act("ft-protect")
+
+
+def suspension(server: FtServer) -> None:
+    server.act("ft-suspend")
+
+
+#: What is begun, and on which host one of a host's services is restarted then.
+WORKFLOWS = {
+    failover: "secondary",
+    failover_and_back: "secondary",
+    loss: "secondary",
+    move_of_the_secondary: "primary",
+    protection: "primary",
+    suspension: "primary",
+}
+SERVICES = ("engine", "rabbitmq", "mariadb", "nova-compute", "agent", "libvirtd")
+SAMPLE = dict(zip(WORKFLOWS, ("mariadb", "engine", "rabbitmq", "libvirtd", "agent", "nova-compute"), strict=True))
+ALL = [
+    pytest.param(workflow, service, marks=() if SAMPLE[workflow] == service else pytest.mark.long)
+    for workflow in WORKFLOWS
+    for service in SERVICES
+]
+
+
+class Restart:
+    """Restarts a service, on a host where it is one of a host's, and waits until the API answers."""
+
+    def __init__(self, lab: Lab, cloud: Cloud):
+        self._lab = lab
+        self._cloud = cloud
+
+    def __call__(self, service: str, *hosts: str) -> None:
+        if service == "libvirtd":
+            for host in hosts:
+                self._lab.host(host).restart_libvirtd()
+        elif service in ("nova-compute", "agent"):
+            for host in hosts:
+                self._lab.service(f"{host}-{service}").restart()
+        else:
+            self._lab.service(service).restart()
+        answers = lambda: self._cloud.request("GET", "/os-fault-tolerance/servers").status_code == 200  # noqa: E731
+        wait_for("the API answers", PATIENCE, answers)
+
+
+@pytest.fixture
+def restart(lab: Lab, cloud: Cloud) -> Restart:
+    return Restart(lab, cloud)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_while_all_is_well(server: FtServer, restart: Restart, service: str) -> None:
+    before = server.pair()
+    restart(service, before["primary"]["host"], before["secondary"]["host"])
+    server.is_whole()
+    after = server.pair()
+    assert [after[name] for name in ("epoch", "primary", "secondary")] == [
+        before[name] for name in ("epoch", "primary", "secondary")
+    ]
+
+
+@pytest.mark.parametrize(("workflow", "service"), ALL)
+def test_in_the_middle_of_a_workflow(
+    server: FtServer, cloud: Cloud, restart: Restart, workflow: Callable[[FtServer], None], service: str
+) -> None:
+    before = server.pair()
+    events = cloud.events(server.id)
+    workflow(server)
+    restart(service, before[WORKFLOWS[workflow]]["host"])
+
+    def has_ended() -> bool:
+        """Not when it was only asked for: that is an event, too."""
+        new = cloud.events(server.id)[: -len(events)]
+        if workflow is failover_and_back:
+            called_off = any(words in event for event in new for words in CALLED_OFF)
+            return called_off or server.seen()["epoch"] >= before["epoch"] + 2
+        return any("requested" not in event for event in new)
+
+    # it may be called off, as a failover to a host whose agent cannot be asked: then it is said, and the server stays where it is
+    wait_for("it has ended", PATIENCE, has_ended)
+    if workflow is suspension:
+        server.in_state("suspended")
+        server.act("ft-resume")
+    server.is_whole()
+    if workflow is loss or (workflow is failover and service not in ("agent", "rabbitmq")):
+        assert server.pair()["primary"]["host"] == before["secondary"]["host"]

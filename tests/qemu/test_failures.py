@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever goes wrong while a pair is made: the guest goes on, the first error is said, and nothing is left on either host."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.hosts.colo import Bed, Guest
+from lab.hosts.colo.host import BRIDGE
+from lab.patience import patient
+from nova_colo.agent.replication import ReplicationError
+from nova_colo.conf import qemu
+from nova_colo.standalone.pair import PairError
+from tests.qemu.lives import Life
+
+PRIMARY, SECONDARY = "compute-a", "compute-b"
+DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
+
+
+@pytest.fixture(scope="module")
+def life(bed: Bed) -> Iterator[Life]:
+    guest, host = Guest("unlucky", number=146), bed.hosts["a"]
+    host.create_disks(guest)
+    (disk,) = guest.disk_paths(host.instances)
+    with host.outside(disk).open("r+b") as file:  # zeros would take no time and no room
+        file.seek(guest.disk_bytes // 2)
+        file.write(os.urandom(guest.disk_bytes // 2))
+    made = Life(bed, guest)
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def ports_are_taken(life: Life, name: str) -> Iterator[None]:
+    """Somebody else listens on all ports of a host that QEMU may have."""
+    address, first, last = life.host(name).address, DEFAULTS["port_min"], DEFAULTS["port_max"]
+    program = f"""
+import signal, socket
+taken = [socket.create_server(({address!r}, port)) for port in range({first}, {last} + 1)]
+print("taken", flush=True)
+signal.pause()
+"""
+    with subprocess.Popen(life.host(name).command(["python3", "-c", program]), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "taken\n"
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def the_bridge_is_missing(life: Life) -> Iterator[None]:
+    host = life.host(SECONDARY)
+    host.run(["ip", "link", "set", BRIDGE, "name", "elsewhere"])
+    try:
+        yield
+    finally:
+        host.run(["ip", "link", "set", "elsewhere", "name", BRIDGE])
+
+
+@contextlib.contextmanager
+def a_disk_is_there_that_is_smaller(life: Life) -> Iterator[None]:
+    host = life.host(SECONDARY)
+    (inside,) = life.guest.disk_paths(host.instances)
+    disk = host.outside(inside)
+    disk.parent.mkdir(exist_ok=True)
+    disk.write_bytes(b"somebody else's" + bytes(4096))
+    os.truncate(disk, life.guest.disk_bytes // 2)
+    try:
+        yield
+        assert disk.read_bytes().startswith(b"somebody else's")
+    finally:
+        disk.unlink()
+
+
+@contextlib.contextmanager
+def there_is_no_space(life: Life) -> Iterator[None]:
+    host = life.host(SECONDARY)
+    folder = str(host.instances / life.guest.uuid)
+    host.run(["mkdir", "-p", folder])
+    host.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
+    try:
+        yield
+    finally:
+        host.run(["umount", folder])
+
+
+@contextlib.contextmanager
+def the_link_is_cut(life: Life) -> Iterator[None]:
+    link = life.host(SECONDARY).replication
+    link.cut()
+    try:
+        yield
+    finally:
+        link.restore()
+
+
+@contextlib.contextmanager
+def the_network_is_slow(life: Life) -> Iterator[None]:
+    """Nothing is over before anybody has looked."""
+    primary = life.host(PRIMARY)
+    primary.run(["tc", "qdisc", "add", "dev", "repl", "root", "tbf", "rate", "200mbit", "burst", "1mb", "latency", "100ms"])
+    try:
+        yield
+    finally:
+        primary.run(["tc", "qdisc", "del", "dev", "repl", "root"])
+
+
+def kill_secondary(life: Life) -> None:
+    life.host(SECONDARY).kill_qemu(life.guest.name)
+
+
+def freeze_secondary(life: Life) -> None:
+    life.signal_qemu(SECONDARY, signal.SIGSTOP)
+
+
+def cut_link(life: Life) -> None:
+    life.host(SECONDARY).replication.cut()
+
+
+def attempt(life: Life, stage: str | None = None, act: Callable[[Life], None] | None = None) -> str:
+    """Try to make a pair, which fails; gives the first error.
+
+    :param stage: when some of this is done, something is done
+    """
+    with pytest.raises((PairError, ReplicationError)) as failure:
+        for progress in life.pair.protect(PRIMARY, SECONDARY, timeout=patient(90)):
+            if act is not None and progress["stage"] == stage and progress["percent"]:
+                act(life)
+                act = None
+    return str(failure.value)
+
+
+def assert_untouched(life: Life) -> None:
+    """Assert that the guest has noticed nothing, and that nothing is left."""
+    life.goes_on()
+    assert life.left() == {}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (lambda life: ports_are_taken(life, PRIMARY), "No TCP ports are free from 10500 to 10999."),
+        (lambda life: ports_are_taken(life, SECONDARY), "No TCP ports are free from 10500 to 10999."),
+        (the_bridge_is_missing, f"{SECONDARY} cannot run the guest: Cannot get interface MTU on 'br-guest'"),
+        (a_disk_is_there_that_is_smaller, "There is a disk already, of 33554432 bytes instead of 67108864."),
+        (the_link_is_cut, "The secondary's host does not answer on the replication network."),
+        (there_is_no_space, "The copy of a disk to the secondary's host has failed."),
+    ],
+    ids=["ports on the primary", "ports on the secondary", "bridge", "disk", "link", "space"],
+)
+def test_what_is_wrong_from_the_start(life, trouble, words):
+    with trouble(life):
+        assert words in attempt(life)
+        life.goes_on()
+    assert_untouched(life)
+
+
+@pytest.mark.parametrize(
+    ("stage", "act", "words"),
+    [
+        ("copying disks", kill_secondary, "The copy of a disk to the secondary's host has failed."),
+        ("copying disks", cut_link, "The secondary's host does not answer on the replication network."),
+        ("sending memory", kill_secondary, "The guest's memory could not be sent to the secondary: "),
+        ("sending memory", freeze_secondary, "Memory transfer stalled for 10 s."),
+        ("sending memory", cut_link, "The secondary's host does not answer on the replication network."),
+    ],
+)
+def test_what_goes_wrong_on_the_way(life, stage, act, words):
+    with the_network_is_slow(life):
+        try:
+            assert words in attempt(life, stage, act)
+        finally:
+            life.host(SECONDARY).replication.restore()
+    assert_untouched(life)
+
+
+def test_after_all_that_it_can_be_protected(life):
+    life.protect(target=SECONDARY)
+    life.goes_on()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An encrypted pair: it does what others do, and a third machine gets nothing of it."""
+
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from lab.errors import LabError
+from lab.hosts.colo import Bed, Guest, Host
+from lab.patience import patient
+from nova_colo.agent.replication import ReplicationError
+from nova_colo.cmd import test_ca
+from nova_colo.standalone.pair import PairError
+from tests.qemu.lives import Life, listening
+
+
+@pytest.fixture(scope="module")
+def certificates(bed: Bed, tmp_path_factory) -> dict[str, str]:
+    """The folders of certificates, by host: of one authority, and ``stranger`` of another."""
+    folder = tmp_path_factory.mktemp("ca")
+    hosts = {host.hostname: ip_address(host.address) for host in bed.hosts.values()}
+    made = {path.name: str(path) for path in test_ca.issue(str(folder / "ours"), hosts, days=1)}
+    c = bed.hosts["c"]
+    (stranger,) = test_ca.issue(str(folder / "theirs"), {"stranger": ip_address(c.address)}, days=1)
+    return made | {"stranger": str(stranger)}
+
+
+@pytest.fixture(scope="module")
+def life(bed: Bed, certificates: dict[str, str]) -> Iterator[Life]:
+    made = Life(bed, Guest("secret", number=145), tls=certificates)
+    yield made
+    made.close()
+
+
+def export(host: Host, address: str, port: int, certificates: str | None) -> str:
+    """Ask for the image that a secondary exports to its primary.
+
+    :raises LabError: when nothing comes
+    """
+    where = f"driver=nbd,server.type=inet,server.host={address},server.port={port},export=disk0"
+    command = ["timeout", "20", "qemu-img", "info"]
+    if certificates:
+        command += ["--object", f"tls-creds-x509,id=tls,dir={certificates},endpoint=client"]
+        where += ",tls-creds=tls"
+    return host.run([*command, "--image-opts", where])
+
+
+def said(host: Host, address: str, port: int) -> bytes:
+    """Return what somebody says to whoever connects without TLS, and says nothing but an empty line."""
+    command = host.command(["timeout", "3", "busybox", "nc", address, str(port)])
+    return subprocess.run(command, input=b"\n", capture_output=True, check=False).stdout
+
+
+def ports(host: Host) -> list[int]:
+    return [int(socket.rpartition(":")[2]) for socket in listening(host)]
+
+
+def test_what_crosses_the_network_cannot_be_read(life, tmp_path):
+    capture = tmp_path / "replication.pcap"
+    host = life.host("compute-a")
+    tcpdump = subprocess.Popen(
+        host.command(["tcpdump", "-i", "repl", "-w", str(capture), "-U", "-s", "0"]), stderr=subprocess.DEVNULL
+    )
+    try:
+        life.wait("the capture begins", capture.exists)
+        life.protect(target="compute-b")  # leaves a third host free
+        life.goes_on()
+    finally:
+        tcpdump.terminate()
+        tcpdump.wait()
+    seen = capture.read_bytes()
+    assert len(seen) > 10_000_000
+    # the kernel's own text is in the memory of every Linux
+    assert seen.count(b"Linux version") == 0
+
+
+def test_a_third_machine_gets_nothing_without_a_certificate(life, certificates):
+    pair = life.protect()
+    third = life.host("compute-c")
+    primary, secondary = life.host(pair.primary), life.host(pair.secondary)
+    (disks,) = [port for port in ports(secondary) if said(third, secondary.address, port).startswith(b"NBDMAGIC")]
+    assert "virtual size: 64 MiB" in export(third, secondary.address, disks, certificates["compute-c"])
+    for wrong in (None, certificates["stranger"]):
+        with pytest.raises(LabError, match=r"TLS|certificate|handshake"):
+            export(third, secondary.address, disks, wrong)
+    others = [(host, port) for host in (primary, secondary) for port in ports(host) if (host, port) != (secondary, disks)]
+    assert len(others) >= 2
+    assert [said(third, host.address, port) for host, port in others] == [b""] * len(others)
+    life.goes_on()
+    assert life.side(pair.primary)["link_up"] and life.side(pair.secondary)["link_up"]
+
+
+def test_an_encrypted_pair_lives_through_the_loss_of_its_primary_and_a_planned_failover(life):
+    pair = life.protect()
+    assert life.side(pair.primary)["stood_still_ms"] > 0
+    life.host(pair.primary).kill_qemu(life.guest.name)
+    life.wait_for_loss(pair.secondary)
+    life.take_over(pair)
+    life.goes_on()
+    life.discard(pair.primary)
+    pair = life.protect()  # the certificates are read again
+    life.pair.set_mode(pair, "checkpoint", 200)
+    life.goes_on()
+    life.pair.set_mode(pair, "colo", 200)
+    life.pair.fail_over(pair)
+    life.on = pair.secondary
+    life.goes_on()
+
+
+def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_guest_goes_on(life, certificates):
+    standing = life.standing()
+    if standing.secondary:
+        life.pair.go_on_alone(standing)
+        life.discard(standing.secondary)
+    c = life.host("compute-c")
+    refused = "QEMU refused blockdev-add: The certificate hasn't got a known issuer"
+    one_sided = r"One of two hosts encrypts only. Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
+    for folder, words in ((certificates["stranger"], refused), (None, one_sided)):
+        life.restart_agent("compute-c", folder)
+        with pytest.raises((PairError, ReplicationError), match=words):
+            list(life.pair.protect(life.on, "compute-c", epoch=life.epoch(), timeout=patient(60)))
+        life.goes_on()
+        assert life.runs_on() == [life.on]
+        assert listening(c) == []

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine works on, as small models: hosts with agents, Nova and Placement. See pair_world."""
+
+import datetime
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+from nova_colo import conf as colo_conf
+from nova_colo.agent.manager import AgentManager
+from nova_colo.engine.clients.nova import Server
+from nova_colo.engine.errors import ServiceError
+from nova_colo.hoststate.roles import RoleRecord, RoleStore
+from nova_colo.pair.host_selection import Size
+from nova_colo.pair.model import Policy, Role
+from nova_colo.simulator import backend
+from nova_colo.simulator import hypervisor as hv
+from nova_colo.virt import detach_pair
+from tests.simulation.threads import Thread
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
+HOSTS = ("a", "b", "c")
+#: What the guest of a secondary knows before it has been copied.
+NOTHING = -1
+
+
+class AgentDied(Exception):  # noqa: N818
+    """An agent was killed in the middle of something."""
+
+
+class MortalRoles(RoleStore):
+    """Roles on disk, of an agent that may die just before or after it changes one."""
+
+    crash = ""
+
+    def put(self, record: RoleRecord) -> None:
+        self._die("before")
+        super().put(record)
+        self._die("after")
+
+    def forget(self, server_id: str) -> None:
+        self._die("before")
+        super().forget(server_id)
+        self._die("after")
+
+    def _die(self, when: str) -> None:
+        if self.crash == when:
+            raise AgentDied
+
+
+class Clock:
+    """All clocks of the world."""
+
+    start = datetime.datetime(2026, 1, 1)
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.advance(0)
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        timeutils.set_time_override(self.start + datetime.timedelta(seconds=self.now))
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Host:
+    """A host: its power, its agent, and what its guest knows of what clients have seen."""
+
+    def __init__(self, name: str, folder: pathlib.Path, clock: Clock):
+        conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
+        conf.set_override("host", name)
+        conf.set_override("directory", str(folder / "memory"), group="simulated")
+        conf.set_override("mirror_time", 0.0, group="simulated")
+        conf.set_override("mismatches_per_minute", 0.0, group="simulated")
+        self.name = name
+        self.folder = folder / "memory" / name
+        self.roles = MortalRoles(str(folder / name))
+        self.backend = backend.SimulatedBackend(conf, clock, seed=1)
+        self.manager = AgentManager(name, self.backend, self.roles)
+        self.hypervisor = hv.Hypervisor(str(folder / "memory"), name)
+        self.powered = self.agent_up = self.link_up = True
+        self.down_since: float | None = None
+        self.forced_down = False
+        self.disabled_reason: str | None = None
+        self.knows = self.disk = 0
+        self.epoch = 0
+
+    @property
+    def answers_engine(self) -> bool:
+        """Whether its agent can be reached."""
+        return self.powered and self.agent_up
+
+    def guest(self) -> str | None:
+        """Return the state of the server's guest here."""
+        domain = self.hypervisor.get(SERVER)
+        return domain.state if domain else None
+
+    def role(self) -> RoleRecord | None:
+        return self.roles.get(SERVER)
+
+    def boot(self, knows: int) -> None:
+        """Start a guest that is under nobody's control."""
+        self.hypervisor.remove(SERVER)
+        self.hypervisor.put(hv.Domain(SERVER, "guest", hv.RUNNING))
+        self.knows = knows
+
+    def replicates(self) -> bool:
+        """Whether its guest's output waits for that of a twin."""
+        return self.hypervisor.replication(SERVER).exists()
+
+    def end_guest(self) -> None:
+        if self.guest() is not None:
+            self.disk = self.knows
+        self.hypervisor.remove(SERVER)
+
+
+class Placement:
+    """Reservations of secondaries; each provider has room for one."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, dict[str, int]]] = {}
+        self.full: set[str] = set()
+
+    def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
+        return [name for name in HOSTS if name not in self.full]
+
+    def reserve(self, consumer: str, amounts: dict[str, dict[str, int]]) -> bool:
+        if self.full & (set(amounts) - set(self.held.get(consumer, {}))):
+            return False
+        self.held[consumer] = amounts
+        return True
+
+    def allocations_on(self, provider: str) -> dict[str, dict[str, int]]:
+        return {consumer: amounts[provider] for consumer, amounts in self.held.items() if provider in amounts}
+
+    def is_secondary(self, consumer: str) -> bool:
+        return True
+
+    def forget(self, server_id: str, providers: list[str]) -> None:
+        pass
+
+    def release(self, consumer: str) -> None:
+        self.held.pop(consumer, None)
+
+
+class Nova:
+    """Nova's record of the server, and what nova-compute does with the guest (nova_colo.virt.mixin)."""
+
+    def __init__(self, world: "World"):
+        self._world = world
+        self.host = "a"
+        self.status = "ACTIVE"
+        self.task: tuple[str, str, str] | None = None
+        self.failed: set[str] = set()
+        self._requests = 0
+        self._compute: Thread | None = None
+
+    # --- what engines ask
+
+    def servers(self, since: str | None = None) -> list[Server]:
+        return [self.server(SERVER)]
+
+    def server(self, server_id: str) -> Server:
+        who = {"id": SERVER, "name": "web", "project_id": "p", "user_id": "u", "flavor": "ft"}
+        task = self.task[0] if self.task else None
+        state = {"status": self.status, "host": self.host, "task_state": task, "fault_tolerant": True}
+        return Server(**who, **state, size=Size(1, 64, 1), policy=Policy(), extra_specs={})
+
+    def live_migrate(self, server_id: str, host: str, operation_id: str) -> str:
+        return self._accept("migrating", host)
+
+    def evacuate(self, server_id: str, host: str, operation_id: str) -> str:
+        if self._state(self.host) == "up":
+            raise ServiceError("Nova", 400, "Compute service is still in use.")
+        return self._accept("rebuilding", host, "SHUTOFF", "ERROR")
+
+    def reboot(self, server_id: str, operation_id: str) -> str:
+        return self._accept("rebooting", self.host, "SHUTOFF", "ERROR")
+
+    def set_active(self, server_id: str, operation_id: str) -> None:
+        self.status = "ACTIVE"
+
+    def _accept(self, task: str, host: str, *statuses: str) -> str:
+        if self.task is not None or self.status not in ("ACTIVE", *statuses):
+            raise ServiceError("Nova", 409, "The server is busy.")
+        self._requests += 1
+        self.task = (task, host, f"req-{self._requests}")
+        return self.task[2]
+
+    def action_failed(self, server_id: str, request_id: str) -> bool:
+        return request_id in self.failed
+
+    def compute_services(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                "host": name,
+                "zone": "nova",
+                "state": self._state(name),
+                "forced_down": host.forced_down,
+                "status": "disabled" if host.disabled_reason else "enabled",
+                "disabled_reason": host.disabled_reason,
+            }
+            for name, host in self._world.hosts.items()
+        }
+
+    def _state(self, name: str) -> str:
+        host = self._world.hosts[name]
+        silent = host.down_since is not None and self._world.clock() - host.down_since > 60
+        return "down" if host.forced_down or silent else "up"
+
+    def providers(self) -> dict[str, str]:
+        return {name: name for name in HOSTS}
+
+    def force_down(self, host: str, down: bool) -> None:
+        self._world.hosts[host].forced_down = down
+
+    def disable(self, host: str, reason: str) -> None:
+        self._world.hosts[host].disabled_reason = reason
+
+    def enable(self, host: str, reason: str) -> None:
+        self._world.hosts[host].disabled_reason = None
+
+    # --- what nova-compute does
+
+    def work(self, well: bool, late: bool = False) -> None:
+        """Do what was accepted, or fail at it.
+
+        :param late: a move that is well but for its last step, as when a nova-compute is restarted in the middle of it
+        """
+        if self.task is None:
+            self.look_at_guest()
+            return
+        task, target, request_id = self.task
+        source, there = self._world.hosts[self.host], self._world.hosts[target]
+        able = there.powered and (task == "rebuilding" or source.powered)
+        if well and able and task in ("rebooting", "powering-off") and not self._leave(source):
+            return
+        if not (well and able):
+            self.compute_ends(source)
+        self.task = None
+        does = {"migrating": self._move, "rebuilding": self._rebuild, "rebooting": self._reboot, "powering-off": self._power_off}
+        if not (well and able and does[task](source, there)):
+            self.failed.add(request_id)
+            if task in ("migrating", "rebuilding"):
+                self.status = "ERROR"
+        elif late and task in ("migrating", "rebuilding"):
+            self.failed.add(request_id)
+            self.status = "ERROR"
+        if task in ("rebooting", "powering-off"):
+            detach_pair.end(source.roles, SERVER)
+
+    def _leave(self, host: Host) -> bool:
+        """Leave the pair, as the compute driver does; returns whether it is done with that."""
+        role = host.role()
+        if self._compute is None:
+            if role is None or role.role not in (Role.PRIMARY, Role.LEAVING) or host.guest() is None:
+                return True
+            self._compute = self._world.thread(lambda: detach_pair.leave(host.roles, SERVER, 60.0))
+        self._compute.switch()
+        if not self._compute.dead:
+            return False
+        self._compute = None
+        return True
+
+    def compute_ends(self, host: Host) -> None:
+        """End nova-compute, and let it settle what it has left when it begins anew."""
+        if self._compute is not None and host.name == self.host:
+            self._compute.killed = True
+            self._compute.switch()
+            self._compute = None
+        detach_pair.resume(host.roles)
+
+    def _move(self, source: Host, target: Host) -> bool:
+        role, there = source.role(), target.role()
+        if (there and there.role == Role.SECONDARY) or (role and role.role in (Role.PRIMARY, Role.LEAVING)):
+            return False
+        assert role is not None and role.role == Role.DEMOTED, f"Nova moves the guest itself: {role}"
+        source.end_guest()
+        source.roles.forget(SERVER)
+        return self._adopt(target)
+
+    def _rebuild(self, source: Host, target: Host) -> bool:
+        role = target.role()
+        if target.guest() is not None and (role is None or role.role not in (Role.SECONDARY, Role.PROMOTED)):
+            return False  # InstanceExists
+        assert role is not None and role.role == Role.PROMOTED, f"Nova builds the guest anew: {role}"
+        return self._adopt(target)
+
+    def _adopt(self, target: Host) -> bool:
+        role = target.role()
+        assert role is not None and role.role in (Role.PROMOTED, Role.PRIMARY), f"Nova has moved the server to nothing: {role}"
+        target.roles.put(RoleRecord(SERVER, Role.PRIMARY, role.epoch))
+        self.host, self.status = target.name, "ACTIVE"
+        return True
+
+    def _reboot(self, source: Host, target: Host) -> bool:
+        return self._start(source)
+
+    def _power_off(self, source: Host, target: Host) -> bool:
+        role = source.role()
+        elsewhere = (Role.SECONDARY, Role.PROMOTED, Role.DEMOTED)
+        if role is not None and (role.role in elsewhere or (source.guest() and role.peer is not None)):
+            return False
+        source.end_guest()
+        self.status = "SHUTOFF"
+        return True
+
+    def _start(self, host: Host) -> bool:
+        role = host.role()
+        if role is not None and not (role.role in (Role.PRIMARY, Role.LEAVING) and role.peer is None):
+            return False
+        host.end_guest()
+        host.boot(host.disk)
+        self.status = "ACTIVE"
+        return True
+
+    def look_at_guest(self) -> None:
+        """Call a server stopped of which the guest is gone, unless its pair says where it runs: _sync_instance_power_state."""
+        host = self._world.hosts[self.host]
+        if self.task is None and self.status == "ACTIVE" and host.powered and host.role() is None and host.guest() is None:
+            self.status = "SHUTOFF"
+
+    # --- what users ask
+
+    def stop(self) -> None:
+        """Ask for a stop of the server."""
+        if self.task is None and self.status == "ACTIVE":
+            self._accept("powering-off", self.host)
+
+    def start(self) -> None:
+        host = self._world.hosts[self.host]
+        if self.task is None and host.powered and self.status == "SHUTOFF":
+            self._start(host)
+
+    def ask_for_reboot(self) -> None:
+        if self.task is None and self.status == "ACTIVE":
+            self._accept("rebooting", self.host)
+
+    def back_on(self, host: Host) -> None:
+        """Do what nova-compute does when its host has power again."""
+        self.compute_ends(host)
+        detach_pair.resume(host.roles)
+        if self.host == host.name and self.status == "ACTIVE" and host.role() is None and host.guest() is None:
+            host.boot(host.disk)

@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No sequence of failures and requests makes two sides of a pair answer clients, and all of them end well."""
+
+import logging
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from nova_colo.db import operations, pairs
+from nova_colo.pair import actions
+from nova_colo.pair.model import State, Wanted
+from nova_colo.pair.reasons import Severity
+from tests.simulation.cloud import HOSTS, SERVER
+from tests.simulation.world import World
+
+hosts = st.sampled_from(HOSTS)
+engines = st.integers(0, 1)
+
+REQUESTS = [(name, {}) for name in actions.ACTIONS if name not in (actions.SET_MODE, actions.MIGRATE_SECONDARY)]
+REQUESTS += [(actions.FAILOVER, {"force": True}), (actions.TEST_FAILOVER, {"return": True})]
+REQUESTS += [(actions.SET_MODE, {"mode": "checkpoint"}), (actions.MIGRATE_SECONDARY, {"host": None})]
+
+
+class PairMachine(RuleBasedStateMachine):
+    """Everything that can happen to an FT server on three hosts with two engines, both of which act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        logging.disable(logging.CRITICAL)
+        memory = pathlib.Path("/dev/shm")
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+        self.world = World(self.folder)
+
+    # --- what happens often on the way to trouble
+
+    @rule(request=st.sampled_from(REQUESTS), turns=st.integers(1, 25))
+    def a_request_gets_so_far(self, request, turns):
+        self.world.ask(*request)
+        for engine in self.world.engines:
+            if engine.active:
+                engine.look()
+                for _ in range(turns):
+                    if engine.threads():
+                        engine.run(-1, 1)
+
+    @rule(stalled=engines)
+    def the_other_engine_takes_over(self, stalled):
+        for _ in range(7):
+            self.world.second(stalled=stalled)
+            self.world.engines[1 - stalled].run_all(60)
+
+    @initialize()
+    def the_server_is_protected(self):
+        for _ in range(5):
+            self.some_seconds_pass_in_peace(1)
+        assert self.world.row().state == State.PROTECTED
+
+    # --- what goes on by itself
+
+    @rule(number=st.integers(1, 3))
+    def some_seconds_pass_in_peace(self, number):
+        for _ in range(number):
+            self.world.second()
+            for engine in self.world.engines:
+                engine.refresh()
+                engine.run_all(60)
+            self.world.nova.work(True)
+            self.world.observe()
+
+    @rule(seconds=st.sampled_from([1, 2, 4]), stalled=st.none() | engines)
+    def time_passes(self, seconds, stalled):
+        for _ in range(seconds):
+            self.world.second(stalled=stalled)
+
+    @rule(seconds=st.sampled_from([11, 65, 400]))
+    def all_sleep(self, seconds):
+        self.world.clock.advance(seconds)
+
+    @rule(engine=engines)
+    def an_engine_looks(self, engine):
+        self.world.engines[engine].look()
+
+    @rule(engine=engines)
+    def an_engine_looks_at_nova(self, engine):
+        self.world.engines[engine].refresh()
+
+    @rule(engine=engines)
+    def an_engine_repairs_what_has_drifted(self, engine):
+        self.world.engines[engine].repair()
+
+    @rule(engine=engines, number=st.integers(0, 5), turns=st.integers(1, 12))
+    def an_engine_goes_on(self, engine, number, turns):
+        if self.world.engines[engine].threads():
+            self.world.engines[engine].run(number, turns)
+
+    @rule(engine=engines)
+    def an_engine_does_all_it_can(self, engine):
+        self.world.engines[engine].run_all(60)
+
+    @rule(host=hosts)
+    def a_host_says_how_it_does(self, host):
+        self.world.heartbeat(host)
+
+    @rule(well=st.sampled_from([True, True, False]), late=st.sampled_from([False, False, False, True]))
+    def nova_does_what_was_asked(self, well, late):
+        self.world.nova.work(well, late)
+
+    # --- what fails
+
+    @rule(engine=engines)
+    def an_engine_is_killed(self, engine):
+        self.world.kill_engine(engine)
+
+    @rule(host=hosts)
+    def a_host_loses_power(self, host):
+        self.world.power_cut(host)
+
+    @rule(host=hosts)
+    def a_host_has_power_again(self, host):
+        self.world.power_on(host)
+
+    @rule(host=hosts)
+    def a_guest_ends(self, host):
+        self.world.hosts[host].end_guest()
+
+    @rule(host=hosts, up=st.booleans())
+    def an_agent_stops_or_starts(self, host, up):
+        self.world.hosts[host].agent_up = up
+
+    @rule(host=hosts, cut=st.booleans())
+    def a_link_is_cut_or_mended(self, host, cut):
+        if self.world.hosts[host].powered:
+            self.world.cut_link(host, cut)
+
+    @rule(what=st.sampled_from(["request", "answer", "late", "before", "after"]))
+    def the_next_word_to_an_agent_is_lost(self, what):
+        self.world.lose_next(what)
+
+    @precondition(lambda self: self.world.late)
+    @rule()
+    def an_agent_does_late_what_it_was_told(self):
+        self.world.deliver_late()
+
+    @rule(host=hosts, full=st.booleans())
+    def a_host_fills_up_or_has_room(self, host, full):
+        (self.world.placement.full.add if full else self.world.placement.full.discard)(host)
+
+    # --- what users do
+
+    @rule(request=st.sampled_from(REQUESTS))
+    def a_user_asks_for(self, request):
+        self.world.ask(*request)
+
+    @rule(what=st.sampled_from(["stop", "start", "ask_for_reboot"]))
+    def a_user_asks_nova_to(self, what):
+        if self.world.may_be_touched():
+            getattr(self.world.nova, what)()
+
+    # --- what must be
+
+    @invariant()
+    def at_most_one_answers_clients(self):
+        self.world.observe()
+
+    def teardown(self):
+        try:
+            self.world.calm_down(lambda: _holds(ends_well, self.world))
+            ends_well(self.world)
+        finally:
+            self.world.close()
+            shutil.rmtree(self.folder)
+            logging.disable(logging.NOTSET)
+
+
+def _holds(assertion, *arguments):
+    try:
+        assertion(*arguments)
+    except AssertionError:
+        return False
+    return True
+
+
+def ends_well(world):
+    """Assert that everything is as its users want it, and nothing is left over."""
+    row, nova = world.row(), world.nova
+    seen = f"{row.state} ({row.state_reason}) on {row.primary_host} with {row.secondary_host}, Nova: {nova.status} on {nova.host}"
+    assert (row.operation_id, nova.task) == (None, None), seen
+    roles = {name: str(host.role().role) for name, host in world.hosts.items() if host.role()}
+    guests = {name for name, host in world.hosts.items() if host.guest()}
+    if nova.status == "SHUTOFF":
+        assert row.state in (State.UNPROTECTED, State.SUSPENDED) and row.state_reason, seen
+        assert (roles, guests) == ({}, set()), seen
+    else:
+        assert world.answering() == [row.primary_host], seen
+        _is_as_wanted(row, seen)
+        sides = {row.primary_host, row.secondary_host} - {None}
+        assert guests == sides and set(roles) <= sides, (roles, guests, seen)
+    assert nova.host == row.nova_host == row.primary_host, seen
+    held = {host for amounts in world.placement.held.values() for host in amounts}
+    assert held == {row.secondary_host or row.reserved_host} - {None}, (held, seen)
+    assert not any(host.disabled_reason or host.forced_down for host in world.hosts.values()), seen
+
+
+def _is_as_wanted(row, seen):
+    state = {Wanted.PROTECTED: State.PROTECTED, Wanted.SUSPENDED: State.SUSPENDED, Wanted.UNPROTECTED: State.UNPROTECTED}
+    assert row.state == state[row.wanted], seen
+    assert (row.secondary_host is not None) == (row.wanted == Wanted.PROTECTED), seen
+
+
+PairMachine.TestCase.settings = settings(
+    max_examples=settings.default.max_examples // 8,  # one takes half a second
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    # to make an example that fails as small as possible takes minutes: add Phase.shrink for that
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+TestPairMachine = pytest.mark.timeout(300)(PairMachine.TestCase)
+
+
+def _other_engine_fails(machine):
+    """The other engine takes over, cannot promote the secondary, and gives the grant back."""
+    machine.world.lose_next("request", "promote")
+    machine.the_other_engine_takes_over(0)
+
+
+def _nova_restarts_the_guest(machine):
+    machine.world.nova.ask_for_reboot()
+    machine.world.nova.work(True)
+
+
+MEANWHILE = {
+    "the other engine takes over": lambda machine: machine.the_other_engine_takes_over(0),
+    "the other engine takes over and fails": _other_engine_fails,
+    "Nova restarts the guest": _nova_restarts_the_guest,
+    "the primary's host loses power": lambda machine: machine.world.power_cut("a"),
+}
+
+
+def each_turn(turns, things):
+    """Combine each turn of an engine with each thing; but for every second turn, with one thing after the other, that is long."""
+    for number, thing in enumerate(things):
+        for turn in turns:
+            marks = () if turn % (2 * len(things)) == 2 * number else pytest.mark.long
+            yield pytest.param(turn, thing, marks=marks, id=f"{turn}-{thing}")
+
+
+@pytest.mark.parametrize(("turns", "meanwhile"), each_turn(range(3, 16), MEANWHILE))
+def test_an_engine_that_stalls_anywhere_in_a_failover_does_no_harm(turns, meanwhile):
+    """It sleeps before each transaction and each request in turn, and goes on after something else has happened."""
+    machine = PairMachine()
+    try:
+        _stall(machine, turns)
+        MEANWHILE[meanwhile](machine)
+        machine.world.engines[0].run_all(60)
+    finally:
+        machine.teardown()
+
+
+def _stall(machine, turns):
+    """Bring the first engine so far into a failover that was asked for."""
+    machine.the_server_is_protected()
+    first = machine.world.engines[0]
+    assert first.active
+    machine.world.ask(actions.FAILOVER, {})
+    first.look()
+    while not first.works:
+        first.run(0, 1)
+    for _ in range(turns):
+        first.run(-1, 1)
+
+
+WORKFLOWS = {actions.FAILOVER: {}, actions.MIGRATE_SECONDARY: {"host": None}, actions.UNPROTECT: {}}
+
+
+@pytest.mark.parametrize(("turns", "action"), each_turn(range(16), WORKFLOWS))
+def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
+    """Its pair is removed before each transaction and each request of a workflow in turn."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        first = world.engines[0]
+        world.ask(action, WORKFLOWS[action])
+        first.look()
+        for _ in range(turns):
+            if first.threads():
+                first.run(-1, 1)
+        with world.database.writer() as session:
+            pairs.remove(session, SERVER)
+        for _ in range(10):
+            world.second()
+            first.run_all(60)
+            world.nova.work(True)
+        with world.database.reader() as session:
+            assert [(found.kind, found.step) for found in operations.running(session)] == []
+    finally:
+        world.close()
+        shutil.rmtree(machine.folder)
+
+
+def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        first = machine.world.engines[0]
+        assert first.active
+        machine.world.ask(actions.MIGRATE_SECONDARY, {"host": None})
+        first.look()
+        while not first.works:
+            first.run(0, 1)
+        held = first.hold_workflows()
+        machine.world.power_cut("a")
+        for _ in range(8):
+            machine.some_seconds_pass_in_peace(1)
+        row = machine.world.row()
+        assert (row.primary_host, row.epoch, row.failovers) == ("b", 1, 1), row.state_reason
+        assert "request_cancelled" in [event.reason.code for event in machine.world.events()]
+        first.give_back(held)
+        first.run_all(60)
+        assert "moved" not in [event.reason.code for event in machine.world.events()]
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen by the workflow", "seen later"])
+def test_a_server_is_active_again_whose_move_has_failed_at_its_end(seen):
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        world, engine = machine.world, machine.world.engines[0]
+        world.ask(actions.FAILOVER, {})
+        for _ in range(40):
+            engine.look()
+            engine.run_all(3)
+            if world.nova.task is not None:
+                break
+        if not seen:  # the workflow gives up before Nova has moved anything
+            world.nova.failed.add(world.nova.task[2])
+            engine.run_all(60)
+        world.nova.work(True, late=True)
+        assert (world.nova.host, world.nova.status) == ("b", "ERROR")
+        for _ in range(20):  # a failed workflow is tried again after ten seconds
+            machine.some_seconds_pass_in_peace(1)
+        ends_well(world)
+        assert (world.nova.host, world.nova.status) == ("b", "ACTIVE")
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(number):
+    """As MariaDB does with one of two that wait for each other, and Galera with one of two that were made on two nodes."""
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        machine.world.ask(actions.FAILOVER, {})
+        for engine in machine.world.engines:
+            engine.services.database.undone = number
+        for _ in range(5):
+            machine.some_seconds_pass_in_peace(1)
+        row = machine.world.row()
+        assert (row.state, row.primary_host, row.epoch, row.failovers) == (State.PROTECTED, "b", 1, 1), row.state_reason
+        assert [event.reason.code for event in machine.world.events() if event.level == Severity.ERROR] == []
+        assert machine.world.engines[0].services.database.undone is None
+    finally:
+        machine.teardown()

@@ -1,0 +1,465 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud of three hosts in one thread, in which everything can go wrong between any two steps.
+
+Real: the FT database (SQLite) with all its queries, the engine's lease, reconciler, runner, workflows, inventory and repair of
+reservations, the agents' managers with the simulated backend and their roles on disk. Small models stand for Nova, Placement and
+the network.
+
+Each thread of an engine is a greenlet that pauses before whatever others could notice: a transaction, a call to an agent, a
+request to Nova or Placement. Whoever drives the world decides who goes on, and who never does.
+
+What clients see is modelled as a number that grows whenever a guest runs and may answer. A guest that answers must have seen all
+of it, so two sides that answer at once, or one that goes on from an old state, are found at once (:class:`SplitBrainError`).
+"""
+
+import contextlib
+import functools
+import json
+import pathlib
+import shutil
+import sqlite3
+import types
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import greenlet
+import oslo_messaging as messaging
+import sqlalchemy as sa
+import tenacity
+from oslo_config import cfg
+from oslo_db.sqlalchemy import engines
+from oslo_utils import timeutils, uuidutils
+
+from nova_colo import conf as colo_conf
+from nova_colo.agent.replication import ReplicationError
+from nova_colo.db import Database, events, hosts, lease, operations, pairs
+from nova_colo.db.models import BASE, Event
+from nova_colo.engine import context, host_tracker, reconciler, runner
+from nova_colo.engine.capacity import Room
+from nova_colo.engine.host_gate import Gate
+from nova_colo.engine.reservation_repair import Reservations
+from nova_colo.engine.server_sync import Inventory
+from nova_colo.pair import actions
+from nova_colo.pair.model import Health, Role, State
+from nova_colo.simulator import hypervisor as hv
+from nova_colo.virt import detach_pair
+from tests.simulation.cloud import HOSTS, NOTHING, SERVER, AgentDied, Clock, Host, Nova, Placement
+from tests.simulation.threads import Pausing, PausingDatabase, PausingEvent, PausingLock, Thread, pause
+
+#: How well a pair can do in each state.
+SHOWN = {
+    State.PROTECTED: set(Health),
+    State.STARTING: {Health.WARNING},
+    State.FAILING_OVER: {Health.WARNING},
+    State.SUSPENDED: {Health.WARNING},
+    State.UNPROTECTED: {Health.WARNING, Health.CRITICAL},
+    State.DEGRADED: {Health.CRITICAL},
+    State.ERROR: {Health.CRITICAL},
+}
+
+
+class SplitBrainError(AssertionError):
+    """Clients were answered by two guests, or by one that had forgotten what it had answered before."""
+
+
+class Agents:
+    """The network between engines and agents."""
+
+    def __init__(self, world: "World"):
+        self._world = world
+
+    def call(self, host: str, method: str, **arguments: Any) -> Any:
+        lost = self._world.take_loss(method)
+        if lost == "request" or not self._world.hosts[host].answers_engine:
+            raise messaging.MessagingTimeout()
+        if lost == "late":
+            self._world.late.append((host, method, arguments))
+            raise messaging.MessagingTimeout()
+        try:
+            answer = self._world.do(host, method, arguments, lost)
+        except AgentDied as error:
+            raise messaging.MessagingTimeout() from error
+        except ReplicationError as error:
+            raise type(error)(error.reason.data()) from error  # as oslo.messaging makes it again
+        except Exception as error:
+            raise messaging.RemoteError(type(error).__name__, str(error)) from error
+        if lost == "answer":
+            raise messaging.MessagingTimeout()
+        return answer
+
+
+class Engine:
+    """A nova-colo-engine of which each thread can be stopped anywhere."""
+
+    def __init__(self, world: "World"):
+        self._world = world
+        self._threads: list[Thread] = []
+        made = object.__new__(context.Services)
+        made.conf = world.conf
+        made.database = PausingDatabase(world.database)
+        made.agents = Pausing(Agents(world))
+        made.nova = Pausing(world.nova)
+        made.placement = Pausing(world.placement)
+        made.view = host_tracker.HostView(world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats)
+        made.gate = Gate(made.nova)
+        made.gate._lock = PausingLock()
+        made.room = Room(made.database, made.nova, made.placement, made.view)
+        self.services = made
+        self._inventory = Inventory(made)
+        self._reservations = Reservations(made)
+        self._name = uuidutils.generate_uuid()
+        self._active: runner.Runner | None = None
+
+    def _activate(self) -> None:
+        """Begin to act, as EngineService._act does."""
+        self._active = runner.Runner(self.services)
+        self._active._stopping = PausingEvent()
+        pool = types.SimpleNamespace(submit=self.spawn, shutdown=lambda **options: None)
+        self._active._pools = dict.fromkeys(self._active._pools, pool)
+        self._reconciler = reconciler.Reconciler(self.services, self._active)
+        self._listens_from = self._world.clock() + 3
+
+    def spawn(self, function: Callable[..., None], *args: Any) -> None:
+        """Make a thread; it begins when it is given a turn."""
+        self._threads.append(self._world.thread(functools.partial(function, *args) if args else function))
+
+    def _begin(self, *functions: Callable[[], None]) -> None:
+        """Begin a round, unless the last one goes on."""
+        doing = {thread.does for thread in self._threads}
+        for function in functions:
+            if self._active is not None and function.__qualname__ not in doing:
+                self.spawn(function)
+
+    def look(self) -> None:
+        """Renew the lease; with it, look at all pairs."""
+        now = self._world.clock()
+        if not lease.acquire(self._world.database, self._name, timeutils.utcnow(), self._world.conf.engine.lease_time):
+            if self._active is not None:
+                self._active.stop()
+                self._active = None
+            return
+        if self._active is None:
+            self._activate()
+        self.services.view.tick(now)
+        if now >= self._listens_from:
+            self._begin(self._reconciler.reconcile)
+
+    @property
+    def active(self) -> bool:
+        """Whether it believes to hold the lease."""
+        return self._active is not None
+
+    def refresh(self) -> None:
+        """Look at Nova."""
+        self._begin(self._inventory.refresh)
+
+    def repair(self) -> None:
+        """Compare reservations, and use hosts again that are back."""
+        self._begin(self._reservations.repair, self.services.gate.enable_forgotten, self._inventory.lift_fences)
+
+    def threads(self) -> int:
+        return len(self._threads)
+
+    @property
+    def works(self) -> bool:
+        """Whether one of its threads is there for a workflow."""
+        return any(thread.does.startswith("Runner.") for thread in self._threads)
+
+    def hold_workflows(self) -> list[Thread]:
+        """Take the threads of workflows away, as one waits for a thread while others' workflows have them all."""
+        held = [thread for thread in self._threads if thread.does.startswith("Runner.")]
+        self._threads = [thread for thread in self._threads if thread not in held]
+        return held
+
+    def give_back(self, held: list[Thread]) -> None:
+        self._threads += held
+
+    def run(self, number: int, turns: int) -> None:
+        """Give one of its threads some turns."""
+        thread = self._threads[number % len(self._threads)]
+        for _ in range(turns):
+            if thread.dead:
+                break
+            thread.switch()
+            self._world.observe()
+        self._threads = [thread for thread in self._threads if not thread.dead]
+
+    def run_all(self, rounds: int = 400) -> None:
+        """Give all of its threads turns, until they are done or have had many."""
+        for _ in range(rounds):
+            for number in range(len(self._threads)):
+                if number < len(self._threads):
+                    self.run(number, 1)
+            if not self._threads:
+                return
+
+    def kill(self) -> None:
+        for thread in self._threads:
+            thread.killed = True
+            if thread:
+                thread.switch()
+        self._threads = []
+
+
+class World:
+    """Everything. ``close()`` it."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._patches = contextlib.ExitStack()
+        self.clock = Clock()
+        time = types.SimpleNamespace(monotonic=self.clock, time=self.clock, sleep=lambda seconds: None)
+        for module in (reconciler, runner, context, host_tracker, tenacity):
+            self._patches.enter_context(mock.patch.object(module, "time", time))
+        self._patches.enter_context(mock.patch.object(detach_pair, "sleep", lambda seconds: pause()))
+        # else each transaction ends with a sleep(0), which a busy machine makes long
+        self._patches.enter_context(mock.patch.object(engines, "_thread_yield", lambda *arguments: None))
+        self._patches.callback(timeutils.clear_time_override)
+        self.main = greenlet.getcurrent()
+        self.conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
+        self.conf.set_override("connection", f"sqlite:///{folder}/ft.db", group="database")
+        self.conf.set_override("lease_time", 2.0, group="engine")
+        self.conf.set_override("heartbeat_interval", 1.0, group="agent")
+        self.conf.set_override("missed_heartbeats", 3, group="agent")
+        BASE.metadata.create_all(sa.create_engine(self.conf.database.connection))
+        self.database = Database(self.conf)
+        self.hosts = {name: Host(name, folder, self.clock) for name in HOSTS}
+        with self.database.writer() as session:
+            for name in HOSTS:
+                hosts.put(session, name)
+        self.nova, self.placement = Nova(self), Placement()
+        self.late: list[tuple[str, str, dict[str, Any]]] = []
+        self._loss, self._loses = "", None
+        self._answered = 0
+        self._grants: dict[int, str] = {}
+        self._grants_table = sqlite3.connect(folder / "ft.db")
+        self.hosts["a"].boot(0)
+        self.engines = [Engine(self), Engine(self)]
+
+    def thread(self, function: Callable[[], object]) -> Thread:
+        """Return a thread; it begins when it is switched to."""
+        return Thread(function, self.main)
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.kill()
+        self._grants_table.close()
+        self._patches.close()
+
+    # --- faults
+
+    def lose_next(self, what: str, method: str | None = None) -> None:
+        """Let the next call to an agent fail.
+
+        :param what: its ``request`` is lost, or its ``answer``; it is done ``late``; the agent dies ``before`` or ``after`` it
+            has changed its roles
+        :param method: the next call of this one; of any when not given
+        """
+        self._loss, self._loses = what, method
+
+    def take_loss(self, method: str) -> str:
+        if self._loses not in (None, method):
+            return ""
+        lost, self._loss = self._loss, ""
+        return lost
+
+    def power_cut(self, name: str) -> None:
+        host = self.hosts[name]
+        host.end_guest()
+        shutil.rmtree(host.folder, ignore_errors=True)
+        host.powered, host.link_up, host.down_since = False, True, self.clock()
+
+    def power_on(self, name: str) -> None:
+        host = self.hosts[name]
+        if not host.powered:
+            host.powered, host.agent_up, host.down_since = True, True, None
+            self.nova.back_on(host)
+
+    def cut_link(self, name: str, cut: bool) -> None:
+        host = self.hosts[name]
+        host.folder.mkdir(parents=True, exist_ok=True)
+        host.link_up = not cut
+        if cut:
+            (host.folder / "link-down").touch()
+        else:
+            (host.folder / "link-down").unlink(missing_ok=True)
+
+    def deliver_late(self) -> None:
+        """Let an agent do what it was asked before the asker gave up."""
+        host, method, arguments = self.late.pop(0)
+        if self.hosts[host].answers_engine:
+            with contextlib.suppress(Exception):
+                self.do(host, method, arguments)
+
+    def do(self, name: str, method: str, arguments: dict[str, Any], crash: str = "") -> Any:
+        """Let an agent do something.
+
+        :param crash: it dies ``before`` or ``after`` it has changed its roles
+        """
+        host = self.hosts[name]
+        guest, role, replicated = host.guest(), host.role(), host.replicates()
+        host.roles.crash = crash
+        try:
+            return getattr(host.manager, method)({}, **arguments)
+        except AgentDied:
+            host.agent_up = False
+            raise
+        finally:
+            host.roles.crash = ""
+            if guest is not None and host.guest() is None:
+                host.disk = host.knows
+            remade = method == "prepare_secondary" and role is not None and role.role == Role.DEMOTED
+            if host.guest() is not None and (guest is None or remade):
+                host.knows = NOTHING
+            if host.replicates() and not replicated:
+                self._copy(host, self.hosts[arguments["spec"]["secondary_host"]])
+            self.observe()
+
+    def _copy(self, source: Host, target: Host) -> None:
+        if target.guest() == hv.PAUSED:
+            target.knows = source.knows
+
+    def heartbeat(self, name: str) -> None:
+        """Let a host's agent tell all engines how it does."""
+        host = self.hosts[name]
+        if host.answers_engine:
+            report = json.loads(json.dumps(host.manager.report()))
+            for engine in self.engines:
+                engine.services.view.heard(name, report, self.clock())
+
+    def second(self, seconds: float = 1.0, stalled: int | None = None) -> None:
+        """Let time pass, all agents tell how they do, and each engine but a stalled one begin to look."""
+        self.clock.advance(seconds)
+        for name in HOSTS:
+            self.heartbeat(name)
+        for number, engine in enumerate(self.engines):
+            if number != stalled:
+                engine.look()
+
+    def kill_engine(self, number: int) -> None:
+        self.engines[number].kill()
+        self.engines[number] = Engine(self)
+
+    def ask(self, action: str, arguments: dict[str, Any]) -> None:
+        """Do what the API does with a user's request."""
+        with self.database.writer() as session:
+            row = pairs.get(session, SERVER)
+            if row is None or actions.refusal(action, pairs.core(row), force=arguments.get("force", False)):
+                return
+            plan = actions.plan(action, pairs.core(row), arguments)
+            if plan.kind is None:
+                pairs.update_as_seen(session, row, **plan.values)
+            else:
+                operations.start(session, row, plan.kind, plan.params, requested_by="u", **plan.values)
+
+    def may_be_touched(self) -> bool:
+        """Return whether nova-api lets a user stop, start or reboot the server: not while its records follow a failover."""
+        row = self.row()
+        return row is not None and row.state != State.FAILING_OVER and row.nova_host == row.primary_host
+
+    def row(self) -> pairs.Pair | None:
+        with self.database.reader() as session:
+            return pairs.get(session, SERVER)
+
+    # --- what must never be
+
+    def events(self) -> list[Event]:
+        """Return what was recorded of the server, newest first."""
+        with self.database.reader() as session:
+            return events.newest(session, SERVER, 100)
+
+    def observe(self) -> None:
+        """Look who answers clients, who holds grants, what the agents remember and what users are shown.
+
+        :raises SplitBrainError: when it is more than one, or one that has forgotten something
+        """
+        self._look_at_grants()
+        self._look_at_what_is_shown()
+        self._look_at_roles()
+        answering = [host for host in self.hosts.values() if self._answers(host)]
+        for host in answering:
+            if host.knows != self._answered:
+                raise SplitBrainError(f"{host.name} answers from state {host.knows}, clients have seen {self._answered}")
+            twin = self._twin_in_step(host)
+            self._answered += 1
+            host.knows = self._answered
+            if twin is not None:
+                twin.knows = self._answered
+        if len(answering) > 1:
+            raise SplitBrainError(f"{[host.name for host in answering]} answer at once")
+
+    def answering(self) -> list[str]:
+        """Return the hosts whose guests answer clients."""
+        return [host.name for host in self.hosts.values() if self._answers(host)]
+
+    def _answers(self, host: Host) -> bool:
+        """Return whether a guest's output reaches clients: COLO holds that of a primary that has lost its twin."""
+        if host.guest() != hv.RUNNING:
+            return False
+        return not host.replicates() or self._twin_in_step(host) is not None
+
+    def _twin_in_step(self, host: Host) -> Host | None:
+        role = host.role()
+        if role is None or role.peer is None or not host.replicates():
+            return None
+        twin = self.hosts[role.peer]
+        linked = host.hypervisor.linked(SERVER, role.peer)
+        return twin if linked and twin.guest() == hv.PAUSED and twin.knows == host.knows else None
+
+    def _look_at_grants(self) -> None:
+        found = self._grants_table.execute("SELECT epoch, primary_host FROM pairs").fetchone()
+        if found is None:
+            return
+        epoch, holder = found
+        assert epoch >= max(self._grants, default=0), f"the pair went back to epoch {epoch}"
+        if self._grants.setdefault(epoch, holder) != holder:
+            raise SplitBrainError(f"{holder} and {self._grants[epoch]} both hold the grant for epoch {epoch}")
+
+    def _look_at_what_is_shown(self) -> None:
+        found = self._grants_table.execute("SELECT state, health, secondary_host FROM pairs").fetchone()
+        if found is None:
+            return
+        state, health, secondary = found
+        assert health in SHOWN[state], f"the pair is shown to be {state}, and its health to be {health}"
+        if state in (State.PROTECTED, State.FAILING_OVER, State.STARTING, State.ERROR):
+            assert state != State.PROTECTED or secondary, "the pair is shown to be protected, without a secondary"
+        else:
+            assert not secondary, f"the pair is shown to be {state}, with a secondary on {secondary}"
+
+    def _look_at_roles(self) -> None:
+        alone = {}
+        for host in self.hosts.values():
+            role = host.role()
+            if role is None:
+                host.epoch = 0
+                continue
+            assert role.epoch >= host.epoch, f"{host.name} went back from epoch {host.epoch} to {role}"
+            host.epoch = role.epoch
+            if role.role in (Role.PRIMARY, Role.PROMOTED) and alone.setdefault(role.epoch, host.name) != host.name:
+                raise SplitBrainError(f"{host.name} and {alone[role.epoch]} are both primary in epoch {role.epoch}")
+
+    # --- the end
+
+    def calm_down(self, done: Callable[[], bool]) -> None:
+        """End all faults, and let one engine work until it is done, and is still done at the next look."""
+        self._loss = ""
+        self.placement.full.clear()
+        for name, host in self.hosts.items():
+            self.power_on(name)
+            host.agent_up = True
+            self.cut_link(name, False)
+        while self.late:
+            self.deliver_late()
+        self.engines.pop().kill()
+        before = False
+        for _ in range(40):
+            self.second(21)
+            self.engines[0].refresh()
+            self.engines[0].repair()
+            for _ in range(4):
+                self.engines[0].run_all(60)
+                self.nova.work(True)
+                self.observe()
+            if (now := done()) and before:
+                return
+            before = now

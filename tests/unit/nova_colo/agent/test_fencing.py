@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that stands still is killed by the kernel when the right word comes, and by nothing else."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from nova_colo.agent.qemu import fencing
+from nova_colo.agent.qemu.fencing import Fence
+from nova_colo.agent.replication import ReplicationError
+
+PATIENCE = 10
+
+
+@pytest.fixture
+def frozen() -> Iterator[subprocess.Popen]:
+    """A process that stands still."""
+    process = subprocess.Popen(["sleep", "600"])
+    process.send_signal(signal.SIGSTOP)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def made(request) -> Fence:
+    try:
+        return fencing.make(request.param, free_port(request.param))
+    except OSError as error:
+        pytest.skip(f"this machine has no {request.param}: {error}")
+
+
+def test_the_word_ends_it(made, frozen):
+    with made.arm(frozen.pid):
+        assert made.fire(0) is False
+        assert frozen.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_it_is_said_when_nobody_waits_for_the_word(made, frozen):
+    with made.arm(frozen.pid):
+        assert not made.fire(0.1)
+    assert made.fire(PATIENCE)
+
+
+def test_a_host_that_cannot_be_reached_says_nothing():
+    assert not fencing.make("255.255.255.255", 9).fire(0.1)
+
+
+def test_no_other_word_ends_it(frozen):
+    made = fencing.make("127.0.0.1", free_port("127.0.0.1"))
+    word = bytes.fromhex(made.token)
+    one_byte_wrong = [word[:i] + bytes([word[i] ^ 1]) + word[i + 1 :] for i in range(len(word))]
+    with made.arm(frozen.pid) as waiting:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as saying:
+            for other in [b"", word[:-1], word + b"\0", word[::-1], *one_byte_wrong]:
+                saying.sendto(other, (made.address, made.port))
+        waiting.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            waiting.recv(64)
+        assert frozen.poll() is None
+        assert not made.fire(0)  # and after all these the right one does
+        assert frozen.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_each_has_a_word_of_its_own():
+    assert len({fencing.make("127.0.0.1", 9).token for _ in range(100)}) == 100
+
+
+def test_a_port_that_is_taken_is_named(made, frozen):
+    with made.arm(frozen.pid), pytest.raises(ReplicationError, match=f"UDP port {made.port}: Address already in use"):
+        made.arm(frozen.pid)
+
+
+def test_a_process_that_is_not_the_agents_to_end_is_refused(made, frozen, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 4_000_000_000)
+    with pytest.raises(ReplicationError, match="must run as root"):
+        made.arm(frozen.pid)
+    monkeypatch.undo()
+    assert made.fire(PATIENCE)  # nothing is left behind

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a QEMU is told of that one alone: not of the next one, which Nova may have started for the server since."""
+
+import subprocess
+import threading
+import types
+
+import pytest
+
+from nova_colo.agent import manager
+from nova_colo.agent.qemu.backend import QemuBackend
+from nova_colo.agent.qemu.process_watch import Processes
+from nova_colo.hoststate.roles import RoleStore
+
+SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
+PATIENCE = 10
+
+
+class FakeSide:
+    """A side of a pair; :ivar meanwhile: done while the agent looks at it."""
+
+    def __init__(self, guest):
+        self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], made=[], wiring=None)
+        self.guest = guest
+        self.called_off = threading.Event()
+        self.meanwhile = lambda: None
+
+    def look(self):
+        self.meanwhile()
+
+    def close(self):
+        pass
+
+    def fire_again(self):
+        pass
+
+    def ended(self):
+        pass
+
+
+class FakeHypervisor:
+    """libvirt with at most one domain."""
+
+    def __init__(self):
+        self.domains = {}
+
+    def domain(self, server_id):
+        return self.domains.get(server_id)
+
+    def forget(self, server_id):
+        pass
+
+
+class FakeDomain:
+    ended = False
+
+    def destroy(self):
+        self.ended = True
+
+
+@pytest.fixture
+def qemu():
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def told():
+    return threading.Event()
+
+
+@pytest.fixture
+def backend(tmp_path, told):
+    made = object.__new__(QemuBackend)
+    made._lock, made._sides, made._hypervisor = threading.Lock(), {}, FakeHypervisor()
+    made._ports = made._records = types.SimpleNamespace(give_back=lambda ports: None, forget=lambda server_id: None)
+    made._folder = lambda server_id: tmp_path / server_id
+    made._processes = Processes(lambda server_id: told.set())
+    return made
+
+
+def add_side(backend, qemu):
+    side = backend._sides[SERVER] = FakeSide(lambda command: [{"thread-id": qemu.pid}])
+    return side
+
+
+def end(qemu):
+    qemu.kill()
+    qemu.wait()
+
+
+def test_a_qemu_is_seen_to_end(backend, qemu, told):
+    backend._look(add_side(backend, qemu))
+    end(qemu)
+    assert told.wait(PATIENCE) and backend._processes.has_ended(SERVER)
+
+
+def test_one_that_was_looked_at_while_its_side_was_dropped_is_not_watched(backend, qemu, told):
+    side = add_side(backend, qemu)
+    side.meanwhile = lambda: backend._drop(SERVER)
+    backend._look(side)
+    end(qemu)
+    assert not told.wait(1) and not backend._processes.has_ended(SERVER)
+
+
+def test_what_nova_has_started_since_is_not_ended(backend, qemu, told, tmp_path):
+    backend._look(add_side(backend, qemu))
+    end(qemu)
+    assert told.wait(PATIENCE)
+    agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
+    domain = backend._hypervisor.domains[SERVER] = FakeDomain()
+    agent._forget_ended(set())
+    assert not domain.ended and SERVER in backend._sides
+
+
+def test_what_nova_starts_while_the_last_side_is_forgotten_is_not_ended(backend, qemu, tmp_path):
+    add_side(backend, qemu)
+    agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
+    domain = FakeDomain()
+    known = backend.without_role
+
+    def start(roles):
+        found = known(roles)
+        backend._hypervisor.domains[SERVER] = domain
+        return found
+
+    backend.without_role = start
+    agent._forget_ended(set())
+    assert not domain.ended and SERVER not in backend._sides

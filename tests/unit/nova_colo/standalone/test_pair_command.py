@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""colo-pair: what it refuses, in which words, and what it leaves with. The agents are made up here; tests/qemu has real ones."""
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+from oslo_config import cfg
+
+from lab.patience import patient
+from nova_colo.cmd import pair
+from nova_colo.standalone.agents import SilentError
+from nova_colo.standalone.pair import PairError
+
+SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
+HOSTS = ("--hosts", "a,b")
+PAUSES = {"mean": 9.0, "p99": 20.0, "max": 120.0}
+FIGURES = {"total": 3, "mismatch": 1, "periodic": 2, "forced": 0, "per_min": 1.5, "pause_ms": PAUSES}
+
+
+class Host:
+    """What a host's agent remembers, and whether it answers."""
+
+    def __init__(self):
+        self.side = None
+        self.silent = False
+        self.fails = None
+        self.asked = 0
+
+
+class FakeAgents:
+    """Two or three agents whose pairs are made at once and whose QEMUs do what they are told."""
+
+    def __init__(self, *names):
+        self.hosts = {name: Host() for name in names}
+        self.done = []
+        self.modes = []
+
+    def call(self, host, method, **arguments):
+        there = self.hosts.get(host)
+        if there is not None:
+            there.asked += 1
+        if there is None or there.silent:
+            raise SilentError(host)
+        if method == there.fails:
+            raise PairError(f"{host} has no room.")
+        if method not in ("status", "checkpoint_buckets"):
+            self.done.append((host, method))
+        return getattr(self, f"_{method}")(there, **arguments)
+
+    def _status(self, there, server_id):
+        return there.side
+
+    def _checkpoint_buckets(self, there, since):
+        return {SERVER: [{"start": time.time(), "mismatch": 1, "periodic": 1, "forced": 0}]}
+
+    def _describe(self, there, spec):
+        return {}
+
+    def _prepare_secondary(self, there, spec, primary):
+        there.side = side("secondary", spec["epoch"])
+        return {}
+
+    def _start_replication(self, there, spec, secondary):
+        there.side = side("primary", spec["epoch"])
+
+    def _demote(self, there, server_id, epoch, expected=None):
+        there.side = side("demoted", epoch)
+
+    def _promote(self, there, server_id, epoch, stopped):
+        there.side = side("promoted", epoch, link_up=None)
+        return 150.0
+
+    def _settle(self, there, server_id, epoch):
+        there.side = side("primary", epoch, link_up=None)
+
+    def _run_alone(self, there, server_id, epoch):
+        there.side = side("primary", epoch, link_up=None)
+
+    def _discard(self, there, server_id, role=None, epoch=None):
+        there.side = None
+
+    _release = _discard
+
+    def _set_mode(self, there, server_id, mode, interval_ms, actual):
+        self.modes.append(actual)
+
+
+def side(role, epoch=0, **values):
+    known = {"role": role, "epoch": epoch, "running": True, "link_up": True, "progress": None, "error": None, "reasons": []}
+    return known | {"checkpoints": FIGURES if role == "primary" else None, "stood_still_ms": 25.0} | values
+
+
+@pytest.fixture
+def agents():
+    return FakeAgents("a", "b", "c")
+
+
+@pytest.fixture
+def paired(agents):
+    agents.hosts["a"].side = side("primary")
+    agents.hosts["b"].side = side("secondary")
+    return agents
+
+
+@pytest.fixture
+def say(agents, capsys, tmp_path):
+    """Say a command; return its exit code, its output and its complaint."""
+    conf = tmp_path / "colo-pair.conf"
+    conf.write_text("[agent]\nheartbeat_interval = 0.2\n")  # a host counts as silent after three of them
+
+    def run(command, *arguments):
+        try:
+            code = pair.main(["--config-file", str(conf), command, SERVER, *arguments], lambda conf: agents, cfg.ConfigOpts())
+        except SystemExit as end:  # argparse's
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def refused(answer):
+    """Return the one line of a refusal."""
+    code, out, err = answer
+    assert (code, out) == (1, ""), answer
+    assert err.startswith("colo-pair: ") and err.count("\n") == 1, err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("status",), "--hosts"),
+        (("status", "--hosts", "a,a"), "no list of different hosts"),
+        (("status", *HOSTS, "--watch", "no"), "no number of seconds"),
+        (("status", *HOSTS, "--probe", "guest"), "not HOST:PORT"),
+        (("protect", "--primary", "a", "--secondary", "a"), "both a. A twin needs another host."),
+        (("protect", "--primary", "a", "--secondary", "b", "--interval-ms", "1"), "10 or more"),
+        (("mode", *HOSTS, "fast"), "invalid"),
+        (("failover", *HOSTS, "--force"), "with --lost only"),
+    ],
+)
+def test_a_wrong_command_line_is_2_and_says_what_is_wrong(say, arguments, words):
+    code, out, err = say(*arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+
+
+def test_a_server_is_a_uuid(agents, capsys):
+    with pytest.raises(SystemExit) as end:
+        pair.main(["status", "web", *HOSTS], lambda conf: agents, cfg.ConfigOpts())
+    assert end.value.code == 2
+    assert "virsh domuuid" in capsys.readouterr().err
+
+
+def test_protect_says_how_far_it_is_and_how_long_the_guest_stood_still(say, agents):
+    assert say("protect", "--primary", "a", "--secondary", "b") == (
+        0,
+        "Protected: primary a, secondary b, epoch 0. The guest stood still for 25.0 ms.\n",
+        "",
+    )
+    assert agents.done == [("a", "describe"), ("b", "prepare_secondary"), ("a", "start_replication")]
+    assert say("protect", "--primary", "a", "--secondary", "b")[:2] == (0, "Protected already: primary a, secondary b.\n")
+
+
+def test_a_pair_that_cannot_be_made_is_undone_and_the_first_error_is_said(say, agents):
+    agents.hosts["b"].fails = "prepare_secondary"
+    assert refused(say("protect", "--primary", "a", "--secondary", "b")) == "colo-pair: b has no room.\n"
+    assert agents.done[-2:] == [("a", "release"), ("b", "discard")]
+
+
+def test_a_pair_that_had_a_failover_keeps_its_epoch_when_a_new_twin_cannot_be_made(say, agents):
+    agents.hosts["a"].side = side("primary", 3, link_up=None)
+    agents.hosts["b"].fails = "prepare_secondary"
+    refused(say("protect", "--primary", "a", "--secondary", "b"))
+    assert agents.hosts["a"].side["epoch"] == 3
+
+
+def test_protect_ends_what_is_left_over_and_refuses_another_hosts_guest(say, agents):
+    agents.hosts["a"].side = side("primary", 0, running=False)
+    agents.hosts["b"].side = side("primary", 1, link_up=None)
+    assert "Say --primary b." in refused(say("protect", "--primary", "a", "--secondary", "b"))
+    code, out, _ = say("protect", "--primary", "b", "--secondary", "a")
+    assert code == 0 and "a has a primary side of epoch 0 left. It is ended." in out
+
+
+def test_protect_refuses_a_guest_whose_twin_is_elsewhere(say, paired):
+    assert "colo-pair alone" in refused(say("protect", "--primary", "a", "--secondary", "c"))
+    assert paired.done == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("protect", "--primary", "a", "--secondary", "b"), ("unprotect", *HOSTS), ("mode", *HOSTS, "colo")]
+)
+def test_a_silent_agent_is_named(say, paired, arguments):
+    paired.hosts["b"].silent = True
+    assert "The agent on b does not answer." in refused(say(*arguments))
+    assert paired.done == []
+
+
+def test_status_is_one_table(say, paired):
+    paired.hosts["b"].side["reasons"] = ["The link is slow."]
+    code, out, err = say("status", *HOSTS)
+    assert (code, err) == (0, "")
+    for words in ("primary", "secondary", "1/2/0", "1/1/0", "9.0/20.0/120", "The link is slow."):
+        assert words in out
+
+
+def test_status_as_json(say, paired):
+    paired.hosts["b"].silent = True
+    code, out, _ = say("status", *HOSTS, "--json", "--probe", "127.0.0.1:1")
+    shown = json.loads(out)
+    assert (code, shown["primary"], shown["secondary"], shown["rtt_ms"]) == (0, "a", None, None)
+    assert [row["answers"] for row in shown["hosts"]] == [True, False]
+    assert shown["hosts"][0]["checkpoints"]["last_minute"] == {"mismatch": 1, "periodic": 1, "forced": 0}
+
+
+def test_status_without_any_agent_is_refused(say, agents):
+    for host in agents.hosts.values():
+        host.silent = True
+    assert "The agent on a, b does not answer." in refused(say("status", *HOSTS))
+
+
+def test_a_planned_failover(say, paired):
+    code, out, _ = say("failover", *HOSTS, "--json")
+    assert code == 0
+    where = {"primary": "b", "secondary": None, "epoch": 1}
+    assert json.loads(out) == {"command": "failover", "server_id": SERVER, **where, "gap_ms": 150.0}
+    assert paired.done == [("a", "demote"), ("b", "promote"), ("b", "settle"), ("a", "discard")]
+
+
+def test_a_failover_that_was_interrupted_is_ended_when_it_is_said_again(say, paired):
+    paired.hosts["a"].side = side("demoted", 1)
+    assert say("failover", *HOSTS)[0] == 0
+    assert paired.hosts["a"].side is None and paired.hosts["b"].side["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"a": {"running": False}}, "QEMU on a does not run"),
+        ({"b": {"link_up": False}}, "link between a and b is down"),
+        ({"a": {"progress": {"stage": "copying disks", "percent": 3}}}, "still being made"),
+    ],
+)
+def test_a_planned_failover_needs_a_pair_in_step(say, paired, broken, words):
+    for name, values in broken.items():
+        paired.hosts[name].side |= values
+    assert words in refused(say("failover", *HOSTS))
+    assert paired.done == []
+
+
+def test_a_planned_failover_from_a_silent_primary_names_the_other_way(say, paired):
+    paired.hosts["a"].silent = True
+    line = refused(say("failover", *HOSTS))
+    assert "The agent on a does not answer." in line and "--lost" in line
+
+
+def test_a_lost_primary_is_not_asked_and_the_person_told_what_that_means(say, paired):
+    paired.hosts["a"].silent = True
+    code, out, _ = say("failover", *HOSTS, "--lost")
+    assert code == 0 and "You vouch that the guest on a is dead" in out
+    assert paired.done == [("b", "promote"), ("b", "settle")]
+
+
+def test_a_primary_that_is_well_is_no_lost_one_unless_forced(say, paired):
+    assert "--force" in refused(say("failover", *HOSTS, "--lost"))
+    assert say("failover", *HOSTS, "--lost", "--force")[0] == 0
+    assert paired.done == [("b", "promote"), ("b", "settle")]
+
+
+@pytest.mark.parametrize("broken", [{"silent": True}, {"side": None}, {"side": side("secondary", running=False)}])
+def test_a_secondary_that_is_not_there_cannot_take_over(say, paired, broken):
+    for name, value in broken.items():
+        setattr(paired.hosts["b"], name, value)
+    assert "secondary" in refused(say("failover", *HOSTS, "--lost"))
+    assert paired.done == []
+
+
+def test_the_primary_goes_on_alone(say, paired):
+    code, out, _ = say("alone", *HOSTS)
+    assert code == 0 and "a runs the guest alone, epoch 1." in out
+    assert paired.done == [("a", "run_alone"), ("b", "discard")]
+
+
+def test_a_primary_that_is_silent_or_dead_does_not_go_on_alone(say, paired):
+    paired.hosts["a"].side["running"] = False
+    assert "--lost" in refused(say("alone", *HOSTS))
+    paired.hosts["a"].silent = True
+    assert "The agent on a does not answer." in refused(say("alone", *HOSTS))
+
+
+def test_unprotect_and_mode(say, paired):
+    assert say("mode", *HOSTS, "checkpoint", "--interval-ms", "200")[:2] == (0, "Mode is checkpoint, every 200 ms.\n")
+    assert paired.done == [("b", "set_mode"), ("a", "set_mode")]
+    assert say("unprotect", *HOSTS)[0] == 0
+    assert paired.done[2:] == [("a", "release"), ("b", "discard")]
+    assert "no secondary" in refused(say("mode", *HOSTS, "colo"))
+
+
+def run_until(say, agents, steps, *more):
+    """Run ``run`` until each step has been seen, doing what it says then, and return what it left with."""
+
+    def lead():
+        for seen, do in steps:
+            deadline = time.monotonic() + patient(30)
+            while not seen() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            do()
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:  # else it has ended by itself, and we would end
+            signal.raise_signal(signal.SIGTERM)
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    answer = say("run", "--primary", "a", "--secondary", "b", "--json", *more)
+    leader.join()
+    return answer
+
+
+def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
+    hosts = agents.hosts
+
+    def lose():
+        hosts["a"].silent = True
+        hosts["b"].side |= {"link_up": False}
+
+    steps = [
+        (lambda: (hosts["a"].side or {}).get("role") == "primary", lose),
+        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: None),
+    ]
+    code, out, err = run_until(say, agents, steps, "--spare", "c")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    named = [event["event"] for event in events]
+    expected = ["watching", "protecting", "protected", "failing_over", "failed_over", "protecting", "protected", "stopped"]
+    assert named == expected, out
+    assert (events[-1]["primary"], events[-1]["secondary"], events[-1]["epoch"]) == ("b", "c", 1)
+
+
+def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
+    primary = paired.hosts["a"]
+
+    def fall_silent():
+        primary.silent, primary.asked = True, 0
+
+    # three times as often as a host may leave unanswered
+    steps = [(lambda: primary.asked >= 5, fall_silent), (lambda: primary.asked >= 20, lambda: None)]
+    code, out, _ = run_until(say, paired, steps)
+    assert primary.silent and primary.asked >= 20
+    assert (code, paired.done) == (0, [])
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["watching", "stopped"]
+
+
+def test_run_moves_a_hybrid_pair_to_the_mode_that_its_primary_has_found(say, agents):
+    hosts = agents.hosts
+    steps = [
+        (lambda: (hosts["a"].side or {}).get("role") == "primary", lambda: hosts["a"].side.update(mode="checkpoint")),
+        (lambda: agents.modes == ["checkpoint"] * 2, lambda: hosts["a"].side.update(mode="colo")),
+        (lambda: agents.modes == ["checkpoint"] * 2 + ["colo"] * 2, lambda: None),
+    ]
+    code, out, err = run_until(say, agents, steps, "--mode", "hybrid")
+    assert (code, err, agents.modes) == (0, "", ["checkpoint"] * 2 + ["colo"] * 2)
+    said = [event["message"] for event in map(json.loads, out.splitlines()) if event["event"] == "mode"]
+    assert said == ["The pair is in mode checkpoint from now on.", "The pair is in mode colo from now on."]
+
+
+def test_run_does_not_begin_with_a_primary_that_it_cannot_know(say, paired):
+    paired.hosts["a"].silent = True
+    assert "The agent on a does not answer." in refused(say("run", "--primary", "a", "--secondary", "b"))
+
+
+def test_run_ends_when_both_qemus_ended(say, paired):
+    for name in ("a", "b"):
+        paired.hosts[name].side["running"] = False
+    code, _, err = say("run", "--primary", "a", "--secondary", "b", "--json")
+    assert code == 1 and "both qemus" in err.lower() and err.count("\n") == 1
