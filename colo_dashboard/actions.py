@@ -34,7 +34,9 @@ class Action:
     instead_of: str = ""
 
 
-_ALONE = _("Afterwards the server runs alone until it is re-protected. If its new host dies in that time, the server stops.")
+_ALONE = _(
+    "Afterwards the server runs alone until it is re-protected. If its new host dies in that time, the server stops."
+)
 _UNPROTECTED = _("Until then the server runs alone: if its host dies, it stops.")
 
 ACTIONS = (
@@ -42,7 +44,9 @@ ACTIONS = (
         "failover",
         "failover",
         _("Fail over"),
-        _("The secondary of %(name)s becomes its primary. The server keeps its memory, addresses and connections."),
+        _(
+            "The secondary of %(name)s becomes its primary. The server keeps its memory, addresses and connections."
+        ),
         _ALONE,
         _("Unable to fail over %(name)s: %(reason)s"),
         _("Failover of %(name)s was requested. Its row follows the progress."),
@@ -52,7 +56,9 @@ ACTIONS = (
         "test_failover",
         "ft-test-failover",
         _("Test failover"),
-        _("The secondary of %(name)s becomes its primary, to see that it works. Nothing is lost if it does not."),
+        _(
+            "The secondary of %(name)s becomes its primary, to see that it works. Nothing is lost if it does not."
+        ),
         _ALONE,
         _("Unable to test the failover of %(name)s: %(reason)s"),
         _("Test failover of %(name)s was requested. Its row follows the progress."),
@@ -71,7 +77,9 @@ ACTIONS = (
         "unprotect",
         "ft-unprotect",
         _("Unprotect"),
-        _("The secondary of %(name)s is removed, and its room is free for other servers. Protect the server again at any time."),
+        _(
+            "The secondary of %(name)s is removed, and its room is free for other servers. Protect the server again at any time."
+        ),
         _UNPROTECTED,
         _("Unable to unprotect %(name)s: %(reason)s"),
         _("Removal of the protection of %(name)s was requested."),

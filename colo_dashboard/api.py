@@ -18,7 +18,14 @@ from openstack_dashboard.api import base, keystone
 from colo_dashboard.reasons import told
 from novaclient_colo import client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
-from novaclient_colo.fault_tolerance import Checkpoints, Event, FaultTolerance, FaultToleranceManager, Host, Page
+from novaclient_colo.fault_tolerance import (
+    Checkpoints,
+    Event,
+    FaultTolerance,
+    FaultToleranceManager,
+    Host,
+    Page,
+)
 
 # The sidebar of every page asks whether the cloud has fault tolerance.
 SUPPORTED_CACHE_S = 60

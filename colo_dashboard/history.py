@@ -85,7 +85,10 @@ def bars(shown: Checkpoints, of: Period) -> list[Bar]:
     until = datetime.datetime.fromisoformat(shown.until)
     last = int(until.timestamp()) // of.step
     first = last - of.seconds // of.step + 1
-    made = {number: Bar(datetime.datetime.fromtimestamp(number * of.step, datetime.UTC)) for number in range(first, last + 1)}
+    made = {
+        number: Bar(datetime.datetime.fromtimestamp(number * of.step, datetime.UTC))
+        for number in range(first, last + 1)
+    }
     for bucket in shown.buckets:
         number = int(datetime.datetime.fromisoformat(bucket.start).timestamp()) // of.step
         if number in made:
@@ -110,8 +113,20 @@ def drawn(of: list[Bar]) -> dict[str, Any]:
             if value and longest:
                 high = HEIGHT * value / longest
                 pauses.append(_rectangle(number, wide, HEIGHT - high, high) | {"kind": kind})
-    return {"width": WIDTH, "height": HEIGHT, "counts": counts, "pauses": pauses, "most": most, "longest": longest}
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "counts": counts,
+        "pauses": pauses,
+        "most": most,
+        "longest": longest,
+    }
 
 
 def _rectangle(number: int, wide: float, top: float, high: float) -> dict[str, str]:
-    return {"x": f"{number * wide:.1f}", "y": f"{top:.1f}", "width": f"{wide * 0.85:.1f}", "height": f"{high:.1f}"}
+    return {
+        "x": f"{number * wide:.1f}",
+        "y": f"{top:.1f}",
+        "width": f"{wide * 0.85:.1f}",
+        "height": f"{high:.1f}",
+    }

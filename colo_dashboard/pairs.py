@@ -80,7 +80,9 @@ def _number(value: float | None) -> str:
 
 
 def _since(side: dict[str, Any] | None) -> str:
-    return gettext("since %(when)s") % {"when": times.age(side["since"])} if side and side.get("since") else ""
+    return (
+        gettext("since %(when)s") % {"when": times.age(side["since"])} if side and side.get("since") else ""
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,10 @@ class PairRow:
         return {
             "last_checkpoint": times.age(made["last_at"]),
             "per_min": _number(made["per_min"]),
-            "totals": gettext("%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced") % made,
+            "totals": gettext(
+                "%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced"
+            )
+            % made,
             "p99": gettext("%s ms") % _number(pauses.get("p99")) if pauses.get("p99") is not None else "-",
             "pauses": self._pauses(pauses),
             "primary_since": _since(self.pair.primary),
@@ -158,7 +163,15 @@ class PairRow:
     def digest(self) -> str:
         """Differs when something else of the row has changed than its figures."""
         pair = self.pair
-        shown = [pair.name, pair.state, pair.state_reason, pair.progress, pair.health, pair.health_reasons, pair.primary_host]
+        shown = [
+            pair.name,
+            pair.state,
+            pair.state_reason,
+            pair.progress,
+            pair.health,
+            pair.health_reasons,
+            pair.primary_host,
+        ]
         shown += [pair.secondary_host, pair.stale_since, pair.failovers["total"], pair.actions, self.followed]
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
@@ -185,7 +198,11 @@ class PairRow:
     @property
     def can_be_forced(self) -> bool:
         """Whether the API has something to say of a failover that is forced: there is a secondary, and an operator."""
-        return self.dashboard == "admin" and self.pair.secondary is not None and self.pair.state != "failing_over"
+        return (
+            self.dashboard == "admin"
+            and self.pair.secondary is not None
+            and self.pair.state != "failing_over"
+        )
 
     @property
     def row_status(self) -> str:

@@ -62,14 +62,20 @@ def told_all(texts: Iterable[str], details: Iterable[Mapping[str, Any]]) -> list
     """
     nothing: Mapping[str, Any] = {}
     padded = itertools.chain(details, itertools.repeat(nothing))
-    return [told(text, detail.get("code"), detail.get("params")) for text, detail in zip(texts, padded, strict=False)]
+    return [
+        told(text, detail.get("code"), detail.get("params"))
+        for text, detail in zip(texts, padded, strict=False)
+    ]
 
 
 def _sentence(code: str, params: Mapping[str, Any]) -> str:
     full, public = SENTENCES[code]
     hidden = [name for name in _NAME.findall(full) if name not in params]
     sentence = public if public and hidden else full
-    values = {name: _value(params[name]) if name in params else gettext("its host") for name in _NAME.findall(sentence)}
+    values = {
+        name: _value(params[name]) if name in params else gettext("its host")
+        for name in _NAME.findall(sentence)
+    }
     return (gettext(sentence) % values).strip()
 
 

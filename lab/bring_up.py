@@ -201,7 +201,9 @@ class BringUp:
             etc = self._spec.layout.etc
             arguments = ("api-paste", str(etc / "nova" / "api-paste.ini"))
             filter_config = ("--filter-config", str(etc / "nova-colo" / "nova-colo.conf"))
-            self._supervisor.run("setup-nova-colo-manage", (program("nova-colo-manage"), *arguments, *filter_config))
+            self._supervisor.run(
+                "setup-nova-colo-manage", (program("nova-colo-manage"), *arguments, *filter_config)
+            )
 
     def _start_nova(self) -> None:
         self._start("nova-conductor")

@@ -38,17 +38,26 @@ def main(arguments: Sequence[str]) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("lab: interrupted; 'python3 -m lab up' goes on, 'python3 -m lab down' stops what runs", file=sys.stderr)
+        print(
+            "lab: interrupted; 'python3 -m lab up' goes on, 'python3 -m lab down' stops what runs",
+            file=sys.stderr,
+        )
         return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--prefix", default=argparse.SUPPRESS, metavar="DIR", help="folder of the lab (.lab/run)")
-    parser = argparse.ArgumentParser(prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine.")
+    common.add_argument(
+        "--prefix", default=argparse.SUPPRESS, metavar="DIR", help="folder of the lab (.lab/run)"
+    )
+    parser = argparse.ArgumentParser(
+        prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine."
+    )
     # Before or behind the command: behind it has no default, which would undo what was said before it.
-    parser.add_argument("--prefix", default=DEFAULT_PREFIX, metavar="DIR", help="folder of the lab (.lab/run)")
+    parser.add_argument(
+        "--prefix", default=DEFAULT_PREFIX, metavar="DIR", help="folder of the lab (.lab/run)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
@@ -60,20 +69,34 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
     up.add_argument("--dashboard", action=argparse.BooleanOptionalAction, help="with Horizon (yes)")
     up.add_argument("--theme", choices=THEMES, help="Horizon's theme (default)")
-    up.add_argument("--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)")
-    up.add_argument("--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)")
-    up.add_argument("--hypervisor", choices=HYPERVISORS, help="real libvirt and QEMU, or simulated guests (simulated)")
+    up.add_argument(
+        "--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)"
+    )
+    up.add_argument(
+        "--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)"
+    )
+    up.add_argument(
+        "--hypervisor", choices=HYPERVISORS, help="real libvirt and QEMU, or simulated guests (simulated)"
+    )
     down = command("down", _down, "stop the lab")
     down.add_argument("--purge", action="store_true", help="also remove its data")
     status = command("status", _status, "show the services; exit code 3 when not up, 1 when one does not run")
     status.add_argument("--json", action="store_true", help="as JSON")
     env = command("env", _env, "print shell exports for a user of the cloud")
     env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager, viewer or outsider")
-    host = command("host", _host, "list, kill (power cut), stop or start compute hosts; cut off, freeze or heal real ones")
+    host = command(
+        "host",
+        _host,
+        "list, kill (power cut), stop or start compute hosts; cut off, freeze or heal real ones",
+    )
     host.add_argument("action", choices=["list", *HOST_ACTIONS])
     host.add_argument("name", nargs="?", help="name of the compute host")
-    host.add_argument("--network", choices=LINKS, default=LINKS[0], help="what cut-link cuts it off from (replication)")
-    client = command("client", _client, "count on a server and show what its user notices; on real hosts only")
+    host.add_argument(
+        "--network", choices=LINKS, default=LINKS[0], help="what cut-link cuts it off from (replication)"
+    )
+    client = command(
+        "client", _client, "count on a server and show what its user notices; on real hosts only"
+    )
     client.add_argument("server", help="name of the server")
     service = command("service", _service, "start, stop, kill or restart one service")
     service.add_argument("action", choices=["start", "stop", "kill", "restart"])
@@ -87,17 +110,23 @@ def build_parser() -> argparse.ArgumentParser:
     venv = command("venv", _venv, "only create the virtual environment, or bring it up to date")
     other = venv.add_mutually_exclusive_group()
     other.add_argument(
-        "--nova", choices=sorted(install.NOVA_RELEASES), help="instead, that of the functional tests with this release of Nova"
+        "--nova",
+        choices=sorted(install.NOVA_RELEASES),
+        help="instead, that of the functional tests with this release of Nova",
     )
     other.add_argument(
-        "--horizon", choices=sorted(install.HORIZON_RELEASES), help="instead, that of the dashboard's tests with this Horizon"
+        "--horizon",
+        choices=sorted(install.HORIZON_RELEASES),
+        help="instead, that of the dashboard's tests with this Horizon",
     )
     return parser
 
 
 def _up(options: argparse.Namespace, arguments: list[str]) -> int:
     if os.geteuid() != 0:
-        raise RefusalError("the lab has to be started as root (Debian packages, MariaDB and RabbitMQ of its own)")
+        raise RefusalError(
+            "the lab has to be started as root (Debian packages, MariaDB and RabbitMQ of its own)"
+        )
     _install(options, arguments)
     if not install.in_venv():
         install.enter_venv(arguments)

@@ -192,7 +192,9 @@ class Lab:
         """
         rack = self._rack(self.spec())
         if rack is None:
-            raise RefusalError("the hosts of this lab are simulated; real ones: python3 -m lab up --hypervisor real")
+            raise RefusalError(
+                "the hosts of this lab are simulated; real ones: python3 -m lab up --hypervisor real"
+            )
         return rack
 
     def _rack(self, spec: Spec) -> Rack | None:
@@ -216,9 +218,13 @@ class Lab:
         elif hosts is not None:
             state = State.with_hosts(hosts)
         if colo is not None and kept is not None and colo != kept.colo:
-            raise RefusalError("fault tolerance is chosen at the first up; start anew: python3 -m lab down --purge")
+            raise RefusalError(
+                "fault tolerance is chosen at the first up; start anew: python3 -m lab down --purge"
+            )
         if hypervisor is not None and kept is not None and hypervisor != kept.hypervisor:
-            raise RefusalError("the hypervisor is chosen at the first up; start anew: python3 -m lab down --purge")
+            raise RefusalError(
+                "the hypervisor is chosen at the first up; start anew: python3 -m lab down --purge"
+            )
         state.hypervisor = hypervisor or state.hypervisor
         state.dashboard = state.dashboard if dashboard is None else dashboard
         state.theme = state.theme if theme is None else theme
@@ -257,5 +263,7 @@ class Lab:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LabError(f"another command is bringing the lab at {self.layout.prefix} up or down") from None
+                raise LabError(
+                    f"another command is bringing the lab at {self.layout.prefix} up or down"
+                ) from None
             yield

@@ -110,7 +110,9 @@ class Host:
         if not isinstance(self._host, RealHost):
             raise RefusalError(f"{self.name} is simulated; real hosts: python3 -m lab up --hypervisor real")
         if not self._host.machine.is_on():
-            raise RefusalError(f"{self.name} has no power; switch it on: python3 -m lab host start {self.name}")
+            raise RefusalError(
+                f"{self.name} has no power; switch it on: python3 -m lab host start {self.name}"
+            )
         return self._host
 
     def is_running(self) -> bool:

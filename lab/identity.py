@@ -8,7 +8,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 #: A shell that writes down who it is and then becomes the service: it keeps its pid and its start time, and there is no
 #: moment at which the service runs and is not on record, whenever the starter is killed.
-RECORD_AND_BECOME = f'read -r s </proc/$$/stat; read -r b <{BOOT_ID}; umask 077; echo "$s $b" >"$0"; exec "$@"'
+RECORD_AND_BECOME = (
+    f'read -r s </proc/$$/stat; read -r b <{BOOT_ID}; umask 077; echo "$s $b" >"$0"; exec "$@"'
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from lab.layout import LAB_DIR, REPO, VENV
 
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 POLICY_RC = Path("/usr/sbin/policy-rc.d")
-POLICY_RC_TEXT = "#!/bin/sh\n# colo lab: no system service is started while its package is installed\nexit 101\n"
+POLICY_RC_TEXT = (
+    "#!/bin/sh\n# colo lab: no system service is started while its package is installed\nexit 101\n"
+)
 
 PIP_PACKAGES = (
     "nova==34.0.0",
@@ -85,7 +87,9 @@ class Environment:
             interpreter = self.interpreter or sys.executable
             say(f"creating {self.folder.relative_to(REPO)} with {interpreter}")
             _uv(["venv", "--clear", "--seed", "--python", interpreter, str(self.folder)], log)
-        say(f"installing Python packages in {self.folder.relative_to(REPO)} (up to a minute when nothing is cached)")
+        say(
+            f"installing Python packages in {self.folder.relative_to(REPO)} (up to a minute when nothing is cached)"
+        )
         wanted = ["-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"]
         _uv(["pip", "install", "--python", str(self.python), *wanted], log)
         (self.folder / "lab-stamp").write_text(self._stamp())
@@ -100,7 +104,13 @@ class Environment:
         """Return what it was made from: a change of any of it means pip has to run again."""
         digest = hashlib.sha256(repr(self.packages).encode())
         translations = sorted((REPO / "colo_dashboard" / "locale").rglob("*.po"))
-        for path in (REPO / self.constraints, REPO / "setup.cfg", REPO / "setup.py", REPO / "pyproject.toml", *translations):
+        for path in (
+            REPO / self.constraints,
+            REPO / "setup.cfg",
+            REPO / "setup.py",
+            REPO / "pyproject.toml",
+            *translations,
+        ):
             digest.update(path.read_bytes())
         return f"{REPO} {digest.hexdigest()}\n"
 
@@ -128,7 +138,12 @@ def _uv(arguments: list[str], log: Path) -> None:
     Asked for what is pinned, a registry that tells no version of its files has all of them fetched and built again.
     """
     # Linked files would be changed in the cache, too, by whoever edits them in an environment.
-    environment = {**os.environ, "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true"}
+    environment = {
+        **os.environ,
+        "UV_LINK_MODE": "copy",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_SYSTEM_CERTS": "true",
+    }
     uv = [str(UV), "--quiet"]
     try:
         _run([*uv, "--offline", *arguments], log, environment)
@@ -142,14 +157,18 @@ def functional_environment(nova: str) -> Environment:
     clients = (f"python-novaclient=={novaclient}", f"python-openstackclient=={openstackclient}")
     packages = (f"nova=={NOVA_RELEASES[nova]}", *clients)
     python = find_python(PYTHON_RELEASES[nova])
-    return Environment(LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt", python)
+    return Environment(
+        LAB_DIR / f"nova-{nova}", packages, "functional,server", "constraints-functional.txt", python
+    )
 
 
 def dashboard_environment(horizon: str) -> Environment:
     """Return the environment of the dashboard's tests with a release of Horizon, one of HORIZON_RELEASES."""
     tested_with = ("Babel", "lxml", "oslo.policy", "pytest", "pytest-django", "pytest-timeout")
     packages = (f"horizon=={HORIZON_RELEASES[horizon]}", *tested_with)
-    return Environment(LAB_DIR / f"horizon-{horizon}", packages, "dashboard", f"constraints-horizon-{horizon}.txt")
+    return Environment(
+        LAB_DIR / f"horizon-{horizon}", packages, "dashboard", f"constraints-horizon-{horizon}.txt"
+    )
 
 
 def find_python(release: str) -> str | None:
@@ -191,7 +210,10 @@ def missing_packages() -> list[str]:
     """Return the Debian packages that the lab needs and this machine lacks."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
     wanted = [
-        ("mariadb-server", shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path)),
+        (
+            "mariadb-server",
+            shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path),
+        ),
         ("rabbitmq-server", RABBITMQ_SERVER.exists()),
         ("chromium", shutil.which("chromium", path=path)),
         ("npm", shutil.which("npm", path=path)),  # has axe-core, which looks at pages for what bars people
@@ -210,7 +232,10 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
         ("qemu-system-x86", shutil.which("qemu-system-x86_64", path=path) is not None),
         ("qemu-utils", shutil.which("qemu-img", path=path) is not None),
         ("libvirt-daemon", shutil.which("libvirtd", path=path) is not None),
-        ("libvirt-daemon-driver-qemu", any(Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so"))),
+        (
+            "libvirt-daemon-driver-qemu",
+            any(Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so")),
+        ),
         ("iproute2", all(shutil.which(program, path=path) for program in ("ip", "tc"))),
         # A busybox that needs libraries is no use in a guest that has none.
         ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),
@@ -218,7 +243,10 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
         ("syslinux", shutil.which("syslinux", path=path) is not None),
         ("syslinux-common", Path("/usr/lib/syslinux/mbr/mbr.bin").exists()),
         ("mtools", shutil.which("mformat", path=path) is not None),
-        ("genisoimage", shutil.which("genisoimage", path=path) is not None),  # Nova makes config drives with it
+        (
+            "genisoimage",
+            shutil.which("genisoimage", path=path) is not None,
+        ),  # Nova makes config drives with it
         ("gcc", shutil.which("gcc", path=path) is not None),
         ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
     ]
@@ -245,7 +273,9 @@ def ensure_functional(nova: str, say: Say, log: Path) -> None:
     """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
     environment = functional_environment(nova)
     if environment.interpreter is None:
-        say(f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}")
+        say(
+            f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}"
+        )
     _ensure_tests(environment, say, log)
 
 
@@ -288,9 +318,13 @@ def _has_module(name: str) -> bool:
 
 def _apt_install(packages: list[str], say: Say, log: Path) -> None:
     if os.geteuid() != 0:
-        raise RefusalError(f"these Debian packages are missing and only root can install them: {' '.join(packages)}")
+        raise RefusalError(
+            f"these Debian packages are missing and only root can install them: {' '.join(packages)}"
+        )
     if not shutil.which("apt-get"):
-        raise RefusalError(f"these programs are missing and there is no apt-get to install them: {' '.join(packages)}")
+        raise RefusalError(
+            f"these programs are missing and there is no apt-get to install them: {' '.join(packages)}"
+        )
     say(f"installing Debian packages: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Debian starts a service as soon as its package is there; the lab runs its own, and a laptop wants neither.
@@ -310,11 +344,18 @@ def _run(command: list[str], log: Path, environment: dict[str, str] | None = Non
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as out:
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            check=False,
         )
     if result.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-        raise LabError(f"'{' '.join(command[:4])} ...' ended with {result.returncode}; the end of {log}:\n{tail}")
+        raise LabError(
+            f"'{' '.join(command[:4])} ...' ended with {result.returncode}; the end of {log}:\n{tail}"
+        )
 
 
 def install_log() -> Path:

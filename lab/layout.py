@@ -91,7 +91,9 @@ class Layout:
     def create(self) -> None:
         """Create the folders that every part needs. Raises RefusalError when the prefix cannot hold a lab."""
         if not re.fullmatch(r"[A-Za-z0-9_./-]+", str(self.prefix)):
-            raise RefusalError(f"only letters, digits and _ . / - may be in the lab's folder, not: {self.prefix}")
+            raise RefusalError(
+                f"only letters, digits and _ . / - may be in the lab's folder, not: {self.prefix}"
+            )
         if len(str(self.database_socket)) > MAX_SOCKET_PATH:
             raise RefusalError(f"the lab's folder is too deep for a Unix socket in it: {self.prefix}")
         self.prefix.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,9 @@ def remove(folder: Path = LAB_DIR, elsewhere: bool = True) -> list[str]:
             prefix = Path(environment.get(MARK, ""))
             if prefix.name.startswith(TESTS) and (elsewhere or prefix.parent == folder):
                 found.setdefault(prefix, []).append(process)
-                if environment.get(STARTER) == str(process.ppid()):  # else it was given to another parent when its own died
+                if environment.get(STARTER) == str(
+                    process.ppid()
+                ):  # else it was given to another parent when its own died
                     in_use.add(prefix)
     return [_remove(prefix, processes) for prefix, processes in sorted(found.items()) if prefix not in in_use]
 
@@ -52,8 +54,12 @@ def _remove(prefix: Path, processes: list[psutil.Process]) -> str:
     psutil.wait_procs(processes, timeout=patient(20))
     for name in namespaces:
         Namespace(name).delete()
-    with contextlib.suppress(LabError):  # most often its other end was in a namespace, which has taken it along
+    with contextlib.suppress(
+        LabError
+    ):  # most often its other end was in a namespace, which has taken it along
         run("ip", "link", "delete", interface(mark(prefix)))
     shutil.rmtree(prefix, ignore_errors=True)
     counted = {"services": killed, "other processes": processes, "network namespaces": namespaces}
-    return ", ".join([f"{prefix}: its data", *(f"{len(found)} {what}" for what, found in counted.items() if found)])
+    return ", ".join(
+        [f"{prefix}: its data", *(f"{len(found)} {what}" for what, found in counted.items() if found)]
+    )

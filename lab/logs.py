@@ -18,6 +18,8 @@ def show(layout: Layout, services: Sequence[str], lines: int, follow: bool) -> i
     if not files:
         raise RefusalError(f"no logs at {layout.logs}")
     try:
-        return subprocess.run(["tail", f"--lines={lines}", *(["-F"] if follow else []), *files], check=False).returncode
+        return subprocess.run(
+            ["tail", f"--lines={lines}", *(["-F"] if follow else []), *files], check=False
+        ).returncode
     except KeyboardInterrupt:
         return 0

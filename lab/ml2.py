@@ -38,9 +38,13 @@ class BindAll(api.MechanismDriver):
     def bind_port(self, context: Any) -> None:
         """Bind the port to the first segment offered."""
         segment = context.segments_to_bind[0]
-        context.set_binding(segment[api.ID], self.VIF_TYPE, self.VIF_DETAILS, status=constants.PORT_STATUS_ACTIVE)
+        context.set_binding(
+            segment[api.ID], self.VIF_TYPE, self.VIF_DETAILS, status=constants.PORT_STATUS_ACTIVE
+        )
 
-    def filter_hosts_with_segment_access(self, context: Any, segments: Any, candidate_hosts: Any, agent_getter: Any) -> set[str]:
+    def filter_hosts_with_segment_access(
+        self, context: Any, segments: Any, candidate_hosts: Any, agent_getter: Any
+    ) -> set[str]:
         """Say that every host reaches every segment."""
         return set(candidate_hosts)
 
@@ -68,6 +72,12 @@ class BindToBridge(BindAll):
     def update_port_postcommit(self, context: Any) -> None:
         """Say that a port is plugged that was bound elsewhere before: no agent will."""
         port = context.current
-        if port[portbindings.VIF_TYPE] == self.VIF_TYPE and port["status"] != constants.PORT_STATUS_ACTIVE and context.host:
+        if (
+            port[portbindings.VIF_TYPE] == self.VIF_TYPE
+            and port["status"] != constants.PORT_STATUS_ACTIVE
+            and context.host
+        ):
             plugin = directory.get_plugin()
-            plugin.update_port_status(context._plugin_context, port["id"], constants.PORT_STATUS_ACTIVE, context.host)
+            plugin.update_port_status(
+                context._plugin_context, port["id"], constants.PORT_STATUS_ACTIVE, context.host
+            )

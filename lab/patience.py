@@ -17,7 +17,9 @@ def _factor() -> float:
     except ValueError:
         factor = 0.0
     if not 1 <= factor <= 100:
-        raise SystemExit(f"{VARIABLE} is a number from 1 to 100, by which waiting times are multiplied, not {said!r}")
+        raise SystemExit(
+            f"{VARIABLE} is a number from 1 to 100, by which waiting times are multiplied, not {said!r}"
+        )
     return factor
 
 

@@ -30,7 +30,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(kept: Mapping[str, int], in_use_by_us: Iterable[str] = (), free: Callable[[int], bool] = is_free) -> dict[str, int]:
+def choose(
+    kept: Mapping[str, int], in_use_by_us: Iterable[str] = (), free: Callable[[int], bool] = is_free
+) -> dict[str, int]:
     """Return a port for every service.
 
     :param kept: the ports of an earlier run; they are used again unless somebody else has taken them since

@@ -57,7 +57,9 @@ class Supervisor:
         self.kill([service.name])  # workers that outlived their parent
         pid_file = self._layout.pid(service.name)
         pid_file.unlink(missing_ok=True)
-        with open(os.open(self._layout.log(service.name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
+        with open(
+            os.open(self._layout.log(service.name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb"
+        ) as log:
             child = subprocess.Popen(
                 ["/bin/sh", "-c", RECORD_AND_BECOME, str(pid_file), *service.argv],
                 stdin=subprocess.DEVNULL,
@@ -119,7 +121,9 @@ class Supervisor:
 
     def started_names(self) -> list[str]:
         """Return the services that were started and not stopped since."""
-        return sorted(entry.name for entry in self._layout.pids.iterdir()) if self._layout.pids.is_dir() else []
+        return (
+            sorted(entry.name for entry in self._layout.pids.iterdir()) if self._layout.pids.is_dir() else []
+        )
 
     def stop(self, names: Iterable[str]) -> list[str]:
         """Ask the services to end, all at once, and kill what has not ended in time. Returns those that had run."""

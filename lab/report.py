@@ -45,7 +45,9 @@ def welcome(lab: Lab) -> str:
     if spec.state.demo and spec.state.colo:
         lines += ["", "Try"]
         if spec.state.dashboard:
-            lines.append("  1. in the dashboard, as admin: Admin > Compute > Fault Tolerance, fail over web-1")
+            lines.append(
+                "  1. in the dashboard, as admin: Admin > Compute > Fault Tolerance, fail over web-1"
+            )
         lines += [
             f'  2. in a shell: eval "$({command} env admin)"',
             f"     {_relative(VENV)}/bin/openstack server failover web-1 --wait",

@@ -47,7 +47,9 @@ class Schemas:
         """Placement's tables."""
         if self._begin("placement"):
             config = self._config("placement/placement.conf")
-            self._fill(("placement",), "placement-manage", "placement.cmd.manage:main", config, [("db", "sync")])
+            self._fill(
+                ("placement",), "placement-manage", "placement.cmd.manage:main", config, [("db", "sync")]
+            )
             self._finish("placement")
 
     def glance(self) -> None:
@@ -62,7 +64,13 @@ class Schemas:
         """Neutron's tables."""
         if self._begin("neutron"):
             config = self._config("neutron/neutron.conf")
-            self._fill(("neutron",), "neutron-db-manage", "neutron.db.migration.cli:main", config, [("upgrade", "heads")])
+            self._fill(
+                ("neutron",),
+                "neutron-db-manage",
+                "neutron.db.migration.cli:main",
+                config,
+                [("upgrade", "heads")],
+            )
             self._finish("neutron")
 
     def nova(self) -> None:
@@ -116,7 +124,12 @@ class Schemas:
             self._stamp(database).touch()
 
     def _fill(
-        self, databases: Sequence[str], name: str, entry_point: str, config: tuple[str, str], commands: Sequence[tuple[str, ...]]
+        self,
+        databases: Sequence[str],
+        name: str,
+        entry_point: str,
+        config: tuple[str, str],
+        commands: Sequence[tuple[str, ...]],
     ) -> None:
         """Fill databases with what another lab has kept of the same, else by commands whose outcome depends on no lab."""
         inputs = (REPO / "constraints.txt").read_bytes() + Path(__file__).read_bytes()
@@ -124,7 +137,9 @@ class Schemas:
         options = f"--defaults-extra-file={self._spec.layout.etc / 'mariadb' / 'client.cnf'}"
         if kept.exists():
             for database in databases:
-                self._supervisor.run(f"setup-{name}", ("mariadb", options, database, "-e", f"source {kept / database}.sql"))
+                self._supervisor.run(
+                    f"setup-{name}", ("mariadb", options, database, "-e", f"source {kept / database}.sql")
+                )
             return
         self._run(name, entry_point, config, commands)
         with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +164,9 @@ class Schemas:
 
 def connect_as_root(spec: Spec) -> "pymysql.Connection[pymysql.cursors.Cursor]":
     """Return a connection to MariaDB as its administrator; raises pymysql.Error when it does not answer."""
-    return pymysql.connect(unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"])
+    return pymysql.connect(
+        unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"]
+    )
 
 
 def install_data_folder(spec: Spec, supervisor: Supervisor) -> None:

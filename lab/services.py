@@ -28,7 +28,10 @@ def control_plane(spec: Spec) -> list[Service]:
             "neutron",
             {"OS_NEUTRON_CONFIG_DIR": "neutron"},
             "/",
-            {"OS_NEUTRON_CONFIG_FILES": "neutron.conf", "PYTHONPATH": f"{spec.layout.etc / 'neutron'}{os.pathsep}{REPO}"},
+            {
+                "OS_NEUTRON_CONFIG_FILES": "neutron.conf",
+                "PYTHONPATH": f"{spec.layout.etc / 'neutron'}{os.pathsep}{REPO}",
+            },
         ),
         _api(spec, "nova-api", {"OS_NOVA_CONFIG_DIR": "nova"}, "/"),
         _nova(spec, "nova-conductor"),
@@ -52,7 +55,9 @@ def program(name: str) -> str:
     return str(VENV / "bin" / name)
 
 
-def _api(spec: Spec, name: str, config_dirs: dict[str, str], path: str, extra: dict[str, str] | None = None) -> Service:
+def _api(
+    spec: Spec, name: str, config_dirs: dict[str, str], path: str, extra: dict[str, str] | None = None
+) -> Service:
     directories = {variable: str(spec.layout.etc / folder) for variable, folder in config_dirs.items()}
     return Service(
         name,
@@ -86,7 +91,9 @@ def _find_epmd() -> str:
 
 
 def _rabbitmq(spec: Spec, address: str) -> Service:
-    return Service("rabbitmq", (str(RABBITMQ_SERVER),), rabbitmq.environment(spec, address), port=spec.port("rabbitmq"))
+    return Service(
+        "rabbitmq", (str(RABBITMQ_SERVER),), rabbitmq.environment(spec, address), port=spec.port("rabbitmq")
+    )
 
 
 def _horizon(spec: Spec) -> Service:

@@ -98,7 +98,9 @@ class State:
         """Have ``hosts`` compute hosts. Raises RefusalError when that would be fewer than before."""
         names = host_names(hosts)
         if len(names) < len(self.hosts):
-            raise RefusalError(f"this lab has {len(self.hosts)} compute hosts; for fewer start anew: python3 -m lab down --purge")
+            raise RefusalError(
+                f"this lab has {len(self.hosts)} compute hosts; for fewer start anew: python3 -m lab down --purge"
+            )
         self.hosts = names
 
 

@@ -9,7 +9,9 @@ import colo_dashboard
 
 # Who is shown what: nova_colo's own defaults, and where this cloud's policy differs, the same rules in this file beside Horizon's
 # other policy files. The API decides in any case.
-POLICY_FILES = globals().get("POLICY_FILES", defaults.POLICY_FILES) | {"fault_tolerance": "fault_tolerance_policy.yaml"}
+POLICY_FILES = globals().get("POLICY_FILES", defaults.POLICY_FILES) | {
+    "fault_tolerance": "fault_tolerance_policy.yaml"
+}
 DEFAULT_POLICY_FILES = globals().get("DEFAULT_POLICY_FILES", defaults.DEFAULT_POLICY_FILES) | {
     "fault_tolerance": str(Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml")
 }

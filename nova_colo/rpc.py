@@ -29,7 +29,9 @@ def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     return messaging.get_rpc_transport(conf, allowed_remote_exmods=["nova_colo.agent.replication"])
 
 
-def server(transport: messaging.Transport, topic: str, name: str, endpoint: object) -> messaging.MessageHandlingServer:
+def server(
+    transport: messaging.Transport, topic: str, name: str, endpoint: object
+) -> messaging.MessageHandlingServer:
     """Return a server (not started) that answers on topic under name."""
     target = messaging.Target(exchange=EXCHANGE, topic=topic, server=name, version=VERSION)
     return messaging.get_rpc_server(transport, target, [endpoint], executor="threading")
@@ -84,7 +86,9 @@ class AgentClient:
 
     def __init__(self, transport: messaging.Transport, timeout: float):
         target = messaging.Target(exchange=EXCHANGE, topic=AGENT_TOPIC, version=VERSION)
-        self._client = messaging.get_rpc_client(transport, target, timeout=timeout, call_monitor_timeout=LOST_S)
+        self._client = messaging.get_rpc_client(
+            transport, target, timeout=timeout, call_monitor_timeout=LOST_S
+        )
         self._asking = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(messaging.MessagingTimeout),
             stop=tenacity.stop_after_delay(timeout),

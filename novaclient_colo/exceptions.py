@@ -38,7 +38,8 @@ class ActionNotSupported(_OneLineMixin, exceptions.BadRequest):
     def __init__(self, action: str, endpoint: str) -> None:
         self.action = action
         super().__init__(
-            400, f"The cloud at {endpoint} does not know {action}: its nova-colo is older than this client. Ask for an upgrade."
+            400,
+            f"The cloud at {endpoint} does not know {action}: its nova-colo is older than this client. Ask for an upgrade.",
         )
 
 

@@ -305,7 +305,9 @@ class FaultToleranceManager(base.Manager):
         return self._iterate_events([], server, page_size)
 
     def _iterate_events(self, responses: Responses, server: Any, page_size: int | None) -> Iterator[Event]:
-        for response, body in paging.pages(self._get_of, _path(server, "/events"), {"limit": page_size}, "events"):
+        for response, body in paging.pages(
+            self._get_of, _path(server, "/events"), {"limit": page_size}, "events"
+        ):
             responses.append(response)
             yield from (Event(self, event, loaded=True) for event in body["events"])
 

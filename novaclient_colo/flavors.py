@@ -76,10 +76,14 @@ class FtFlavorManager:
         :param every: those that are not fault tolerant, too
         :returns: a list of :class:`FtFlavor`
         """
-        return sorted((flavor for flavor in self._iterate() if every or flavor.enabled), key=lambda flavor: flavor.name)
+        return sorted(
+            (flavor for flavor in self._iterate() if every or flavor.enabled), key=lambda flavor: flavor.name
+        )
 
     def _iterate(self) -> Iterator[FtFlavor]:
-        for _resp, body in paging.pages(self._client.get, "/flavors/detail", {"is_public": "None"}, "flavors"):
+        for _resp, body in paging.pages(
+            self._client.get, "/flavors/detail", {"is_public": "None"}, "flavors"
+        ):
             yield from (FtFlavor(self, flavor, loaded=True) for flavor in body["flavors"])
 
     def get(self, flavor: Any) -> FtFlavor:
@@ -154,8 +158,14 @@ class FtFlavorManager:
             self._client.delete(f"{_specs_of(base.getid(flavor))}/{key}")
         return self.get(flavor)
 
-    def _set_specs(self, flavor_id: str, mode: str | None, interval_ms: int | None, auto_reprotect: bool | None) -> None:
-        values = {MODE: mode, INTERVAL: interval_ms, REPROTECT: None if auto_reprotect is None else int(auto_reprotect)}
+    def _set_specs(
+        self, flavor_id: str, mode: str | None, interval_ms: int | None, auto_reprotect: bool | None
+    ) -> None:
+        values = {
+            MODE: mode,
+            INTERVAL: interval_ms,
+            REPROTECT: None if auto_reprotect is None else int(auto_reprotect),
+        }
         specs = {ENABLED: "1"} | {name: str(value) for name, value in values.items() if value is not None}
         self._client.post(_specs_of(flavor_id), body={"extra_specs": specs})
 

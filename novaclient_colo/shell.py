@@ -72,7 +72,13 @@ def do_ft_resume(cs: Any, args: Any) -> None:
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
-@utils.arg("--return", dest="and_return", action="store_true", default=False, help="Fail back when it is protected again.")
+@utils.arg(
+    "--return",
+    dest="and_return",
+    action="store_true",
+    default=False,
+    help="Fail back when it is protected again.",
+)
 def do_ft_test_failover(cs: Any, args: Any) -> None:
     """Fail an FT server over between hosts that are both well."""
     _ask(cs, args, cs.fault_tolerance.test_failover, "Test failover", and_return=args.and_return)
@@ -82,8 +88,13 @@ def do_ft_test_failover(cs: Any, args: Any) -> None:
 def do_ft_show(cs: Any, args: Any) -> None:
     """Show the fault tolerance of a server."""
     pair = cs.fault_tolerance.get(_server(cs, args))
-    shown = {name: value if isinstance(value, str | int | None) else json.dumps(value) for name, value in pair.to_dict().items()}
-    utils.print_dict({**shown, "actions": ", ".join(known["name"] for known in pair.actions if known["allowed"])})
+    shown = {
+        name: value if isinstance(value, str | int | None) else json.dumps(value)
+        for name, value in pair.to_dict().items()
+    }
+    utils.print_dict(
+        {**shown, "actions": ", ".join(known["name"] for known in pair.actions if known["allowed"])}
+    )
     if pair.simulated:
         print(SIMULATED_NOTE, file=sys.stderr)
 
@@ -99,11 +110,19 @@ def do_ft_event_list(cs: Any, args: Any) -> None:
 
 
 @utils.arg("name", metavar="<name>", help="Name of the new flavor.")
-@utils.arg("ram", metavar="<ram>", type=int, help="Memory in MB. The secondary takes it twice on another host.")
+@utils.arg(
+    "ram", metavar="<ram>", type=int, help="Memory in MB. The secondary takes it twice on another host."
+)
 @utils.arg("disk", metavar="<disk>", type=int, help="Disk in GB.")
 @utils.arg("vcpus", metavar="<vcpus>", type=int, help="Number of vCPUs.")
 @utils.arg("--mode", metavar="<mode>", default=None, help="colo (default), checkpoint or hybrid.")
-@utils.arg("--checkpoint-interval", metavar="<ms>", type=int, default=None, help="Between checkpoints in mode checkpoint.")
+@utils.arg(
+    "--checkpoint-interval",
+    metavar="<ms>",
+    type=int,
+    default=None,
+    help="Between checkpoints in mode checkpoint.",
+)
 def do_ft_flavor_create(cs: Any, args: Any) -> None:
     """Create a flavor whose servers get a secondary."""
     policy = {"mode": args.mode, "checkpoint_interval_ms": args.checkpoint_interval}
@@ -117,10 +136,17 @@ def do_ft_flavor_list(cs: Any, args: Any) -> None:
 
 
 def _print_flavors(flavors: list[Any]) -> None:
-    utils.print_list(flavors, ["ID", "Name", "VCPUs", "RAM", "Secondary RAM", "Disk", "Mode"], sortby_index=None)
+    utils.print_list(
+        flavors, ["ID", "Name", "VCPUs", "RAM", "Secondary RAM", "Disk", "Mode"], sortby_index=None
+    )
 
 
-@utils.arg("--all-tenants", action="store_true", default=False, help="List the FT servers of all projects. Admin only.")
+@utils.arg(
+    "--all-tenants",
+    action="store_true",
+    default=False,
+    help="List the FT servers of all projects. Admin only.",
+)
 def do_ft_list(cs: Any, args: Any) -> None:
     """List FT servers, those that need attention first."""
     pairs = sorted(cs.fault_tolerance.list(all_tenants=args.all_tenants), key=lambda pair: pair.urgency)

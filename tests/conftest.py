@@ -16,7 +16,9 @@ __all__ = ["pytest_collection_modifyitems"]  # a hook
 
 # Properties are checked for what they say, however long a busy machine takes for it; with the same examples each time, so that a
 # change is not charged with what it did not do. Others are looked for in the long profile.
-settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile(
+    "usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 settings.register_profile("long", settings.get_profile("usual"), max_examples=1000, derandomize=False)
 settings.load_profile("usual")
 

@@ -51,7 +51,11 @@ class Result:
     @property
     def passed(self) -> int:
         """The tests that have passed."""
-        return max(0, self.counts["tests"] - self.failed - self.skipped) if self.counts else int(self.exit_code == 0)
+        return (
+            max(0, self.counts["tests"] - self.failed - self.skipped)
+            if self.counts
+            else int(self.exit_code == 0)
+        )
 
 
 def begin() -> None:
@@ -66,7 +70,10 @@ def run(name: str, command: list[str]) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     junit = RESULTS / f"{name}.xml"
     junit.unlink(missing_ok=True)
-    environment = {**os.environ, "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={junit}".strip()}
+    environment = {
+        **os.environ,
+        "PYTEST_ADDOPTS": f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={junit}".strip(),
+    }
     began, before = time.time(), _cpu()
     with (RESULTS / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
@@ -85,22 +92,30 @@ def run(name: str, command: list[str]) -> int:
             sys.stdout.flush()
     exit_code = process.wait()
     total, idle = (now - then for now, then in zip(_cpu(), before, strict=True))
-    result = Result(name, began, time.time() - began, exit_code, 1 - idle / total if total else 0.0, _counts(junit))
+    result = Result(
+        name, began, time.time() - began, exit_code, 1 - idle / total if total else 0.0, _counts(junit)
+    )
     (RESULTS / f"{name}.json").write_text(json.dumps(asdict(result)))
     return exit_code
 
 
 def report() -> int:
     """Print the table of all stages. Returns 1 when one of them has failed, or none has run."""
-    results = sorted((Result(**json.loads(path.read_text())) for path in RESULTS.glob("*.json")), key=lambda one: one.began)
+    results = sorted(
+        (Result(**json.loads(path.read_text())) for path in RESULTS.glob("*.json")), key=lambda one: one.began
+    )
     if not results:
         print("no stage has run")
         return 1
     print(f"\n{'stage':16}{'tests':>7}{'passed':>8}{'failed':>8}{'skipped':>9}{'minutes':>9}{'CPU':>6}")
     for one in results:
         tests = str(one.counts["tests"]) if one.counts else "-"
-        print(f"{one.name:16}{tests:>7}{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds / 60:>9.1f}{one.busy:>6.0%}")
-    passed, failed, skipped = (sum(getattr(one, name) for one in results) for name in ("passed", "failed", "skipped"))
+        print(
+            f"{one.name:16}{tests:>7}{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds / 60:>9.1f}{one.busy:>6.0%}"
+        )
+    passed, failed, skipped = (
+        sum(getattr(one, name) for one in results) for name in ("passed", "failed", "skipped")
+    )
     minutes = (max(one.began + one.seconds for one in results) - results[0].began) / 60
     print(f"{'all':48}{minutes:>9.1f}")
     for one in results:
@@ -156,7 +171,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/stage.py", description="Run the stages of the tests.")
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("begin", help="forget the results of the run before")
-    commands.add_parser("report", help="print the table of the stages that have run since; fail if one of them has")
+    commands.add_parser(
+        "report", help="print the table of the stages that have run since; fail if one of them has"
+    )
     longest = commands.add_parser("slowest", help="print the tests that took longest, with their fixtures")
     longest.add_argument("number", nargs="?", type=int, default=40, help="how many (40)")
     one = commands.add_parser("run", help="run a stage")

@@ -52,7 +52,9 @@ class OpenApiRequest(OpenApi):
             yield from table("Body, one of", [row for body in bodies for row in members(body)])
         for status, answer in request["responses"].items():
             if status.startswith("2") and "content" in answer:
-                yield from table(f"Answer, {status}", list(members(answer["content"]["application/json"]["schema"])))
+                yield from table(
+                    f"Answer, {status}", list(members(answer["content"]["application/json"]["schema"]))
+                )
         statuses = [(status, answer["description"]) for status, answer in request["responses"].items()]
         yield from table("Status", statuses, ("Code", "When"))
 
@@ -110,7 +112,9 @@ def _range(schema: Schema) -> str:
     return f", {low} or more" if high is None or high >= 2**63 - 1 else f", {low} to {high}"
 
 
-def table(title: str, rows: list[tuple[str, ...]], heads: tuple[str, ...] = ("Name", "Type", "Meaning")) -> Iterator[str]:
+def table(
+    title: str, rows: list[tuple[str, ...]], heads: tuple[str, ...] = ("Name", "Type", "Meaning")
+) -> Iterator[str]:
     """Yield a list-table whose first column is code; nothing without rows."""
     if not rows:
         return

@@ -57,5 +57,11 @@ def limits(section: str) -> dict[str, object]:
 def _intervals(spec: Spec) -> dict[str, object]:
     """Return shorter ones than a cloud would have: what a person does here is to be seen at once, and tests wait for them."""
     if spec.state.short_intervals:
-        return {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 5, "retry_interval": 3, "fence_delay": patient(5)}
+        return {
+            "nova_poll_interval": 2,
+            "lease_time": 4,
+            "repair_interval": 5,
+            "retry_interval": 3,
+            "fence_delay": patient(5),
+        }
     return {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10}

@@ -6,7 +6,10 @@ from lab.spec import Spec
 
 def logging() -> dict[str, object]:
     """Return the options that send the log to stderr, which is the service's log file: one file, nothing lost."""
-    return {"use_stderr": True, "logging_default_format_string": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    return {
+        "use_stderr": True,
+        "logging_default_format_string": "%(asctime)s %(levelname)s %(name)s %(message)s",
+    }
 
 
 def keystone_authtoken(spec: Spec) -> dict[str, object]:

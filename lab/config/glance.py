@@ -18,7 +18,10 @@ def glance_conf(spec: Spec) -> Sections:
             "worker_self_reference_url": spec.address("glance"),
         },
         "database": common.database(spec, "glance"),
-        "paste_deploy": {"flavor": "keystone", "config_file": VENV / "etc" / "glance" / "glance-api-paste.ini"},
+        "paste_deploy": {
+            "flavor": "keystone",
+            "config_file": VENV / "etc" / "glance" / "glance-api-paste.ini",
+        },
         "glance_store": {"default_backend": "fs"},
         "fs": {"filesystem_store_datadir": images / "store"},
         "os_glance_staging_store": {"filesystem_store_datadir": images / "staging"},

@@ -34,8 +34,12 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
     :param machine: the host as a machine
     :param emulated: there is no KVM
     """
-    stock = nova.compute_conf(spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {})
-    privsep = {"helper_command": f"{VENV}/bin/privsep-helper --config-file {spec.layout.etc / 'hosts' / name / 'nova.conf'}"}
+    stock = nova.compute_conf(
+        spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {}
+    )
+    privsep = {
+        "helper_command": f"{VENV}/bin/privsep-helper --config-file {spec.layout.etc / 'hosts' / name / 'nova.conf'}"
+    }
     return {
         **stock,
         "DEFAULT": {
@@ -50,7 +54,10 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "default_log_levels": "oslo_service.periodic_task=DEBUG",  # so that it can be seen when they have run
         },
         # images that no server of a host needs are removed soon, too
-        "image_cache": {"manager_interval": PERIODIC_S, "remove_unused_original_minimum_age_seconds": PERIODIC_S},
+        "image_cache": {
+            "manager_interval": PERIODIC_S,
+            "remove_unused_original_minimum_age_seconds": PERIODIC_S,
+        },
         "libvirt": {
             "virt_type": "qemu" if emulated else "kvm",
             "cpu_mode": "custom",
@@ -61,7 +68,11 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "live_migration_inbound_addr": machine.address,
         },
         # an emulated CPU need not be like this machine's
-        "workarounds": {**stock["workarounds"], "skip_cpu_compare_at_startup": emulated, "skip_cpu_compare_on_dest": emulated},
+        "workarounds": {
+            **stock["workarounds"],
+            "skip_cpu_compare_at_startup": emulated,
+            "skip_cpu_compare_on_dest": emulated,
+        },
         "compute": {"live_migration_wait_for_vif_plug": False},
         "nova_sys_admin": privsep,
         "privsep_osbrick": privsep,

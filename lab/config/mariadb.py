@@ -30,7 +30,13 @@ def server_conf(spec: Spec) -> Sections:
 
 def client_conf(spec: Spec) -> Sections:
     """Return the option file of the programs that talk to it as its administrator."""
-    return {"client": {"user": "root", "password": spec.passwords["database:root"], "socket": spec.layout.database_socket}}
+    return {
+        "client": {
+            "user": "root",
+            "password": spec.passwords["database:root"],
+            "socket": spec.layout.database_socket,
+        }
+    }
 
 
 def init_sql(spec: Spec) -> str:

@@ -6,7 +6,9 @@ from lab.layout import VENV
 from lab.spec import Spec
 
 
-def uwsgi_ini(spec: Spec, service: str, module: str, processes: int = 1, threads: int = 4) -> dict[str, object]:
+def uwsgi_ini(
+    spec: Spec, service: str, module: str, processes: int = 1, threads: int = 4
+) -> dict[str, object]:
     """Return the [uwsgi] section that serves ``module`` (``package.module:application``) on the port of ``service``."""
     return {
         "http-socket": f"{spec.listens(service)}:{spec.port(service)}",

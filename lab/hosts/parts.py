@@ -14,4 +14,7 @@ def services(spec: Spec, make: Make) -> list[Service]:
     """Return nova-compute and, with fault tolerance, the agent, which is to be started first."""
     if not spec.state.colo:
         return [make("nova-compute", "nova-compute", "nova.conf")]
-    return [make("agent", "nova-colo-agent", "agent.conf"), make("nova-compute", "nova-colo-compute", "nova.conf")]
+    return [
+        make("agent", "nova-colo-agent", "agent.conf"),
+        make("nova-compute", "nova-colo-compute", "nova.conf"),
+    ]

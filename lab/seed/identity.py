@@ -33,11 +33,16 @@ def _seed_users(cloud: Connection, spec: Spec) -> None:
         for project_name, role_names in grants.items():
             project = projects.get(project_name)
             if project is None:
-                project = projects[project_name] = identity.create_project(name=project_name, domain_id="default")
+                project = projects[project_name] = identity.create_project(
+                    name=project_name, domain_id="default"
+                )
             user = users.get(name)
             if user is None:
                 user = users[name] = identity.create_user(
-                    name=name, password=spec.passwords[name], domain_id="default", default_project_id=project.id
+                    name=name,
+                    password=spec.passwords[name],
+                    domain_id="default",
+                    default_project_id=project.id,
                 )
             for role_name in role_names:
                 identity.assign_project_role_to_user(project, user, roles[role_name])
@@ -50,11 +55,15 @@ def _seed_catalog(cloud: Connection, spec: Spec) -> None:
     for catalog_type in ("identity", *CATALOG):
         service = services.get(catalog_type)
         if service is None:
-            service = identity.create_service(name=CATALOG[catalog_type][0].removesuffix("-api"), type=catalog_type)
+            service = identity.create_service(
+                name=CATALOG[catalog_type][0].removesuffix("-api"), type=catalog_type
+            )
         url = spec.endpoint(catalog_type)
         for interface in ("public", "internal", "admin"):
             endpoint = endpoints.get((service.id, interface))
             if endpoint is None:
-                identity.create_endpoint(service_id=service.id, interface=interface, url=url, region_id=REGION)
+                identity.create_endpoint(
+                    service_id=service.id, interface=interface, url=url, region_id=REGION
+                )
             elif endpoint.url != url:
                 identity.update_endpoint(endpoint, url=url)

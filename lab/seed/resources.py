@@ -26,7 +26,9 @@ def seed_image(cloud: Connection, disk: Path | None) -> None:
         found = None
     if found is None:
         data = disk.read_bytes() if disk else b"\0" * 65536
-        cloud.image.create_image(name=IMAGE, disk_format="raw", container_format="bare", visibility="public", data=data)
+        cloud.image.create_image(
+            name=IMAGE, disk_format="raw", container_format="bare", visibility="public", data=data
+        )
 
 
 def seed_flavors(cloud: Connection, real: bool) -> None:
@@ -53,7 +55,11 @@ def seed_network(cloud: Connection, real: bool) -> None:
         flat = {"provider:network_type": "flat", "provider:physical_network": "guest"} if real else {}
         network = cloud.network.create_network(name=NETWORK, project_id=project_id, **flat)
     if _find(cloud, "subnets", SUBNET, project_id) is None:
-        where = {"cidr": REAL_CIDR, "allocation_pools": [REAL_POOL], "gateway_ip": None} if real else {"cidr": CIDR}
+        where = (
+            {"cidr": REAL_CIDR, "allocation_pools": [REAL_POOL], "gateway_ip": None}
+            if real
+            else {"cidr": CIDR}
+        )
         about = {"name": SUBNET, "project_id": project_id, "network_id": network.id}
         cloud.network.create_subnet(**about, **where, ip_version=4, enable_dhcp=False)
 

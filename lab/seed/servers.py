@@ -40,7 +40,10 @@ def seed_servers(cloud: Connection, hosts: Sequence[str]) -> None:
     there = {server.name for server in cloud.compute.servers()}
     image = cloud.image.find_image(IMAGE, ignore_missing=False)
     network = cloud.network.find_network(NETWORK, ignore_missing=False)
-    for names, flavor_name, host in ((FT_SERVERS, "ft.nano", hosts[0]), (PLAIN_SERVERS, "m1.nano", hosts[-1])):
+    for names, flavor_name, host in (
+        (FT_SERVERS, "ft.nano", hosts[0]),
+        (PLAIN_SERVERS, "m1.nano", hosts[-1]),
+    ):
         flavor = cloud.compute.find_flavor(flavor_name, ignore_missing=False)
         for name in names:
             if name in there:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The per-host service that runs one side of each pair."""
+"""The per-host service that runs one replica of each pair."""

@@ -43,11 +43,11 @@ class AgentManager:
             "version": version.release(),
             "versions": self._backend.versions(),
             "reasons": [reason.data() for reason in self._backend.lacks()],
-            "servers": {record.server_id: self._side(record) for record in roles},
+            "servers": {record.server_id: self._replica(record) for record in roles},
         }
 
     def _forget_ended(self, known: Collection[str]) -> None:
-        """Forget sides that Nova has ended: the compute driver has removed their roles."""
+        """Forget replicas that Nova has ended: the compute driver has removed their roles."""
         for server_id in self._backend.without_role(known):
             lock = self._lock(server_id)
             if lock.acquire(blocking=False):  # else something is being done about it
@@ -66,7 +66,12 @@ class AgentManager:
         return {server_id: self._backend.buckets(server_id, since) for server_id in primaries}
 
     def set_mode(
-        self, ctxt: dict[str, Any], server_id: str, mode: str, interval_ms: int | None, actual: str | None = None
+        self,
+        ctxt: dict[str, Any],
+        server_id: str,
+        mode: str,
+        interval_ms: int | None,
+        actual: str | None = None,
     ) -> None:
         """Change how the pair of a server synchronises. See Backend.set_mode."""
         with self._lock(server_id):
@@ -77,15 +82,15 @@ class AgentManager:
     def _lock(self, server_id: str) -> threading.RLock:
         return self._locks.setdefault(server_id, threading.RLock())
 
-    def _side(self, record: RoleRecord) -> dict[str, Any]:
+    def _replica(self, record: RoleRecord) -> dict[str, Any]:
         report = dataclasses.asdict(self._backend.report(record.server_id, record.peer))
         return {"role": record.role, "epoch": record.epoch, **report}
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
-        """Return this host's side of a pair as in the heartbeat, or None."""
+        """Return this host's replica of a pair as in the heartbeat, or None."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            return self._side(record) if record else None
+            return self._replica(record) if record else None
 
     def describe(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
         """Say what the twin of the guest that runs here must be like."""
@@ -94,7 +99,9 @@ class AgentManager:
             self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
             return self._backend.describe(pair)
 
-    def prepare_secondary(self, ctxt: dict[str, Any], spec: dict[str, Any], primary: dict[str, Any]) -> dict[str, Any]:
+    def prepare_secondary(
+        self, ctxt: dict[str, Any], spec: dict[str, Any], primary: dict[str, Any]
+    ) -> dict[str, Any]:
         """Make a secondary that waits for its primary.
 
         :param primary: what the primary's host has said of it
@@ -104,13 +111,17 @@ class AgentManager:
         with self._lock(pair.server_id):
             record = self._roles.get(pair.server_id)
             if record is not None and record.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED):
-                raise ReplicationError(reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch))
+                raise ReplicationError(
+                    reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch)
+                )
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.discard(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
             return self._backend.prepare_secondary(pair, primary)
 
-    def start_replication(self, ctxt: dict[str, Any], spec: dict[str, Any], secondary: dict[str, Any]) -> None:
+    def start_replication(
+        self, ctxt: dict[str, Any], spec: dict[str, Any], secondary: dict[str, Any]
+    ) -> None:
         """Start to protect the guest that runs here.
 
         :param secondary: what the secondary's host has said of it
@@ -131,14 +142,21 @@ class AgentManager:
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.LEAVING and record.peer is not None:
                 record = dataclasses.replace(record, role=Role.PRIMARY)  # it has not left yet
-            paired = record is not None and (record.role, record.epoch) in ((Role.PRIMARY, expected), (Role.DEMOTED, epoch))
+            paired = record is not None and (record.role, record.epoch) in (
+                (Role.PRIMARY, expected),
+                (Role.DEMOTED, epoch),
+            )
             if expected is not None and not paired:
-                raise ReplicationError(reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected))
+                raise ReplicationError(
+                    reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected)
+                )
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
             return self._backend.pause(server_id)
 
-    def promote(self, ctxt: dict[str, Any], server_id: str, epoch: int, stopped: bool = False) -> float | None:
+    def promote(
+        self, ctxt: dict[str, Any], server_id: str, epoch: int, stopped: bool = False
+    ) -> float | None:
         """Let the secondary run alone, by the grant for ``epoch``.
 
         :param stopped: what the primary's host has answered to *demote*
@@ -148,7 +166,10 @@ class AgentManager:
             record = self._roles.get(server_id)
             if record is not None and (record.role, record.epoch) == (Role.PRIMARY, epoch):
                 return None
-            if record is None or (record.role, record.epoch) not in ((Role.SECONDARY, epoch - 1), (Role.PROMOTED, epoch)):
+            if record is None or (record.role, record.epoch) not in (
+                (Role.SECONDARY, epoch - 1),
+                (Role.PROMOTED, epoch),
+            ):
                 raise ReplicationError(reasons.MAY_NOT_RESUME(host=self._host, server=server_id, epoch=epoch))
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             gap_ms = self._backend.promote(server_id, stopped)
@@ -169,7 +190,9 @@ class AgentManager:
         record = self._roles.get(server_id)
         if record is not None and (record.epoch > epoch or record.role not in roles):
             found = {"role": record.role, "epoch": record.epoch}
-            raise ReplicationError(reasons.WRONG_EPOCH(host=self._host, server=server_id, wanted=epoch, **found))
+            raise ReplicationError(
+                reasons.WRONG_EPOCH(host=self._host, server=server_id, wanted=epoch, **found)
+            )
 
     def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
         """Note that Nova's records have followed a failover to this host."""
@@ -193,10 +216,12 @@ class AgentManager:
             else:
                 self._roles.forget(server_id)
 
-    def discard(self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None) -> None:
-        """End this host's side: its QEMU must not run any more. No error when this host has none.
+    def discard(
+        self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None
+    ) -> None:
+        """End this host's replica: its QEMU must not run any more. No error when this host has none.
 
-        :param role: with epoch, what the side was seen to be; when it has become something else since, it is kept
+        :param role: with epoch, what the replica was seen to be; when it has become something else since, it is kept
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
@@ -204,4 +229,4 @@ class AgentManager:
                 return
             self._backend.discard(server_id)
             self._roles.forget(server_id)
-        LOG.info("Side of server %s on %s discarded.", server_id, self._host)
+        LOG.info("Replica of server %s on %s discarded.", server_id, self._host)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replication backends: how one side of a pair is run on a host."""
+"""Replication backends: how one replica of a pair is run on a host."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
@@ -64,7 +64,7 @@ class PairSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """How one side does.
+    """How one replica does.
 
     :param running: the QEMU process is there
     :param link_up: the replication link works; None without a twin
@@ -88,12 +88,12 @@ class Report:
 
 
 class Backend(Protocol):
-    """One host's side of any number of pairs. Every method may be repeated; ReplicationError says what went wrong."""
+    """One host's replica of any number of pairs. Every method may be repeated; ReplicationError says what went wrong."""
 
     name: str
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call something as soon as a side has lost its twin, or its QEMU has ended: engines should know at once."""
+        """Call something as soon as a replica has lost its twin, or its QEMU has ended: engines should know at once."""
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
         """Say what the twin of the guest that runs here must be like. What it says is for the backend on the twin's host."""
@@ -112,7 +112,7 @@ class Backend(Protocol):
         """
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        """Tell how this host's side does."""
+        """Tell how this host's replica does."""
 
     def pause(self, server_id: str) -> bool:
         """Stop a primary guest for a planned failover, in step with its twin. Returns whether it stands still for certain."""
@@ -150,7 +150,7 @@ class Backend(Protocol):
         """
 
     def lacks(self) -> list[Reason]:
-        """Return what keeps this host from carrying sides of pairs; nothing when it can."""
+        """Return what keeps this host from carrying replicas of pairs; nothing when it can."""
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what the backend works with, by name."""
@@ -159,10 +159,10 @@ class Backend(Protocol):
         """End the QEMU on this host and remove what it had; no error when there is none."""
 
     def forget(self, server_id: str) -> None:
-        """Remove what a side had whose QEMU has ended, and end none; no error when there is none."""
+        """Remove what a replica had whose QEMU has ended, and end none; no error when there is none."""
 
     def without_role(self, known: Collection[str]) -> list[str]:
-        """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
+        """Return the servers that have a replica whose QEMU has ended, without those that are known to have a role here."""
 
 
 def load(conf: cfg.ConfigOpts) -> Backend:

@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 
 class AgentService(service.Service):
-    """Answers engines and tells them every report_interval what runs on this host, and at once when a side was lost."""
+    """Answers engines and tells them every report_interval what runs on this host, and at once when a replica was lost."""
 
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__()
@@ -55,7 +55,9 @@ class AgentService(service.Service):
                 due_at = began + options.report_interval
             self._changed.wait(max(began + options.heartbeat_interval - time.monotonic(), 0))
 
-    def _heartbeat(self, engines: rpc.EngineClient, manager: AgentManager, in_full: bool, urgent: bool) -> bool:
+    def _heartbeat(
+        self, engines: rpc.EngineClient, manager: AgentManager, in_full: bool, urgent: bool
+    ) -> bool:
         """Send a heartbeat, with what runs here or without; tells whether it could be sent."""
         try:
             report = manager.report() | {"urgent": urgent} if in_full else None

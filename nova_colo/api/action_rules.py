@@ -63,7 +63,9 @@ def _action(request: wsgi.Request) -> tuple[str, Any]:
     return next(iter(body.items())) if isinstance(body, dict) and len(body) == 1 else ("", None)
 
 
-def _check(service: Service, nova: Any, request: wsgi.Request, server_id: str, rule: Rule) -> pairs.Pair | None:
+def _check(
+    service: Service, nova: Any, request: wsgi.Request, server_id: str, rule: Rule
+) -> pairs.Pair | None:
     """Refuse what a pair cannot follow; gives the pair of an FT server whose caller Nova would let do it."""
     if rule.effect == Effect.NONE:
         return None

@@ -87,7 +87,9 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | N
     return None
 
 
-def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> None:
+def _start(
+    service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]
+) -> None:
     """Record what is to be done and wake the engine; without a broker it finds the record by itself."""
     if not _record(service, request, row, action, arguments):
         raise refused(webob.exc.HTTPConflict, reasons.WAIT_BUSY())
@@ -95,7 +97,9 @@ def _start(service: Service, request: wsgi.Request, row: pairs.Pair, action: str
 
 
 @retry_on_deadlock
-def _record(service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]) -> bool:
+def _record(
+    service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]
+) -> bool:
     """Record what is to be done. Returns whether the pair is still as it was read, and nothing else is being done about it."""
     context = request.environ["nova.context"]
     plan = actions.plan(action, pairs.core(row), arguments)

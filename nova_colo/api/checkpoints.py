@@ -34,7 +34,9 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: str) ->
     until = query.time(parsed, "until", timeutils.utcnow().replace(microsecond=0))
     since = query.time(parsed, "since", max(until, datetime.datetime.min + _HOUR) - _HOUR)
     if since > until:
-        raise webob.exc.HTTPBadRequest(explanation=f"since ({iso(since)}) is later than until ({iso(until)}). Swap them.")
+        raise webob.exc.HTTPBadRequest(
+            explanation=f"since ({iso(since)}) is later than until ({iso(until)}). Swap them."
+        )
     row = find_pair(service, server)
     width = bucket_width((until - since).total_seconds())
     with service.database.reader() as session:
@@ -57,7 +59,9 @@ def merge(rows: Iterable[Bucket], width: int) -> list[dict[str, Any]]:
     for row in rows:
         seconds = max(width, row.seconds)
         start = row.start // seconds * seconds
-        into = merged.setdefault((start, seconds), {"mismatch": 0, "periodic": 0, "forced": 0, "sum": 0.0, "max": 0.0})
+        into = merged.setdefault(
+            (start, seconds), {"mismatch": 0, "periodic": 0, "forced": 0, "sum": 0.0, "max": 0.0}
+        )
         for cause in ("mismatch", "periodic", "forced"):
             into[cause] += getattr(row, cause)
         into["sum"] += row.pause_sum_ms
@@ -68,8 +72,17 @@ def merge(rows: Iterable[Bucket], width: int) -> list[dict[str, Any]]:
 def _bucket(start: int, seconds: int, into: dict[str, Any]) -> dict[str, Any]:
     causes = {cause: into[cause] for cause in ("mismatch", "periodic", "forced")}
     total = sum(causes.values())
-    pause = {"mean": round(into["sum"] / total, 3), "max": round(into["max"], 3)} if total else {"mean": None, "max": None}
-    return {"start": iso(_EPOCH + datetime.timedelta(seconds=start)), "seconds": seconds, **causes, "pause_ms": pause}
+    pause = (
+        {"mean": round(into["sum"] / total, 3), "max": round(into["max"], 3)}
+        if total
+        else {"mean": None, "max": None}
+    )
+    return {
+        "start": iso(_EPOCH + datetime.timedelta(seconds=start)),
+        "seconds": seconds,
+        **causes,
+        "pause_ms": pause,
+    }
 
 
 def _seconds(at: datetime.datetime) -> int:

@@ -47,7 +47,9 @@ def create(service: Service, nova: Any, request: wsgi.Request, server_id: None) 
         image=image,
         boots_from=boots_from,
         volumes=volumes,
-        ports=tuple(_named_ports(request, [str(network["port"]) for network in networks if network.get("port")])),
+        ports=tuple(
+            _named_ports(request, [str(network["port"]) for network in networks if network.get("port")])
+        ),
     )
     _refuse_problems(server, wanted["flavorRef"])
 
@@ -99,7 +101,9 @@ def _of_server(
     if nova.fetch(request, path, _IMAGE_PROPERTIES).status_int != 200:
         return None
     body = nova.fetch(request, path, _IMAGE_PROPERTIES, elevated=True).json_body["server"]
-    volumes = tuple(f"volume {volume['id']}" for volume in body.get("os-extended-volumes:volumes_attached", ()))
+    volumes = tuple(
+        f"volume {volume['id']}" for volume in body.get("os-extended-volumes:volumes_attached", ())
+    )
     ports = tuple(_attached_ports(request, server_id))
     shares = nova.fetch(request, f"{path}/shares", _SHARES, elevated=True)
     image = body["image"] or {}
@@ -109,7 +113,9 @@ def _of_server(
         boots_from=None if image else "a volume",
         volumes=volumes if image else volumes[1:],
         ports=ports,
-        shares=tuple(share["share_id"] for share in shares.json_body["shares"]) if shares.status_int == 200 else (),
+        shares=tuple(share["share_id"] for share in shares.json_body["shares"])
+        if shares.status_int == 200
+        else (),
     )
 
 
@@ -132,7 +138,9 @@ def _may_create(request: wsgi.Request) -> bool:
 def _extra_specs(request: wsgi.Request, reference: Any) -> dict[str, str]:
     """Return the extra specs of a flavor that the caller may use; read as Nova does, since policy may keep them from it."""
     try:
-        flavor = objects.Flavor.get_by_flavor_id(request.environ["nova.context"], common.get_id_from_href(reference))
+        flavor = objects.Flavor.get_by_flavor_id(
+            request.environ["nova.context"], common.get_id_from_href(reference)
+        )
     except exception.FlavorNotFound:
         return {}
     return dict(flavor.extra_specs)
@@ -187,7 +195,9 @@ def _named_ports(request: wsgi.Request, port_ids: list[str]) -> Iterable[eligibi
     for port_id in port_ids:
         try:
             neutron.API().show_port(context, port_id)
-            yield _port(neutron.get_client(context, admin=True).show_port(port_id, fields=_PORT_FIELDS)["port"])
+            yield _port(
+                neutron.get_client(context, admin=True).show_port(port_id, fields=_PORT_FIELDS)["port"]
+            )
         except Exception as error:  # Nova asks Neutron the same, and says what is wrong
             LOG.info("Port %s is not vetted: %s", port_id, error)
 

@@ -20,7 +20,7 @@ def register() -> list[base.ExtraSpecValidator]:
         base.ExtraSpecValidator(
             name="ft:mode",
             description=(
-                "How pairs decide on checkpoints: colo compares the replies of both sides, checkpoint takes them at a fixed "
+                "How pairs decide on checkpoints: colo compares the replies of both replicas, checkpoint takes them at a fixed "
                 "interval, hybrid changes between the two by itself."
             ),
             value={"type": str, "description": "The mode.", "enum": [mode.value for mode in Mode]},

@@ -30,7 +30,9 @@ def discover(service: Service, nova: Any, request: wsgi.Request, server_id: None
     query.parse(request, schema.EMPTY_QUERY)
     see_hosts = service.may(request, hosts_policy.NAMES, own)
     see_all = service.may(request, policy.INDEX_ALL, own)
-    hidden = ({"all_tenants"} if not see_all else set()) | ({"host", *listing.HOST_SORT_KEYS} if not see_hosts else set())
+    hidden = ({"all_tenants"} if not see_all else set()) | (
+        {"host", *listing.HOST_SORT_KEYS} if not see_hosts else set()
+    )
     with service.database.reader() as session:
         simulated = any(row.backend == "simulated" for row in hosts.all_hosts(session))
     body = {

@@ -17,7 +17,17 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from nova_colo import conf as colo_conf
-from nova_colo.api import action_rules, actions, checkpoints, eligibility, events, fault_tolerance, hosts, servers, usage
+from nova_colo.api import (
+    action_rules,
+    actions,
+    checkpoints,
+    eligibility,
+    events,
+    fault_tolerance,
+    hosts,
+    servers,
+    usage,
+)
 from nova_colo.api.service import SERVER_MICROVERSION, Fault, Server, Service
 from nova_colo.pair.model import is_fault_tolerant
 
@@ -31,14 +41,44 @@ ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
     (AFTER, "GET", "/servers/{server_id}", servers.show, {}),
     (INSTEAD, "POST", "/servers/{server_id}/action", actions.act, {"function": actions.is_ours}),
     (BEFORE, "POST", "/servers/{server_id}/action", action_rules.action, {}),
-    (BEFORE, "POST", "/servers/{server_id}/os-volume_attachments", action_rules.guarding("attach volume"), {}),
-    (BEFORE, "PUT", "/servers/{server_id}/os-volume_attachments/{id}", action_rules.guarding("change volume"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/os-volume_attachments/{id}", action_rules.guarding("detach volume"), {}),
+    (
+        BEFORE,
+        "POST",
+        "/servers/{server_id}/os-volume_attachments",
+        action_rules.guarding("attach volume"),
+        {},
+    ),
+    (
+        BEFORE,
+        "PUT",
+        "/servers/{server_id}/os-volume_attachments/{id}",
+        action_rules.guarding("change volume"),
+        {},
+    ),
+    (
+        BEFORE,
+        "DELETE",
+        "/servers/{server_id}/os-volume_attachments/{id}",
+        action_rules.guarding("detach volume"),
+        {},
+    ),
     (BEFORE, "POST", "/servers/{server_id}/os-interface", action_rules.guarding("attach interface"), {}),
-    (BEFORE, "DELETE", "/servers/{server_id}/os-interface/{id}", action_rules.guarding("detach interface"), {}),
+    (
+        BEFORE,
+        "DELETE",
+        "/servers/{server_id}/os-interface/{id}",
+        action_rules.guarding("detach interface"),
+        {},
+    ),
     (BEFORE, "POST", "/servers/{server_id}/shares", action_rules.guarding("attach share"), {}),
     (BEFORE, "DELETE", "/servers/{server_id}/shares/{id}", action_rules.guarding("detach share"), {}),
-    (BEFORE, "POST", "/servers/{server_id}/migrations/{id}/action", action_rules.guarding("force migration"), {}),
+    (
+        BEFORE,
+        "POST",
+        "/servers/{server_id}/migrations/{id}/action",
+        action_rules.guarding("force migration"),
+        {},
+    ),
     (BEFORE, "DELETE", "/servers/{server_id}/migrations/{id}", action_rules.guarding("abort migration"), {}),
     (BEFORE, "POST", "/servers", eligibility.create, {}),
     # another name of Nova's for the same
@@ -60,7 +100,9 @@ def _mapper() -> routes.Mapper:
     mapper = routes.Mapper(register=False)
     for kind, method, path, handler, conditions in ROUTES:
         for prefix in ("", "/{project_id:[0-9a-f-]+}"):
-            mapper.connect(prefix + path, conditions={"method": [method], **conditions}, kind=kind, handler=handler)
+            mapper.connect(
+                prefix + path, conditions={"method": [method], **conditions}, kind=kind, handler=handler
+            )
     return mapper
 
 
@@ -88,9 +130,13 @@ class Nova:
         if response.status_int != 200:
             raise webob.exc.status_map[response.status_int](explanation=response.text)
         body = response.json_body["server"]
-        return Server(body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]), body["locked"])
+        return Server(
+            body["id"], body["tenant_id"], body["user_id"], is_fault_tolerant(body["flavor"]), body["locked"]
+        )
 
-    def fetch(self, request: wsgi.Request, path: str, microversion: str, elevated: bool = False) -> webob.Response:
+    def fetch(
+        self, request: wsgi.Request, path: str, microversion: str, elevated: bool = False
+    ) -> webob.Response:
         """Return what Nova answers to a GET.
 
         :param path: below the endpoint, without a project id
@@ -222,7 +268,9 @@ def _refusal(request: wsgi.Request, match: dict[str, Any]) -> webob.exc.HTTPExce
     return None
 
 
-def factory(global_config: dict[str, str], config_file: str, **local_config: str) -> Callable[[Any], FaultToleranceFilter]:
+def factory(
+    global_config: dict[str, str], config_file: str, **local_config: str
+) -> Callable[[Any], FaultToleranceFilter]:
     """Make the filter for PasteDeploy.
 
     :param config_file: path of nova-colo.conf

@@ -31,7 +31,9 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
         primaries, secondaries = listing.load_by_host(session)
     now = timeutils.utcnow()
     names = sorted({*rows, *primaries, *secondaries})
-    return answer(request, {"hosts": [_host(name, rows.get(name), primaries, secondaries, now) for name in names]})
+    return answer(
+        request, {"hosts": [_host(name, rows.get(name), primaries, secondaries, now) for name in names]}
+    )
 
 
 def is_up(row: Host | None, now: datetime.datetime) -> bool:
@@ -40,22 +42,26 @@ def is_up(row: Host | None, now: datetime.datetime) -> bool:
 
 
 def is_capable(row: Host) -> bool:
-    """Return whether a host can carry sides of pairs: Nova's records could not follow to one that is forced down."""
+    """Return whether a host can carry replicas of pairs: Nova's records could not follow to one that is forced down."""
     return bool(row.capable) and row.fenced_at is None
 
 
 def lacks(row: Host, now: datetime.datetime) -> list[Reason]:
-    """Return what a host lacks to carry sides of pairs."""
+    """Return what a host lacks to carry replicas of pairs."""
     # Nova lets a host that was cut off be up again only when its nova-compute was restarted
     return [*row.reasons, reasons.FENCED()] if row.fenced_at and is_up(row, now) else row.reasons
 
 
 def _host(
-    name: str, row: Host | None, primaries: dict[str, int], secondaries: dict[str, tuple[int, int]], now: datetime.datetime
+    name: str,
+    row: Host | None,
+    primaries: dict[str, int],
+    secondaries: dict[str, tuple[int, int]],
+    now: datetime.datetime,
 ) -> dict[str, Any]:
     """Return a host as the wire shows it.
 
-    :param row: None for one that carries sides of pairs and whose agent was never heard of
+    :param row: None for one that carries replicas of pairs and whose agent was never heard of
     """
     there, memory_mb = secondaries.get(name, (0, 0))
     lacking = lacks(row, now) if row else [reasons.AGENT_UNKNOWN()]

@@ -20,7 +20,9 @@ def server(request: wsgi.Request, server_id: str) -> list[dict[str, str]]:
     return [{"rel": "self", "href": _Links().to(request, "servers", server_id)}]
 
 
-def next_page(request: wsgi.Request, path: tuple[str, str], parsed: Mapping[str, Any], marker: str | int) -> list[dict[str, str]]:
+def next_page(
+    request: wsgi.Request, path: tuple[str, str], parsed: Mapping[str, Any], marker: str | int
+) -> list[dict[str, str]]:
     """Return the links of a page that another one follows.
 
     :param path: of the list: what it is in, and its last part

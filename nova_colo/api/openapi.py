@@ -63,7 +63,12 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
         refusals={400: "The query is wrong, or its marker is unknown."},
     ),
     fault_tolerance.show: Operation(
-        "show-pair", _SERVERS, "Show one.", query=schema.EMPTY_QUERY, answer=schema.SHOW, refusals=_NOT_FOUND | _NO_PAIR
+        "show-pair",
+        _SERVERS,
+        "Show one.",
+        query=schema.EMPTY_QUERY,
+        answer=schema.SHOW,
+        refusals=_NOT_FOUND | _NO_PAIR,
     ),
     checkpoints.index: Operation(
         "list-checkpoints",
@@ -134,7 +139,9 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for _kind, method, path, handler, _conditions in filter.ROUTES:
         if handler in OPERATIONS:
-            paths.setdefault(path, {})[method.lower()] = _operation(path, OPERATIONS[handler], _rules_of(method, path))
+            paths.setdefault(path, {})[method.lower()] = _operation(
+                path, OPERATIONS[handler], _rules_of(method, path)
+            )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -170,7 +177,10 @@ def _operation(path: str, operation: Operation, rules: list[str]) -> dict[str, A
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": operation.body}},
+        }
     return described
 
 
@@ -181,7 +191,11 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 def _query_parameters(schema: Schema) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "query", "schema": {key: value for key, value in part.items() if key != "description"}}
+        {
+            "name": name,
+            "in": "query",
+            "schema": {key: value for key, value in part.items() if key != "description"},
+        }
         | ({"description": part["description"]} if "description" in part else {})
         | ({"allowEmptyValue": True} if "" in part.get("enum", ()) else {})
         for name, part in schema["properties"].items()

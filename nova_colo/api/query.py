@@ -21,7 +21,9 @@ def parse(request: wsgi.Request, schema: dict[str, Any]) -> dict[str, Any]:
         given = request.GET.dict_of_lists()
     except UnicodeDecodeError:
         raise webob.exc.HTTPBadRequest(explanation="The query string is not UTF-8 encoded.") from None
-    parsed = {name: _value(name, values, schema["properties"].get(name, {})) for name, values in given.items()}
+    parsed = {
+        name: _value(name, values, schema["properties"].get(name, {})) for name, values in given.items()
+    }
     validate(parsed, schema, where="query")
     return parsed
 
@@ -30,7 +32,9 @@ def _value(name: str, values: list[str], schema: dict[str, Any]) -> Any:
     if schema.get("type") == "array":
         return values
     if len(values) > 1:
-        raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for query parameter {name}: it is given more than once.")
+        raise webob.exc.HTTPBadRequest(
+            explanation=f"Invalid input for query parameter {name}: it is given more than once."
+        )
     (value,) = values
     # stricter than int(), which takes " 1" and "1_000" too: what is left a string is refused by the schema
     is_number = value.isascii() and value.isdecimal() and len(value) < 20

@@ -20,7 +20,9 @@ FT_STATUS = "OS-EXT-FT:ft_status"
 FT_RELATIONS = "OS-EXT-FT:ft_relations"
 
 
-def detail(service: Service, request: wsgi.Request, response: webob.Response, server_id: None) -> webob.Response:
+def detail(
+    service: Service, request: wsgi.Request, response: webob.Response, server_id: None
+) -> webob.Response:
     """GET /servers/detail: add ft_status to each server."""
     if response.status_int != 200 or response.content_type != "application/json":
         return response
@@ -46,7 +48,7 @@ def show(service: Service, request: wsgi.Request, response: webob.Response, serv
     target = {"project_id": server["tenant_id"], "user_id": server["user_id"]}
     twins = []
     if row is not None and row.secondary_host and service.may(request, policy.NAMES, target):
-        twins = [{"id": row.twin_id, "name": row.name, "links": links.server(request, row.twin_id)}]
+        twins = [{"id": row.secondary_id, "name": row.name, "links": links.server(request, row.secondary_id)}]
     server[FT_RELATIONS] = {"servers": twins}
     return rewrite(response, body)
 
@@ -58,7 +60,9 @@ def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtSt
     """
     if pair is not None:
         return model.ft_status(pair[0], pair[1] is not None)
-    return FtStatus.MISSING_SECONDARY if model.is_fault_tolerant(server.get("flavor", {})) else FtStatus.NOT_FT
+    return (
+        FtStatus.MISSING_SECONDARY if model.is_fault_tolerant(server.get("flavor", {})) else FtStatus.NOT_FT
+    )
 
 
 def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pair | None:
@@ -69,8 +73,10 @@ def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pai
     except ValueError:
         return None
     with service.database.reader() as session:
-        row = pairs.get_by_twin(session, server_id)
-    if row is None or not service.may(request, policy.NAMES, {"project_id": row.project_id, "user_id": row.user_id}):
+        row = pairs.get_by_secondary_id(session, server_id)
+    if row is None or not service.may(
+        request, policy.NAMES, {"project_id": row.project_id, "user_id": row.user_id}
+    ):
         return None
     return row
 
@@ -80,7 +86,7 @@ def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
     lost = row.secondary_host is None or row.state == State.ERROR
     primary = {"id": row.server_id, "name": row.name, "links": links.server(request, row.server_id)}
     return {
-        "id": row.twin_id,
+        "id": row.secondary_id,
         "name": row.name,
         "tenant_id": row.project_id,
         "user_id": row.user_id,
@@ -88,5 +94,5 @@ def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
         "OS-EXT-SRV-ATTR:host": row.secondary_host,
         FT_STATUS: FtStatus.MISSING_PRIMARY if lost else FtStatus.SECONDARY,
         FT_RELATIONS: {"servers": [primary]},
-        "links": links.server(request, row.twin_id),
+        "links": links.server(request, row.secondary_id),
     }

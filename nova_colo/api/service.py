@@ -87,10 +87,14 @@ def validate(instance: Any, schema: dict[str, Any], where: str = "body") -> None
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(instance))
     if error is not None:
         part = "/".join(str(part) for part in error.absolute_path) or where
-        raise webob.exc.HTTPBadRequest(explanation=f"Invalid input for field/attribute {part}: {error.message}")
+        raise webob.exc.HTTPBadRequest(
+            explanation=f"Invalid input for field/attribute {part}: {error.message}"
+        )
 
 
-def refused(kind: type[webob.exc.HTTPException], reason: Reason, hosts: bool = False) -> webob.exc.HTTPException:
+def refused(
+    kind: type[webob.exc.HTTPException], reason: Reason, hosts: bool = False
+) -> webob.exc.HTTPException:
     """Return the error that refuses a request.
 
     :param hosts: whether the caller may see hosts
@@ -133,4 +137,6 @@ def rewrite(response: webob.Response, body: dict[str, Any]) -> webob.Response:
 
 def answer(request: wsgi.Request, body: dict[str, Any]) -> webob.Response:
     """Return a 200 with a JSON body."""
-    return with_microversion(request, webob.Response(json_body=body, content_type="application/json", charset="UTF-8"))
+    return with_microversion(
+        request, webob.Response(json_body=body, content_type="application/json", charset="UTF-8")
+    )

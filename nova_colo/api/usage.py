@@ -16,12 +16,16 @@ FT_USAGE = "ft_secondary_usage"
 Size = tuple[str, int, int, int]
 
 
-def index(service: Service, request: wsgi.Request, response: webob.Response, server_id: None) -> webob.Response:
+def index(
+    service: Service, request: wsgi.Request, response: webob.Response, server_id: None
+) -> webob.Response:
     """GET /os-simple-tenant-usage: add to each server of a detailed answer what its secondary has used."""
     return _add(service, response, lambda body: body["tenant_usages"], None)
 
 
-def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: None) -> webob.Response:
+def show(
+    service: Service, request: wsgi.Request, response: webob.Response, server_id: None
+) -> webob.Response:
     """GET /os-simple-tenant-usage/{tenant_id}: add to each server what its secondary has used."""
     return _add(service, response, lambda body: [body["tenant_usage"]], "tenant_id")
 
@@ -39,15 +43,23 @@ def _add(service: Service, response: webob.Response, usages: Any, project_key: s
         found = secondaries.between(session, detailed[0][project_key] if project_key else None, start, stop)
     hours: dict[str, dict[Size, float]] = collections.defaultdict(lambda: collections.defaultdict(float))
     for entry in found:
-        size = (entry.twin_id, entry.memory_mb, entry.vcpus, entry.disk_gb)
+        size = (entry.secondary_id, entry.memory_mb, entry.vcpus, entry.disk_gb)
         inside = min(entry.ended_at or stop, stop) - max(entry.started_at, start)
         hours[entry.server_id][size] += inside.total_seconds() / 3600
     for usage in detailed:
         for server in usage["server_usages"]:
-            server[FT_USAGE] = [_entry(size, spent) for size, spent in hours.get(server["instance_id"], {}).items()]
+            server[FT_USAGE] = [
+                _entry(size, spent) for size, spent in hours.get(server["instance_id"], {}).items()
+            ]
     return rewrite(response, body)
 
 
 def _entry(size: Size, hours: float) -> dict[str, Any]:
-    twin_id, memory_mb, vcpus, local_gb = size
-    return {"instance_id": twin_id, "hours": hours, "memory_mb": memory_mb, "vcpus": vcpus, "local_gb": local_gb}
+    secondary_id, memory_mb, vcpus, local_gb = size
+    return {
+        "instance_id": secondary_id,
+        "hours": hours,
+        "memory_mb": memory_mb,
+        "vcpus": vcpus,
+        "local_gb": local_gb,
+    }

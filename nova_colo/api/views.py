@@ -93,7 +93,10 @@ def _progress(progress: dict[str, Any] | None) -> dict[str, Any] | None:
     if progress is None:
         return None
     code = progress["stage"]
-    return progress | {"stage": reasons.stage(code), "stage_code": code if code in reasons.CATALOGUE else None}
+    return progress | {
+        "stage": reasons.stage(code),
+        "stage_code": code if code in reasons.CATALOGUE else None,
+    }
 
 
 def _figures(row: Pair) -> dict[str, Any]:
@@ -117,7 +120,9 @@ def _actions(row: Pair, rights: Rights) -> list[dict[str, Any]]:
     listed = []
     for action in actions.ACTIONS:
         why = actions.refusal(action, pair) if action in rights.actions else reasons.NOT_ALLOWED[action]()
-        listed.append({"name": action, "allowed": why is None, **reason("reason", why, rights.hosts, absent="")})
+        listed.append(
+            {"name": action, "allowed": why is None, **reason("reason", why, rights.hosts, absent="")}
+        )
     return listed
 
 

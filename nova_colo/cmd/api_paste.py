@@ -10,7 +10,10 @@ import tempfile
 FILTER = "colo"
 #: What must be in a pipeline: the filter needs to know the caller.
 CONTEXT = "keystonecontext"
-COMPOSITES = ("composite:openstack_compute_api_v21", "composite:openstack_compute_api_v21_legacy_v2_compatible")
+COMPOSITES = (
+    "composite:openstack_compute_api_v21",
+    "composite:openstack_compute_api_v21_legacy_v2_compatible",
+)
 
 _SECTION = re.compile(r"^\[(?P<name>[^\]]+)\]")
 _PIPELINE = re.compile(r"^(?P<key>\w+)\s*=(?P<filters>.*)$")

@@ -25,7 +25,9 @@ def _sync(conf: cfg.ConfigOpts) -> None:
     except (exc.SQLAlchemyError, ImportError) as error:
         # the driver's own words, without the statement and SQLAlchemy's links
         reason = getattr(error, "orig", None) or error
-        raise ManageError(f"The database that [database] connection names cannot be brought up to date: {reason}") from error
+        raise ManageError(
+            f"The database that [database] connection names cannot be brought up to date: {reason}"
+        ) from error
     print("The schema of the FT database is up to date.")
 
 
@@ -52,19 +54,33 @@ def _test_ca(conf: cfg.ConfigOpts) -> None:
 
 
 def _add_commands(subparsers: Any) -> None:
-    database = subparsers.add_parser("db", help="the FT database").add_subparsers(dest="action", required=True)
+    database = subparsers.add_parser("db", help="the FT database").add_subparsers(
+        dest="action", required=True
+    )
     database.add_parser("sync", help="bring the schema up to date").set_defaults(run=_sync)
-    paste = subparsers.add_parser("api-paste", help="insert the API filter into Nova's api-paste.ini, or remove it")
+    paste = subparsers.add_parser(
+        "api-paste", help="insert the API filter into Nova's api-paste.ini, or remove it"
+    )
     paste.add_argument("file", help="path of api-paste.ini")
     paste.add_argument("--remove", action="store_true", help="take the filter out again")
-    paste.add_argument("--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads")
+    paste.add_argument(
+        "--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads"
+    )
     paste.set_defaults(run=_api_paste)
     authority = subparsers.add_parser("test-ca", help="make certificates to try encrypted replication with")
-    authority.add_argument("folder", help="of the authority; made if it is not there, else more certificates are made by it")
     authority.add_argument(
-        "hosts", nargs="+", type=test_ca.host_address, metavar="NAME=ADDRESS", help="a host and its replication_address"
+        "folder", help="of the authority; made if it is not there, else more certificates are made by it"
     )
-    authority.add_argument("--days", type=test_ca.days, default=365, help="for how long they are valid (%(default)s)")
+    authority.add_argument(
+        "hosts",
+        nargs="+",
+        type=test_ca.host_address,
+        metavar="NAME=ADDRESS",
+        help="a host and its replication_address",
+    )
+    authority.add_argument(
+        "--days", type=test_ca.days, default=365, help="for how long they are valid (%(default)s)"
+    )
     authority.set_defaults(run=_test_ca)
 
 

@@ -53,7 +53,7 @@ def main(
             return _complain("no command given. See colo-pair --help.", USAGE)
         options.check(conf.command)
         _log(conf)
-        return conf.command.run(conf, agents.Reached(connect(conf)), Screen(conf.command.json)) or 0
+        return conf.command.run(conf, agents.AgentPool(connect(conf)), Screen(conf.command.json)) or 0
     except options.UsageError as error:
         return _complain(str(error), USAGE)
     except (PairError, cfg.Error) as error:

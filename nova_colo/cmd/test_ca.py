@@ -90,7 +90,9 @@ def _authority(root: pathlib.Path, days: int) -> tuple[x509.Certificate, Key]:
     return made, key
 
 
-def _host(folder: pathlib.Path, authority: tuple[x509.Certificate, Key], name: str, address: Address, days: int) -> pathlib.Path:
+def _host(
+    folder: pathlib.Path, authority: tuple[x509.Certificate, Key], name: str, address: Address, days: int
+) -> pathlib.Path:
     issuer, issuer_key = authority
     folder.mkdir(mode=0o700)
     (folder / CA).write_bytes(issuer.public_bytes(serialization.Encoding.PEM))
@@ -102,7 +104,9 @@ def _host(folder: pathlib.Path, authority: tuple[x509.Certificate, Key], name: s
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(address)]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(address)]), critical=False
+            )
             .sign(issuer_key, hashes.SHA256())
         )
         _write_key(folder / f"{use}-key.pem", key)
@@ -110,7 +114,9 @@ def _host(folder: pathlib.Path, authority: tuple[x509.Certificate, Key], name: s
     return folder
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, days: int) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, days: int
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -121,16 +127,22 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, d
         .not_valid_before(now - datetime.timedelta(hours=1))  # clocks differ
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
     )
 
 
 def _key_usage(**wanted: bool) -> x509.KeyUsage:
     names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
-    return x509.KeyUsage(**dict.fromkeys(names.split(), False) | wanted, encipher_only=False, decipher_only=False)
+    return x509.KeyUsage(
+        **dict.fromkeys(names.split(), False) | wanted, encipher_only=False, decipher_only=False
+    )
 
 
 def _write_key(path: pathlib.Path, key: Key) -> None:
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(pem)

@@ -54,10 +54,24 @@ OPTS = [
         min=1.0,
         help="Seconds between two comparisons of the secondaries' reservations in placement with the pairs.",
     ),
-    cfg.IntOpt("event_retention", default=90, min=1, help="Days that events and finished operations are kept."),
-    cfg.IntOpt("checkpoint_retention", default=7, min=1, help="Days that the history of checkpoints is kept."),
-    cfg.IntOpt("usage_retention", default=400, min=1, help="Days that is kept when secondaries were there, for usage reports."),
-    cfg.IntOpt("max_workers", default=16, min=1, help="How many pairs are worked on at the same time, of each kind of work."),
+    cfg.IntOpt(
+        "event_retention", default=90, min=1, help="Days that events and finished operations are kept."
+    ),
+    cfg.IntOpt(
+        "checkpoint_retention", default=7, min=1, help="Days that the history of checkpoints is kept."
+    ),
+    cfg.IntOpt(
+        "usage_retention",
+        default=400,
+        min=1,
+        help="Days that is kept when secondaries were there, for usage reports.",
+    ),
+    cfg.IntOpt(
+        "max_workers",
+        default=16,
+        min=1,
+        help="How many pairs are worked on at the same time, of each kind of work.",
+    ),
 ]
 
 

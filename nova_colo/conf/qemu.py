@@ -12,7 +12,7 @@ OPTS = [
     cfg.IPOpt(
         "replication_address",
         help="Address of this host in the replication network, the only one that QEMU listens on for pairs. With none this host "
-        "carries no sides of pairs. Without tls_x509_cert_dir keep this network to the compute hosts: whoever reaches it can "
+        "carries no replicas of pairs. Without tls_x509_cert_dir keep this network to the compute hosts: whoever reaches it can "
         "read and write guests.",
     ),
     cfg.StrOpt(
@@ -22,7 +22,11 @@ OPTS = [
         "this CA gets nothing. The server's certificate must have replication_address among its alternative names. With none, "
         "nothing is encrypted. To be set on all hosts or on none.",
     ),
-    cfg.PortOpt("port_min", default=10500, help="First port that QEMU may listen on for pairs (TCP), and an agent (UDP)."),
+    cfg.PortOpt(
+        "port_min",
+        default=10500,
+        help="First port that QEMU may listen on for pairs (TCP), and an agent (UDP).",
+    ),
     cfg.PortOpt(
         "port_max",
         default=10999,
@@ -65,7 +69,9 @@ OPTS = [
         min=1.0,
         help="Under the policy hybrid: seconds in mode checkpoint before colo is tried again. Doubled while that fails.",
     ),
-    cfg.FloatOpt("hybrid_max_wait", default=600.0, min=1.0, help="What hybrid_wait is doubled to at most, in seconds."),
+    cfg.FloatOpt(
+        "hybrid_max_wait", default=600.0, min=1.0, help="What hybrid_wait is doubled to at most, in seconds."
+    ),
     cfg.IntOpt(
         "max_bandwidth",
         default=10_000_000_000,

@@ -10,14 +10,21 @@ OPTS = [
         default="/run/nova-colo-simulated",
         help="Folder that all simulated hosts share: it stands for their memory and for the wire between them.",
     ),
-    cfg.FloatOpt("mirror_time", default=2.0, min=0.0, help="Seconds that the first copy of disk and RAM takes."),
+    cfg.FloatOpt(
+        "mirror_time", default=2.0, min=0.0, help="Seconds that the first copy of disk and RAM takes."
+    ),
     cfg.FloatOpt(
         "mismatches_per_minute",
         default=6.0,
         min=0.0,
         help="How often the replies of primary and secondary differ, on average.",
     ),
-    cfg.FloatOpt("checkpoint_delay", default=20.0, min=1.0, help="Seconds without a mismatch until a periodic checkpoint."),
+    cfg.FloatOpt(
+        "checkpoint_delay",
+        default=20.0,
+        min=1.0,
+        help="Seconds without a mismatch until a periodic checkpoint.",
+    ),
 ]
 
 

@@ -47,11 +47,23 @@ def merge(session: orm.Session, before: int) -> None:
     :param before: seconds since the epoch, a multiple of COARSE and longer ago than agents keep buckets: earlier ones are merged
     """
     start = (Bucket.start - Bucket.start % COARSE).label("coarse_start")
-    sums = [sa.func.sum(column) for column in (Bucket.mismatch, Bucket.periodic, Bucket.forced, Bucket.pause_sum_ms)]
+    sums = [
+        sa.func.sum(column)
+        for column in (Bucket.mismatch, Bucket.periodic, Bucket.forced, Bucket.pause_sum_ms)
+    ]
     fine = (Bucket.seconds == FINE, Bucket.start < before)
     merged = sa.select(Bucket.server_id, start, sa.literal(COARSE), *sums, sa.func.max(Bucket.pause_max_ms))
     merged = merged.where(*fine).group_by(Bucket.server_id, start)
-    names = ["server_id", "start", "seconds", "mismatch", "periodic", "forced", "pause_sum_ms", "pause_max_ms"]
+    names = [
+        "server_id",
+        "start",
+        "seconds",
+        "mismatch",
+        "periodic",
+        "forced",
+        "pause_sum_ms",
+        "pause_max_ms",
+    ]
     session.execute(sa.insert(Bucket).from_select(names, merged))
     session.execute(sa.delete(Bucket).where(*fine))
 

@@ -158,7 +158,9 @@ def page(
 def _values_at(session: orm.Session, selection: Selection, marker: str, names: Sequence[str]) -> Any:
     """Return what the list is sorted by at its marker; it may have left the list by its state since."""
     columns = [getattr(Pair, name).label(name) for name in names]
-    found = session.execute(sa.select(*columns).where(Pair.server_id == marker, *selection.scope())).one_or_none()
+    found = session.execute(
+        sa.select(*columns).where(Pair.server_id == marker, *selection.scope())
+    ).one_or_none()
     if found is None:
         raise MarkerNotFoundError(marker)
     return found
@@ -184,8 +186,15 @@ def counts(session: orm.Session, selection: Selection) -> list[Count]:
     """Count the pairs that a list is about, whatever state and health it asks for."""
     room = sa.case((_ROOM_ON.is_not(None), _ROOM_MB), else_=0)
     numbers = sa.func.count(), sa.func.count(Pair.secondary_host), sa.func.sum(room)
-    query = sa.select(Pair.state, Pair.health, *numbers).where(*selection.scope()).group_by(Pair.state, Pair.health)
-    return [Count(state, health, pairs, secondaries, int(mb)) for state, health, pairs, secondaries, mb in session.execute(query)]
+    query = (
+        sa.select(Pair.state, Pair.health, *numbers)
+        .where(*selection.scope())
+        .group_by(Pair.state, Pair.health)
+    )
+    return [
+        Count(state, health, pairs, secondaries, int(mb))
+        for state, health, pairs, secondaries, mb in session.execute(query)
+    ]
 
 
 def load_by_host(session: orm.Session) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:

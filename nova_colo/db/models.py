@@ -59,7 +59,7 @@ class Pair(BASE):
     __table_args__ = (sa.Index("pairs_project_id_idx", "project_id"),)
 
     server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
-    twin_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False, unique=True)
+    secondary_id: orm.Mapped[str] = orm.mapped_column("twin_id", sa.String(36), nullable=False, unique=True)
     name: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
     project_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
     user_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
@@ -105,7 +105,9 @@ class Pair(BASE):
     operation_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     attempts: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False, default=0)
     retry_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        DateTime, nullable=False, default=timeutils.utcnow
+    )
 
 
 class Operation(BASE):
@@ -127,14 +129,16 @@ class Operation(BASE):
     error: orm.Mapped[Reason | None] = orm.mapped_column(ReasonType)
     requested_by: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        DateTime, nullable=False, default=timeutils.utcnow
+    )
     finished_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(DateTime)
 
 
 class Host(BASE):
     """A compute host with an agent.
 
-    ``fenced_at``: when the engine forced its nova-compute down, until it is up again. ``capable``: whether it can carry sides
+    ``fenced_at``: when the engine forced its nova-compute down, until it is up again. ``capable``: whether it can carry replicas
     of pairs; if not, ``reasons`` say what it lacks.
     """
 
@@ -156,7 +160,9 @@ class Event(BASE):
     __tablename__ = "events"
     __table_args__ = (sa.Index("events_server_id_id_idx", "server_id", "id"), sa.Index("events_at_idx", "at"))
 
-    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    id: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True
+    )
     server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
     at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False, default=timeutils.utcnow)
     kind: orm.Mapped[str] = orm.mapped_column(sa.String(32), nullable=False)
@@ -186,11 +192,16 @@ class Secondary(BASE):
     """When a server had a secondary and what that took on its host: what usage is counted from."""
 
     __tablename__ = "secondaries"
-    __table_args__ = (sa.Index("secondaries_project_id_idx", "project_id"), sa.Index("secondaries_server_id_idx", "server_id"))
+    __table_args__ = (
+        sa.Index("secondaries_project_id_idx", "project_id"),
+        sa.Index("secondaries_server_id_idx", "server_id"),
+    )
 
-    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    id: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True
+    )
     server_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
-    twin_id: orm.Mapped[str] = orm.mapped_column(sa.String(36), nullable=False)
+    secondary_id: orm.Mapped[str] = orm.mapped_column("twin_id", sa.String(36), nullable=False)
     project_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
     host: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
     vcpus: orm.Mapped[int] = orm.mapped_column(sa.Integer, nullable=False)

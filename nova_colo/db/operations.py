@@ -43,7 +43,11 @@ def start(
 
 def running(session: orm.Session) -> list[Operation]:
     """Return all operations that are not finished, oldest first."""
-    return list(session.scalars(sa.select(Operation).where(Operation.status == RUNNING).order_by(Operation.created_at)))
+    return list(
+        session.scalars(
+            sa.select(Operation).where(Operation.status == RUNNING).order_by(Operation.created_at)
+        )
+    )
 
 
 def get(session: orm.Session, operation_id: str) -> Operation | None:
@@ -73,7 +77,9 @@ def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair
     return _end(session, operation_id, error, operation_id=None, **pair_values)
 
 
-def hand_over(session: orm.Session, operation_id: str, kind: str, params: dict[str, Any], **pair_values: Any) -> str | None:
+def hand_over(
+    session: orm.Session, operation_id: str, kind: str, params: dict[str, Any], **pair_values: Any
+) -> str | None:
     """Record the good end of an operation and begin the one that follows it, without releasing the pair in between.
 
     :param pair_values: columns of the pair to set meanwhile

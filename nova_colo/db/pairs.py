@@ -43,9 +43,9 @@ def get(session: orm.Session, server_id: str) -> Pair | None:
     return session.get(Pair, server_id)
 
 
-def get_by_twin(session: orm.Session, twin_id: str) -> Pair | None:
+def get_by_secondary_id(session: orm.Session, secondary_id: str) -> Pair | None:
     """Return the pair whose secondary has this synthetic id."""
-    return session.scalars(sa.select(Pair).where(Pair.twin_id == twin_id)).one_or_none()
+    return session.scalars(sa.select(Pair).where(Pair.secondary_id == secondary_id)).one_or_none()
 
 
 def all_pairs(session: orm.Session, project_id: str | None = None) -> list[Pair]:
@@ -64,7 +64,9 @@ def statuses(session: orm.Session, server_ids: Collection[str]) -> dict[str, tup
 
 def primaries(session: orm.Session) -> list[tuple[str, str]]:
     """Return the id of each FT server and the host of its primary."""
-    return [(server_id, host) for server_id, host in session.execute(sa.select(Pair.server_id, Pair.primary_host))]
+    return [
+        (server_id, host) for server_id, host in session.execute(sa.select(Pair.server_id, Pair.primary_host))
+    ]
 
 
 def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -75,10 +77,15 @@ def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         names = [name for name in rows[0] if name != "server_id"]
         values = {name: sa.bindparam(f"new_{name}", type_=Pair.__table__.c[name].type) for name in names}
-        query = sa.update(Pair.__table__).where(Pair.__table__.c.server_id == sa.bindparam("key")).values(values)
+        query = (
+            sa.update(Pair.__table__).where(Pair.__table__.c.server_id == sa.bindparam("key")).values(values)
+        )
         # in one order, whoever does it: two that each wait for a row of the other's would be a deadlock
         ordered = sorted(rows, key=operator.itemgetter("server_id"))
-        session.execute(query, [{"key": row["server_id"]} | {f"new_{name}": row[name] for name in names} for row in ordered])
+        session.execute(
+            query,
+            [{"key": row["server_id"]} | {f"new_{name}": row[name] for name in names} for row in ordered],
+        )
 
 
 def add(session: orm.Session, **values: Any) -> None:
@@ -100,7 +107,9 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless an operation has it, or what is decided by has changed since the row was read."""
     same = (Pair.server_id, Pair.epoch, Pair.nova_host, Pair.state, Pair.wanted)
-    query = sa.update(Pair).where(*(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(
+        *(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None)
+    )
     return session.execute(query.values(**values)).rowcount == 1
 
 
@@ -109,7 +118,9 @@ def update_as_seen(session: orm.Session, row: Pair, **values: Any) -> bool:
     return session.execute(sa.update(Pair).where(*_as_seen(row)).values(**values)).rowcount == 1
 
 
-def update_claimed(session: orm.Session, server_id: str, operation_id: str, *more: sa.ColumnElement[bool], **values: Any) -> bool:
+def update_claimed(
+    session: orm.Session, server_id: str, operation_id: str, *more: sa.ColumnElement[bool], **values: Any
+) -> bool:
     """Set columns of a pair, unless the operation does not have it any more, or another condition does not hold."""
     query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id, *more)
     return session.execute(query.values(**values)).rowcount == 1

@@ -15,5 +15,6 @@ def purge(session: orm.Session, model: Any, condition: sa.ColumnElement[bool], l
     old = session.scalars(sa.select(model.id).where(condition).order_by(model.id).limit(limit)).all()
     if old:
         session.execute(
-            sa.delete(model.__table__).where(model.__table__.c.id == sa.bindparam("key")), [{"key": key} for key in old]
+            sa.delete(model.__table__).where(model.__table__.c.id == sa.bindparam("key")),
+            [{"key": key} for key in old],
         )

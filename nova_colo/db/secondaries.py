@@ -18,7 +18,9 @@ def record(session: orm.Session, now: datetime.datetime) -> None:
     """
     current = {
         row.server_id: row
-        for row in session.scalars(sa.select(Pair).where(Pair.secondary_host.is_not(None), Pair.secondary_since.is_not(None)))
+        for row in session.scalars(
+            sa.select(Pair).where(Pair.secondary_host.is_not(None), Pair.secondary_since.is_not(None))
+        )
     }
     for entry in session.scalars(sa.select(Secondary).where(Secondary.ended_at.is_(None))):
         row = current.get(entry.server_id)
@@ -33,7 +35,7 @@ def record(session: orm.Session, now: datetime.datetime) -> None:
 def _entry(row: Pair) -> Secondary:
     return Secondary(
         server_id=row.server_id,
-        twin_id=row.twin_id,
+        secondary_id=row.secondary_id,
         project_id=row.project_id,
         host=row.secondary_host,
         vcpus=row.vcpus,
@@ -43,7 +45,9 @@ def _entry(row: Pair) -> Secondary:
     )
 
 
-def between(session: orm.Session, project_id: str | None, start: datetime.datetime, end: datetime.datetime) -> list[Secondary]:
+def between(
+    session: orm.Session, project_id: str | None, start: datetime.datetime, end: datetime.datetime
+) -> list[Secondary]:
     """Return the secondaries that were there in an interval, of one project or of all."""
     inside = (Secondary.started_at < end, sa.or_(Secondary.ended_at.is_(None), Secondary.ended_at > start))
     query = sa.select(Secondary).where(*inside).order_by(Secondary.started_at)

@@ -22,11 +22,17 @@ _OPTIONS = (
 )
 
 #: Does again, up to ten times, what the database has undone because of a deadlock. For functions that may be repeated.
-retry_on_deadlock = api.wrap_db_retry(max_retries=10, retry_interval=0.05, max_retry_interval=2, retry_on_deadlock=True)
+retry_on_deadlock = api.wrap_db_retry(
+    max_retries=10, retry_interval=0.05, max_retry_interval=2, retry_on_deadlock=True
+)
 
 #: The same for a lost connection, which leaves open whether the transaction was committed. For what bears being done twice.
 retry_on_loss = api.wrap_db_retry(
-    max_retries=10, retry_interval=0.05, max_retry_interval=2, retry_on_deadlock=True, retry_on_disconnect=True
+    max_retries=10,
+    retry_interval=0.05,
+    max_retry_interval=2,
+    retry_on_deadlock=True,
+    retry_on_disconnect=True,
 )
 
 

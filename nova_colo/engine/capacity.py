@@ -34,10 +34,15 @@ class Room:
         :raises NoRoomError: when there is none
         """
         kept = row.reserved_host
-        if kept and kept != row.primary_host and self._usable([kept], self._nova.compute_services()) and self.keep(row, kept):
+        if (
+            kept
+            and kept != row.primary_host
+            and self._usable([kept], self._nova.compute_services())
+            and self.keep(row, kept)
+        ):
             return kept
         # what an attempt that was cut off has reserved would hide the room that is needed now
-        self._placement.release(row.twin_id)
+        self._placement.release(row.secondary_id)
         return self._find(row, holding=[], only=None)
 
     def take_besides(self, row: Pair, only: str | None) -> str:
@@ -52,14 +57,18 @@ class Room:
         """Reserve room on a host, and nowhere else. Returns False when there is none."""
         provider = self._nova.providers().get(host)
         resources = host_selection.secondary_resources(size_of(row))
-        return provider is not None and self._placement.reserve(row.twin_id, {provider: resources})
+        return provider is not None and self._placement.reserve(row.secondary_id, {provider: resources})
 
     def _find(self, row: Pair, holding: Collection[str], only: str | None) -> str:
         size = size_of(row)
         resources = host_selection.secondary_resources(size)
         providers = self._nova.providers()
         hosts = {uuid: host for host, uuid in providers.items()}
-        candidates = [hosts[uuid] for uuid in self._placement.candidates(resources, self._required(row)) if uuid in hosts]
+        candidates = [
+            hosts[uuid]
+            for uuid in self._placement.candidates(resources, self._required(row))
+            if uuid in hosts
+        ]
         services = self._nova.compute_services()
         zones = {host: service["zone"] for host, service in services.items()}
         room = {host for host in candidates if zones.get(host) == zones.get(row.primary_host)} - set(holding)
@@ -67,17 +76,23 @@ class Room:
             room &= {only}
         usable = self._usable(room, services)
         held = {providers[host]: resources for host in holding if host in providers}
-        for host in host_selection.rank_hosts(room, row.primary_host, usable, self._secondaries(), row.previous_host):
-            if self._placement.reserve(row.twin_id, held | {providers[host]: resources}):
+        for host in host_selection.rank_hosts(
+            room, row.primary_host, usable, self._secondaries(), row.previous_host
+        ):
+            if self._placement.reserve(row.secondary_id, held | {providers[host]: resources}):
                 return host
         raise NoRoomError(host_selection.no_host_reason(size, room, row.primary_host, only))
 
     def _usable(self, hosts: Collection[str], services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Return the hosts that can carry a side, and to which Nova's records could follow.
+        """Return the hosts that can carry a replica, and to which Nova's records could follow.
 
         :param services: Nova's records of the nova-compute services, by host
         """
-        return [host for host in hosts if self._view.usable(host) and not services.get(host, {}).get("forced_down")]
+        return [
+            host
+            for host in hosts
+            if self._view.usable(host) and not services.get(host, {}).get("forced_down")
+        ]
 
     def _required(self, row: Pair) -> list[str]:
         server = self._nova.server(row.server_id)

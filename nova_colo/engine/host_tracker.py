@@ -6,9 +6,9 @@ import threading
 import time
 from typing import Any
 
-from nova_colo.pair.arbitration import Witness
+from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
-from nova_colo.pair.model import Role, Side
+from nova_colo.pair.model import Replica, Role
 from nova_colo.pair.reasons import read_all
 
 
@@ -21,12 +21,12 @@ class Snapshot:
 
     reports: dict[str, dict[str, Any]]
 
-    def witness(self, host: str | None, server_id: str) -> Witness:
+    def observation(self, host: str | None, server_id: str) -> Observation:
         """Return what was known of a host with respect to a server."""
         if host is None or host not in self.reports:
-            return Witness(False)
-        side = self.reports[host]["servers"].get(server_id)
-        return Witness(True, side_of(side) if side else None)
+            return Observation(False)
+        replica = self.reports[host]["servers"].get(server_id)
+        return Observation(True, replica_of(replica) if replica else None)
 
 
 class HostView:
@@ -69,17 +69,19 @@ class HostView:
             return self._watch.alive(host, now)
 
     def usable(self, host: str) -> bool:
-        """Return whether a host's agent answers now and says that the host can carry sides of pairs."""
+        """Return whether a host's agent answers now and says that the host can carry replicas of pairs."""
         with self._lock:
             return self._watch.alive(host, time.monotonic()) and not self._reports[host].get("reasons")
 
     def snapshot(self, now: float) -> Snapshot:
         """Return what is known now."""
         with self._lock:
-            return Snapshot({host: report for host, report in self._reports.items() if self._watch.alive(host, now)})
+            return Snapshot(
+                {host: report for host, report in self._reports.items() if self._watch.alive(host, now)}
+            )
 
 
-def side_of(side: dict[str, Any]) -> Side:
+def replica_of(replica: dict[str, Any]) -> Replica:
     """Return one server's part of a heartbeat as the core knows it."""
-    reasons = tuple(read_all(side.get("reasons")))
-    return Side(Role(side["role"]), side["epoch"], side["running"], side["link_up"], reasons)
+    reasons = tuple(read_all(replica.get("reasons")))
+    return Replica(Role(replica["role"]), replica["epoch"], replica["running"], replica["link_up"], reasons)

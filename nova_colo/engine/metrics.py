@@ -43,7 +43,9 @@ class Figures:
         rows = [row for server_id, host in primaries if (row := _figures(seen, server_id, host))]
         for start in range(0, len(rows), AT_ONCE):
             with self._services.database.writer() as session:
-                pairs.update_many(session, [row | {"measured_at": measured} for row in rows[start : start + AT_ONCE]])
+                pairs.update_many(
+                    session, [row | {"measured_at": measured} for row in rows[start : start + AT_ONCE]]
+                )
         with self._services.database.writer() as session:
             secondaries.record(session, measured)
 
@@ -61,7 +63,9 @@ class Figures:
         except messaging.MessagingTimeout:
             return  # it is asked again
         rows = [
-            {"server_id": server_id, "seconds": history.FINE, **bucket} for server_id, many in found.items() for bucket in many
+            {"server_id": server_id, "seconds": history.FINE, **bucket}
+            for server_id, many in found.items()
+            for bucket in many
         ]
         for start in range(0, len(rows), AT_ONCE):
             with self._services.database.writer() as session:
@@ -73,8 +77,8 @@ class Figures:
 def _figures(seen: Snapshot, server_id: str, host: str) -> dict[str, Any] | None:
     """Return the columns that hold what a primary's host last reported of it; None when it reported nothing."""
     report = seen.reports.get(host)
-    side = report["servers"].get(server_id) if report else None
-    figures = side.get("checkpoints") if side else None
+    replica = report["servers"].get(server_id) if report else None
+    figures = replica.get("checkpoints") if replica else None
     if not report or not figures:
         return None
     return {

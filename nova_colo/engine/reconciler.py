@@ -13,7 +13,7 @@ from nova_colo.db.models import Operation
 from nova_colo.db.pairs import core
 from nova_colo.engine.context import Services
 from nova_colo.engine.errors import WorkflowError
-from nova_colo.engine.host_tracker import Snapshot, side_of
+from nova_colo.engine.host_tracker import Snapshot, replica_of
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import POOLS, URGENT, Runner
 from nova_colo.pair import arbitration, health, model, reasons
@@ -58,33 +58,40 @@ class Reconciler:
 
     def _look_at(self, row: pairs.Pair, seen: Snapshot) -> None:
         pair = core(row)
-        primary = seen.witness(row.primary_host, row.server_id)
-        secondary = seen.witness(row.secondary_host, row.server_id)
+        primary = seen.observation(row.primary_host, row.server_id)
+        secondary = seen.observation(row.secondary_host, row.server_id)
         decision = arbitration.decide(pair, primary, secondary)
         if decision.action == Action.LOST and decision.reason is not None:
             self._mark_lost(row, decision.reason)
         elif decision.action != Action.NONE:
             self._start(row, decision)
         elif (reason := arbitration.idle_reason(pair)) and row.state_reason != reason:
-            values = {"state": arbitration.idle_state(pair), "state_reason": reason, "retry_at": None, "attempts": 0}
+            values = {
+                "state": arbitration.idle_state(pair),
+                "state_reason": reason,
+                "retry_at": None,
+                "attempts": 0,
+            }
             with self._services.database.writer() as session:
                 pairs.update_unchanged(session, row, **health.with_health(pair, values))
         elif mode := _wished_mode(row, seen):
             self._change_mode(row, mode)
 
     def _look_at_waiting(self, row: pairs.Pair, operation: Operation, seen: Snapshot) -> None:
-        """End an operation that waits for a thread, as others' copies take them all, when a side was lost: that comes first."""
+        """End an operation that still waits for a thread when a replica was lost: that comes first."""
         if operation.step or row.secondary_host is None or POOLS.get(operation.kind) == URGENT:
             return
-        sides = [seen.witness(host, row.server_id) for host in (row.primary_host, row.secondary_host)]
-        lost = arbitration.decide(core(row), *sides).action in (Action.FAILOVER, Action.RUN_ALONE)
+        replicas = [seen.observation(host, row.server_id) for host in (row.primary_host, row.secondary_host)]
+        lost = arbitration.decide(core(row), *replicas).action in (Action.FAILOVER, Action.RUN_ALONE)
         if not lost or not self._runner.withdraw(operation.id):
             return
         before = operation.params.get("previous_state")
         values = {"state": before, "state_reason": None} if before else {}
         cancelled = reasons.REQUEST_CANCELLED()
         with self._services.database.writer() as session:
-            if operations.finish(session, operation.id, cancelled, **health.with_health(core(row), values, *sides)):
+            if operations.finish(
+                session, operation.id, cancelled, **health.with_health(core(row), values, *replicas)
+            ):
                 who = {"request_id": operation.request_id, "user_id": operation.requested_by}
                 events.add(session, row.server_id, operation.kind, cancelled, None, **who)
             now = pairs.get(session, row.server_id)
@@ -139,7 +146,7 @@ class Reconciler:
             self._runner.submit(operation)
 
     def _mark_lost(self, row: pairs.Pair, reason: Reason) -> None:
-        """Note that neither side runs. The secondary's room is given back when the server is restarted or protected again."""
+        """Note that neither replica runs. The secondary's room is given back when the server is restarted or protected again."""
         why = reasons.NOT_RUNNING(reason=reason)
         if (row.state, row.state_reason) == (State.ERROR, why):
             return
@@ -151,36 +158,46 @@ class Reconciler:
                 events.add(session, row.server_id, "lost", why)
 
     def _assess(self, row: pairs.Pair, seen: Snapshot) -> None:
-        primary = seen.witness(row.primary_host, row.server_id)
-        secondary = seen.witness(row.secondary_host, row.server_id)
+        primary = seen.observation(row.primary_host, row.server_id)
+        secondary = seen.observation(row.secondary_host, row.server_id)
         level, why = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
         if (level, list(why)) != (row.health, row.health_reasons):
             with self._services.database.writer() as session:
                 pairs.update_as_seen(session, row, health=level, health_reasons=list(why))
 
-    def _discard_stale(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float) -> None:
+    def _discard_stale(
+        self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float
+    ) -> None:
         for server_id, reported in report["servers"].items():
             row = rows.get(server_id)
-            if self._runner.just_finished(server_id, now) or (row is not None and row.operation_id is not None):
+            if self._runner.just_finished(server_id, now) or (
+                row is not None and row.operation_id is not None
+            ):
                 continue
-            side = side_of(reported)
-            if arbitration.is_stale(core(row) if row else None, host, side):
+            replica = replica_of(reported)
+            if arbitration.is_stale(core(row) if row else None, host, replica):
                 # not here: the lease is renewed in this thread, and an agent may be slow
-                task = functools.partial(self._discard, host, server_id, side, row is None)
+                task = functools.partial(self._discard, host, server_id, replica, row is None)
                 self._runner.aside(f"discard {server_id} on {host}", task)
 
-    def _discard(self, host: str, server_id: str, side: model.Side, gone: bool) -> None:
+    def _discard(self, host: str, server_id: str, replica: model.Replica, gone: bool) -> None:
         """End what a host has of a server; a guest that Nova still has, but not as an FT server's, is Nova's to end."""
-        LOG.info("Host %s has a stale %s side of %s.", host, side.role, server_id)
-        alone = side.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED)
+        LOG.info("Host %s has a stale %s replica of %s.", host, replica.role, server_id)
+        alone = replica.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED)
         try:
             if gone and alone and self._services.nova.server(server_id) is not None:
-                if side.role == Role.PROMOTED:
-                    LOG.warning("Host %s runs %s, which Nova takes to be elsewhere, and which has no pair.", host, server_id)
+                if replica.role == Role.PROMOTED:
+                    LOG.warning(
+                        "Host %s runs %s, which Nova takes to be elsewhere, and which has no pair.",
+                        host,
+                        server_id,
+                    )
                 else:
                     self._services.ask(host, "release", server_id=server_id)
             else:
-                self._services.ask(host, "discard", server_id=server_id, role=side.role, epoch=side.epoch)
+                self._services.ask(
+                    host, "discard", server_id=server_id, role=replica.role, epoch=replica.epoch
+                )
         except WorkflowError as error:
             LOG.warning("%s", error)
 

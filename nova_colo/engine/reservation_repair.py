@@ -30,7 +30,7 @@ class Reservations:
     def repair(self) -> None:
         """Look once at every reservation. What nobody needs is removed when it is seen for the second time."""
         with self._services.database.reader() as session:
-            rows = {row.twin_id: row for row in pairs.all_pairs(session)}
+            rows = {row.secondary_id: row for row in pairs.all_pairs(session)}
         providers = self._services.nova.providers()
         held: dict[str, dict[str, dict[str, int]]] = {}
         for provider in providers.values():
@@ -39,7 +39,9 @@ class Reservations:
         for twin, row in rows.items():
             with isolated(f"The reservation of server {row.server_id}"):
                 self._look_at(row, providers, held.get(twin, {}))
-        self._remove_orphans([consumer for consumer in held if _is_ours(consumer) and not _needed(rows.get(consumer))])
+        self._remove_orphans(
+            [consumer for consumer in held if _is_ours(consumer) and not _needed(rows.get(consumer))]
+        )
 
     def _look_at(self, row: Pair, providers: dict[str, str], held: dict[str, dict[str, int]]) -> None:
         host = _holder(row)
@@ -67,7 +69,7 @@ class Reservations:
                 if not self._services.placement.is_secondary(consumer):
                     continue
                 with self._services.database.reader() as session:
-                    row = pairs.get_by_twin(session, consumer)
+                    row = pairs.get_by_secondary_id(session, consumer)
                 if _needed(row):
                     continue
                 self._services.placement.release(consumer)

@@ -43,7 +43,14 @@ WORKFLOWS: dict[str, type[Workflow]] = {
 
 #: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.
 URGENT, BRIEF, PATIENT, ASIDE = "urgent", "brief", "patient", "aside"
-POOLS = {"failover": URGENT, "run_alone": URGENT, "follow": "records", "unprotect": BRIEF, "suspend": BRIEF, "set_mode": BRIEF}
+POOLS = {
+    "failover": URGENT,
+    "run_alone": URGENT,
+    "follow": "records",
+    "unprotect": BRIEF,
+    "suspend": BRIEF,
+    "set_mode": BRIEF,
+}
 
 
 class Runner:
@@ -159,7 +166,9 @@ class Runner:
         self._finished[operation.server_id] = time.monotonic()
         with self._services.database.writer() as session:
             if outcome.then is None:
-                if operations.finish(session, operation.id, None, **self._with_health(session, operation, outcome.values)):
+                if operations.finish(
+                    session, operation.id, None, **self._with_health(session, operation, outcome.values)
+                ):
                     self._note(session, operation, outcome)
                 return None
             following = operations.hand_over(session, operation.id, *outcome.then, **outcome.values)
@@ -172,7 +181,9 @@ class Runner:
         """Roll back and record the first error."""
         expected = isinstance(error, WorkflowError)
         # the text of another error may name addresses, statements or users; it is in the log
-        reason = error.reason if isinstance(error, WorkflowError) else reasons.INTERNAL_ERROR(operation=job.id)
+        reason = (
+            error.reason if isinstance(error, WorkflowError) else reasons.INTERNAL_ERROR(operation=job.id)
+        )
         cause = error.__cause__ or ""
         LOG.warning("%s of %s failed: %s %s", job.kind, job.server_id, error, cause, exc_info=not expected)
         try:
@@ -191,14 +202,18 @@ class Runner:
             if operations.finish(session, operation.id, error, **values):
                 self._note(session, operation, outcome)
 
-    def _with_health(self, session: orm.Session, operation: Operation, values: dict[str, Any]) -> dict[str, Any]:
+    def _with_health(
+        self, session: orm.Session, operation: Operation, values: dict[str, Any]
+    ) -> dict[str, Any]:
         """Return columns of a pair with the health that belongs to their state."""
         row = pairs.get(session, operation.server_id)
         if row is None:
             return values
         seen = self._services.view.snapshot(time.monotonic())
         hosts = (row.primary_host, values.get("secondary_host", row.secondary_host))
-        return health.with_health(pairs.core(row), values, *(seen.witness(host, row.server_id) for host in hosts))
+        return health.with_health(
+            pairs.core(row), values, *(seen.observation(host, row.server_id) for host in hosts)
+        )
 
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
         """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""
@@ -206,7 +221,10 @@ class Runner:
         if row is None or (operation.requested_by is not None and operation.kind != "follow"):
             return {}
         seconds = self._services.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
-        return {"attempts": row.attempts + 1, "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds)}
+        return {
+            "attempts": row.attempts + 1,
+            "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds),
+        }
 
     def _note(self, session: orm.Session, operation: Operation, outcome: Outcome) -> None:
         if outcome.event is not None:

@@ -12,7 +12,7 @@ from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Services
 from nova_colo.engine.errors import ServiceError
 from nova_colo.pair import reasons
-from nova_colo.pair.model import Health, State, actual_mode, twin_id
+from nova_colo.pair.model import Health, State, actual_mode, secondary_id
 
 LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,11 @@ class Inventory:
         """Take in what has changed at Nova."""
         now = timeutils.utcnow()
         full = self._full_at is None or now - self._full_at > FULL_INTERVAL
-        since = None if self._looked_at is None or full else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = (
+            None
+            if self._looked_at is None or full
+            else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
         # before Nova's list: a pair that changes while the list is read must not be taken for a server that was moved
         with self._services.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
@@ -49,7 +53,11 @@ class Inventory:
         self._looked_at = now
         if full:
             self._full_at = now
-            LOG.info("All servers of Nova were looked at: %d, of them with a pair before: %d.", len(servers), len(known))
+            LOG.info(
+                "All servers of Nova were looked at: %d, of them with a pair before: %d.",
+                len(servers),
+                len(known),
+            )
 
     def lift_fences(self) -> None:
         """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
@@ -104,7 +112,7 @@ class Inventory:
     def _remove(self, row: pairs.Pair) -> None:
         """Forget a deleted server; what its hosts still have of it is stale from now on."""
         LOG.info("Server %s is gone.", row.server_id)
-        self._services.placement.release(row.twin_id)
+        self._services.placement.release(row.secondary_id)
         with self._services.database.writer() as session:
             pairs.remove(session, row.server_id)
 
@@ -116,7 +124,7 @@ def columns(server: Server) -> dict[str, Any]:
         **_of_flavor(server),
         **_of_policy(server),
         "server_id": server.id,
-        "twin_id": twin_id(server.id),
+        "secondary_id": secondary_id(server.id),
         "name": server.name,
         "project_id": server.project_id,
         "user_id": server.user_id,
@@ -133,7 +141,12 @@ def columns(server: Server) -> dict[str, Any]:
 
 def _of_flavor(server: Server) -> dict[str, Any]:
     size = server.size
-    return {"flavor": server.flavor, "vcpus": size.vcpus, "memory_mb": size.memory_mb, "disk_gb": size.disk_gb}
+    return {
+        "flavor": server.flavor,
+        "vcpus": size.vcpus,
+        "memory_mb": size.memory_mb,
+        "disk_gb": size.disk_gb,
+    }
 
 
 def _of_policy(server: Server) -> dict[str, Any]:

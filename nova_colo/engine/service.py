@@ -72,7 +72,9 @@ class EngineService(service.Service):
         self._active = threading.Event()
         self._server: messaging.MessageHandlingServer | None = None
         options = conf.agent
-        self._listen_s = max(options.heartbeat_interval * options.missed_heartbeats, 2 * options.report_interval)
+        self._listen_s = max(
+            options.heartbeat_interval * options.missed_heartbeats, 2 * options.report_interval
+        )
 
     def start(self) -> None:
         """Connect, listen and begin to look."""
@@ -137,7 +139,12 @@ class EngineService(service.Service):
         self.tg.add_thread(self._repeat, options.nova_poll_interval, inventory.refresh, inventory.lift_fences)
         self.tg.add_thread(self._repeat, FIGURES_INTERVAL, figures.write)
         self.tg.add_thread(self._repeat, HISTORY_INTERVAL, figures.collect_history)
-        self.tg.add_thread(self._repeat, options.repair_interval, Reservations(services).repair, services.gate.enable_forgotten)
+        self.tg.add_thread(
+            self._repeat,
+            options.repair_interval,
+            Reservations(services).repair,
+            services.gate.enable_forgotten,
+        )
         self.tg.add_thread(self._repeat, TIDY_INTERVAL, Housekeeping(services).tidy)
 
     def _repeat(self, interval: float, *tasks: Callable[[], None]) -> None:

@@ -13,14 +13,14 @@ FRESH_S = 30.0
 def write(state_path: str, reasons: list[dict[str, Any]], now: float) -> None:
     """Note that the agent is there.
 
-    :param reasons: what keeps this host from carrying sides of pairs; none when it can
+    :param reasons: what keeps this host from carrying replicas of pairs; none when it can
     :param now: seconds since the epoch
     """
     json_file.write(_path(state_path), {"at": now, "reasons": reasons})
 
 
 def is_healthy(state_path: str, now: float) -> bool:
-    """Return whether the agent was there lately and this host can carry sides of pairs.
+    """Return whether the agent was there lately and this host can carry replicas of pairs.
 
     :param now: seconds since the epoch
     """

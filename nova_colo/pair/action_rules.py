@@ -44,7 +44,9 @@ class Rule:
 
 
 _UNPROTECT = "Remove its protection with ft-unprotect first."
-_FAIL_OVER = "Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."
+_FAIL_OVER = (
+    "Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."
+)
 
 
 def _policies(*names: str) -> tuple[str, ...]:
@@ -55,8 +57,14 @@ def _passes(effect: Effect, *policies: str) -> Rule:
     return Rule(effect, _policies(*policies))
 
 
-def _refused(effect: Effect, policies: tuple[str, ...], code: str, because: str, remedy: str = _UNPROTECT) -> Rule:
-    return Rule(effect, _policies(*policies), kind(Group.REFUSAL, code, f"{because} {remedy}", "[Nova's actions](actions.md)"))
+def _refused(
+    effect: Effect, policies: tuple[str, ...], code: str, because: str, remedy: str = _UNPROTECT
+) -> Rule:
+    return Rule(
+        effect,
+        _policies(*policies),
+        kind(Group.REFUSAL, code, f"{because} {remedy}", "[Nova's actions](actions.md)"),
+    )
 
 
 #: The actions of POST /servers/{id}/action, by their names in the body. An action that is not here is passed on to Nova.
@@ -165,7 +173,10 @@ _VOLUME = "A volume cannot be {} a fault tolerant server: volumes are not replic
 #: Requests to other paths below a server, by names of ours.
 REQUESTS: Mapping[str, Rule] = {
     "attach volume": _refused(
-        Effect.ATTACHES, ("os-volumes-attachments:create",), "nova_attach_volume", _VOLUME.format("attached to")
+        Effect.ATTACHES,
+        ("os-volumes-attachments:create",),
+        "nova_attach_volume",
+        _VOLUME.format("attached to"),
     ),
     "change volume": _refused(
         Effect.BREAKS,

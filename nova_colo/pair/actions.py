@@ -113,7 +113,12 @@ def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
 
 
 def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
-    base = {"source": pair.primary_host, "target": pair.secondary_host, "epoch": pair.epoch, "previous_state": pair.state}
+    base = {
+        "source": pair.primary_host,
+        "target": pair.secondary_host,
+        "epoch": pair.epoch,
+        "previous_state": pair.state,
+    }
     match action:
         case "failover":
             reason = reasons.REQUESTED_BY_FORCE() if arguments.get("force") else reasons.REQUESTED()
@@ -133,7 +138,11 @@ def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
 
 
 def _fail_over(base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
-    values = {"state": State.FAILING_OVER, "state_reason": reasons.FAILING_OVER(reason=reason), "return_to": None} | values
+    values = {
+        "state": State.FAILING_OVER,
+        "state_reason": reasons.FAILING_OVER(reason=reason),
+        "return_to": None,
+    } | values
     params = base | {"reason": reason.data(), "planned": True}
     return Plan("failover", params, values, reasons.FAILOVER_REQUESTED(reason=reason))
 
@@ -146,7 +155,13 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     if pair.secondary_host is None and pair.reserved_host is None:
         # one that is being made stops by itself when it sees what is wanted
         if pair.state != State.STARTING:
-            values |= {"state": State.UNPROTECTED, "state_reason": done, "first_error": None, "retry_at": None, "attempts": 0}
+            values |= {
+                "state": State.UNPROTECTED,
+                "state_reason": done,
+                "first_error": None,
+                "retry_at": None,
+                "attempts": 0,
+            }
         return Plan(None, {}, values, done)
     kind = "suspend" if suspend else "unprotect"
     return Plan(kind, base | {"reason": done.data()}, values, reasons.REMOVAL_REQUESTED(action=action))

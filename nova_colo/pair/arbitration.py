@@ -5,7 +5,7 @@ import dataclasses
 import enum
 
 from nova_colo.pair import reasons
-from nova_colo.pair.model import Pair, Role, Side, State, Wanted
+from nova_colo.pair.model import Pair, Replica, Role, State, Wanted
 from nova_colo.pair.reasons import Reason
 
 
@@ -38,33 +38,41 @@ class Decision:
 
 
 @dataclasses.dataclass(frozen=True)
-class Witness:
+class Observation:
     """What is known of one host with respect to one server.
 
     :param alive: its agent answers
-    :param side: its last report of this server; None when it reported none
+    :param replica: its last report of this server; None when it reported none
     """
 
     alive: bool
-    side: Side | None = None
+    replica: Replica | None = None
 
 
 #: Nova's statuses of servers whose guest does not run. Others that are not ACTIVE pass: what matters then is what the agents see.
-STOPPED = frozenset({"SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED"})
+STOPPED = frozenset(
+    {"SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED"}
+)
 
 #: Those of servers that come back on any host, or never: no room is kept for their secondaries.
 AWAY = frozenset({"SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED", "ERROR"})
 
 NOTHING = Decision(Action.NONE)
-GONE = Witness(alive=False)
+GONE = Observation(alive=False)
 
 
-def _runs(witness: Witness, role: Role, epoch: int) -> bool:
-    side = witness.side
-    return witness.alive and side is not None and side.role == role and side.epoch == epoch and side.running
+def _runs(observation: Observation, role: Role, epoch: int) -> bool:
+    replica = observation.replica
+    return (
+        observation.alive
+        and replica is not None
+        and replica.role == role
+        and replica.epoch == epoch
+        and replica.running
+    )
 
 
-def _is_adopted(pair: Pair, primary: Witness) -> bool:
+def _is_adopted(pair: Pair, primary: Observation) -> bool:
     """Return whether a server runs just where Nova's records say, as Nova's own guest, and alone, since a failover.
 
     Nova may call it ERROR a moment after its records have moved, when a new secondary is being made already.
@@ -73,11 +81,11 @@ def _is_adopted(pair: Pair, primary: Witness) -> bool:
     return alone and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
 
 
-def _leaves(witness: Witness) -> bool:
-    return witness.alive and witness.side is not None and witness.side.role == Role.LEAVING
+def _leaves(observation: Observation) -> bool:
+    return observation.alive and observation.replica is not None and observation.replica.role == Role.LEAVING
 
 
-def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
+def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision:
     """Return what should be started for a pair that nothing is being done about.
 
     A silent agent alone proves nothing: its guest may well run. A host counts as lost when its agent is silent *and* the
@@ -89,9 +97,9 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     if pair.server_status == "ERROR" and pair.wanted == Wanted.PROTECTED and _is_adopted(pair, primary):
         return Decision(Action.FOLLOW, reasons.RECORDS_IN_ERROR(host=pair.primary_host))
     if pair.nova_host != pair.primary_host:
-        if not primary.alive or primary.side is None:
+        if not primary.alive or primary.replica is None:
             return NOTHING
-        if not primary.side.running:
+        if not primary.replica.running:
             # it is restarted there, once Nova knows it to be there
             return Decision(Action.FOLLOW, reasons.ENDED_BEFORE_RECORDS(host=pair.primary_host))
         return Decision(Action.FOLLOW, reasons.RECORDS_OUTDATED(host=pair.nova_host))
@@ -111,7 +119,7 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
         return _decide_primary_runs(pair, primary, secondary, secondary_ok)
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok)
-    if primary.side is None:
+    if primary.replica is None:
         return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_room=True)
     if not secondary.alive:
         return NOTHING
@@ -120,22 +128,26 @@ def decide(pair: Pair, primary: Witness, secondary: Witness) -> Decision:
     return Decision(Action.LOST, reasons.BOTH_ENDED())
 
 
-def _decide_alone(pair: Pair, primary: Witness) -> Decision:
+def _decide_alone(pair: Pair, primary: Observation) -> Decision:
     if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
         return Decision(Action.UNPROTECT, idle_reason(pair))
     if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
         return NOTHING
-    if primary.side is not None and not primary.side.running:
+    if primary.replica is not None and not primary.replica.running:
         return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
-    if primary.side is not None and (primary.side.link_up is False or primary.side.epoch < pair.epoch):
+    if primary.replica is not None and (
+        primary.replica.link_up is False or primary.replica.epoch < pair.epoch
+    ):
         return Decision(Action.RUN_ALONE, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
     if idle_reason(pair):
         return NOTHING
     return Decision(Action.PROTECT)
 
 
-def _decide_primary_runs(pair: Pair, primary: Witness, secondary: Witness, secondary_ok: bool) -> Decision:
-    if primary.side is not None and primary.side.link_up is False:
+def _decide_primary_runs(
+    pair: Pair, primary: Observation, secondary: Observation, secondary_ok: bool
+) -> Decision:
+    if primary.replica is not None and primary.replica.link_up is False:
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
         return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
     if secondary.alive and not secondary_ok:
@@ -145,8 +157,8 @@ def _decide_primary_runs(pair: Pair, primary: Witness, secondary: Witness, secon
     return NOTHING
 
 
-def _decide_primary_silent(pair: Pair, secondary: Witness, secondary_ok: bool) -> Decision:
-    if secondary_ok and secondary.side is not None and secondary.side.link_up is False:
+def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: bool) -> Decision:
+    if secondary_ok and secondary.replica is not None and secondary.replica.link_up is False:
         return Decision(Action.FAILOVER, reasons.HOST_LOST(host=pair.primary_host))
     if not secondary.alive:
         return NOTHING
@@ -186,17 +198,17 @@ def unwanted_reason(pair: Pair) -> Reason | None:
     return None
 
 
-def is_stale(pair: Pair | None, host_name: str, side: Side) -> bool:
+def is_stale(pair: Pair | None, host_name: str, replica: Replica) -> bool:
     """Return whether what a host has of a server must not be there any more: its QEMU must be ended.
 
     :param pair: the server's pair, which nothing is being done about; None when the server is gone or is no FT server any more
     """
     if pair is None:
         return True
-    if side.epoch > pair.epoch:
+    if replica.epoch > pair.epoch:
         return False  # what we know of the pair is older than what the host does
     if host_name == pair.primary_host:
         return False
     if host_name == pair.secondary_host:
-        return side.role != Role.SECONDARY or side.epoch != pair.epoch
+        return replica.role != Role.SECONDARY or replica.epoch != pair.epoch
     return host_name != pair.nova_host

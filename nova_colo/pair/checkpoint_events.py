@@ -56,7 +56,9 @@ class Stream:
     def stop(self, at: float) -> "Stream":
         """QEMU has sent STOP."""
         pending = self._pending(at)
-        cause = Cause.FORCED if pending.asked_at is not None and pending.asked_at <= at else pending._cause(at)
+        cause = (
+            Cause.FORCED if pending.asked_at is not None and pending.asked_at <= at else pending._cause(at)
+        )
         return dataclasses.replace(
             pending,
             stopped=Checkpoint(at, cause, 0.0),
@@ -141,7 +143,9 @@ class Stream:
         if known is not None and at - known >= delay - tolerance(delay):
             return Cause.PERIODIC
         if self.armed_at is None or at < self.armed_at:
-            return self.last  # after a gap, or a step of the clock: there is no better evidence than what went before
+            return (
+                self.last
+            )  # after a gap, or a step of the clock: there is no better evidence than what went before
         return Cause.MISMATCH
 
 
@@ -157,7 +161,11 @@ def tolerance(delay: float) -> float:
 
 
 def attach(
-    at: float, delay_ms: float, buffered: bool = False, counted: int | None = None, counted_at: float | None = None
+    at: float,
+    delay_ms: float,
+    buffered: bool = False,
+    counted: int | None = None,
+    counted_at: float | None = None,
 ) -> Stream:
     """Return the stream of a QEMU that has been in COLO before its events were seen."""
     return Stream(delay_ms, buffered, gap_at=at, counted=counted, counted_at=counted_at)

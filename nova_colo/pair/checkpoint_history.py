@@ -46,7 +46,11 @@ class Bucket:
 
     def counts(self) -> dict[str, Any]:
         """Return the bucket as Backend.buckets does."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "pause_sketch"}
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "pause_sketch"
+        }
 
     def is_closed(self, now: float) -> bool:
         """Return whether nothing is added any more."""
@@ -75,12 +79,17 @@ class Ledger:
         ledger = cls(record["since"], Totals(**record["totals"]))
         ledger.last_at = record["last_at"]
         for bucket in record["buckets"]:
-            ledger._buckets[bucket["start"]] = Bucket(**bucket | {"pause_sketch": Sketch(bucket["pause_sketch"])})
+            ledger._buckets[bucket["start"]] = Bucket(
+                **bucket | {"pause_sketch": Sketch(bucket["pause_sketch"])}
+            )
         return ledger
 
     def record(self) -> dict[str, Any]:
         """Return all that is known, in what JSON has."""
-        buckets = [bucket.counts() | {"pause_sketch": bucket.pause_sketch.dump()} for bucket in self._buckets.values()]
+        buckets = [
+            bucket.counts() | {"pause_sketch": bucket.pause_sketch.dump()}
+            for bucket in self._buckets.values()
+        ]
         totals = dataclasses.asdict(self.totals)
         return {"since": self.since, "totals": totals, "last_at": self.last_at, "buckets": buckets}
 
@@ -102,14 +111,20 @@ class Ledger:
 
     def prune(self, now: float) -> None:
         """Forget the buckets that are too old."""
-        self._buckets = {start: bucket for start, bucket in self._buckets.items() if start + WIDTH > now - KEEP_S}
+        self._buckets = {
+            start: bucket for start, bucket in self._buckets.items() if start + WIDTH > now - KEEP_S
+        }
 
     def closed(self, since: int, now: float) -> list[dict[str, Any]]:
         """Return the closed buckets as Backend.buckets does, oldest first.
 
         :param since: seconds since the epoch: only those that begin then or later
         """
-        found = [bucket for start, bucket in sorted(self._buckets.items()) if start >= since and start + WIDTH > now - KEEP_S]
+        found = [
+            bucket
+            for start, bucket in sorted(self._buckets.items())
+            if start >= since and start + WIDTH > now - KEEP_S
+        ]
         return [bucket.counts() for bucket in found if bucket.is_closed(now)]
 
     def rate(self, now: float, cause: Cause) -> float:
@@ -152,4 +167,8 @@ def _pauses(buckets: list[Bucket], count: int) -> dict[str, float | None]:
 
 
 def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        None
+        if at is None
+        else datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    )

@@ -38,7 +38,9 @@ class Totals:
         return self.mismatch + self.periodic + self.forced
 
     def __add__(self, other: "Totals") -> "Totals":
-        return Totals(self.mismatch + other.mismatch, self.periodic + other.periodic, self.forced + other.forced)
+        return Totals(
+            self.mismatch + other.mismatch, self.periodic + other.periodic, self.forced + other.forced
+        )
 
     def plus(self, checkpoints: Iterable[Checkpoint]) -> "Totals":
         """Return the totals with some more counted in."""
@@ -90,7 +92,9 @@ def buckets(checkpoints: Iterable[Checkpoint], width: int, since: int, now: floa
         start = int(checkpoint.at // width * width)
         if start < since or start + width > now:
             continue
-        empty: dict[str, float] = {"start": start, "pause_sum_ms": 0.0, "pause_max_ms": 0.0} | {cause.value: 0 for cause in Cause}
+        empty: dict[str, float] = {"start": start, "pause_sum_ms": 0.0, "pause_max_ms": 0.0} | {
+            cause.value: 0 for cause in Cause
+        }
         bucket = found.setdefault(start, empty)
         bucket[checkpoint.cause.value] += 1
         bucket["pause_sum_ms"] += checkpoint.pause_ms

@@ -10,7 +10,8 @@ from oslo_utils import strutils
 
 #: Resource classes that stand for hardware of one host.
 _HARDWARE = re.compile(
-    r"(VGPU|PGPU|FPGA|PCI_DEVICE|SRIOV_NET_VF|PCPU|MEM_ENCRYPTION_CONTEXT|NUMA_.*|IPV4_ADDRESS|NET_.*)", re.ASCII
+    r"(VGPU|PGPU|FPGA|PCI_DEVICE|SRIOV_NET_VF|PCPU|MEM_ENCRYPTION_CONTEXT|NUMA_.*|IPV4_ADDRESS|NET_.*)",
+    re.ASCII,
 )
 _RESOURCE = re.compile(r"resources[a-zA-Z0-9_-]{0,64}:(.+)", re.ASCII)
 
@@ -99,13 +100,19 @@ def _is_true(value: str) -> bool:
 _FEATURES = (
     _Feature(r"pci_passthrough:alias", "", "PCI devices of its host"),
     _Feature(r"accel:device_profile", "", "accelerators of its host"),
-    _Feature(r"hw:tpm_(version|model)", r"hw_tpm_(version|model)", "a virtual TPM, whose state is not replicated"),
-    _Feature(r"hw:mem_encryption", r"hw_mem_encryption", "encrypted memory, which cannot be replicated", _is_true),
+    _Feature(
+        r"hw:tpm_(version|model)", r"hw_tpm_(version|model)", "a virtual TPM, whose state is not replicated"
+    ),
+    _Feature(
+        r"hw:mem_encryption", r"hw_mem_encryption", "encrypted memory, which cannot be replicated", _is_true
+    ),
     _Feature(r"hw:ephemeral_encryption", r"hw_ephemeral_encryption", "encrypted local disks", _is_true),
     _Feature(r"hw:pmem", "", "persistent memory of its host"),
     _Feature(r"hw:numa_(nodes|cpus\..+|mem\..+)", r"hw_numa_(nodes|cpus\..+|mem\..+)", "a NUMA topology"),
     _Feature(r"hw:mem_page_size", r"hw_mem_page_size", "memory pages of a size of their own"),
-    _Feature(r"hw:cpu_policy", r"hw_cpu_policy", "dedicated CPUs", lambda value: value in ("dedicated", "mixed")),
+    _Feature(
+        r"hw:cpu_policy", r"hw_cpu_policy", "dedicated CPUs", lambda value: value in ("dedicated", "mixed")
+    ),
     _Feature(r"hw:cpu_dedicated_mask", "", "dedicated CPUs"),
     _Feature(r"hw:cpu_realtime", "", "realtime CPUs", _is_true),
 )

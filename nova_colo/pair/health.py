@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nova_colo.pair import reasons
-from nova_colo.pair.arbitration import GONE, Witness, idle_reason
+from nova_colo.pair.arbitration import GONE, Observation, idle_reason
 from nova_colo.pair.model import Health, Pair, State
 from nova_colo.pair.reasons import Reason
 
@@ -15,12 +15,16 @@ _MUCH = 2.0
 
 
 def assess(
-    pair: Pair, reason: Reason | None, primary: Witness, secondary: Witness, before: Sequence[Reason] = ()
+    pair: Pair,
+    reason: Reason | None,
+    primary: Observation,
+    secondary: Observation,
+    before: Sequence[Reason] = (),
 ) -> tuple[Health, tuple[Reason, ...]]:
     """Return how well a pair does, and why.
 
     :param reason: the reason of the pair's state
-    :param before: the reasons that were given last: what a side reports keeps the figures that it had then until they have
+    :param before: the reasons that were given last: what a replica reports keeps the figures that it had then until they have
         changed much, since reasons are written to the database when they change
     :returns: health and its reasons, none when it is ok
     """
@@ -37,7 +41,9 @@ def assess(
             return Health.CRITICAL, (reason or reasons.NO_SECONDARY(),)
 
 
-def with_health(pair: Pair, values: Mapping[str, Any], primary: Witness = GONE, secondary: Witness = GONE) -> dict[str, Any]:
+def with_health(
+    pair: Pair, values: Mapping[str, Any], primary: Observation = GONE, secondary: Observation = GONE
+) -> dict[str, Any]:
     """Return columns of a pair that are about to be set, with the health that belongs to their state when they set one.
 
     :param pair: as it is until then
@@ -54,19 +60,21 @@ def with_health(pair: Pair, values: Mapping[str, Any], primary: Witness = GONE, 
 
 
 def _assess_protected(
-    pair: Pair, primary: Witness, secondary: Witness, before: Sequence[Reason]
+    pair: Pair, primary: Observation, secondary: Observation, before: Sequence[Reason]
 ) -> tuple[Health, tuple[Reason, ...]]:
-    sides = [witness.side for witness in (primary, secondary) if witness.side is not None]
-    reported = _steady((reason for side in sides for reason in side.reasons), before)
+    replicas = [
+        observation.replica for observation in (primary, secondary) if observation.replica is not None
+    ]
+    reported = _steady((reason for replica in replicas for reason in replica.reasons), before)
     hosts = ((pair.primary_host, primary), (pair.secondary_host, secondary))
-    silent = [reasons.AGENT_SILENT(host=name) for name, witness in hosts if not witness.alive]
-    down = any(side.link_up is False and side.reasons for side in sides)
+    silent = [reasons.AGENT_SILENT(host=name) for name, observation in hosts if not observation.alive]
+    down = any(replica.link_up is False and replica.reasons for replica in replicas)
     level = Health.CRITICAL if down else Health.WARNING if silent or reported else Health.OK
     return level, (*silent, *reported)
 
 
 def _steady(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:
-    """Return each reason that sides report once, whatever its figures; with those of before, if they are much the same."""
+    """Return each reason that replicas report once, whatever its figures; with those of before, if they are much the same."""
     known = {reason.about(): reason for reason in before}
     steady: dict[tuple[Any, ...], Reason] = {}
     for reason in reported:

@@ -58,7 +58,9 @@ def required_traits(extra_specs: Mapping[str, str]) -> list[str]:
     return sorted({*traits, "!COMPUTE_STATUS_DISABLED"})
 
 
-def no_host_reason(size: Size, candidates: Collection[str], primary_host: str, only: str | None = None) -> Reason:
+def no_host_reason(
+    size: Size, candidates: Collection[str], primary_host: str, only: str | None = None
+) -> Reason:
     """Return why no host was found.
 
     :param candidates: hosts with free capacity

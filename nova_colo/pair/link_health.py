@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rule for the replication link of one side of a pair: whether it works, how well, and why."""
+"""The rule for the replication link of one replica of a pair: whether it works, how well, and why."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from nova_colo.pair.reasons import Reason
 
 @dataclasses.dataclass(frozen=True)
 class Signs:
-    """What one side sees of the link. None stands for what it does not measure, or not yet.
+    """What one replica sees of the link. None stands for what it does not measure, or not yet.
 
     :param chardevs: whether each socket of the link is connected, by its name in QEMU
     :param heartbeat_age_s: seconds since the twin's host last answered over the replication network
@@ -52,7 +52,7 @@ class Thresholds:
 class Link:
     """What to think of the link.
 
-    :param up: it works; None while nothing is known of it, since a link that is down makes sides part
+    :param up: it works; None while nothing is known of it, since a link that is down makes replicas part
     :param reasons: none when health is ok
     """
 

@@ -112,7 +112,7 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
+class Replica:
     """What an agent reports of one server on its host.
 
     :param running: the QEMU process is there
@@ -160,7 +160,7 @@ def actual_mode(policy: str) -> Mode:
     return Mode.CHECKPOINT if policy == Mode.CHECKPOINT else Mode.COLO
 
 
-def twin_id(server_id: str) -> str:
+def secondary_id(server_id: str) -> str:
     """Return the synthetic id of a server's secondary: stable, and also its consumer id in placement."""
     return str(uuid.uuid5(TWIN_NAMESPACE, server_id))
 

@@ -86,7 +86,11 @@ class Reason:
         """
         kind = CATALOGUE.get(self.code)
         if kind is None:
-            return f"{self.code}: {dict(self.params)}" if hosts else f"Reason {_word('command', self.code.replace('_', '-'))}."
+            return (
+                f"{self.code}: {dict(self.params)}"
+                if hosts
+                else f"Reason {_word('command', self.code.replace('_', '-'))}."
+            )
         template = kind.template if hosts or kind.public is None else kind.public
         shown = {name: self._shown(kind, name, hosts) for name in _NAME.findall(template)}
         return (template % shown).strip()
@@ -119,12 +123,19 @@ class Reason:
             return {"code": _word("command", self.code.replace("_", "-")).replace("-", "_"), "params": {}}
         hidden = frozenset() if hosts or kind is None else kind.hosts | kind.private
         own = kind.own if kind is not None else frozenset()
-        shown = {name: _wire(name, value, hosts or name in own) for name, value in self.params.items() if name not in hidden}
+        shown = {
+            name: _wire(name, value, hosts or name in own)
+            for name, value in self.params.items()
+            if name not in hidden
+        }
         return {"code": self.code, "params": shown}
 
     def about(self) -> tuple[Any, ...]:
         """Return what makes a reason another one than before, whatever its figures are now."""
-        return (self.code, *sorted((name, repr(value)) for name, value in self.params.items() if not _is_figure(value)))
+        return (
+            self.code,
+            *sorted((name, repr(value)) for name, value in self.params.items() if not _is_figure(value)),
+        )
 
     def figures(self) -> dict[str, float]:
         """Return its figures by name."""
@@ -176,7 +187,9 @@ class Kind:
 CATALOGUE: dict[str, Kind] = {}
 
 
-def kind(group: Group, code: str, template: str, remedy: str = "", severity: Severity = Severity.INFO, **more: Any) -> Kind:
+def kind(
+    group: Group, code: str, template: str, remedy: str = "", severity: Severity = Severity.INFO, **more: Any
+) -> Kind:
     """Add a kind to the catalogue. See :class:`Kind`; of hosts, private and own it takes names with spaces between."""
     public = more.pop("public", None)
     named = {name: frozenset(value.split()) for name, value in more.items()}
@@ -209,7 +222,11 @@ def read_all(data: Any) -> list[Reason]:
 
 
 def _is_data(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("code"), str) and isinstance(value.get("params"), Mapping)
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("code"), str)
+        and isinstance(value.get("params"), Mapping)
+    )
 
 
 def _is_figure(value: Any) -> bool:

@@ -15,7 +15,9 @@ _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 
 _G = Group.CAUSE
 REQUESTED = kind(_G, "requested", "requested", "somebody has asked; the event names the request and the user")
-REQUESTED_BY_FORCE = kind(_G, "requested_by_force", "requested by force", "the same, though the pair was not protected")
+REQUESTED_BY_FORCE = kind(
+    _G, "requested_by_force", "requested by force", "the same, though the pair was not protected"
+)
 TEST_REQUESTED = kind(_G, "test_requested", "a test failover was requested", "somebody has asked for it")
 TEST_RETURN = kind(
     _G,
@@ -46,9 +48,15 @@ SECONDARY_HOST_LOST = kind(
     hosts="host",
 )
 LINK_LOST = kind(
-    _G, "link_lost", "the replication link to %(host)s is lost", "the link is down, the agent there answers", hosts="host"
+    _G,
+    "link_lost",
+    "the replication link to %(host)s is lost",
+    "the link is down, the agent there answers",
+    hosts="host",
 )
-SECONDARY_ENDED = kind(_G, "secondary_ended", "the secondary QEMU on %(host)s ended", "as for the primary", hosts="host")
+SECONDARY_ENDED = kind(
+    _G, "secondary_ended", "the secondary QEMU on %(host)s ended", "as for the primary", hosts="host"
+)
 BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair ended", "a double fault")
 HOST_AND_SECONDARY_LOST = kind(
     _G,
@@ -79,7 +87,11 @@ WAITS_FOR_LOST_PEER = kind(
     hosts="host",
 )
 RECORDS_OUTDATED = kind(
-    _G, "records_outdated", "Nova's records still name %(host)s", "a failover whose records have not followed yet", hosts="host"
+    _G,
+    "records_outdated",
+    "Nova's records still name %(host)s",
+    "a failover whose records have not followed yet",
+    hosts="host",
 )
 RECORDS_IN_ERROR = kind(
     _G,
@@ -617,7 +629,9 @@ QEMU_DOES_NOT_END = kind(
     _WARNING,
     hosts="host",
 )
-NO_QEMU = kind(_G, "no_qemu", "There is no QEMU of the server on this host.", "it has ended meanwhile", _WARNING)
+NO_QEMU = kind(
+    _G, "no_qemu", "There is no QEMU of the server on this host.", "it has ended meanwhile", _WARNING
+)
 DISK_NOT_SHOWN = kind(
     _G,
     "disk_not_shown",
@@ -976,7 +990,9 @@ TASK_TIMEOUT = kind(
     "the server has a task of Nova's that does not end: `openstack server show`",
     _WARNING,
 )
-RESTART_TIMEOUT = kind(_G, "restart_timeout", "The server has not restarted within %(seconds)s s.", "as above", _WARNING)
+RESTART_TIMEOUT = kind(
+    _G, "restart_timeout", "The server has not restarted within %(seconds)s s.", "as above", _WARNING
+)
 MODE_FAILED = kind(
     _G,
     "mode_failed",
@@ -1061,7 +1077,9 @@ SECONDARY_GIVEN_UP = kind(
     _WARNING,
     hosts="host",
 )
-NOT_PROTECTED = kind(_G, "not_protected", "The server could not be protected: %(error)s", "see the error", _WARNING)
+NOT_PROTECTED = kind(
+    _G, "not_protected", "The server could not be protected: %(error)s", "see the error", _WARNING
+)
 RESERVATION_REPAIRED = kind(
     _G,
     "reservation_repaired",
@@ -1090,14 +1108,20 @@ RESERVATION_REMOVED = kind(
 # --- refusals
 
 _G = Group.REFUSAL
-WAIT_FAILOVER = kind(_G, "wait_failover", "A failover of this server is in progress. Wait until it has finished.")
-WAIT_STARTING = kind(_G, "wait_starting", "The secondary is still being made. Wait until the server is protected.")
+WAIT_FAILOVER = kind(
+    _G, "wait_failover", "A failover of this server is in progress. Wait until it has finished."
+)
+WAIT_STARTING = kind(
+    _G, "wait_starting", "The secondary is still being made. Wait until the server is protected."
+)
 WAIT_RECORDS = kind(
     _G,
     "wait_records",
     "Nova's records still follow a failover of this server. Wait until they name its new host.",
 )
-WAIT_BUSY = kind(_G, "wait_busy", "Something else is being done to this server's pair. Wait until it has finished.")
+WAIT_BUSY = kind(
+    _G, "wait_busy", "Something else is being done to this server's pair. Wait until it has finished."
+)
 NO_HEALTHY_SECONDARY = kind(
     _G,
     "no_healthy_secondary",
@@ -1108,15 +1132,25 @@ NOT_PROTECTED_FORCE = kind(
     "not_protected_force",
     "The pair is %(state)s, not protected. Wait until it is protected, or force the failover.",
 )
-NOT_PROTECTED_YET = kind(_G, "not_protected_yet", "The pair is %(state)s, not protected. Wait until it is protected.")
-RESUME_FIRST = kind(_G, "resume_first", "The server's protection is suspended. Resume it with ft-resume first.")
+NOT_PROTECTED_YET = kind(
+    _G, "not_protected_yet", "The pair is %(state)s, not protected. Wait until it is protected."
+)
+RESUME_FIRST = kind(
+    _G, "resume_first", "The server's protection is suspended. Resume it with ft-resume first."
+)
 RESUME_INSTEAD = kind(_G, "resume_instead", "The server's protection is suspended. Resume it with ft-resume.")
-SUSPENDED_ALREADY = kind(_G, "suspended_already", "The server's protection is suspended already. Resume it with ft-resume.")
+SUSPENDED_ALREADY = kind(
+    _G, "suspended_already", "The server's protection is suspended already. Resume it with ft-resume."
+)
 NOT_SUSPENDED = kind(_G, "not_suspended", "The server's protection is not suspended.")
 PROTECT_FIRST = kind(_G, "protect_first", "The server is unprotected. Protect it with ft-protect first.")
-UNPROTECTED_ALREADY = kind(_G, "unprotected_already", "The server is unprotected already. Protect it with ft-protect.")
+UNPROTECTED_ALREADY = kind(
+    _G, "unprotected_already", "The server is unprotected already. Protect it with ft-protect."
+)
 PROTECTED_ALREADY = kind(_G, "protected_already", "The server is protected already.")
-PRIMARY_IS_THERE = kind(_G, "primary_is_there", "The primary runs on %(host)s. Name another host, or none.", own="host")
+PRIMARY_IS_THERE = kind(
+    _G, "primary_is_there", "The primary runs on %(host)s. Name another host, or none.", own="host"
+)
 SECONDARY_IS_THERE = kind(
     _G, "secondary_is_there", "The secondary is on %(host)s already. Name another host, or none.", own="host"
 )
@@ -1126,7 +1160,9 @@ HOST_AGENT_SILENT = kind(
     "The nova-colo-agent on %(host)s does not answer. Start it, or name another host.",
     own="host",
 )
-HOST_INCAPABLE = kind(_G, "host_incapable", "Host %(host)s cannot carry a secondary: %(reasons)s Name another host.", own="host")
+HOST_INCAPABLE = kind(
+    _G, "host_incapable", "Host %(host)s cannot carry a secondary: %(reasons)s Name another host.", own="host"
+)
 HOST_UNKNOWN = kind(
     _G,
     "host_unknown",

@@ -12,13 +12,31 @@ MIGRATE_HOST = f"{base.ROOT}:migrate-secondary:host"
 #: action -> who may, and what it does
 _ACTIONS = {
     actions.FAILOVER: (base.PROJECT_MANAGER_OR_ADMIN, "Fail a server over to its secondary."),
-    actions.PROTECT: (base.PROJECT_MEMBER_OR_ADMIN, "Make the secondary of a running FT server that has none."),
-    actions.UNPROTECT: (base.PROJECT_MEMBER_OR_ADMIN, "Remove the secondary of a server, and its place on the host."),
-    actions.SUSPEND: (base.PROJECT_MEMBER_OR_ADMIN, "Remove the secondary of a server for a while and keep its place."),
+    actions.PROTECT: (
+        base.PROJECT_MEMBER_OR_ADMIN,
+        "Make the secondary of a running FT server that has none.",
+    ),
+    actions.UNPROTECT: (
+        base.PROJECT_MEMBER_OR_ADMIN,
+        "Remove the secondary of a server, and its place on the host.",
+    ),
+    actions.SUSPEND: (
+        base.PROJECT_MEMBER_OR_ADMIN,
+        "Remove the secondary of a server for a while and keep its place.",
+    ),
     actions.RESUME: (base.PROJECT_MEMBER_OR_ADMIN, "Make the secondary of a suspended server again."),
-    actions.TEST_FAILOVER: (base.PROJECT_MANAGER_OR_ADMIN, "Fail a server over to see that it works, and back when asked."),
-    actions.MIGRATE_SECONDARY: (base.PROJECT_MANAGER_OR_ADMIN, "Move the secondary of a server to another host."),
-    actions.SET_MODE: (base.PROJECT_MEMBER_OR_ADMIN, "Say how a server's pair synchronises: colo, checkpoint or hybrid."),
+    actions.TEST_FAILOVER: (
+        base.PROJECT_MANAGER_OR_ADMIN,
+        "Fail a server over to see that it works, and back when asked.",
+    ),
+    actions.MIGRATE_SECONDARY: (
+        base.PROJECT_MANAGER_OR_ADMIN,
+        "Move the secondary of a server to another host.",
+    ),
+    actions.SET_MODE: (
+        base.PROJECT_MEMBER_OR_ADMIN,
+        "Say how a server's pair synchronises: colo, checkpoint or hybrid.",
+    ),
 }
 
 #: action -> name of its rule
@@ -27,7 +45,9 @@ RULES = {action: f"{base.ROOT}:{action.removeprefix('ft-')}" for action in _ACTI
 
 def list_rules() -> list[policy.RuleDefault]:
     """Return the rules."""
-    plain = [base.rule(RULES[action], who, what, _operation(action)) for action, (who, what) in _ACTIONS.items()]
+    plain = [
+        base.rule(RULES[action], who, what, _operation(action)) for action, (who, what) in _ACTIONS.items()
+    ]
     return [
         *plain,
         base.rule(

@@ -35,7 +35,9 @@ def list_rules() -> list[policy.RuleDefault]:
     ]
 
 
-def rule(name: str, check: str, description: str, *operations: tuple[str, str]) -> policy.DocumentedRuleDefault:
+def rule(
+    name: str, check: str, description: str, *operations: tuple[str, str]
+) -> policy.DocumentedRuleDefault:
     """Return a rule as documented ones are made here.
 
     :param check: who may

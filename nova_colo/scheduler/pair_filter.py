@@ -45,12 +45,16 @@ class ColoPairFilter(filters.BaseHostFilter):
 
 def _is_new_pair(spec: Any) -> bool:
     """Return whether a request is for a new FT server whose host the scheduler chooses."""
-    if not is_fault_tolerant({"extra_specs": spec.flavor.extra_specs if "extra_specs" in spec.flavor else {}}):
+    if not is_fault_tolerant(
+        {"extra_specs": spec.flavor.extra_specs if "extra_specs" in spec.flavor else {}}
+    ):
         return False
     if utils.request_is_rebuild(spec):
         return False  # it stays where it is
     destination = spec.requested_destination if "requested_destination" in spec else None
     if destination is not None and "host" in destination and destination.host:
-        return False  # a host was named, and the list is cut to it already; forced hosts do not come here at all
+        return (
+            False  # a host was named, and the list is cut to it already; forced hosts do not come here at all
+        )
     # a move off a host: better to run without a twin for a while than not at all
     return not ("ignore_hosts" in spec and spec.ignore_hosts)

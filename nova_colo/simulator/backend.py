@@ -23,7 +23,7 @@ PAUSE_MU, PAUSE_SIGMA = 2.1, 0.45
 
 
 class SimulatedBackend:
-    """Runs sides of pairs on the simulated hypervisor.
+    """Runs replicas of pairs on the simulated hypervisor.
 
     :param clock: seconds since the epoch
     """
@@ -64,11 +64,16 @@ class SimulatedBackend:
         now = self._clock()
         path = self._hypervisor.replication(spec.server_id)
         if json_file.read(path) is None:
-            record: dict[str, Any] = {"started_at": now, "ticked_at": None, "totals": spec.totals, "recent": []}
+            record: dict[str, Any] = {
+                "started_at": now,
+                "ticked_at": None,
+                "totals": spec.totals,
+                "recent": [],
+            }
             json_file.write(path, record | {"mode": spec.mode, "interval_ms": spec.interval_ms})
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        """Tell how this host's side does, and let the model run on to now."""
+        """Tell how this host's replica does, and let the model run on to now."""
         running = self._hypervisor.get(server_id) is not None
         if not running or peer is None:
             return Report(running)
@@ -83,7 +88,9 @@ class SimulatedBackend:
             return Report(True, linked)
         percent = self._copied(record)
         if percent < 100:
-            return Report(True, linked, {"stage": reasons.COPYING.code, "step": 3, "of": 4, "percent": percent})
+            return Report(
+                True, linked, {"stage": reasons.COPYING.code, "step": 3, "of": 4, "percent": percent}
+            )
         if linked:
             self._advance(record)
             json_file.write(path, record)
@@ -145,10 +152,10 @@ class SimulatedBackend:
             self._hypervisor.remove(server_id)
 
     def forget(self, server_id: str) -> None:
-        """Do nothing: the guests are the sides."""
+        """Do nothing: the guests are the replicas."""
 
     def without_role(self, known: Collection[str]) -> list[str]:
-        """Return nothing: the guests are the sides."""
+        """Return nothing: the guests are the replicas."""
         return []
 
     def _set_state(self, server_id: str, state: str) -> None:
@@ -178,7 +185,11 @@ class SimulatedBackend:
             if at > now:
                 break
             cause = Cause.MISMATCH if mismatch < periodic else Cause.PERIODIC
-            due.append(checkpoint_stats.Checkpoint(at, cause, round(self._random.lognormvariate(PAUSE_MU, PAUSE_SIGMA), 2)))
+            due.append(
+                checkpoint_stats.Checkpoint(
+                    at, cause, round(self._random.lognormvariate(PAUSE_MU, PAUSE_SIGMA), 2)
+                )
+            )
             last = at
         record["ticked_at"] = now
         record["totals"] = dataclasses.asdict(checkpoint_stats.Totals(**record["totals"]).plus(due))
@@ -196,7 +207,11 @@ class SimulatedBackend:
             "last_at": last.strftime("%Y-%m-%dT%H:%M:%SZ") if last else None,
             "window_s": int(checkpoint_stats.WINDOW_S),
             "per_min": round(window.per_min, 2),
-            "pause_ms": {"mean": window.pause_mean_ms, "p99": window.pause_p99_ms, "max": window.pause_max_ms},
+            "pause_ms": {
+                "mean": window.pause_mean_ms,
+                "p99": window.pause_p99_ms,
+                "max": window.pause_max_ms,
+            },
         }
 
 

@@ -24,7 +24,9 @@ class SilentError(PairError):
     """An agent does not answer."""
 
     def __init__(self, host: str):
-        super().__init__(f"The agent on {host} does not answer. Start it there, and name the host as its host option does.")
+        super().__init__(
+            f"The agent on {host} does not answer. Start it there, and name the host as its host option does."
+        )
 
 
 class RemoteAgents:
@@ -49,7 +51,9 @@ class RemoteAgents:
             raise PairError(_refusal(host, error)) from error
         except messaging.RemoteError as error:
             said = str(error.value).rstrip(".")
-            raise PairError(f"The agent on {host} failed at {method}: {error.exc_type}: {said}. See its log.") from error
+            raise PairError(
+                f"The agent on {host} failed at {method}: {error.exc_type}: {said}. See its log."
+            ) from error
         except messaging.MessagingException as error:
             raise PairError(f"The agent on {host} cannot be asked: {error}. Check transport_url.") from error
 
@@ -107,7 +111,7 @@ class Sight:
     silent: tuple[str, ...]
 
 
-class Reached:
+class AgentPool:
     """The agents, several of them asked at a time."""
 
     def __init__(self, agents: Agents):

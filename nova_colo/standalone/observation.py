@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from nova_colo.engine.host_tracker import side_of
-from nova_colo.pair.arbitration import Witness
+from nova_colo.engine.host_tracker import replica_of
+from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
-from nova_colo.standalone.agents import Reached
+from nova_colo.standalone.agents import AgentPool
 from nova_colo.standalone.pair import PairError
 
 #: Seconds between two questions to an agent, and between two looks at their answers.
@@ -22,7 +22,7 @@ class Sights:
     :param silence: seconds without an answer after which a host counts as silent
     """
 
-    def __init__(self, agents: Reached, server_id: str, hosts: Sequence[str], silence: float):
+    def __init__(self, agents: AgentPool, server_id: str, hosts: Sequence[str], silence: float):
         self._agents = agents
         self._id = server_id
         self._hosts = hosts
@@ -35,7 +35,7 @@ class Sights:
         """Forget what was said: something has been done since, and an old answer must not decide about it."""
         with self._lock:
             self._watch = Watch(INTERVAL_S, self._missed)
-            self._sides: dict[str, dict[str, Any] | None] = {}
+            self._replicas: dict[str, dict[str, Any] | None] = {}
             now = time.monotonic()
             for host in self._hosts:  # each has its time to be heard
                 self._watch.heard(host, now)
@@ -52,31 +52,31 @@ class Sights:
     def _keep_asking(self, host: str) -> None:
         while not self._ended.wait(INTERVAL_S):
             with self._lock:
-                watch, sides = self._watch, self._sides
+                watch, replicas = self._watch, self._replicas
             try:
-                side = self._agents.call(host, "status", server_id=self._id)
+                replica = self._agents.call(host, "status", server_id=self._id)
             except PairError:
                 continue
             with self._lock:  # an answer to a question before renew() goes where nobody looks
                 watch.heard(host, time.monotonic())
-                sides[host] = side
+                replicas[host] = replica
 
     def complete(self) -> bool:
         """Tell whether each host has answered, or has had its time to; to be called about every INTERVAL_S."""
         now = time.monotonic()
         with self._lock:
             self._watch.tick(now)
-            return all(host in self._sides or not self._watch.alive(host, now) for host in self._hosts)
+            return all(host in self._replicas or not self._watch.alive(host, now) for host in self._hosts)
 
-    def side(self, host: str) -> dict[str, Any] | None:
-        """Return what a host that is not silent has said of its side; None when it has none."""
+    def replica(self, host: str) -> dict[str, Any] | None:
+        """Return what a host that is not silent has said of its replica; None when it has none."""
         with self._lock:
-            return self._sides.get(host) if self._watch.alive(host, time.monotonic()) else None
+            return self._replicas.get(host) if self._watch.alive(host, time.monotonic()) else None
 
-    def witness(self, host: str) -> Witness:
+    def observation(self, host: str) -> Observation:
         """Return what is known of a host."""
         with self._lock:
             if not self._watch.alive(host, time.monotonic()):
-                return Witness(False)
-            side = self._sides.get(host)
-            return Witness(True, side_of(side) if side else None)
+                return Observation(False)
+            replica = self._replicas.get(host)
+            return Observation(True, replica_of(replica) if replica else None)

@@ -20,22 +20,46 @@ def add_commands(subparsers: Any) -> None:
     _set_pace(protect)
     show = _add(subparsers, "status", status.status, "show how a pair does")
     _name_all(show)
-    show.add_argument("--watch", nargs="?", type=_seconds, const=2.0, metavar="SECONDS", help="again and again, until Ctrl-C")
-    show.add_argument("--probe", type=_endpoint, metavar="HOST:PORT", help="a service of the guest: time to connect")
+    show.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=2.0,
+        metavar="SECONDS",
+        help="again and again, until Ctrl-C",
+    )
+    show.add_argument(
+        "--probe", type=_endpoint, metavar="HOST:PORT", help="a service of the guest: time to connect"
+    )
     failover = _add(subparsers, "failover", commands.failover, "let the secondary take over")
     _name_all(failover)
-    failover.add_argument("--lost", action="store_true", help="only the secondary is told: you vouch that the primary is dead")
-    failover.add_argument("--force", action="store_true", help="with --lost: also when the primary seems to be well")
+    failover.add_argument(
+        "--lost", action="store_true", help="only the secondary is told: you vouch that the primary is dead"
+    )
+    failover.add_argument(
+        "--force", action="store_true", help="with --lost: also when the primary seems to be well"
+    )
     _name_all(_add(subparsers, "alone", commands.alone, "let the primary go on without its secondary"))
     _name_all(_add(subparsers, "unprotect", commands.unprotect, "remove the secondary"))
     mode = _add(subparsers, "mode", commands.mode, "change how a pair synchronises")
     _name_all(mode)
-    mode.add_argument("mode", choices=list(Mode), type=Mode, metavar="MODE", help="colo, checkpoint or hybrid")
-    mode.add_argument("--interval-ms", type=_interval, metavar="N", help="milliseconds between two, with checkpoint")
-    watch = _add(subparsers, "run", supervisor.run, "protect a guest and act by itself when a side is lost, until it is stopped")
+    mode.add_argument(
+        "mode", choices=list(Mode), type=Mode, metavar="MODE", help="colo, checkpoint or hybrid"
+    )
+    mode.add_argument(
+        "--interval-ms", type=_interval, metavar="N", help="milliseconds between two, with checkpoint"
+    )
+    watch = _add(
+        subparsers,
+        "run",
+        supervisor.run,
+        "protect a guest and act by itself when a replica is lost, until it is stopped",
+    )
     _name_both(watch)
     _set_pace(watch)
-    watch.add_argument("--spare", type=_hosts, default=[], metavar="C[,D]", help="more hosts that may get a secondary")
+    watch.add_argument(
+        "--spare", type=_hosts, default=[], metavar="C[,D]", help="more hosts that may get a secondary"
+    )
 
 
 def check(command: Any) -> None:
@@ -48,24 +72,32 @@ def check(command: Any) -> None:
 
 def _add(subparsers: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.add_argument("server", type=_uuid, metavar="SERVER", help="uuid of the guest, as virsh domuuid says it")
+    parser.add_argument(
+        "server", type=_uuid, metavar="SERVER", help="uuid of the guest, as virsh domuuid says it"
+    )
     parser.add_argument("--json", action="store_true", help="say what comes out as JSON")
     parser.set_defaults(run=function)
     return parser
 
 
 def _name_all(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--hosts", required=True, type=_hosts, metavar="A,B[,C]", help="its hosts, as their agents call them")
+    parser.add_argument(
+        "--hosts", required=True, type=_hosts, metavar="A,B[,C]", help="its hosts, as their agents call them"
+    )
 
 
 def _name_both(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--primary", required=True, metavar="A", help="host that the guest runs on, as its agent calls it")
+    parser.add_argument(
+        "--primary", required=True, metavar="A", help="host that the guest runs on, as its agent calls it"
+    )
     parser.add_argument("--secondary", required=True, metavar="B", help="host of the twin")
 
 
 def _set_pace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=list(Mode), type=Mode, default=Mode.COLO, help="default: colo")
-    parser.add_argument("--interval-ms", type=_interval, metavar="N", help="milliseconds between two, with checkpoint")
+    parser.add_argument(
+        "--interval-ms", type=_interval, metavar="N", help="milliseconds between two, with checkpoint"
+    )
 
 
 def _uuid(text: str) -> str:

@@ -55,11 +55,19 @@ class Screen:
             self.say(line)
 
     def _draw(self, stages: Iterable[dict[str, Any]]) -> None:
-        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+        )
         with progress.Progress(*columns, console=self.console, transient=True) as bar:
             task = bar.add_task("asking the hosts", total=100)
             for stage in stages:
-                bar.update(task, description=f"{stage['step']}/{stage['of']} {stage['stage']}", completed=stage["percent"])
+                bar.update(
+                    task,
+                    description=f"{stage['step']}/{stage['of']} {stage['stage']}",
+                    completed=stage["percent"],
+                )
 
 
 def _lines(stages: Iterable[dict[str, Any]]) -> Iterator[str]:

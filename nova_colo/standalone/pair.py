@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One pair without OpenStack: what an engine does, with a person, or a program, who gives the grants.
 
-There is no database: what is known of the pair is what its two agents remember. So whoever lets a side run alone must be sure
+There is no database: what is known of the pair is what its two agents remember. So whoever lets a replica run alone must be sure
 that nobody else does the same on the other host.
 """
 
@@ -36,16 +36,16 @@ class Standing:
 
     :param primary: the host that holds the grant, or gave it up for a failover that was interrupted; None when no host says so
     :param secondary: the host of its twin, or None
-    :param sides: what the agents that have one say of their sides, by host
+    :param replicas: what the agents that have one say of their replicas, by host
     """
 
     primary: str | None
     secondary: str | None
     epoch: int
-    sides: dict[str, dict[str, Any]]
+    replicas: dict[str, dict[str, Any]]
 
 
-class LonePair:
+class StandalonePair:
     """A guest and its twin on two hosts.
 
     :param server_id: the domain's uuid, which is the same on both
@@ -80,7 +80,13 @@ class LonePair:
         :param timeout: seconds
         :raises PairError: with the first error; the guest runs as before then
         """
-        spec = {"server_id": self._id, "name": self._name, "epoch": epoch, "primary_host": primary, "secondary_host": secondary}
+        spec = {
+            "server_id": self._id,
+            "name": self._name,
+            "epoch": epoch,
+            "primary_host": primary,
+            "secondary_host": secondary,
+        }
         spec |= {"totals": totals or NO_TOTALS, "mode": mode, "interval_ms": interval_ms}
         try:
             said = self._agents.call(primary, "describe", spec=spec)
@@ -94,7 +100,9 @@ class LonePair:
     def _give_up(self, primary: str, secondary: str, epoch: int) -> None:
         """Leave the guest as it was, as far as the agents answer: what has gone wrong before is what matters."""
         with contextlib.suppress(Exception):
-            if epoch:  # to be remembered: an earlier primary, not seen since, must not pass for the present one
+            if (
+                epoch
+            ):  # to be remembered: an earlier primary, not seen since, must not pass for the present one
                 self._agents.call(primary, "run_alone", server_id=self._id, epoch=epoch)
             else:
                 self._agents.call(primary, "release", server_id=self._id)
@@ -104,15 +112,15 @@ class LonePair:
     def _until_in_step(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
         deadline, before = time.monotonic() + timeout, None
         while True:
-            side = self._agents.call(primary, "status", server_id=self._id)
-            if side is None or not side["running"]:
+            replica = self._agents.call(primary, "status", server_id=self._id)
+            if replica is None or not replica["running"]:
                 raise PairError(f"The guest on {primary} ended while its secondary was made.")
-            if side["error"]:
-                raise PairError(str(reasons.read(side["error"])))
-            if side["progress"] is None:
+            if replica["error"]:
+                raise PairError(str(reasons.read(replica["error"])))
+            if replica["progress"] is None:
                 return
-            if side["progress"] != before:
-                before = side["progress"]
+            if replica["progress"] != before:
+                before = replica["progress"]
                 yield before | {"stage": reasons.stage(before["stage"])}
             if time.monotonic() > deadline:
                 raise PairError(str(reasons.SYNC_TIMEOUT(seconds=timeout)))
@@ -139,7 +147,9 @@ class LonePair:
         target = standing.secondary
         if target is None:
             raise PairError("The guest has no secondary.")
-        gap_ms = self._agents.call(target, "promote", server_id=self._id, epoch=standing.epoch + 1, stopped=stopped)
+        gap_ms = self._agents.call(
+            target, "promote", server_id=self._id, epoch=standing.epoch + 1, stopped=stopped
+        )
         self._agents.call(target, "settle", server_id=self._id, epoch=standing.epoch + 1)
         return gap_ms
 
@@ -152,47 +162,61 @@ class LonePair:
     def settle(self, standing: Standing) -> None:
         """End a failover that was interrupted after the secondary had taken over."""
         primary = standing.primary
-        if primary is not None and standing.sides[primary]["role"] == Role.PROMOTED:
+        if primary is not None and standing.replicas[primary]["role"] == Role.PROMOTED:
             self._agents.call(primary, "settle", server_id=self._id, epoch=standing.epoch)
 
-    def discard(self, host: str, side: Mapping[str, Any]) -> None:
+    def discard(self, host: str, replica: Mapping[str, Any]) -> None:
         """End what a host has of the pair, if it still is what it was seen to be."""
-        self._agents.call(host, "discard", server_id=self._id, role=side["role"], epoch=side["epoch"])
+        self._agents.call(host, "discard", server_id=self._id, role=replica["role"], epoch=replica["epoch"])
 
     def unprotect(self, standing: Standing) -> None:
         """Remove the secondary, and what other hosts have left of the pair; the guest runs on as if it had never had one."""
         if standing.primary is None:
             raise PairError("No host has a primary of this guest.")
         self._agents.call(standing.primary, "release", server_id=self._id)
-        for host in standing.sides:
+        for host in standing.replicas:
             if host != standing.primary:
                 self._agents.call(host, "discard", server_id=self._id)
 
-    def set_mode(self, standing: Standing, mode: str, interval_ms: int | None = None, actual: str | None = None) -> None:
+    def set_mode(
+        self, standing: Standing, mode: str, interval_ms: int | None = None, actual: str | None = None
+    ) -> None:
         """Change how the pair synchronises.
 
         :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
         """
         source, target = _both(standing)
         for host in (target, source):
-            self._agents.call(host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms, actual=actual)
+            self._agents.call(
+                host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms, actual=actual
+            )
 
 
 def standing_of(asked: Mapping[str, dict[str, Any] | None]) -> Standing:
     """Return where a pair stands.
 
-    :param asked: what the agents that answer say of their sides, by host; None for a host that has none
+    :param asked: what the agents that answer say of their replicas, by host; None for a host that has none
     """
-    sides = {host: side for host, side in asked.items() if side is not None}
-    alone = {host: side["epoch"] for host, side in sides.items() if side["role"] in (Role.PRIMARY, Role.PROMOTED, Role.LEAVING)}
-    waiting = {host: side["epoch"] for host, side in sides.items() if side["role"] == Role.SECONDARY}
+    replicas = {host: replica for host, replica in asked.items() if replica is not None}
+    alone = {
+        host: replica["epoch"]
+        for host, replica in replicas.items()
+        if replica["role"] in (Role.PRIMARY, Role.PROMOTED, Role.LEAVING)
+    }
+    waiting = {
+        host: replica["epoch"] for host, replica in replicas.items() if replica["role"] == Role.SECONDARY
+    }
     epoch = max((*alone.values(), *waiting.values()), default=0)
     primary = next((host for host in alone if alone[host] == epoch), None)
     secondary = next((host for host in waiting if waiting[host] == epoch), None)
     if primary is None and secondary is not None:
-        given_up = {host for host, side in sides.items() if side["role"] == Role.DEMOTED and side["epoch"] == epoch + 1}
+        given_up = {
+            host
+            for host, replica in replicas.items()
+            if replica["role"] == Role.DEMOTED and replica["epoch"] == epoch + 1
+        }
         primary = next(iter(given_up), None)
-    return Standing(primary, secondary, epoch, sides)
+    return Standing(primary, secondary, epoch, replicas)
 
 
 def _both(standing: Standing) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Cause, Role
-from nova_colo.standalone.agents import Reached
+from nova_colo.standalone.agents import AgentPool
 from nova_colo.standalone.output import Screen, milliseconds
 from nova_colo.standalone.pair import PairError, Standing
 
@@ -23,7 +23,7 @@ BY_CAUSE = "/".join(CAUSES)
 UP = {True: "up", False: "down", None: "-"}
 
 
-def status(conf: cfg.ConfigOpts, agents: Reached, screen: Screen) -> None:
+def status(conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen) -> None:
     """Show how a pair does, once or again and again."""
     command = conf.command
     if command.watch is None:
@@ -33,7 +33,9 @@ def status(conf: cfg.ConfigOpts, agents: Reached, screen: Screen) -> None:
         if screen.live:
             with Live(console=screen.console, screen=False, auto_refresh=False) as live:
                 for shown in _again(agents, command):
-                    live.update(Group(_table(shown), Text(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends")), refresh=True)
+                    live.update(
+                        Group(_table(shown), Text(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends")), refresh=True
+                    )
         else:
             for shown in _again(agents, command):
                 _print(screen, shown)
@@ -41,18 +43,24 @@ def status(conf: cfg.ConfigOpts, agents: Reached, screen: Screen) -> None:
         return
 
 
-def _again(agents: Reached, command: Any) -> Any:
+def _again(agents: AgentPool, command: Any) -> Any:
     while True:
         yield seen(agents, command.server, command.hosts, command.probe)
         time.sleep(command.watch)
 
 
-def seen(agents: Reached, server_id: str, hosts: list[str], probe: tuple[str, int] | None) -> dict[str, Any]:
+def seen(
+    agents: AgentPool, server_id: str, hosts: list[str], probe: tuple[str, int] | None
+) -> dict[str, Any]:
     """Return what status shows, as its JSON."""
     sight = agents.look(server_id, hosts)
     standing = sight.standing
     rows = [_row(host, standing, host in sight.silent) for host in hosts]
-    shown: dict[str, Any] = {"server_id": server_id, "primary": standing.primary, "secondary": standing.secondary}
+    shown: dict[str, Any] = {
+        "server_id": server_id,
+        "primary": standing.primary,
+        "secondary": standing.secondary,
+    }
     shown["epoch"] = standing.epoch
     for row in rows:
         if row["checkpoints"]:
@@ -63,23 +71,32 @@ def seen(agents: Reached, server_id: str, hosts: list[str], probe: tuple[str, in
 
 
 def _row(host: str, standing: Standing, silent: bool) -> dict[str, Any]:
-    side = standing.sides.get(host)
-    nothing = {"role": None, "epoch": None, "running": None, "link_up": None, "checkpoints": None, "stood_still_ms": None}
+    replica = standing.replicas.get(host)
+    nothing = {
+        "role": None,
+        "epoch": None,
+        "running": None,
+        "link_up": None,
+        "checkpoints": None,
+        "stood_still_ms": None,
+    }
     row: dict[str, Any] = {"host": host, "answers": not silent, **nothing, "progress": None, "reasons": []}
-    if side is None:
+    if replica is None:
         return row | {"reasons": ["The agent does not answer."] if silent else []}
-    why = [str(reason) for reason in reasons.read_all([*side.get("reasons", ()), side.get("error")])]
+    why = [str(reason) for reason in reasons.read_all([*replica.get("reasons", ()), replica.get("error")])]
     if host not in (standing.primary, standing.secondary):
-        why.append(f"Left over: the pair is in epoch {standing.epoch}. It ends when the guest is protected on this host.")
-    elif side["role"] == Role.PROMOTED:
+        why.append(
+            f"Left over: the pair is in epoch {standing.epoch}. It ends when the guest is protected on this host."
+        )
+    elif replica["role"] == Role.PROMOTED:
         why.append("Its failover was interrupted. Protect the guest again.")
-    row |= {name: side.get(name) for name in (*nothing, "progress")}
+    row |= {name: replica.get(name) for name in (*nothing, "progress")}
     if row["progress"]:
         row["progress"] |= {"stage": reasons.stage(row["progress"]["stage"])}
     return row | {"reasons": why}
 
 
-def _last_minute(agents: Reached, host: str, server_id: str) -> dict[str, int] | None:
+def _last_minute(agents: AgentPool, host: str, server_id: str) -> dict[str, int] | None:
     """Return the checkpoints of the last minute by cause; None when the agent does not say."""
     try:
         buckets = agents.call(host, "checkpoint_buckets", since=int(time.time()) - 70).get(server_id, [])
@@ -107,12 +124,26 @@ def _print(screen: Screen, shown: dict[str, Any]) -> None:
 
 def _table(shown: dict[str, Any]) -> Table:
     table = Table(title=f"{shown['server_id']}, epoch {shown['epoch']}", title_justify="left")
-    columns = ("Host", "Role", "Epoch", "Running", "Link", f"Checkpoints\n{BY_CAUSE}", f"Last minute\n{BY_CAUSE}")
+    columns = (
+        "Host",
+        "Role",
+        "Epoch",
+        "Running",
+        "Link",
+        f"Checkpoints\n{BY_CAUSE}",
+        f"Last minute\n{BY_CAUSE}",
+    )
     columns += ("Pause ms\nmean/p99/max", *(("RTT ms",) if "rtt_ms" in shown else ()), "Reasons")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in shown["hosts"]:
-        cells = [row["host"], row["role"] or "-", _or_dash(row["epoch"]), _yes_no(row["running"]), UP[row["link_up"]]]
+        cells = [
+            row["host"],
+            row["role"] or "-",
+            _or_dash(row["epoch"]),
+            _yes_no(row["running"]),
+            UP[row["link_up"]],
+        ]
         cells += _figures(row["checkpoints"])
         if "rtt_ms" in shown:
             cells.append(milliseconds(shown["rtt_ms"]) if row["host"] == shown["primary"] else "-")

@@ -2,7 +2,7 @@
 """colo-pair run: watches one pair and gives its grants, as an engine does.
 
 What the pair is is known here, in memory, and what its hosts are is asked of their agents. There must be one such process for a
-pair, since nothing but its memory keeps it from giving the same grant to both sides.
+pair, since nothing but its memory keeps it from giving the same grant to both replicas.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova_colo.engine.host_tracker import side_of
+from nova_colo.engine.host_tracker import replica_of
 from nova_colo.pair import arbitration
-from nova_colo.pair.arbitration import Action, Witness
+from nova_colo.pair.arbitration import Action, Observation
 from nova_colo.pair.model import Mode, Pair, State, actual_mode
 from nova_colo.standalone import commands
-from nova_colo.standalone.agents import Reached, SilentError
+from nova_colo.standalone.agents import AgentPool, SilentError
 from nova_colo.standalone.observation import INTERVAL_S, Sights
 from nova_colo.standalone.output import Screen, milliseconds
 from nova_colo.standalone.pair import PairError, Standing, standing_of
@@ -34,11 +34,13 @@ class StoppedError(PairError):
     """It is not to go on watching, though nobody has said so."""
 
 
-def run(conf: cfg.ConfigOpts, agents: Reached, screen: Screen) -> None:
+def run(conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen) -> None:
     """Protect a guest, watch it, and act, until SIGINT or SIGTERM."""
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    keeper = Keeper(conf, agents, screen, stop)
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    keeper = Supervisor(conf, agents, screen, stop)
     try:
         keeper.begin()
         keeper.watch()
@@ -48,10 +50,10 @@ def run(conf: cfg.ConfigOpts, agents: Reached, screen: Screen) -> None:
             signal.signal(number, handler)
 
 
-class Keeper:
+class Supervisor:
     """Keeps one pair a pair."""
 
-    def __init__(self, conf: cfg.ConfigOpts, agents: Reached, screen: Screen, stop: threading.Event):
+    def __init__(self, conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen, stop: threading.Event):
         command = conf.command
         self._id = command.server
         self._wanted = {"mode": command.mode, "interval_ms": command.interval_ms}
@@ -61,7 +63,9 @@ class Keeper:
         self._screen = screen
         self._stop = stop
         self._lone = commands.lone(agents, self._id)
-        self._sights = Sights(agents, self._id, self._hosts, conf.agent.heartbeat_interval * conf.agent.missed_heartbeats)
+        self._sights = Sights(
+            agents, self._id, self._hosts, conf.agent.heartbeat_interval * conf.agent.missed_heartbeats
+        )
         self._refused: dict[str, tuple[float, float]] = {}
         self._said: str = ""
         self._mode: str | None = None  # that of a pair under the policy hybrid; None when it is not known
@@ -80,8 +84,12 @@ class Keeper:
         if primary in sight.silent:
             raise SilentError(primary)
         if standing.primary is None and standing.secondary is not None:
-            where = f"{standing.secondary} has a secondary, but none of {', '.join(self._hosts)} has its primary."
-            raise PairError(f"{where} Decide yourself, with colo-pair failover --lost, then start this again.")
+            where = (
+                f"{standing.secondary} has a secondary, but none of {', '.join(self._hosts)} has its primary."
+            )
+            raise PairError(
+                f"{where} Decide yourself, with colo-pair failover --lost, then start this again."
+            )
         if standing.secondary is None and commands.has_twin(standing, primary):
             silent = [host for host in self._hosts if host in sight.silent]
             if not silent:
@@ -96,12 +104,23 @@ class Keeper:
     def _adopt(self, primary: str, standing: Standing) -> None:
         self._lone.settle(standing)
         self._mode = None
-        state = State.PROTECTED if standing.secondary else State.DEGRADED if standing.primary else State.UNPROTECTED
+        state = (
+            State.PROTECTED
+            if standing.secondary
+            else State.DEGRADED
+            if standing.primary
+            else State.UNPROTECTED
+        )
         self._set(primary, standing.secondary, standing.epoch, state)
 
     def _set(self, primary: str, secondary: str | None, epoch: int, state: State) -> None:
         self.pair = dataclasses.replace(
-            self.pair, state=state, epoch=epoch, primary_host=primary, nova_host=primary, secondary_host=secondary
+            self.pair,
+            state=state,
+            epoch=epoch,
+            primary_host=primary,
+            nova_host=primary,
+            secondary_host=secondary,
         )
         self._sights.renew()
 
@@ -119,7 +138,7 @@ class Keeper:
         pair = self.pair
         twin = f"secondary {pair.secondary_host}" if pair.secondary_host else "no secondary"
         left = f"The pair is left as it is: primary {pair.primary_host}, {twin}, epoch {pair.epoch}."
-        self.tell("stopped", f"Stopped watching. {left} Nobody acts when a side is lost from now on.")
+        self.tell("stopped", f"Stopped watching. {left} Nobody acts when a replica is lost from now on.")
 
     def close(self) -> None:
         """Ask no more."""
@@ -128,13 +147,15 @@ class Keeper:
     # --- one look
 
     def _look(self) -> None:
-        sides = {host: side for host in self._hosts if (side := self._sights.side(host)) is not None}
-        standing = standing_of(sides)
+        replicas = {
+            host: replica for host in self._hosts if (replica := self._sights.replica(host)) is not None
+        }
+        standing = standing_of(replicas)
         if standing.epoch > self.pair.epoch:
             self._follow(standing)
             return
-        self._note_totals(sides)
-        decision = arbitration.decide(self.pair, *self._witnesses())
+        self._note_totals(replicas)
+        decision = arbitration.decide(self.pair, *self._observations())
         reason = str(decision.reason or "")
         try:
             self._act(decision.action, reason)
@@ -144,9 +165,11 @@ class Keeper:
             self.tell("failed", f"{decision.action.replace('_', ' ')} has failed: {error}", once=True)
             self._sights.renew()
 
-    def _witnesses(self) -> tuple[Witness, Witness]:
+    def _observations(self) -> tuple[Observation, Observation]:
         secondary = self.pair.secondary_host
-        return self._sights.witness(self.pair.primary_host), self._sights.witness(secondary) if secondary else arbitration.GONE
+        return self._sights.observation(self.pair.primary_host), self._sights.observation(
+            secondary
+        ) if secondary else arbitration.GONE
 
     def _act(self, action: Action, reason: str) -> None:
         match action:
@@ -159,7 +182,9 @@ class Keeper:
             case Action.RESTART:
                 self.tell("ended", f"{_sentence(reason)} Start it there again.", once=True)
             case Action.LOST:
-                raise StoppedError(f"{_sentence(reason)} Nothing is left that could run on: start the guest, and protect it.")
+                raise StoppedError(
+                    f"{_sentence(reason)} Nothing is left that could run on: start the guest, and protect it."
+                )
             case Action.PROTECT:
                 self._protect()
             case _:
@@ -174,7 +199,9 @@ class Keeper:
         self._set(target, None, pair.epoch + 1, State.DEGRADED)
         self._try_last(pair.primary_host)
         gap = "" if gap_ms is None else f" Nobody ran for {milliseconds(gap_ms)} ms."
-        self.tell("failed_over", f"{target} runs the guest alone, epoch {self.pair.epoch}.{gap}", gap_ms=gap_ms)
+        self.tell(
+            "failed_over", f"{target} runs the guest alone, epoch {self.pair.epoch}.{gap}", gap_ms=gap_ms
+        )
 
     def _go_on_alone(self, reason: str) -> None:
         pair = self.pair
@@ -185,14 +212,14 @@ class Keeper:
         self.tell("alone", f"{pair.primary_host} runs the guest alone, epoch {self.pair.epoch}.")
 
     def _try_last(self, host: str | None) -> None:
-        """Prefer other hosts to one that has just lost its side."""
+        """Prefer other hosts to one that has just lost its replica."""
         self._hosts.sort(key=lambda other: other == host)
 
     def _give_up(self, reason: str) -> None:
         """Remove a secondary whose primary is not its primary any more."""
         pair = self.pair
         secondary = pair.secondary_host or ""
-        if self._sights.side(secondary) is None:
+        if self._sights.replica(secondary) is None:
             raise StoppedError("Somebody else has unprotected the guest. Start this again to protect it.")
         self.tell("unprotecting", f"{_sentence(reason)}")
         self._agents.call(secondary, "discard", server_id=self._id)
@@ -201,7 +228,7 @@ class Keeper:
     def _change_mode(self) -> None:
         """Let a pair under the policy hybrid go to the mode that it should be in, as its primary's agent has found."""
         pair = self.pair
-        wished = (self._sights.side(pair.primary_host) or {}).get("mode")
+        wished = (self._sights.replica(pair.primary_host) or {}).get("mode")
         if pair.state != State.PROTECTED or wished in (None, self._mode):
             return
         standing = Standing(pair.primary_host, pair.secondary_host, pair.epoch, {})
@@ -220,11 +247,14 @@ class Keeper:
         """End what hosts have that are back; tell whether there was something."""
         found = False
         for host in self._hosts:
-            side = self._sights.side(host)
-            if side is not None and arbitration.is_stale(self.pair, host, side_of(side)):
+            replica = self._sights.replica(host)
+            if replica is not None and arbitration.is_stale(self.pair, host, replica_of(replica)):
                 found = True
-                self.tell("discarding", f"{host} has a {side['role']} side of epoch {side['epoch']} left. It is ended.")
-                self._lone.discard(host, side)
+                self.tell(
+                    "discarding",
+                    f"{host} has a {replica['role']} replica of epoch {replica['epoch']} left. It is ended.",
+                )
+                self._lone.discard(host, replica)
         if found:
             self._sights.renew()
         return found
@@ -237,7 +267,9 @@ class Keeper:
             return
         source = self.pair.primary_host
         self.tell("protecting", f"Making a secondary of {source} on {target}.")
-        making = self._lone.protect(source, target, epoch=self.pair.epoch, totals=self._totals, **self._wanted)
+        making = self._lone.protect(
+            source, target, epoch=self.pair.epoch, totals=self._totals, **self._wanted
+        )
         try:
             for progress in making:
                 self._show(f"{progress['stage']}, {progress['percent']} %")
@@ -250,7 +282,9 @@ class Keeper:
             wait = min(2 * self._refused.get(target, (0.0, RETRY_S / 2))[1], RETRY_MOST_S)
             self._refused[target] = (time.monotonic() + wait, wait)
             self._sights.renew()
-            self.tell("not_protected", f"No secondary on {target}: {error} Tried there again in {wait:.0f} s.")
+            self.tell(
+                "not_protected", f"No secondary on {target}: {error} Tried there again in {wait:.0f} s."
+            )
             return
         self._refused.pop(target, None)
         self._mode = actual_mode(self._wanted["mode"]).value
@@ -261,13 +295,13 @@ class Keeper:
         """Return the first host that answers, has nothing of the guest, and has not just failed."""
         now = time.monotonic()
         for host in self._hosts:
-            free = self._sights.witness(host).alive and self._sights.side(host) is None
+            free = self._sights.observation(host).alive and self._sights.replica(host) is None
             if host != self.pair.primary_host and free and self._refused.get(host, (0.0, 0.0))[0] <= now:
                 return host
         return None
 
-    def _note_totals(self, sides: dict[str, dict[str, Any]]) -> None:
-        figures = sides.get(self.pair.primary_host, {}).get("checkpoints")
+    def _note_totals(self, replicas: dict[str, dict[str, Any]]) -> None:
+        figures = replicas.get(self.pair.primary_host, {}).get("checkpoints")
         if figures:
             self._totals = {cause: figures[cause] for cause in ("mismatch", "periodic", "forced")}
 
@@ -282,7 +316,11 @@ class Keeper:
             return
         self._said = text
         at = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-        where = {"primary": self.pair.primary_host, "secondary": self.pair.secondary_host, "epoch": self.pair.epoch}
+        where = {
+            "primary": self.pair.primary_host,
+            "secondary": self.pair.secondary_host,
+            "epoch": self.pair.epoch,
+        }
         self._screen.result(f"{at} {text}", at=at, event=event, message=text, **where, **fields)
 
     @contextlib.contextmanager
@@ -300,10 +338,10 @@ class Keeper:
         parts = []
         for host in self._hosts:
             role = {pair.primary_host: "primary ", pair.secondary_host: "secondary "}.get(host, "")
-            alive = self._sights.witness(host).alive
+            alive = self._sights.observation(host).alive
             parts.append(f"{role}{host}{'' if alive else ' (silent)'}")
-        side = self._sights.side(pair.primary_host) or {}
-        count = (side.get("checkpoints") or {}).get("total")
+        replica = self._sights.replica(pair.primary_host) or {}
+        count = (replica.get("checkpoints") or {}).get("total")
         counted = "" if count is None else f", {count} checkpoints"
         return f"epoch {pair.epoch}: {', '.join(parts)}{counted}"
 

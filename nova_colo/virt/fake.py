@@ -76,7 +76,9 @@ class ColoFakeDriver(ColoDriverMixin, fake.FakeDriverWithoutFakeNodes):
         """Start a guest again after its host has lost power; Nova's fake driver has nothing to start."""
         super().resume_state_on_host_boot(context, instance, *args, **kwargs)
         if instance.uuid not in self.instances and not self._why_not_start(instance):
-            self.instances[instance.uuid] = fake.FakeInstance(instance.name, power_state.RUNNING, instance.uuid)
+            self.instances[instance.uuid] = fake.FakeInstance(
+                instance.name, power_state.RUNNING, instance.uuid
+            )
 
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         LOG.debug("The simulated guest runs here already.", instance=instance)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's libvirt driver, with pairs. The agent runs the twins; this driver only lets Nova's side follow."""
+"""Nova's libvirt driver, with pairs. The agent runs the twins; this driver only lets Nova's replica follow."""
 
 from typing import Any
 
@@ -51,7 +51,9 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         super().plug_vifs(instance, network_info)
         if _is_fault_tolerant(instance):
             vifs = [os_vif_util.nova_to_osvif_vif(vif) for vif in network_info]
-            self._wiring.put(os_vif_util.nova_to_osvif_instance(instance), [vif for vif in vifs if vif is not None])
+            self._wiring.put(
+                os_vif_util.nova_to_osvif_instance(instance), [vif for vif in vifs if vif is not None]
+            )
 
     def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
         super()._unplug_vifs(instance, network_info, ignore_errors)
@@ -73,14 +75,18 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
 
     def list_instances(self) -> list[str]:
         """Return the names of the guests that are Nova's own."""
-        return [guest.name for guest in self._host.list_guests(only_running=False) if not self._hidden(guest.uuid)]
+        return [
+            guest.name for guest in self._host.list_guests(only_running=False) if not self._hidden(guest.uuid)
+        ]
 
     def _create_guest(self, context: Any, xml: str, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Start a guest, unless its twin may run. Every way to start one ends here."""
         self._check_may_start(instance)
         return super()._create_guest(context, xml, instance, *args, **kwargs)
 
-    def check_can_live_migrate_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
+    def check_can_live_migrate_destination(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Check nothing when nothing is moved: the promoted secondary runs here already."""
         if self._role(instance.uuid) == Role.PROMOTED:
             return objects.LibvirtLiveMigrateData(block_migration=False)
@@ -91,7 +97,9 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         if "filename" in dest_check_data:
             super().cleanup_live_migration_destination_check(context, dest_check_data)
 
-    def check_can_live_migrate_source(self, context: Any, instance: Any, dest_check_data: Any, *args: Any, **kwargs: Any) -> Any:
+    def check_can_live_migrate_source(
+        self, context: Any, instance: Any, dest_check_data: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Check nothing when nothing is moved. What Nova needs to know is that the old primary's files are to be removed."""
         if self._role(instance.uuid) == Role.DEMOTED:
             # see ComputeManager._live_migration_cleanup_flags
@@ -112,14 +120,18 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         """Prepare nothing when nothing is moved: the promoted secondary has its disk and is plugged in."""
         if self._role(instance.uuid) == Role.PROMOTED:
             return migrate_data
-        return super().pre_live_migration(context, instance, block_device_info, network_info, disk_info, migrate_data)
+        return super().pre_live_migration(
+            context, instance, block_device_info, network_info, disk_info, migrate_data
+        )
 
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         """Define Nova's own configuration over the domain that runs: later reboots and attachments work on it."""
         self.plug_vifs(instance, network_info)
         image_meta = instance.image_meta
         disks = blockinfo.get_disk_info(CONF.libvirt.virt_type, instance, image_meta, block_device_info)
-        xml = self._get_guest_xml(context, instance, network_info, disks, image_meta, block_device_info=block_device_info)
+        xml = self._get_guest_xml(
+            context, instance, network_info, disks, image_meta, block_device_info=block_device_info
+        )
         self._host.write_instance_config(xml)
 
     def _end_demoted(self, instance: Any) -> None:

@@ -149,7 +149,7 @@ class ColoDriverMixin:
         return event.transition in _CHECKPOINT_EVENTS
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, *args: Any, **kwargs: Any) -> None:
-        """Advertise that this host can carry sides of pairs, as long as its agent says so."""
+        """Advertise that this host can carry replicas of pairs, as long as its agent says so."""
         super().update_provider_tree(provider_tree, nodename, *args, **kwargs)
         if agent_health.is_healthy(self._state_path, time.time()):
             provider_tree.add_traits(nodename, TRAIT)
@@ -236,7 +236,9 @@ class ColoDriverMixin:
     def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Leave the pair, then power off."""
         if self._hidden(instance.uuid):
-            raise exception.InstancePowerOffFailure(reason="this host has the secondary of the server, not the server")
+            raise exception.InstancePowerOffFailure(
+                reason="this host has the secondary of the server, not the server"
+            )
         rebuilt = instance.task_state == task_states.REBUILDING
         refusal = _no_rebuild if rebuilt else exception.InstancePowerOffFailure
         if self._role(instance.uuid) == Role.DEMOTED:
@@ -269,10 +271,14 @@ class ColoDriverMixin:
 
     # --- records follow a planned failover: live migration that moves nothing
 
-    def check_can_live_migrate_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
+    def check_can_live_migrate_destination(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """Refuse to move a server onto its own secondary."""
         if self._role(instance.uuid) == Role.SECONDARY:
-            raise exception.MigrationPreCheckError(reason="its secondary is there: use the failover action instead")
+            raise exception.MigrationPreCheckError(
+                reason="its secondary is there: use the failover action instead"
+            )
         return super().check_can_live_migrate_destination(context, instance, *args, **kwargs)
 
     def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
@@ -294,7 +300,9 @@ class ColoDriverMixin:
     ) -> None:
         """End the old primary; its twin runs on dest already."""
         if self._role(instance.uuid) != Role.DEMOTED:
-            super().live_migration(context, instance, dest, post_method, recover_method, block_migration, migrate_data)
+            super().live_migration(
+                context, instance, dest, post_method, recover_method, block_migration, migrate_data
+            )
             return
         self._end_demoted(instance)
         post_method(context, instance, dest, block_migration, migrate_data)
@@ -315,9 +323,13 @@ class ColoDriverMixin:
         """Adopt the promoted secondary."""
         if self._role(instance.uuid) == Role.PROMOTED:
             self._take_over(context, instance, network_info, block_device_info)
-        super().post_live_migration_at_destination(context, instance, network_info, block_migration, block_device_info)
+        super().post_live_migration_at_destination(
+            context, instance, network_info, block_migration, block_device_info
+        )
 
-    def rollback_live_migration_at_destination(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+    def rollback_live_migration_at_destination(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> None:
         """Keep a promoted secondary: it serves the clients, whatever has become of the records."""
         if not self._hidden(instance.uuid):
             super().rollback_live_migration_at_destination(context, instance, *args, **kwargs)

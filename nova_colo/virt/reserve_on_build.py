@@ -32,7 +32,9 @@ class StrictBuild:
         :raises nova.exception.BuildAbortException: when there is none; Nova undoes the build and tries no other host
         """
         # unshelving and rebuilding come this way too: a server that exists runs unprotected rather than not at all
-        if instance.vm_state != vm_states.BUILDING or not is_fault_tolerant({"extra_specs": instance.flavor.extra_specs}):
+        if instance.vm_state != vm_states.BUILDING or not is_fault_tolerant(
+            {"extra_specs": instance.flavor.extra_specs}
+        ):
             return
         timeout = self._conf.colo.reservation_timeout
         try:

@@ -130,7 +130,9 @@ class TestFailoverServer(FailoverServer):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = _Act.get_parser(self, prog_name)
-        parser.add_argument("--return", dest="and_return", action="store_true", help="Fail back when it is protected again")
+        parser.add_argument(
+            "--return", dest="and_return", action="store_true", help="Fail back when it is protected again"
+        )
         return parser
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
@@ -163,7 +165,9 @@ class ProtectServer(_Act):
 
     METHOD = "protect"
     PURPOSE, UNTIL = "to protect", "it is protected"
-    REQUEST = common.Request("protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True)
+    REQUEST = common.Request(
+        "protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True
+    )
     UNDER_WAY: tuple[str, ...] = ("starting", "protected")
 
     def find(self, manager: FaultToleranceManager, server: Any, deadline: float) -> FaultTolerance:
@@ -176,7 +180,11 @@ class ProtectServer(_Act):
             time.sleep(POLL_INTERVAL_S)
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
-        where = f": primary on {now.primary_host}, secondary on {now.secondary_host}" if now.secondary_host else ""
+        where = (
+            f": primary on {now.primary_host}, secondary on {now.secondary_host}"
+            if now.secondary_host
+            else ""
+        )
         return f"Server {now.name} is protected now{where}."
 
 
@@ -195,7 +203,10 @@ class UnprotectServer(_Act):
     METHOD = "unprotect"
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
     REQUEST = common.Request(
-        "removal of the protection", "is protected still", None, lambda before, now: now.rests_in("unprotected")
+        "removal of the protection",
+        "is protected still",
+        None,
+        lambda before, now: now.rests_in("unprotected"),
     )
 
 
@@ -206,7 +217,10 @@ class SuspendServer(_Act):
     METHOD = "suspend"
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
     REQUEST = common.Request(
-        "suspension of the protection", "is protected still", None, lambda before, now: now.rests_in("suspended")
+        "suspension of the protection",
+        "is protected still",
+        None,
+        lambda before, now: now.rests_in("suspended"),
     )
 
 
@@ -224,7 +238,11 @@ class MigrateSecondary(_Act):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--host", metavar="<host>", help="Host to move it to (admin only); by default the next that has room")
+        parser.add_argument(
+            "--host",
+            metavar="<host>",
+            help="Host to move it to (admin only); by default the next that has room",
+        )
         return parser
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
@@ -249,7 +267,9 @@ class SetMode(_Act):
         return parser
 
     def request(self, parsed_args: argparse.Namespace) -> common.Request:
-        return common.Request("change of the mode", "", None, lambda before, now: now.mode_policy == parsed_args.mode)
+        return common.Request(
+            "change of the mode", "", None, lambda before, now: now.mode_policy == parsed_args.mode
+        )
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         return {"mode": parsed_args.mode}

@@ -30,7 +30,9 @@ def find_server(compute: Any, name_or_id: str) -> Any:
         try:
             return compute.find_server(name_or_id, ignore_missing=False, all_projects=all_projects)
         except sdk_exceptions.DuplicateResource:
-            raise exceptions.CommandError(f"More than one server is named '{name_or_id}': give its ID.") from None
+            raise exceptions.CommandError(
+                f"More than one server is named '{name_or_id}': give its ID."
+            ) from None
         except sdk_exceptions.NotFoundException:
             continue
         except sdk_exceptions.ForbiddenException:

@@ -29,11 +29,20 @@ LONG_COLUMNS = {
 
 
 def _shown(flavor: FtFlavor) -> tuple[list[str], list[Any]]:
-    row = {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk}
+    row = {
+        "id": flavor.id,
+        "name": flavor.name,
+        "vcpus": flavor.vcpus,
+        "ram": flavor.ram,
+        "disk": flavor.disk,
+    }
     row |= {"fault_tolerant": flavor.enabled, "is_public": flavor.is_public}
     if flavor.enabled:
         row |= {"secondary_ram": flavor.secondary_ram, "mode": flavor.mode}
-        row |= {"checkpoint_interval_ms": flavor.checkpoint_interval_ms, "auto_reprotect": flavor.auto_reprotect}
+        row |= {
+            "checkpoint_interval_ms": flavor.checkpoint_interval_ms,
+            "auto_reprotect": flavor.auto_reprotect,
+        }
     return list(row), list(row.values())
 
 
@@ -57,7 +66,9 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="Replace a lost secondary without being asked (default)",
     )
-    group.add_argument("--no-auto-reprotect", dest="auto_reprotect", action="store_false", help="Wait until somebody asks")
+    group.add_argument(
+        "--no-auto-reprotect", dest="auto_reprotect", action="store_false", help="Wait until somebody asks"
+    )
 
 
 def _policy(parsed_args: argparse.Namespace) -> dict[str, Any]:
@@ -74,7 +85,9 @@ def _find(manager: FtFlavorManager, name_or_id: str) -> FtFlavor:
     :raises osc_lib.exceptions.CommandError: none or several
     """
     known = manager.list(every=True)
-    found = [flavor for flavor in known if flavor.id == name_or_id] or [flavor for flavor in known if flavor.name == name_or_id]
+    found = [flavor for flavor in known if flavor.id == name_or_id] or [
+        flavor for flavor in known if flavor.name == name_or_id
+    ]
     if len(found) != 1:
         raise exceptions.CommandError(
             f"More than one flavor is named '{name_or_id}': give its ID."
@@ -93,10 +106,18 @@ class CreateFtFlavor(command.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("name", metavar="<flavor-name>", help="Name of the new flavor")
-        parser.add_argument("--id", metavar="<id>", default="auto", help="ID of the new flavor (default: a new UUID)")
-        parser.add_argument("--vcpus", metavar="<vcpus>", type=positive, default=1, help="Number of vCPUs (default: 1)")
-        parser.add_argument("--ram", metavar="<size-mb>", type=positive, default=256, help="Memory in MB (default: 256)")
-        parser.add_argument("--disk", metavar="<size-gb>", type=int, default=0, help="Disk in GB (default: 0, as the image's)")
+        parser.add_argument(
+            "--id", metavar="<id>", default="auto", help="ID of the new flavor (default: a new UUID)"
+        )
+        parser.add_argument(
+            "--vcpus", metavar="<vcpus>", type=positive, default=1, help="Number of vCPUs (default: 1)"
+        )
+        parser.add_argument(
+            "--ram", metavar="<size-mb>", type=positive, default=256, help="Memory in MB (default: 256)"
+        )
+        parser.add_argument(
+            "--disk", metavar="<size-gb>", type=int, default=0, help="Disk in GB (default: 0, as the image's)"
+        )
         parser.add_argument(
             "--project",
             metavar="<project>",
@@ -112,7 +133,9 @@ class CreateFtFlavor(command.ShowOne):
         projects = [find_resource(clients.identity.projects, name).id for name in parsed_args.project]
         size = parsed_args.vcpus, parsed_args.ram, parsed_args.disk
         manager = clients.fault_tolerance.flavors
-        made = manager.create(parsed_args.name, *size, projects=projects, flavor_id=parsed_args.id, **_policy(parsed_args))
+        made = manager.create(
+            parsed_args.name, *size, projects=projects, flavor_id=parsed_args.id, **_policy(parsed_args)
+        )
         return _shown(made)
 
 
@@ -123,7 +146,9 @@ class ListFtFlavor(command.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--long", action="store_true", help="List IDs, intervals and what happens after a loss too")
+        parser.add_argument(
+            "--long", action="store_true", help="List IDs, intervals and what happens after a loss too"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:

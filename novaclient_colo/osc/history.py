@@ -29,7 +29,12 @@ class ListEvent(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", help="FT server (name or ID)")
-        parser.add_argument("--limit", metavar="<number>", type=common.positive, help="The newest only, so many (default: all)")
+        parser.add_argument(
+            "--limit",
+            metavar="<number>",
+            type=common.positive,
+            help="The newest only, so many (default: all)",
+        )
         parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
         return parser
 
@@ -58,12 +63,18 @@ class ListCheckpoint(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("server", metavar="<server>", help="FT server (name or ID)")
-        parser.add_argument("--since", metavar="<time>", help="From then on (ISO 8601, in UTC; default: an hour before the end)")
+        parser.add_argument(
+            "--since",
+            metavar="<time>",
+            help="From then on (ISO 8601, in UTC; default: an hour before the end)",
+        )
         parser.add_argument("--until", metavar="<time>", help="Up to then (ISO 8601, in UTC; default: now)")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
         pair = common.find_pair(self.app, parsed_args.server)
-        shown = self.app.client_manager.fault_tolerance.checkpoints(pair, since=parsed_args.since, until=parsed_args.until)
+        shown = self.app.client_manager.fault_tolerance.checkpoints(
+            pair, since=parsed_args.since, until=parsed_args.until
+        )
         common.note_simulated([pair])
         return common.table(shown.buckets, self.COLUMNS)

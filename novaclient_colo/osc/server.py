@@ -48,7 +48,9 @@ class ListFaultTolerance(command.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--all-projects", action="store_true", help="List those of all projects (admin only)")
+        parser.add_argument(
+            "--all-projects", action="store_true", help="List those of all projects (admin only)"
+        )
         parser.add_argument("--name", metavar="<name>", help="Those whose name contains this")
         parser.add_argument(
             "--state",
@@ -65,8 +67,15 @@ class ListFaultTolerance(command.Lister):
             help=_several("of this health", HEALTH_SEVERITY),
         )
         parser.add_argument("--host", metavar="<host>", help="Those with a side on this host (admin only)")
-        parser.add_argument("--limit", metavar="<number>", type=common.positive, help="At most so many, the worst (default: all)")
-        parser.add_argument("--long", action="store_true", help="List IDs, mode, epoch, reasons and backend too")
+        parser.add_argument(
+            "--limit",
+            metavar="<number>",
+            type=common.positive,
+            help="At most so many, the worst (default: all)",
+        )
+        parser.add_argument(
+            "--long", action="store_true", help="List IDs, mode, epoch, reasons and backend too"
+        )
         parser.add_argument(
             "--watch",
             metavar="<seconds>",
@@ -83,12 +92,16 @@ class ListFaultTolerance(command.Lister):
             return super().run(parsed_args)
         screen = self.app.stdout
         if not screen.isatty():
-            raise exceptions.CommandError("--watch rewrites a screen, and this is none. Leave it away to list them once.")
+            raise exceptions.CommandError(
+                "--watch rewrites a screen, and this is none. Leave it away to list them once."
+            )
         try:
             while True:
                 self.app.stdout = io.StringIO()
                 super().run(parsed_args)
-                screen.write(f"{CLEAR}{self.app.stdout.getvalue()}\n{time.strftime('%H:%M:%S')}  Ctrl-C ends\n")
+                screen.write(
+                    f"{CLEAR}{self.app.stdout.getvalue()}\n{time.strftime('%H:%M:%S')}  Ctrl-C ends\n"
+                )
                 screen.flush()
                 time.sleep(parsed_args.watch)
         except KeyboardInterrupt:
@@ -99,7 +112,9 @@ class ListFaultTolerance(command.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
         filters = {name: getattr(parsed_args, name) for name in ("name", "state", "health", "host")}
         order = {"sort_key": "health", "limit": parsed_args.limit}
-        pairs = self.app.client_manager.fault_tolerance.list(all_tenants=parsed_args.all_projects, **filters, **order)
+        pairs = self.app.client_manager.fault_tolerance.list(
+            all_tenants=parsed_args.all_projects, **filters, **order
+        )
         pairs = sorted(pairs, key=lambda pair: pair.urgency)
         common.note_simulated(pairs)
         return common.table(pairs, self.COLUMNS, self.LONG_COLUMNS if parsed_args.long else {})
@@ -130,6 +145,8 @@ class ShowFaultTolerance(command.ShowOne):
         row["progress"] = format_columns.DictColumn(pair.progress or {})
         row["checkpoints"] = format_columns.DictColumn(pair.checkpoints)
         row["failovers"] = format_columns.DictColumn(pair.failovers)
-        row["actions"] = format_columns.ListColumn([known["name"] for known in pair.actions if known["allowed"]])
+        row["actions"] = format_columns.ListColumn(
+            [known["name"] for known in pair.actions if known["allowed"]]
+        )
         common.note_simulated([pair])
         return list(row), list(row.values())

@@ -9,7 +9,7 @@ from oslo_utils import timeutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.db import Database
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 
 
 def ft_database(config_file: pathlib.Path) -> Database:
@@ -37,7 +37,7 @@ def pair_columns(server_id: str, primary: str, secondary: str) -> dict[str, Any]
     now = timeutils.utcnow()
     return {
         "server_id": server_id,
-        "twin_id": twin_id(server_id),
+        "secondary_id": secondary_id(server_id),
         "name": f"made-up-{server_id[:8]}",
         "project_id": "0123456789abcdef0123456789abcdef",
         "user_id": "fedcba9876543210fedcba9876543210",

@@ -33,16 +33,21 @@ class Agent:
 
     def report(self) -> dict[str, Any]:
         """Return a heartbeat."""
-        side = {"epoch": 0, **dataclasses.asdict(Report(running=True, link_up=True))}
+        replica = {"epoch": 0, **dataclasses.asdict(Report(running=True, link_up=True))}
         made_up = figures(sent_at=time.time())
-        servers = {server: side | {"role": "primary", "checkpoints": made_up} for server in self._primaries}
-        servers |= {server: side | {"role": "secondary"} for server in self._secondaries}
+        servers = {
+            server: replica | {"role": "primary", "checkpoints": made_up} for server in self._primaries
+        }
+        servers |= {server: replica | {"role": "secondary"} for server in self._secondaries}
         return {"backend": "simulated", "version": "0", "versions": {}, "reasons": [], "servers": servers}
 
     def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, float]]]:
         """Return one checkpoint in each ten seconds."""
         now = time.time()
-        taken = [checkpoint_stats.Checkpoint(at, Cause.MISMATCH, 9.0) for at in range(max(since, int(now) - 60), int(now), 10)]
+        taken = [
+            checkpoint_stats.Checkpoint(at, Cause.MISMATCH, 9.0)
+            for at in range(max(since, int(now) - 60), int(now), 10)
+        ]
         return {server: checkpoint_stats.buckets(taken, 10, since, now) for server in self._primaries}
 
 

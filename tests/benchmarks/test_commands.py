@@ -27,7 +27,10 @@ def cloud(lab) -> Cloud:
 def test_a_list_of_ft_servers_against_a_list_of_servers(cloud, lab, capsys):
     lists = {
         name: ("openstack", *command, "--all-projects", "--limit", str(SERVERS), "-f", "json")
-        for name, command in {"server ft list": ("server", "ft", "list"), "server list": ("server", "list")}.items()
+        for name, command in {
+            "server ft list": ("server", "ft", "list"),
+            "server list": ("server", "list"),
+        }.items()
     }
     with each_a_pair(lab, set(active(cloud))):
         said = _measure(cloud, lists)
@@ -69,7 +72,9 @@ def _measure(
             program, *arguments = commands[name]
             began = time.perf_counter()
             # with all that it imports, unlike Cloud.run()
-            done = subprocess.run([BIN / program, *arguments], env=env, capture_output=True, text=True, timeout=patient(300))
+            done = subprocess.run(
+                [BIN / program, *arguments], env=env, capture_output=True, text=True, timeout=patient(300)
+            )
             if number:
                 seconds[name].append(time.perf_counter() - began)
             assert done.returncode == 0, done.stderr

@@ -37,7 +37,9 @@ def config(lab, tmp_path):
     for name in names:
         lab.host(name).stop()
     text = (lab.layout.etc / "nova-colo" / "nova-colo.conf").read_text()
-    text = text.replace("/nova_colo?", f"/{SCRATCH}?").replace("nova_poll_interval = 2", "nova_poll_interval = 3600")
+    text = text.replace("/nova_colo?", f"/{SCRATCH}?").replace(
+        "nova_poll_interval = 2", "nova_poll_interval = 3600"
+    )
     path = tmp_path / "nova-colo.conf"
     path.touch(mode=0o600)
     path.write_text(text.replace("repair_interval = 10", "repair_interval = 3600"))
@@ -45,7 +47,9 @@ def config(lab, tmp_path):
         cursor.execute(f"DROP DATABASE IF EXISTS {SCRATCH}")
         cursor.execute(f"CREATE DATABASE {SCRATCH}")
         cursor.execute(f"GRANT ALL ON {SCRATCH}.* TO nova_colo@localhost")
-    migration.sync(next(line.split(" = ", 1)[1] for line in text.splitlines() if line.startswith("connection = mysql")))
+    migration.sync(
+        next(line.split(" = ", 1)[1] for line in text.splitlines() if line.startswith("connection = mysql"))
+    )
     try:
         yield path
     finally:
@@ -64,7 +68,9 @@ def test_one_engine_with_many_pairs(config, capsys):
     with capsys.disabled():
         print(f"\none engine, {HOSTS} hosts, reports each second, {WINDOW_S} s:")
         for size, (cpu, lag) in measured.items():
-            print(f"  {size} pairs: {1000 * cpu:.1f} % of a core per 1,000 pairs ({cpu / first_cpu:.2f} of that at {SIZES[0]})")
+            print(
+                f"  {size} pairs: {1000 * cpu:.1f} % of a core per 1,000 pairs ({cpu / first_cpu:.2f} of that at {SIZES[0]})"
+            )
             print(f"    report lag p99 {lag:.1f} s ({lag / first_lag:.2f} of that at {SIZES[0]})")
 
 
@@ -73,12 +79,22 @@ def _measure(config: pathlib.Path, size: int) -> tuple[float, float]:
     database = ft_database(config)
     placed = layout(size, HOSTS)
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    agents = [sys.executable, str(REPO / "tests" / "benchmarks" / "made_up_agents.py"), str(config), str(size), str(HOSTS)]
+    agents = [
+        sys.executable,
+        str(REPO / "tests" / "benchmarks" / "made_up_agents.py"),
+        str(config),
+        str(size),
+        str(HOSTS),
+    ]
     log = config.parent / f"engine-{size}.log"
     _clear(database)
     with _running([str(BIN / "nova-colo-engine"), "--config-file", str(config)], log) as engine:
         # a look at Nova removes pairs that it does not know; the next one is an hour away
-        wait_for("the engine has looked at Nova", 60, lambda: "All servers of Nova were looked at" in log.read_text())
+        wait_for(
+            "the engine has looked at Nova",
+            60,
+            lambda: "All servers of Nova were looked at" in log.read_text(),
+        )
         _clear(database)
         with database.writer() as session:
             for server_id, (primary, secondary) in placed.items():

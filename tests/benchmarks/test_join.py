@@ -50,7 +50,9 @@ def note(figures: dict[str, list[float]], name: str, value: float) -> None:
     figures.setdefault(name, []).append(value)
 
 
-def test_how_long_a_server_is_waited_for(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
+def test_how_long_a_server_is_waited_for(
+    real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]
+) -> None:
     for _ in range(EVACUATIONS):
         began = time.time()
         server = FtServer(cloud)
@@ -96,7 +98,11 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
             before, began = settled(server), time.time()
             real_lab.host(before["secondary"]["host"]).kill()
             server.moved(before)
-            note(figures, "FT server: from its secondary's host's death to protected again", time.time() - began)
+            note(
+                figures,
+                "FT server: from its secondary's host's death to protected again",
+                time.time() - began,
+            )
             note(figures, "FT server: client's gap, its secondary's host dies", server.goes_on(since=began))
             switch_on(cloud)
         wait_for("all hosts can be used", PATIENCE, lambda: all(host["capable"] for host in cloud.ft_hosts()))
@@ -124,7 +130,9 @@ def take_back(lab: Lab, cloud: Cloud, host: str) -> None:
     switch_on(cloud)
 
 
-def test_a_plain_server_that_is_evacuated(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]) -> None:
+def test_a_plain_server_that_is_evacuated(
+    real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]
+) -> None:
     """As Masakari does it, but told of the host's death at once; its memory and its disk are lost."""
     server = PlainServer(cloud)
     try:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from lab import services
-from lab.hosts.colo import Bed, Guest
+from lab.hosts.colo import Guest, Testbed
 from tests.qemu.lives import Life
 
 pytestmark = pytest.mark.timeout(3600)
@@ -30,7 +30,7 @@ REPLIES = {"identical": "i", "divergent": "t"}
 SIZES_MB = (64, 256, 1024)
 
 
-def living(bed: Bed, guest: Guest, interval: float = 0.02) -> closing[Life]:
+def living(bed: Testbed, guest: Guest, interval: float = 0.02) -> closing[Life]:
     """A guest whose agents have the options that they have by default."""
     return closing(Life(bed, guest, "i", options={}, interval=interval))
 
@@ -42,7 +42,12 @@ def show(capsys) -> Callable[[str], None]:
             print(text)
 
     model = next(
-        (line.split(": ")[1] for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+        (
+            line.split(": ")[1]
+            for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "",
     )
     memory = psutil.virtual_memory().total / 2**30
     emulated = "QEMU's emulator (no KVM), hosts are network namespaces of one machine"
@@ -59,18 +64,22 @@ def test_what_a_pair_costs_its_clients(bed, show):
 
         def ask(mode: str) -> None:
             for replies, command in REPLIES.items():
-                seen.setdefault((mode, replies), []).append(bed.client.measure(life.guest.address, command, DURATION_S))
+                seen.setdefault((mode, replies), []).append(
+                    bed.client.measure(life.guest.address, command, DURATION_S)
+                )
 
         for _ in range(ROUNDS):
             ask("unprotected")
             for mode, interval in (("colo", None), ("checkpoint", 100)):
                 pair = life.protect(mode=mode, interval_ms=interval)
-                side = life.side(pair.primary)
-                stood.append(side["stood_still_ms"])
+                replica = life.replica(pair.primary)
+                stood.append(replica["stood_still_ms"])
                 ask(mode)
-                pauses[mode].append(life.side(pair.primary)["checkpoints"]["pause_ms"])
+                pauses[mode].append(life.replica(pair.primary)["checkpoints"]["pause_ms"])
                 life.pair.unprotect(pair)
-    show(f"a client's requests, {ROUNDS} rounds of {DURATION_S:g} s, medians; ratios against the unprotected guest:")
+    show(
+        f"a client's requests, {ROUNDS} rounds of {DURATION_S:g} s, medians; ratios against the unprotected guest:"
+    )
     for replies in REPLIES:
         alone = rates(seen["unprotected", replies])
         for mode in ("unprotected", "colo", "checkpoint"):
@@ -80,7 +89,9 @@ def test_what_a_pair_costs_its_clients(bed, show):
     for mode, found in pauses.items():
         mean, p99 = (statistics.median(one[name] for one in found) for name in ("mean", "p99"))
         show(f"  pause of a checkpoint, {mode}: mean {mean:.1f} ms, p99 {p99:.1f} ms")
-    show(f"  the guest stood still while it was protected: median {statistics.median(stood):.0f} ms, most {max(stood):.0f} ms")
+    show(
+        f"  the guest stood still while it was protected: median {statistics.median(stood):.0f} ms, most {max(stood):.0f} ms"
+    )
 
 
 def rates(rounds: list[list[float]]) -> float:
@@ -90,7 +101,9 @@ def rates(rounds: list[list[float]]) -> float:
 
 def percentile(of: int) -> Callable[[list[list[float]]], float]:
     """Return what gives a percentile of milliseconds."""
-    return lambda rounds: statistics.median(statistics.quantiles(took, n=100, method="inclusive")[of - 1] for took in rounds)
+    return lambda rounds: statistics.median(
+        statistics.quantiles(took, n=100, method="inclusive")[of - 1] for took in rounds
+    )
 
 
 def test_how_long_it_takes_to_protect(bed, show):
@@ -112,11 +125,13 @@ def test_how_long_it_takes_to_protect(bed, show):
                 list(life.pair.protect("compute-a", "compute-b", timeout=600))
                 took.append(time.monotonic() - began)
                 pair = life.standing()
-                stood.append(life.side("compute-a")["stood_still_ms"])
+                stood.append(life.replica("compute-a")["stood_still_ms"])
                 life.pair.unprotect(pair)
         median = statistics.median(took)
         first = first or median
-        show(f"  {size:5} MB: {median:5.1f} s ({median / first:.2f}), it stood still for {statistics.median(stood):.0f} ms of it")
+        show(
+            f"  {size:5} MB: {median:5.1f} s ({median / first:.2f}), it stood still for {statistics.median(stood):.0f} ms of it"
+        )
 
 
 def test_what_a_client_notices_of_failovers(bed, show):
@@ -143,7 +158,10 @@ def test_what_a_client_notices_of_failovers(bed, show):
             life.goes_on()
             planned.append(life.gap_s(began))
     show(f"a client's longest wait, {FAILOVERS} failovers each:")
-    for kind, gaps in (("kill -9 of the primary's QEMU, until noticed and decided", unplanned), ("planned", planned)):
+    for kind, gaps in (
+        ("kill -9 of the primary's QEMU, until noticed and decided", unplanned),
+        ("planned", planned),
+    ):
         figures = {"p50": statistics.median(gaps), "least": min(gaps), "most": max(gaps)}
         show(f"  {kind}: " + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in figures.items()))
 
@@ -153,7 +171,15 @@ def watched(life: Life, *arguments: str) -> Iterator[list[dict[str, Any]]]:
     """Let colo-pair run watch over a pair; gives its events as they come."""
     events: list[dict[str, Any]] = []
     conf = life.bed.instances.parent / "etc" / "engine.conf"
-    argv = [str(services.program("colo-pair")), "--config-file", str(conf), "run", life.guest.uuid, *arguments, "--json"]
+    argv = [
+        str(services.program("colo-pair")),
+        "--config-file",
+        str(conf),
+        "run",
+        life.guest.uuid,
+        *arguments,
+        "--json",
+    ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as run:
         reader = threading.Thread(target=lambda: events.extend(json.loads(line) for line in run.stdout or ()))
         reader.start()
@@ -167,6 +193,7 @@ def watched(life: Life, *arguments: str) -> Iterator[list[dict[str, Any]]]:
 def nth(life: Life, events: list[dict[str, Any]], kind: str, number: int) -> dict[str, Any]:
     """Wait for an event of a kind, counted from 0, and return it."""
     found = life.wait(
-        f"{kind} for the {number + 1}. time", lambda: [event for event in list(events) if event["event"] == kind][number:]
+        f"{kind} for the {number + 1}. time",
+        lambda: [event for event in list(events) if event["event"] == kind][number:],
     )
     return found[0]

@@ -17,7 +17,11 @@ from tests.ui.panel import address
 
 COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))
 ROUNDS = 15
-PATHS = {"panel": "admin/fault_tolerance/", "live": "admin/fault_tolerance/live/", "instances": "admin/instances/"}
+PATHS = {
+    "panel": "admin/fault_tolerance/",
+    "live": "admin/fault_tolerance/live/",
+    "instances": "admin/instances/",
+}
 pytestmark = pytest.mark.timeout(3600)
 
 
@@ -32,15 +36,21 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, tmp_path, capsys)
             for name in next(orders):
                 began = time.perf_counter()
                 # uWSGI keeps no connection; who is not logged in is sent elsewhere
-                answer = requests.get(address(lab, PATHS[name]), cookies=cookies, timeout=120, allow_redirects=False)
+                answer = requests.get(
+                    address(lab, PATHS[name]), cookies=cookies, timeout=120, allow_redirects=False
+                )
                 if number >= 2:  # the first ones of a process fill its caches
                     seconds[name].append(time.perf_counter() - began)
                 assert answer.status_code == 200 and "Error:" not in answer.text
     median = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
-        print(f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, against Horizon's instances ({median['instances']:.2f} s):")
+        print(
+            f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, against Horizon's instances ({median['instances']:.2f} s):"
+        )
         for name in ("panel", "live"):
-            print(f"  {PATHS[name]}: median {median[name]:.2f} s, ratio {median[name] / median['instances']:.2f}")
+            print(
+                f"  {PATHS[name]}: median {median[name]:.2f} s, ratio {median[name] / median['instances']:.2f}"
+            )
 
 
 def test_what_a_browser_loads_for_it(capsys):

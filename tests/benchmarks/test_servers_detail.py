@@ -44,9 +44,13 @@ def test_the_filter_against_stock_nova(cloud, lab, tmp_path, capsys):
     ratios = [one / other for one, other in zip(seconds["with"], seconds["without"], strict=True)]
     statements = _statements_per_request(cloud, lab)
     with capsys.disabled():
-        print(f"\nGET /servers/detail, {COUNT} servers, {ROUNDS} rounds, filter in the pipeline against out of it:")
+        print(
+            f"\nGET /servers/detail, {COUNT} servers, {ROUNDS} rounds, filter in the pipeline against out of it:"
+        )
         print(f"  median {1000 * medians['with']:.0f} ms against {1000 * medians['without']:.0f} ms")
-        print(f"  ratio of medians {medians['with'] / medians['without']:.3f}, median of ratios {statistics.median(ratios):.3f}")
+        print(
+            f"  ratio of medians {medians['with'] / medians['without']:.3f}, median of ratios {statistics.median(ratios):.3f}"
+        )
         print(f"  extra SQL statements per request: {statements:.2f}")
 
 
@@ -57,7 +61,9 @@ def test_our_list_against_novas_own(cloud, lab, tmp_path, capsys):
         seconds = _measure({"pairs": cloud.compute + PAIRS_PATH, "servers": stock_url + PATH}, token)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
-        print(f"\nlist of {COUNT} pairs against stock Nova's GET /servers/detail of {COUNT} servers, {ROUNDS} rounds:")
+        print(
+            f"\nlist of {COUNT} pairs against stock Nova's GET /servers/detail of {COUNT} servers, {ROUNDS} rounds:"
+        )
         print(f"  median {1000 * medians['pairs']:.0f} ms against {1000 * medians['servers']:.0f} ms")
         print(f"  ratio of medians {medians['pairs'] / medians['servers']:.3f}")
 

@@ -33,12 +33,16 @@ class Capture:
         }
         for name in machines:
             log = folder / f"{name}.log"
-            wait_for(f"the capture of {name} has begun", BEGIN_S, lambda log=log: "listening on" in log.read_text())
+            wait_for(
+                f"the capture of {name} has begun", BEGIN_S, lambda log=log: "listening on" in log.read_text()
+            )
 
     def __enter__(self) -> "Capture":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         for process in self._running.values():
             process.terminate()
             process.wait()

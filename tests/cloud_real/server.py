@@ -170,7 +170,9 @@ class FtServer(NovaServer):
         try:
             wait_for("everybody says what is true", PATIENCE, all_is_true)
         except AssertionError as error:
-            raise AssertionError({name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}) from error
+            raise AssertionError(
+                {name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}
+            ) from error
 
     def _true(self) -> dict[str, set]:
         """Return what everybody must say of the server and its twin, going by its pair."""
@@ -200,7 +202,12 @@ class FtServer(NovaServer):
             "bindings": {binding for port in ports for binding in self._bindings(port)},
             "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(self._domain)},
             "files": {name for name, machine in on.items() if self._files(machine)},
-            "network cards": {(name, port) for name, seen in links.items() for port in self._had if f"qbr{port[:11]}" in seen},
+            "network cards": {
+                (name, port)
+                for name, seen in links.items()
+                for port in self._had
+                if f"qbr{port[:11]}" in seen
+            },
         }
 
     def _files(self, machine: Host) -> list[Path]:

@@ -23,7 +23,9 @@ def test_an_ft_server_is_protected_with_nobody_asking(server: FtServer) -> None:
     server.is_whole()
 
 
-def test_a_server_with_a_config_drive_is_protected_and_failed_over(make_server: Callable[..., FtServer]) -> None:
+def test_a_server_with_a_config_drive_is_protected_and_failed_over(
+    make_server: Callable[..., FtServer],
+) -> None:
     server = make_server(config_drive=True)
     server.use()
     server.is_whole()
@@ -61,7 +63,10 @@ def test_a_server_may_have_two_network_cards_and_get_others_while_it_is_not_prot
     server.kill_qemu(before["primary"]["host"])
     server.failed_over(before)
     server.is_whole()
-    assert {port["id"] for port in server.ports()} == {first["id"], attached.json()["interfaceAttachment"]["port_id"]}
+    assert {port["id"] for port in server.ports()} == {
+        first["id"],
+        attached.json()["interfaceAttachment"]["port_id"],
+    }
     server.delete()
 
 
@@ -134,7 +139,7 @@ def test_ten_failovers_in_a_row(server: FtServer) -> None:
 
 def test_novas_periodic_tasks_leave_it_alone(server: FtServer, lab: Lab) -> None:
     before = server.pair()
-    both = [before[side]["host"] for side in ("primary", "secondary")]
+    both = [before[replica]["host"] for replica in ("primary", "secondary")]
     begun = {host: runs(lab, host) for host in both}
 
     def have_run_twice() -> bool:

@@ -121,7 +121,9 @@ def long(reach: Callable[[FtServer, Lab], None]) -> Any:
         long(stopped),
     ],
 )
-def test_it_is_deleted_and_nothing_is_left(make_server: MakeServer, lab: Lab, reach: Callable[[FtServer, Lab], None]) -> None:
+def test_it_is_deleted_and_nothing_is_left(
+    make_server: MakeServer, lab: Lab, reach: Callable[[FtServer, Lab], None]
+) -> None:
     server = make_server()
     reach(server, lab)
     server.delete()

@@ -22,7 +22,9 @@ def capture(server: FtServer, lab: Lab, tmp_path: Path) -> Iterator[Capture]:
             lab.host(host).heal()
 
 
-def test_a_secondary_is_silent_until_it_is_promoted_and_says_at_once_where_it_is(server: FtServer, capture: Capture) -> None:
+def test_a_secondary_is_silent_until_it_is_promoted_and_says_at_once_where_it_is(
+    server: FtServer, capture: Capture
+) -> None:
     before = server.pair()
     server.asks_for_its_address()
     server.goes_on()
@@ -36,7 +38,9 @@ def test_a_secondary_is_silent_until_it_is_promoted_and_says_at_once_where_it_is
     assert any("Reverse ARP" in frame for frame in capture.frames(new))
 
 
-def test_hosts_that_are_cut_from_each_other(server: FtServer, capture: Capture, lab: Lab, cloud: Cloud) -> None:
+def test_hosts_that_are_cut_from_each_other(
+    server: FtServer, capture: Capture, lab: Lab, cloud: Cloud
+) -> None:
     before = server.pair()
     primary = before["primary"]["host"]
     lab.host(primary).cut_link("replication")
@@ -55,7 +59,7 @@ def test_hosts_that_are_cut_from_each_other(server: FtServer, capture: Capture, 
 
 def test_hosts_that_are_cut_from_the_engine_only(server: FtServer, capture: Capture, lab: Lab) -> None:
     before = server.pair()
-    hosts = [before[side]["host"] for side in ("primary", "secondary")]
+    hosts = [before[replica]["host"] for replica in ("primary", "secondary")]
     for host in hosts:
         lab.host(host).cut_link("management")
     silent = wait_for("it is said", PATIENCE, lambda: (pair := server.seen())["stale_since"] and pair)
@@ -78,7 +82,9 @@ def cut_off(lab: Lab, host: str) -> None:
         lab.host(host).cut_link(network)
 
 
-def test_a_primary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, capture: Capture, lab: Lab) -> None:
+def test_a_primary_that_is_cut_from_its_twin_and_the_engine(
+    server: FtServer, capture: Capture, lab: Lab
+) -> None:
     before = server.pair()
     old, new = before["primary"]["host"], before["secondary"]["host"]
     cut_off(lab, old)
@@ -89,13 +95,17 @@ def test_a_primary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, ca
     assert capture.speakers() == {old, new}
     assert capture.spoke(old)[1] < capture.spoke(new)[0]
     lab.host(old).heal()
-    lab.service(f"{old}-nova-compute").restart()  # Nova cleans up what was moved off a host when it is started there
+    lab.service(
+        f"{old}-nova-compute"
+    ).restart()  # Nova cleans up what was moved off a host when it is started there
     server.is_up(old)
     server.is_whole()
     assert capture.spoke(old)[1] < capture.spoke(new)[0]
 
 
-def test_a_primary_whose_host_was_frozen_says_nothing_when_it_goes_on(server: FtServer, capture: Capture, lab: Lab) -> None:
+def test_a_primary_whose_host_was_frozen_says_nothing_when_it_goes_on(
+    server: FtServer, capture: Capture, lab: Lab
+) -> None:
     before = server.pair()
     old, new = before["primary"]["host"], before["secondary"]["host"]
     lab.host(old).freeze()
@@ -110,7 +120,9 @@ def test_a_primary_whose_host_was_frozen_says_nothing_when_it_goes_on(server: Ft
     assert capture.spoke(old)[1] < capture.spoke(new)[0]
 
 
-def test_a_secondary_that_is_cut_from_its_twin_and_the_engine(server: FtServer, capture: Capture, lab: Lab) -> None:
+def test_a_secondary_that_is_cut_from_its_twin_and_the_engine(
+    server: FtServer, capture: Capture, lab: Lab
+) -> None:
     before = server.pair()
     primary, cut = before["primary"]["host"], before["secondary"]["host"]
     cut_off(lab, cut)

@@ -38,7 +38,13 @@ LIFE = [
     ),
     (
         "resize",
-        {"cold_migrate", "conductor_migrate_server", "compute_prep_resize", "compute_resize_instance", "compute_finish_resize"},
+        {
+            "cold_migrate",
+            "conductor_migrate_server",
+            "compute_prep_resize",
+            "compute_resize_instance",
+            "compute_finish_resize",
+        },
     ),
     ("confirmResize", {"compute_confirm_resize"}),
     ("createImage", {"compute_snapshot_instance"}),
@@ -47,7 +53,9 @@ LIFE = [
 ]
 
 
-@pytest.fixture(scope="module", params=["beside FT servers", pytest.param("on a stock cloud", marks=pytest.mark.long)])
+@pytest.fixture(
+    scope="module", params=["beside FT servers", pytest.param("on a stock cloud", marks=pytest.mark.long)]
+)
 def lab(request: pytest.FixtureRequest, real_lab: Lab) -> Iterator[Lab]:
     """The lab with fault tolerance; and one in which nothing of ours is installed, for what Nova does of its own accord."""
     if request.param == "beside FT servers":
@@ -176,4 +184,6 @@ def recorded(cloud: Cloud, plain: PlainServer) -> list[dict[str, Any]]:
     """Return what was done with a server, oldest first."""
     path = f"/servers/{plain.id}/os-instance-actions"
     actions = reversed(cloud.request("GET", path).json()["instanceActions"])
-    return [cloud.request("GET", f"{path}/{action['request_id']}").json()["instanceAction"] for action in actions]
+    return [
+        cloud.request("GET", f"{path}/{action['request_id']}").json()["instanceAction"] for action in actions
+    ]

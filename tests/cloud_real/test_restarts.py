@@ -54,7 +54,9 @@ WORKFLOWS = {
     suspension: "primary",
 }
 SERVICES = ("engine", "rabbitmq", "mariadb", "nova-compute", "agent", "libvirtd")
-SAMPLE = dict(zip(WORKFLOWS, ("mariadb", "engine", "rabbitmq", "libvirtd", "agent", "nova-compute"), strict=True))
+SAMPLE = dict(
+    zip(WORKFLOWS, ("mariadb", "engine", "rabbitmq", "libvirtd", "agent", "nova-compute"), strict=True)
+)
 ALL = [
     pytest.param(workflow, service, marks=() if SAMPLE[workflow] == service else pytest.mark.long)
     for workflow in WORKFLOWS

@@ -18,7 +18,14 @@ LIST = "/os-fault-tolerance/servers"
 def test_every_reading_request_with_and_without_project_and_slash(cloud, pair, user, prefix, end):
     prefix = prefix.format(project=cloud.project_id(user))
     server = f"/servers/{pair['server_id']}/os-fault-tolerance"
-    paths = ("/os-fault-tolerance", LIST, "/os-fault-tolerance/hosts", server, f"{server}/checkpoints", f"{server}/events")
+    paths = (
+        "/os-fault-tolerance",
+        LIST,
+        "/os-fault-tolerance/hosts",
+        server,
+        f"{server}/checkpoints",
+        f"{server}/events",
+    )
     for path in paths:
         answer = check(cloud.request("GET", prefix + path + end, user))
         assert answer.headers["OpenStack-API-Version"] == "compute 2.1"
@@ -42,7 +49,9 @@ def test_the_legacy_endpoint_has_no_microversions(cloud, pair):
     assert "OpenStack-API-Version" not in answer.headers
 
 
-@pytest.mark.parametrize("key", ["name", "health", "protected_since", "checkpoint_rate", "pause_p99_ms", "secondary_host"])
+@pytest.mark.parametrize(
+    "key", ["name", "health", "protected_since", "checkpoint_rate", "pause_p99_ms", "secondary_host"]
+)
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_pages_follow_each_other_on_the_real_database(cloud, pair, key, direction):
     def names():
@@ -64,7 +73,8 @@ def test_pages_follow_each_other_on_the_real_database(cloud, pair, key, directio
 
 def test_discovery_says_what_this_caller_may_ask_for(cloud, pair):
     said = {
-        user: check(cloud.request("GET", "/os-fault-tolerance", user)).json()["fault_tolerance"] for user in ("admin", "demo")
+        user: check(cloud.request("GET", "/os-fault-tolerance", user)).json()["fault_tolerance"]
+        for user in ("admin", "demo")
     }
     assert "host" in said["admin"]["filters"] and "host" not in said["demo"]["filters"]
     values = {"state": "protected", "health": "ok", "host": "compute-a", "name": "web", "all_tenants": "0"}

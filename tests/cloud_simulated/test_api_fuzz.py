@@ -48,7 +48,11 @@ def requests_about(operation, mode, server_id):
 @pytest.fixture
 def send(cloud, pair):
     """Return what sends made-up requests of one kind to servers of the lab."""
-    servers = {"ft": pair["server_id"], "plain": cloud.server("plain-1")["id"], "unknown": str(uuid.UUID(int=1, version=4))}
+    servers = {
+        "ft": pair["server_id"],
+        "plain": cloud.server("plain-1")["id"],
+        "unknown": str(uuid.UUID(int=1, version=4)),
+    }
 
     def run(operation, mode, user, about=("ft", "plain", "unknown")):
         statuses = []
@@ -61,10 +65,14 @@ def send(cloud, pair):
             suppress_health_check=list(hypothesis.HealthCheck),
         )
         @hypothesis.given(
-            case=strategies.sampled_from(about).flatmap(lambda name: requests_about(operation, mode, servers[name]))
+            case=strategies.sampled_from(about).flatmap(
+                lambda name: requests_about(operation, mode, servers[name])
+            )
         )
         def each(case):
-            response = case.call(base_url=cloud.compute, headers={"X-Auth-Token": cloud.token(user)}, timeout=patient(60))
+            response = case.call(
+                base_url=cloud.compute, headers={"X-Auth-Token": cloud.token(user)}, timeout=patient(60)
+            )
             statuses.append(response.status_code)
             case.validate_response(response, checks=CHECKS)
 
@@ -76,8 +84,18 @@ def send(cloud, pair):
 
 def everything(cloud):
     """Return what must stay when all is refused: servers, pairs, and what was recorded of them."""
-    listed = cloud.request("GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"})
-    names = ("id", "name", "status", "locked", "OS-EXT-SRV-ATTR:host", "OS-EXT-STS:task_state", "OS-EXT-STS:vm_state")
+    listed = cloud.request(
+        "GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"}
+    )
+    names = (
+        "id",
+        "name",
+        "status",
+        "locked",
+        "OS-EXT-SRV-ATTR:host",
+        "OS-EXT-STS:task_state",
+        "OS-EXT-STS:vm_state",
+    )
     servers = [[server[name] for name in names] for server in listed.json()["servers"]]
     lasting = ("epoch", "primary", "secondary", "state", "wanted", "mode_policy", "failovers", "reserved_on")
     pairs = {name: [pair[part] for part in lasting] for name, pair in cloud.pairs().items()}
@@ -98,7 +116,9 @@ def test_reading_with_a_malformed_query(send, operation, user):
     assert set(send(operation, "malformed", user)) <= {400, 403, 404}
 
 
-@pytest.mark.parametrize("user,about", [("viewer", "ft"), ("outsider", "ft"), ("admin", "plain"), ("admin", "unknown")])
+@pytest.mark.parametrize(
+    "user,about", [("viewer", "ft"), ("outsider", "ft"), ("admin", "plain"), ("admin", "unknown")]
+)
 @pytest.mark.parametrize("mode", MODES)
 def test_actions_of_those_who_may_not_and_on_what_has_none(cloud, send, mode, user, about):
     before = everything(cloud)
@@ -117,9 +137,13 @@ def test_malformed_actions_of_an_administrator(cloud, send):
 def test_one_action_with_anything_behind_its_name(cloud, pair, action):
     before = everything(cloud)
     junk = strategies.recursive(
-        strategies.booleans() | strategies.integers() | strategies.text(max_size=300) | strategies.floats(allow_nan=False),
+        strategies.booleans()
+        | strategies.integers()
+        | strategies.text(max_size=300)
+        | strategies.floats(allow_nan=False),
         lambda inner: (
-            strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(max_size=9), inner, max_size=3)
+            strategies.lists(inner, max_size=3)
+            | strategies.dictionaries(strategies.text(max_size=9), inner, max_size=3)
         ),
         max_leaves=5,
     ).filter(lambda value: value != {})  # what may be left out may be left out altogether

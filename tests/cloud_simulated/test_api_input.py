@@ -105,7 +105,9 @@ def test_a_wrong_body_of_an_action(cloud, ids, body, named):
     assert _lasting(cloud) == before
 
 
-@pytest.mark.parametrize("action", ["failover", "ft-protect", "ft-unprotect", "ft-suspend", "ft-resume", "ft-test-failover"])
+@pytest.mark.parametrize(
+    "action", ["failover", "ft-protect", "ft-unprotect", "ft-suspend", "ft-resume", "ft-test-failover"]
+)
 @pytest.mark.parametrize("server,status", [("plain", 400), ("unknown", 404)])
 def test_what_is_no_ft_server_has_no_such_actions(cloud, ids, action, server, status):
     refused = check(cloud.act(ids[server], {action: None}))
@@ -113,9 +115,12 @@ def test_what_is_no_ft_server_has_no_such_actions(cloud, ids, action, server, st
 
 
 def test_a_secondary_is_not_moved_to_where_the_pair_is(cloud, ids, pair):
-    for side in ("primary", "secondary"):
-        refused = check(cloud.act(ids["ft"], {"ft-migrate-secondary": {"host": pair[side]["host"]}}))
-        assert refused.status_code == 409 and pair[side]["host"] in refused.json()["conflictingRequest"]["message"]
+    for replica in ("primary", "secondary"):
+        refused = check(cloud.act(ids["ft"], {"ft-migrate-secondary": {"host": pair[replica]["host"]}}))
+        assert (
+            refused.status_code == 409
+            and pair[replica]["host"] in refused.json()["conflictingRequest"]["message"]
+        )
 
 
 @pytest.mark.parametrize("version,status", [("9.99", 406), ("two", 400)])
@@ -143,5 +148,15 @@ def test_a_locked_server(cloud, ids):
 
 def _lasting(cloud):
     pair = cloud.pairs()["web-1"]
-    names = ("state", "wanted", "epoch", "primary", "secondary", "mode_policy", "mode", "failovers", "actions")
+    names = (
+        "state",
+        "wanted",
+        "epoch",
+        "primary",
+        "secondary",
+        "mode_policy",
+        "mode",
+        "failovers",
+        "actions",
+    )
     return {name: pair[name] for name in names}

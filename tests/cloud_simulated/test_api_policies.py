@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from lab.patience import patient
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from tests.fixtures.cloud import wait_for
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
@@ -20,12 +20,21 @@ REFUSED = {"no": 403, "hidden": 404, "401": 401}
 
 def table():
     """Read the table; gives (method, path, body), who and what the table says."""
-    rows = re.findall(r"^\| `(GET|POST) (\S+)(?: (\{.*\}))?` \|(.*)\|$", (DOCS / "policies.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(GET|POST) (\S+)(?: (\{.*\}))?` \|(.*)\|$", (DOCS / "policies.md").read_text(), re.MULTILINE
+    )
     assert len(rows) > 20
     for method, path, body, cells in rows:
         said = [cell.strip() for cell in cells.split("|")]
         for who, cell in zip(WHO, said, strict=True):
-            yield pytest.param(method, path, json.loads(body) if body else None, who, cell, id=f"{method} {path} {body} {who}")
+            yield pytest.param(
+                method,
+                path,
+                json.loads(body) if body else None,
+                who,
+                cell,
+                id=f"{method} {path} {body} {who}",
+            )
 
 
 CASES = list(table())
@@ -34,7 +43,7 @@ ALLOWED = [case for case in CASES if case.values[-1] == "yes"]
 
 
 def send(cloud, pair, method, path, body, who):
-    path = path.format(server=pair["server_id"], twin=twin_id(pair["server_id"]))
+    path = path.format(server=pair["server_id"], twin=secondary_id(pair["server_id"]))
     if who in USERS:
         return cloud.request(method, path, USERS[who], json=body)
     headers = {} if who == "none" else {"X-Auth-Token": "none-of-keystones"}
@@ -43,7 +52,9 @@ def send(cloud, pair, method, path, body, who):
 
 def traces(cloud, pair):
     """Return what a request that is done leaves behind."""
-    events = cloud.request("GET", f"/servers/{pair['server_id']}/os-fault-tolerance/events?limit=1").json()["events"]
+    events = cloud.request("GET", f"/servers/{pair['server_id']}/os-fault-tolerance/events?limit=1").json()[
+        "events"
+    ]
     now = cloud.pairs()[pair["name"]]
     lasting = ("epoch", "primary", "secondary", "state", "wanted", "mode_policy", "failovers")
     return events, {name: now[name] for name in lasting}

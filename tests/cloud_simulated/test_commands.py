@@ -43,7 +43,9 @@ def refused(cloud):
 
 def test_protection_is_suspended_resumed_removed_and_asked_for(say, cloud, pair):
     assert say("server", "ft", "suspend", "--wait", SERVER) == f"Server {SERVER} is suspended now.\n"
-    assert say("server", "ft", "resume", "--wait", SERVER).startswith(f"Server {SERVER} is protected now: primary on compute-")
+    assert say("server", "ft", "resume", "--wait", SERVER).startswith(
+        f"Server {SERVER} is protected now: primary on compute-"
+    )
     assert say("server", "ft", "unprotect", "--wait", SERVER) == f"Server {SERVER} is unprotected now.\n"
     assert say("server", "ft", "protect", SERVER) == f"Protection of server {SERVER} requested.\n"
     cloud.protected(SERVER)
@@ -51,26 +53,38 @@ def test_protection_is_suspended_resumed_removed_and_asked_for(say, cloud, pair)
 
 def test_the_secondary_moves_and_the_mode_is_set(say, cloud, pair):
     before = cloud.protected(SERVER)
-    (third,) = {"compute-a", "compute-b", "compute-c"} - {before["primary"]["host"], before["secondary"]["host"]}
+    (third,) = {"compute-a", "compute-b", "compute-c"} - {
+        before["primary"]["host"],
+        before["secondary"]["host"],
+    }
     said = say("server", "ft", "migrate", "secondary", "--host", third, "--wait", SERVER)
     moved = f"from {before['secondary']['host']} to {third}"
     assert said == f"The secondary of server {SERVER} moved {moved}; it is protected now.\n"
     for mode in ("hybrid", "colo"):
-        assert say("server", "ft", "set", "mode", "--wait", mode, SERVER) == f"The mode of server {SERVER} is {mode} now.\n"
+        assert (
+            say("server", "ft", "set", "mode", "--wait", mode, SERVER)
+            == f"The mode of server {SERVER} is {mode} now.\n"
+        )
 
 
 def test_a_test_failover_comes_back(say, cloud, pair):
     before = cloud.protected(SERVER)
     said = say("server", "ft", "test", "failover", "--return", "--wait", SERVER)
-    assert said == f"Server {SERVER} failed over and back to {before['primary']['host']}; it is protected now.\n"
+    assert (
+        said == f"Server {SERVER} failed over and back to {before['primary']['host']}; it is protected now.\n"
+    )
     assert cloud.pairs()[SERVER]["primary"]["host"] == before["primary"]["host"]
 
 
 def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair):
     said = refused("server", "ft", "resume", SERVER)
-    assert said.startswith(f"{SERVER}: The server's protection is not suspended. (HTTP 409) (Request-ID: req-")
+    assert said.startswith(
+        f"{SERVER}: The server's protection is not suspended. (HTTP 409) (Request-ID: req-"
+    )
     assert "is not fault tolerant. Create it from a flavor" in refused("server", "ft", "protect", "plain-1")
-    assert "Host nowhere has no nova-colo-agent" in refused("server", "ft", "migrate", "secondary", "--host", "nowhere", SERVER)
+    assert "Host nowhere has no nova-colo-agent" in refused(
+        "server", "ft", "migrate", "secondary", "--host", "nowhere", SERVER
+    )
     assert "HTTP 403" in refused("compute", "ft", "host", "list", user="demo")
 
 
@@ -78,7 +92,15 @@ def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair)
     "command",
     [
         ("server", "ft", "event", "list", SERVER, "--long"),
-        ("server", "ft", "checkpoint", "list", "--since", "2026-01-01T00:00:00Z", SERVER),  # so that none drops out meanwhile
+        (
+            "server",
+            "ft",
+            "checkpoint",
+            "list",
+            "--since",
+            "2026-01-01T00:00:00Z",
+            SERVER,
+        ),  # so that none drops out meanwhile
         ("compute", "ft", "host", "list", "--long"),
         ("flavor", "ft", "list", "--long"),
         ("server", "ft", "list", "--long", "--all-projects"),
@@ -95,12 +117,38 @@ def test_lists_can_be_read_by_programs(say, pair, command):
 
 
 def test_a_flavor_is_made_changed_and_made_ordinary(say, refused):
-    made = json.loads(say("flavor", "ft", "create", "ft.made", "--ram", "64", "--disk", "1", "--mode", "hybrid", "-f", "json"))
+    made = json.loads(
+        say(
+            "flavor",
+            "ft",
+            "create",
+            "ft.made",
+            "--ram",
+            "64",
+            "--disk",
+            "1",
+            "--mode",
+            "hybrid",
+            "-f",
+            "json",
+        )
+    )
     try:
         assert (made["fault_tolerant"], made["mode"], made["secondary_ram"]) == (True, "hybrid", 128)
         assert "ft.made" in refused("flavor", "ft", "create", "ft.made", "--ram", "64")
         changed = json.loads(
-            say("flavor", "ft", "set", "ft.made", "--mode", "checkpoint", "--checkpoint-interval", "200", "-f", "json")
+            say(
+                "flavor",
+                "ft",
+                "set",
+                "ft.made",
+                "--mode",
+                "checkpoint",
+                "--checkpoint-interval",
+                "200",
+                "-f",
+                "json",
+            )
         )
         assert (changed["mode"], changed["checkpoint_interval_ms"]) == ("checkpoint", 200)
         assert "ft.made" in say("flavor", "ft", "list")
@@ -114,7 +162,9 @@ def test_a_flavor_is_made_changed_and_made_ordinary(say, refused):
 def test_a_private_flavor_is_made_for_a_project(say, cloud):
     say("flavor", "ft", "create", "ft.private", "--ram", "64", "--project", "demo")
     try:
-        assert json.loads(say("flavor", "show", "ft.private", "-f", "json"))["access_project_ids"] == [cloud.project_id("demo")]
+        assert json.loads(say("flavor", "show", "ft.private", "-f", "json"))["access_project_ids"] == [
+            cloud.project_id("demo")
+        ]
     finally:
         say("flavor", "delete", "ft.private")
 
@@ -167,7 +217,9 @@ def test_a_list_is_watched_on_a_terminal_until_ctrl_c(cloud, pair):
         "/dev/null",
     ]
     env = {**os.environ, **cloud.lab.env("admin"), "TERM": "xterm"}
-    done = subprocess.run(terminal, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patient(90))
+    done = subprocess.run(
+        terminal, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patient(90)
+    )
     screens = done.stdout.split("\x1b[H\x1b[J")[1:]
     assert len(screens) >= 2, done
     assert all(SERVER in screen and "Ctrl-C ends" in screen for screen in screens[:-1])

@@ -35,18 +35,38 @@ def database(cloud: Cloud) -> Iterator[Database]:
 
 
 def _add_pair(database: Database, server_id: str) -> None:
-    values = {"vcpus": 1, "memory_mb": 64, "disk_gb": 1, "server_status": "ACTIVE", "nova_host": "a", "primary_host": "a"}
-    values |= {"name": server_id, "project_id": "p", "user_id": "u", "flavor": "ft", "state": "protected", "health": "ok"}
-    since = {"primary_since": timeutils.utcnow(), "secondary_host": "b", "secondary_since": timeutils.utcnow()}
+    values = {
+        "vcpus": 1,
+        "memory_mb": 64,
+        "disk_gb": 1,
+        "server_status": "ACTIVE",
+        "nova_host": "a",
+        "primary_host": "a",
+    }
+    values |= {
+        "name": server_id,
+        "project_id": "p",
+        "user_id": "u",
+        "flavor": "ft",
+        "state": "protected",
+        "health": "ok",
+    }
+    since = {
+        "primary_since": timeutils.utcnow(),
+        "secondary_host": "b",
+        "secondary_since": timeutils.utcnow(),
+    }
     with database.writer() as session:
-        pairs.add(session, server_id=server_id, twin_id=uuidutils.generate_uuid(), **values, **since)
+        pairs.add(session, server_id=server_id, secondary_id=uuidutils.generate_uuid(), **values, **since)
 
 
 def _workflows(database: Database, server_id: str) -> None:
     """What an API and an engine write for operations on a pair, one after another."""
     for _ in range(ROUNDS):
         with database.writer() as session:
-            first = operations.start(session, pairs.get(session, server_id), "failover", {"epoch": 0}, state="failing_over")
+            first = operations.start(
+                session, pairs.get(session, server_id), "failover", {"epoch": 0}, state="failing_over"
+            )
             assert first is not None
             events.add(session, server_id, "failover", reasons.FAILOVER_REQUESTED(reason=reasons.REQUESTED()))
         for step in (1, 2, 3):
@@ -65,7 +85,9 @@ def _figures(database: Database, server_ids: list[str], ended: threading.Event) 
     while not ended.is_set():
         now = timeutils.utcnow()
         with database.writer() as session:
-            pairs.update_many(session, [{"server_id": server_id, "measured_at": now} for server_id in server_ids])
+            pairs.update_many(
+                session, [{"server_id": server_id, "measured_at": now} for server_id in server_ids]
+            )
         with database.writer() as session:
             secondaries.record(session, now)
         with database.writer() as session:

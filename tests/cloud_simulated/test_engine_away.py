@@ -12,7 +12,10 @@ UNHEARD_S = 4
 
 
 def agents(cloud: Cloud) -> dict[str, dict[str, str]]:
-    return {host["host"]: host["agent"] for host in cloud.request("GET", "/os-fault-tolerance/hosts").json()["hosts"]}
+    return {
+        host["host"]: host["agent"]
+        for host in cloud.request("GET", "/os-fault-tolerance/hosts").json()["hosts"]
+    }
 
 
 def all_heard(cloud: Cloud) -> bool:

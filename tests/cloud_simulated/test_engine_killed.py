@@ -21,7 +21,7 @@ import pytest
 from lab.patience import patient
 from lab.schema import connect_as_root
 from nova_colo.engine.runner import WORKFLOWS
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import Cloud, wait_for
 
@@ -41,10 +41,10 @@ POINTS += [("follow", "move", "asked"), ("restart", "restart", "asked")]
 TELLING = {("run_alone", "grant", "before"), ("suspend", "remove", "before")}
 
 
-def end_guests(cloud: Cloud, pair: dict[str, Any], *sides: str) -> None:
+def end_guests(cloud: Cloud, pair: dict[str, Any], *replicas: str) -> None:
     """End the QEMUs of a pair."""
-    for side in sides:
-        (cloud.lab.layout.simulated / pair[side]["host"] / f"{pair['server_id']}.json").unlink()
+    for replica in replicas:
+        (cloud.lab.layout.simulated / pair[replica]["host"] / f"{pair['server_id']}.json").unlink()
 
 
 def ask(action: str, arguments: Any = None) -> Any:
@@ -93,7 +93,9 @@ def ends(
         try:
             before = cloud.pairs()
             _kill_at_all_points(
-                cloud, {point: before[name] for point, name in servers.items()}, tmp_path_factory.mktemp("points")
+                cloud,
+                {point: before[name] for point, name in servers.items()},
+                tmp_path_factory.mktemp("points"),
             )
             then = cloud.pairs()
         finally:
@@ -110,14 +112,22 @@ def _unprotected(cloud: Cloud) -> set[str]:
     return {name for name, pair in pairs.items() if pair["state"] == "unprotected" and not pair["progress"]}
 
 
-def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]], folder: pathlib.Path) -> None:
+def _kill_at_all_points(
+    cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]], folder: pathlib.Path
+) -> None:
     """Run an engine until it has killed itself, with a workflow of each server standing still at its point."""
     reached = folder / "reached"
     reached.touch()
     (folder / "points").write_text(json.dumps({pair["server_id"]: point for point, pair in pairs.items()}))
     (folder / "more.conf").write_text(f"[engine]\nmax_workers = {len(pairs)}\n")
     files = [cloud.lab.layout.etc / "nova-colo" / "nova-colo.conf", folder / "more.conf"]
-    command = [sys.executable, str(PROGRAM), str(folder / "points"), str(reached), *(f"--config-file={file}" for file in files)]
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        str(folder / "points"),
+        str(reached),
+        *(f"--config-file={file}" for file in files),
+    ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
@@ -133,9 +143,14 @@ def _kill_at_all_points(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str
                 process.wait()
 
 
-def _groups(pairs: dict[tuple[str, str, str], dict[str, Any]]) -> list[dict[tuple[str, str, str], dict[str, Any]]]:
+def _groups(
+    pairs: dict[tuple[str, str, str], dict[str, Any]],
+) -> list[dict[tuple[str, str, str], dict[str, Any]]]:
     """Return what is begun at a time: what needs a host first, what keeps one closed to others last."""
-    order = {point: 2 if point[2] == "asked" else 0 if point[0] in ("protect", "move_secondary") else 1 for point in pairs}
+    order = {
+        point: 2 if point[2] == "asked" else 0 if point[0] in ("protect", "move_secondary") else 1
+        for point in pairs
+    }
     return [{point: pair for point, pair in pairs.items() if order[point] == number} for number in range(3)]
 
 
@@ -144,20 +159,31 @@ def _begin(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]]) -> N
         TRIGGERS[kind][0](cloud, pair)
 
 
-def _stand_still(process: subprocess.Popen, pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib.Path) -> bool:
-    return process.poll() is not None or {pair["server_id"] for pair in pairs.values()} <= set(reached.read_text().split())
+def _stand_still(
+    process: subprocess.Popen, pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib.Path
+) -> bool:
+    return process.poll() is not None or {pair["server_id"] for pair in pairs.values()} <= set(
+        reached.read_text().split()
+    )
 
 
-def _missing(pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib.Path, log: pathlib.Path) -> str:
+def _missing(
+    pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib.Path, log: pathlib.Path
+) -> str:
     known = set(reached.read_text().split())
-    points = [f"{point} of {pair['server_id']}" for point, pair in pairs.items() if pair["server_id"] not in known]
+    points = [
+        f"{point} of {pair['server_id']}" for point, pair in pairs.items() if pair["server_id"] not in known
+    ]
     return f"the engine was not killed; not reached: {points}\n{log.read_text()[-2000:]}"
 
 
 def _all_rest(cloud: Cloud, wanted: dict[str, str]) -> bool:
     """Return whether all pairs are in the state they must end in, as well as they can be, and nothing is being done about any."""
     pairs = cloud.pairs()
-    rest = all((pairs[name]["state"], pairs[name]["health"]) == (state, HEALTH[state]) for name, state in wanted.items())
+    rest = all(
+        (pairs[name]["state"], pairs[name]["health"]) == (state, HEALTH[state])
+        for name, state in wanted.items()
+    )
     return rest and not _running_operations(cloud)
 
 
@@ -171,7 +197,10 @@ def _running_operations(cloud: Cloud) -> list[Any]:
 
 @pytest.mark.parametrize(
     "point",
-    [pytest.param(point, marks=pytest.mark.long if point[2] == "before" and point not in TELLING else ()) for point in POINTS],
+    [
+        pytest.param(point, marks=pytest.mark.long if point[2] == "before" and point not in TELLING else ())
+        for point in POINTS
+    ],
     ids="-".join,
 )
 def test_the_pair_ends_in_a_right_place(cloud, ends, point):
@@ -183,7 +212,9 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     assert primary == (twin if kind in ("failover", "follow") else home)
     granted = (0, 1) if kind == "restart" else (1,) if kind in ("failover", "follow", "run_alone") else (0,)
     assert now["epoch"] - before["epoch"] in granted
-    assert now["failovers"]["total"] - before["failovers"]["total"] == (1 if kind in ("failover", "follow") else 0)
+    assert now["failovers"]["total"] - before["failovers"]["total"] == (
+        1 if kind in ("failover", "follow") else 0
+    )
     if kind == "move_secondary" and secondary == twin:
         # it has looked for a host while the records of others were moving to the only third one
         assert "The secondary was not moved: Needs a secondary" in "\n".join(cloud.events(now["server_id"]))
@@ -191,14 +222,24 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
         assert now["mode_policy"] == "checkpoint"
     server = cloud.server(now["name"])
     assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary)
-    assert many_servers.guests(cloud, now["server_id"]) == {primary: "running"} | ({secondary: "paused"} if secondary else {})
+    assert many_servers.guests(cloud, now["server_id"]) == {primary: "running"} | (
+        {secondary: "paused"} if secondary else {}
+    )
 
 
 def test_no_pair_is_shown_to_be_what_it_is_not(ends):
     shown = {point: (then["state"], then["secondary"] is not None) for point, (_, then, _) in ends.items()}
-    assert {seen for point, seen in shown.items() if point[0] == "run_alone"} == {("protected", True), ("degraded", False)}
-    assert {seen for point, seen in shown.items() if point[0] == "suspend"} == {("protected", True), ("suspended", False)}
-    assert [point for point, seen in shown.items() if seen in {("protected", False), ("degraded", True)}] == []
+    assert {seen for point, seen in shown.items() if point[0] == "run_alone"} == {
+        ("protected", True),
+        ("degraded", False),
+    }
+    assert {seen for point, seen in shown.items() if point[0] == "suspend"} == {
+        ("protected", True),
+        ("suspended", False),
+    }
+    assert [
+        point for point, seen in shown.items() if seen in {("protected", False), ("degraded", True)}
+    ] == []
     assert [point for point, (_, then, _) in ends.items() if "The agent on  " in str(then)] == []
 
 
@@ -207,7 +248,7 @@ def test_no_reservation_is_left_and_none_is_missing(cloud, ends):
     for point, (before, _, now) in ends.items():
         kept = now["secondary"] or (before["secondary"] if point[0] == "suspend" else None)
         assert held[now["server_id"]] == {now["primary"]["host"]}, point
-        assert held.get(twin_id(now["server_id"]), set()) == ({kept["host"]} if kept else set()), point
+        assert held.get(secondary_id(now["server_id"]), set()) == ({kept["host"]} if kept else set()), point
 
 
 def test_every_host_may_be_used(cloud, ends):

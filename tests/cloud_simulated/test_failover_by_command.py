@@ -84,7 +84,9 @@ def _uwsgi_workers(lab):
 
 def test_pairs_survive_a_restart_of_every_process(cloud, pair, lab):
     names = [status.name for status in lab.status()]
-    ours = [name for name in names if name in ("engine", "nova-api") or name.startswith(pair["primary"]["host"])]
+    ours = [
+        name for name in names if name in ("engine", "nova-api") or name.startswith(pair["primary"]["host"])
+    ]
     ours += [name for name in names if name.startswith(pair["secondary"]["host"])]
     assert len(ours) == 6
     for name in ours:
@@ -93,11 +95,19 @@ def test_pairs_survive_a_restart_of_every_process(cloud, pair, lab):
 
     def fresh():
         now = cloud.pairs()["web-1"]
-        return now if now["checkpoints"]["total"] > total and now["stale_since"] is None and now["health"] == "ok" else None
+        return (
+            now
+            if now["checkpoints"]["total"] > total and now["stale_since"] is None and now["health"] == "ok"
+            else None
+        )
 
     after = wait_for("checkpoints are counted on", 120, fresh)
     assert after["state"] == "protected"
-    assert (after["epoch"], after["primary"], after["secondary"]) == (pair["epoch"], pair["primary"], pair["secondary"])
+    assert (after["epoch"], after["primary"], after["secondary"]) == (
+        pair["epoch"],
+        pair["primary"],
+        pair["secondary"],
+    )
 
 
 def test_figures_that_nobody_renews_are_said_to_be_stale(cloud, pair, lab):
@@ -124,5 +134,7 @@ def test_a_host_whose_agent_is_away_for_a_moment_is_not_forced_down(cloud, pair,
         os.killpg(agent, signal.SIGCONT)
     cloud.failed_over("web-1", pair)
     assert cloud.protected("web-1")["primary"]["host"] == new
-    assert not any(host["fenced_since"] for host in cloud.request("GET", "/os-fault-tolerance/hosts").json()["hosts"])
+    assert not any(
+        host["fenced_since"] for host in cloud.request("GET", "/os-fault-tolerance/hosts").json()["hosts"]
+    )
     assert placed_on(cloud, "web-1") == new

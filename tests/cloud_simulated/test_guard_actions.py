@@ -26,7 +26,9 @@ def test_what_is_refused_does_no_harm(cloud, pair):
     for name, arguments in REFUSED.items():
         refused = cloud.act(pair["server_id"], {name: arguments})
         assert "protect" in message(refused, 409, "conflictingRequest") or "failover" in refused.text
-    attach = cloud.request("POST", f"/servers/{pair['server_id']}/os-interface", json={"interfaceAttachment": {}})
+    attach = cloud.request(
+        "POST", f"/servers/{pair['server_id']}/os-interface", json={"interfaceAttachment": {}}
+    )
     assert "ft-unprotect" in message(attach, 409, "conflictingRequest")
     now = cloud.pairs()["web-1"]
     assert (now["state"], now["epoch"], now["secondary"]) == ("protected", pair["epoch"], pair["secondary"])
@@ -42,7 +44,9 @@ def test_a_command_says_the_remedy(cloud, pair):
 def direct_port(cloud):
     """A port that a server would reach past its hypervisor."""
     network = next(cloud.sdk.network.networks())
-    port = cloud.sdk.network.create_port(network_id=network.id, binding_vnic_type="direct", name="past-the-hypervisor")
+    port = cloud.sdk.network.create_port(
+        network_id=network.id, binding_vnic_type="direct", name="past-the-hypervisor"
+    )
     yield port.id
     cloud.sdk.network.delete_port(port)
 
@@ -61,13 +65,21 @@ def test_a_create_is_told_everything_at_once(cloud, direct_port):
     said = message(refused, 400, "badRequest")
     assert "(1) It boots from volume" in said
     assert f"(2) Port {direct_port} is of the type direct" in said
-    assert "never" not in [server["name"] for server in cloud.request("GET", "/servers?all_tenants=1").json()["servers"]]
+    assert "never" not in [
+        server["name"] for server in cloud.request("GET", "/servers?all_tenants=1").json()["servers"]
+    ]
 
 
 def test_usage_counts_the_secondary(cloud, pair):
     def counted():
-        answer = cloud.request("GET", f"/os-simple-tenant-usage?detailed=1&start={pair['protected_since'].rstrip('Z')}")
-        found = {server["name"]: server for usage in answer.json()["tenant_usages"] for server in usage["server_usages"]}
+        answer = cloud.request(
+            "GET", f"/os-simple-tenant-usage?detailed=1&start={pair['protected_since'].rstrip('Z')}"
+        )
+        found = {
+            server["name"]: server
+            for usage in answer.json()["tenant_usages"]
+            for server in usage["server_usages"]
+        }
         assert found["plain-1"]["ft_secondary_usage"] == []
         return found["web-1"]["ft_secondary_usage"]
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import identity, lab_command, wait_for
 
@@ -21,7 +21,9 @@ def gather_on(cloud, host):
             continue
         if pair["secondary"]["host"] != host:
             cloud.act(pair["server_id"], {"ft-migrate-secondary": {"host": host}})
-            wait_for(f"{name}'s secondary is on {host}", 60, lambda name=name: _secondary(cloud, name) == host)
+            wait_for(
+                f"{name}'s secondary is on {host}", 60, lambda name=name: _secondary(cloud, name) == host
+            )
         cloud.act(pair["server_id"], {"failover": None})
         cloud.failed_over(name, pair)
         cloud.protected(name)
@@ -160,7 +162,9 @@ def test_a_power_cut_under_many_servers(cloud, pair, lab, capsys, many):
 
             wait_for("Nova's records have followed", 400, followed)
             _say(capsys, many, "Nova's records have followed", began)
-            after = wait_for("all are protected", 180, lambda: many_servers.in_states(cloud, "many", many, "protected"))
+            after = wait_for(
+                "all are protected", 180, lambda: many_servers.in_states(cloud, "many", many, "protected")
+            )
             _say(capsys, many, "all protected again", began)
             _each_has_one_twin(cloud, before, after, host)
         finally:
@@ -183,6 +187,8 @@ def _each_has_one_twin(cloud, before, after, dead):
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
         assert primary == before[name]["secondary"]["host"] and secondary not in (primary, dead), name
         assert pair["epoch"] == before[name]["epoch"] + 1, name
-        assert many_servers.guests(cloud, pair["server_id"]) == {primary: "running", secondary: "paused"}, name
-        assert held[twin_id(pair["server_id"])] == {secondary}, name
+        assert many_servers.guests(cloud, pair["server_id"]) == {primary: "running", secondary: "paused"}, (
+            name
+        )
+        assert held[secondary_id(pair["server_id"])] == {secondary}, name
         assert held[pair["server_id"]] - {dead} == {primary}, name

@@ -28,7 +28,10 @@ def test_up_recovers_from_a_crash(lab, cloud, pair):
 
 
 def test_unknown_hosts_and_services_are_refused_in_one_line(lab):
-    for arguments, known in ((("host", "kill", "compute-z"), "compute-a"), (("service", "stop", "nobody"), "engine")):
+    for arguments, known in (
+        (("host", "kill", "compute-z"), "compute-a"),
+        (("service", "stop", "nobody"), "engine"),
+    ):
         done = lab_command(lab, *arguments)
         assert done.returncode == 2
         assert known in done.stderr and len(done.stderr.strip().splitlines()) == 1
@@ -43,8 +46,12 @@ def test_passwords_are_private_and_in_no_command_line(lab):
 
 def test_everything_listens_on_loopback_only(lab):
     ports = {status.port for status in lab.status() if status.port}
-    connections = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port in ports]
+    connections = [
+        c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port in ports
+    ]
     # another lab may have the same ports at another address
-    listening = [c.laddr for c in connections if psutil.Process(c.pid).environ().get(MARK) == str(lab.layout.prefix)]
+    listening = [
+        c.laddr for c in connections if psutil.Process(c.pid).environ().get(MARK) == str(lab.layout.prefix)
+    ]
     assert {address.port for address in listening} == ports
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}

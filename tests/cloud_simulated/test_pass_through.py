@@ -38,9 +38,15 @@ class Case:
     user: str | None = "admin"
 
     def __str__(self):
-        extra = " ".join(f"{name}={value[:24]}" for name, value in self.headers.items() if self.headers != JSON)
+        extra = " ".join(
+            f"{name}={value[:24]}" for name, value in self.headers.items() if self.headers != JSON
+        )
         said = (self.body or b"")[:48].decode(errors="replace")
-        return " ".join(filter(None, (self.method, self.path, said, extra, "" if self.user == "admin" else str(self.user))))
+        return " ".join(
+            filter(
+                None, (self.method, self.path, said, extra, "" if self.user == "admin" else str(self.user))
+            )
+        )
 
 
 def at(version, **more):
@@ -70,7 +76,10 @@ READS = [
         Case("GET", f"/v2.1/os-simple-tenant-usage{path}start=2020-01-01T00:00:00&end=2020-01-02T00:00:00")
         for path in ("?", "/{project}?")
     ),
-    *(Case("GET", path, user=None) for path in ("/", "/v2", "/v2.1/", "/v2.1/servers", "/v2.1/servers/{ft}/action")),
+    *(
+        Case("GET", path, user=None)
+        for path in ("/", "/v2", "/v2.1/", "/v2.1/servers", "/v2.1/servers/{ft}/action")
+    ),
     Case("GET", "/v2/servers?all_tenants=1"),
     Case("GET", "/v2.1/{project}/servers?all_tenants=1&limit=1"),
     Case("GET", "/v2.1/servers?limit=1&marker={ft}"),
@@ -81,8 +90,14 @@ ERRORS = [
         Case("GET", f"/v2.1/servers/{name}")
         for name in ("nobody", NOBODY, "6ba7b811-9dad-51d1-80b4-00c04fd430c8", "%FF", "a%2Fb")
     ),
-    *(Case("GET", f"/v2.1/{path}") for path in ("os-fault-tolerances", "//servers", "servers/{ft}/nothing", "nothing")),
-    *(Case("GET", f"/v2.1/servers/detail?{query}", headers=at("latest")) for query in ("limit=x", "nothing=1", "marker=x")),
+    *(
+        Case("GET", f"/v2.1/{path}")
+        for path in ("os-fault-tolerances", "//servers", "servers/{ft}/nothing", "nothing")
+    ),
+    *(
+        Case("GET", f"/v2.1/servers/detail?{query}", headers=at("latest"))
+        for query in ("limit=x", "nothing=1", "marker=x")
+    ),
     *(Case("GET", "/v2.1/servers/detail", headers=at(version)) for version in ("9.99", "1.0", "x", "2")),
     *(
         Case("GET", f"/v2.1/os-simple-tenant-usage{rest}")
@@ -101,7 +116,11 @@ ERRORS = [
     ),
     *(Case(method, "/v2.1/servers/{ft}/action") for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")),
     *(Case(method, "/v2.1/os-fault-tolerance/servers") for method in ("DELETE", "PUT", "OPTIONS")),
-    Case("OPTIONS", "/v2.1/servers", headers={"Origin": "http://elsewhere", "Access-Control-Request-Method": "POST"}),
+    Case(
+        "OPTIONS",
+        "/v2.1/servers",
+        headers={"Origin": "http://elsewhere", "Access-Control-Request-Method": "POST"},
+    ),
 ]
 ACTIONS = [
     *(
@@ -126,11 +145,25 @@ ACTIONS = [
     acts({"pause": None, "lock": None}, server="{ft}"),
     *(
         acts({name: None})
-        for name in ("unpause", "resume", "unrescue", "unshelve", "restore", "confirmResize", "revertResize", "os-start")
+        for name in (
+            "unpause",
+            "resume",
+            "unrescue",
+            "unshelve",
+            "restore",
+            "confirmResize",
+            "revertResize",
+            "os-start",
+        )
     ),
     *(
         acts({name: body})
-        for name, body in {"resize": {}, "rebuild": 7, "createImage": {"name": ""}, "evacuate": {"x": 1}}.items()
+        for name, body in {
+            "resize": {},
+            "rebuild": 7,
+            "createImage": {"name": ""},
+            "evacuate": {"x": 1},
+        }.items()
     ),
     *(acts({"resize": {"flavorRef": ref}}) for ref in ("nothing", 7, "", {"id": 1}, "http://x/{flavor}")),
     acts({"os-migrateLive": {"host": "nowhere", "block_migration": "auto"}}, headers={**JSON, **at("2.67")}),
@@ -191,7 +224,10 @@ WITH_OURS = [
     )
     for user in ("demo", "viewer")
 ] + [
-    *(Case("GET", path) for path in ("/v2/servers/detail?all_tenants=1", "/v2/servers/{plain}", "/v2.1/servers//{ft}")),
+    *(
+        Case("GET", path)
+        for path in ("/v2/servers/detail?all_tenants=1", "/v2/servers/{plain}", "/v2.1/servers//{ft}")
+    ),
     *(
         Case("GET", f"/v2.1/servers/detail?{query}")
         for query in ("all_tenants=1&status=ACTIVE", "host=nowhere", "all_tenants=1&limit=1")
@@ -228,7 +264,9 @@ class Endpoint:
         if request_id:
             said = said.replace(request_id.encode(), b"REQUEST")
         kept = [
-            (name, value.replace(self.netloc, "NOVA")) for name, value in response.getheaders() if name.lower() not in VOLATILE
+            (name, value.replace(self.netloc, "NOVA"))
+            for name, value in response.getheaders()
+            if name.lower() not in VOLATILE
         ]
         return response.status, kept, said
 
@@ -261,7 +299,11 @@ def test_a_server_is_made_alike(endpoints, cloud, case):
         for server_id in made:
             assert cloud.request("DELETE", f"/servers/{server_id}").status_code == 204
         for server_id in made:
-            wait_for("it is gone", 60, lambda gone=server_id: cloud.request("GET", f"/servers/{gone}").status_code == 404)
+            wait_for(
+                "it is gone",
+                60,
+                lambda gone=server_id: cloud.request("GET", f"/servers/{gone}").status_code == 404,
+            )
 
 
 def _mask(body):
@@ -281,7 +323,11 @@ def test_nothing_but_our_attributes_is_added(endpoints, case):
         assert ("OS-EXT-FT:ft_relations" in server) == ("server" in shown)
         server.pop("OS-EXT-FT:ft_relations", None)
     without_ours = json.dumps(shown).encode()
-    assert (status, _other_than_length(headers), without_ours) == (stock[0], _other_than_length(stock[1]), stock[2])
+    assert (status, _other_than_length(headers), without_ours) == (
+        stock[0],
+        _other_than_length(stock[1]),
+        stock[2],
+    )
 
 
 def _other_than_length(headers):

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from tests.fixtures.cloud import lab_command, wait_for
 
 MEMORY_MB = 2 * 64
@@ -33,7 +33,9 @@ def third_host(pair):
 
 def guests(lab, pair):
     """Return the hosts that have a guest of a server."""
-    return {path.parent.name for path in (lab.layout.prefix / "simulated").glob(f"*/{pair['server_id']}.json")}
+    return {
+        path.parent.name for path in (lab.layout.prefix / "simulated").glob(f"*/{pair['server_id']}.json")
+    }
 
 
 def test_suspending_keeps_the_room_and_resuming_uses_it(cloud, lab, web):
@@ -81,7 +83,10 @@ def test_a_test_failover_goes_there_and_back(cloud, web):
         return now if now["epoch"] == web["epoch"] + 2 and now["state"] == "protected" else None
 
     now = wait_for("the server is back", 120, is_back)
-    assert (now["primary"]["host"], now["secondary"]["host"]) == (web["primary"]["host"], web["secondary"]["host"])
+    assert (now["primary"]["host"], now["secondary"]["host"]) == (
+        web["primary"]["host"],
+        web["secondary"]["host"],
+    )
     assert cloud.server("web-1")["OS-EXT-SRV-ATTR:host"] == web["primary"]["host"]
     told = " ".join(cloud.events(web["server_id"])[:8])
     assert "test failover was requested" in told and "return to" in told
@@ -123,7 +128,9 @@ def test_a_host_that_is_forced_down_gets_no_secondary_for_novas_records_could_no
     cloud.force_down(host, True)
     try:
         ask(cloud, web, "ft-migrate-secondary", {"host": host})
-        wait_for("it is said", 60, lambda: "nova-compute is forced down" in cloud.pairs()["web-1"]["state_reason"])
+        wait_for(
+            "it is said", 60, lambda: "nova-compute is forced down" in cloud.pairs()["web-1"]["state_reason"]
+        )
         now = cloud.pairs()["web-1"]
     finally:
         cloud.force_down(host, False)
@@ -133,7 +140,9 @@ def test_a_host_that_is_forced_down_gets_no_secondary_for_novas_records_could_no
 def test_the_mode_of_a_live_pair_changes(cloud, web):
     ask(cloud, web, "ft-set-mode", {"mode": "checkpoint"})
     now = wait_for("the mode", 30, lambda: (p := cloud.pairs()["web-1"])["mode_policy"] == "checkpoint" and p)
-    assert now["mode"] == "checkpoint" and now["state"] == "protected" and now["secondary"] == web["secondary"]
+    assert (
+        now["mode"] == "checkpoint" and now["state"] == "protected" and now["secondary"] == web["secondary"]
+    )
     ask(cloud, web, "ft-set-mode", {"mode": "hybrid"})
     now = wait_for("the mode", 30, lambda: (p := cloud.pairs()["web-1"])["mode_policy"] == "hybrid" and p)
     assert now["mode"] == "colo"
@@ -145,7 +154,9 @@ def test_a_server_that_finds_no_secondary_says_why_and_gets_one_later(cloud, web
     cloud.in_state("web-1", "unprotected")
     with closed(cloud, *others):
         ask(cloud, web, "ft-protect")
-        reason = wait_for("the reason", 60, lambda: (p := cloud.pairs()["web-1"])["first_error"] and p["state_reason"])
+        reason = wait_for(
+            "the reason", 60, lambda: (p := cloud.pairs()["web-1"])["first_error"] and p["state_reason"]
+        )
         assert f"no other host has {MEMORY_MB} MB of RAM free" in reason
         assert cloud.pairs()["web-1"]["health"] == "critical"
     assert cloud.protected("web-1")["first_error"] is None
@@ -165,9 +176,11 @@ def closed(cloud, *hosts):
 
 def test_a_reservation_that_somebody_has_deleted_is_made_again(cloud, web):
     before = cloud.reserved(web["server_id"])
-    assert cloud.placement("DELETE", f"/allocations/{twin_id(web['server_id'])}").status_code == 204
+    assert cloud.placement("DELETE", f"/allocations/{secondary_id(web['server_id'])}").status_code == 204
     wait_for("the reservation", 60, lambda: cloud.reserved(web["server_id"]) == before)
-    wait_for("an event of it", 10, lambda: "missing or wrong in placement" in cloud.events(web["server_id"])[0])
+    wait_for(
+        "an event of it", 10, lambda: "missing or wrong in placement" in cloud.events(web["server_id"])[0]
+    )
 
 
 def test_a_reservation_that_belongs_to_nobody_is_removed(cloud, web):
@@ -180,7 +193,9 @@ def test_a_reservation_that_belongs_to_nobody_is_removed(cloud, web):
         "consumer_type": "COLO_SECONDARY",
     }
     assert cloud.placement("PUT", f"/allocations/{orphan}", json=body).status_code == 204
-    wait_for("it is gone", 60, lambda: not cloud.placement("GET", f"/allocations/{orphan}").json()["allocations"])
+    wait_for(
+        "it is gone", 60, lambda: not cloud.placement("GET", f"/allocations/{orphan}").json()["allocations"]
+    )
 
 
 def _provider(cloud, host):
@@ -207,7 +222,9 @@ def test_a_flavor_may_forbid_a_new_secondary_after_a_loss(cloud, lab, pair):
 def test_a_nova_compute_that_is_restarted_while_records_follow_does_not_stop_them(cloud, lab, pair):
     source, target = pair["primary"]["host"], pair["secondary"]["host"]
     assert cloud.act(pair["server_id"], {"failover": None}).status_code == 202
-    wait_for("Nova moves its records", 60, lambda: cloud.server("web-1")["OS-EXT-STS:task_state"] == "migrating")
+    wait_for(
+        "Nova moves its records", 60, lambda: cloud.server("web-1")["OS-EXT-STS:task_state"] == "migrating"
+    )
     lab.service(f"{source}-nova-compute").restart()
     cloud.failed_over("web-1", pair, 120)
     cloud.protected("web-1")

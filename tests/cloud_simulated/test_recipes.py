@@ -44,7 +44,9 @@ def run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(BIN), prepend=":")
 
     def run(command: str) -> str:
-        done = subprocess.run(["bash", "-c", f"{{ {command}\n}} 2>&1"], capture_output=True, text=True, timeout=patient(300))
+        done = subprocess.run(
+            ["bash", "-c", f"{{ {command}\n}} 2>&1"], capture_output=True, text=True, timeout=patient(300)
+        )
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -66,7 +68,7 @@ def as_in_the_guide(cloud: Cloud):
 
 
 def place(cloud: Cloud, name: str, primary: str, secondary: str) -> None:
-    """Move the sides of a pair to two hosts."""
+    """Move the replicas of a pair to two hosts."""
     pair = cloud.protected(name)
     if pair["primary"]["host"] != primary:
         move_secondary(cloud, name, primary)
@@ -80,7 +82,9 @@ def move_secondary(cloud: Cloud, name: str, host: str) -> None:
     """Move the secondary of a protected pair, if it is elsewhere."""
     pair = cloud.protected(name)
     if pair["secondary"]["host"] != host:
-        done = cloud.run("openstack", "server", "ft", "migrate", "secondary", "--wait", "--host", host, pair["server_id"])
+        done = cloud.run(
+            "openstack", "server", "ft", "migrate", "secondary", "--wait", "--host", host, pair["server_id"]
+        )
         assert done.returncode == 0, done.stderr
 
 

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from nova_colo.pair.actions import ACTIONS
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from novaclient_colo.client import make_client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
 
@@ -32,7 +32,7 @@ def test_servers_say_whether_they_are_fault_tolerant(cloud, pair):
 def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
     shown = cloud.request("GET", f"/servers/{pair['server_id']}").json()["server"]
     (twin,) = shown["OS-EXT-FT:ft_relations"]["servers"]
-    assert twin["id"] == twin_id(pair["server_id"])
+    assert twin["id"] == secondary_id(pair["server_id"])
     response = cloud.request("GET", f"/servers/{twin['id']}")
     assert response.json()["server"]["OS-EXT-FT:ft_status"] == "secondary"
     assert response.json()["server"]["OS-EXT-SRV-ATTR:host"] == pair["secondary"]["host"]
@@ -44,7 +44,7 @@ def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
-    twin = twin_id(pair["server_id"])
+    twin = secondary_id(pair["server_id"])
     for user in ("manager", "outsider"):
         refused = cloud.act(twin, {action: None}, user)
         assert refused.status_code == 404 and twin in message(refused, "itemNotFound")
@@ -54,7 +54,7 @@ def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
 
 
 def test_a_failover_of_the_twin_fails_its_pair_over(cloud, pair):
-    twin = twin_id(pair["server_id"])
+    twin = secondary_id(pair["server_id"])
     assert cloud.act(twin, {"failover": None}).status_code == 202
     assert cloud.failed_over("web-1", pair)["primary"]["host"] == pair["secondary"]["host"]
 
@@ -64,7 +64,9 @@ def test_tenants_see_no_host_names(cloud, pair, user):
     response = cloud.request("GET", "/os-fault-tolerance/servers", user)
     assert response.json()["servers"]
     assert "compute-" not in response.text
-    assert "compute-" not in cloud.request("GET", f"/servers/{pair['server_id']}/os-fault-tolerance", user).text
+    assert (
+        "compute-" not in cloud.request("GET", f"/servers/{pair['server_id']}/os-fault-tolerance", user).text
+    )
     assert cloud.request("GET", "/os-fault-tolerance/servers?all_tenants=1", user).status_code == 403
 
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from lab.hosts.colo import Bed
+from lab.hosts.colo import Testbed
 
 PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-colo"
 
 
 @pytest.fixture(scope="session")
-def bed() -> Iterator[Bed]:
+def bed() -> Iterator[Testbed]:
     """Three hosts and a client."""
-    made = Bed(PREFIX, hosts=("a", "b", "c"))
+    made = Testbed(PREFIX, hosts=("a", "b", "c"))
     with made:
         yield made
     assert not made.namespaces, "network namespaces are left"

@@ -13,9 +13,9 @@ from typing import Any
 import libvirt_qemu
 import oslo_messaging as messaging
 
-from lab.hosts.colo import Bed, Guest, Host
+from lab.hosts.colo import Guest, Host, Testbed
 from lab.patience import patient
-from nova_colo.standalone.pair import LonePair, Standing
+from nova_colo.standalone.pair import StandalonePair, Standing
 from tests.fixtures.cloud import wait_for
 
 #: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
@@ -37,7 +37,7 @@ class Life:
 
     def __init__(
         self,
-        bed: Bed,
+        bed: Testbed,
         guest: Guest,
         command: str = "d",
         tls: Mapping[str, str] | None = None,
@@ -56,7 +56,7 @@ class Life:
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(start, self.hosts))
-        self.pair = LonePair(bed.agents, guest.uuid, guest.name)
+        self.pair = StandalonePair(bed.agents, guest.uuid, guest.name)
         bed.hosts["a"].start_guest(guest)
         bed.client.wait_for_answer(guest.address)
         self._counting = bed.client.count(guest.address, command, interval)
@@ -90,8 +90,8 @@ class Life:
 
     # --- what an engine knows
 
-    def side(self, host: str) -> dict[str, Any] | None:
-        """Return what the agent of a host says of its side."""
+    def replica(self, host: str) -> dict[str, Any] | None:
+        """Return what the agent of a host says of its replica."""
         return self.bed.agents.call(host, "status", server_id=self.guest.uuid)
 
     def standing(self) -> Standing:
@@ -107,25 +107,25 @@ class Life:
 
     def epoch(self) -> int:
         """Return the epoch of the host that runs the guest; 0 before the first protection."""
-        side = self.side(self.on)
-        return side["epoch"] if side else 0
+        replica = self.replica(self.on)
+        return replica["epoch"] if replica else 0
 
     # --- what an engine does
 
     def protect(self, target: str | None = None, **values: Any) -> Standing:
         """Make a secondary on another host, unless there is one.
 
-        :param target: by default the first that has no side
+        :param target: by default the first that has no replica
         """
         standing = self.standing()
         if standing.secondary is None:
             others = [name for name in self.hosts if name != self.on]
-            target = target or next(name for name in others if self.side(name) is None)
+            target = target or next(name for name in others if self.replica(name) is None)
             list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=patient(PATIENCE), **values))
             standing = self.pair.standing(self.on, target)
         assert standing.primary == self.on, standing
         for name in (standing.primary, standing.secondary):
-            self.wait(f"{name} sees the link", lambda name=name: self.side(name)["link_up"])
+            self.wait(f"{name} sees the link", lambda name=name: self.replica(name)["link_up"])
         return standing
 
     def demote(self, standing: Standing) -> bool:
@@ -153,8 +153,11 @@ class Life:
         return wait_for(what, seconds, look)
 
     def wait_for_loss(self, name: str) -> dict[str, Any]:
-        """Wait until a host has noticed that its side has lost its twin."""
-        return self.wait(f"{name} has lost its twin", lambda: (side := self.side(name)) and side["link_up"] is False and side)
+        """Wait until a host has noticed that its replica has lost its twin."""
+        return self.wait(
+            f"{name} has lost its twin",
+            lambda: (replica := self.replica(name)) and replica["link_up"] is False and replica,
+        )
 
     def answers(self, seconds: float) -> int:
         """Return how many answers the user gets within some seconds."""
@@ -196,7 +199,9 @@ class Life:
             pid = host.qemu_pid(self.guest.name)
             found[f"ports on {name}"] = listening(host, pid) if pid else []
             found[f"sockets on {name}"] = host.run(["find", "/run", "-path", f"*{self.guest.uuid}/*"]).split()
-            found[f"records on {name}"] = [path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")]
+            found[f"records on {name}"] = [
+                path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")
+            ]
             if name != self.on:
                 folder = host.instances / self.guest.uuid
                 wanted = ["find", str(folder.parent), "-path", f"{folder}/*"]

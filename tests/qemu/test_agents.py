@@ -14,7 +14,7 @@ import oslo_messaging as messaging
 import psutil
 import pytest
 
-from lab.hosts.colo import Bed, Host
+from lab.hosts.colo import Host, Testbed
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from tests.fixtures.cloud import wait_for
@@ -27,7 +27,7 @@ BLOCKED_S = 9.0
 
 
 @pytest.fixture
-def hosts(bed: Bed) -> tuple[Host, Host]:
+def hosts(bed: Testbed) -> tuple[Host, Host]:
     """Two hosts whose agents run and have been heard."""
     one, other = bed.hosts["a"], bed.hosts["b"]
     for host in (one, other):
@@ -36,13 +36,13 @@ def hosts(bed: Bed) -> tuple[Host, Host]:
     return one, other
 
 
-def test_every_agent_is_heard(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_every_agent_is_heard(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     for host in hosts:
         heartbeat = bed.agents.wait_for_heartbeat(host.hostname)
         assert (heartbeat.report["backend"], heartbeat.report["servers"]) == ("qemu", {})
 
 
-def test_every_agent_answers(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_every_agent_answers(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     for host in hosts:
         assert bed.agents.call(host.hostname, "status", server_id=str(uuid.uuid4())) is None
         assert f"Agent of host {host.hostname} is up." in host.agent_log.read_text()
@@ -50,7 +50,7 @@ def test_every_agent_answers(bed: Bed, hosts: tuple[Host, Host]) -> None:
 
 @pytest.mark.parametrize("end", [Host.kill_agent, Host.stop_agent])
 def test_an_agent_that_ended_is_silent_until_it_is_started_again(
-    bed: Bed, hosts: tuple[Host, Host], end: Callable[[Host], None]
+    bed: Testbed, hosts: tuple[Host, Host], end: Callable[[Host], None]
 ) -> None:
     one, other = hosts
     end(one)
@@ -63,11 +63,13 @@ def test_an_agent_that_ended_is_silent_until_it_is_started_again(
     assert bed.agents.call(one.hostname, "status", server_id="") is None
 
 
-def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     one, _ = hosts
     one.freeze_libvirtd()
     try:
-        reasons = wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"])
+        reasons = wait_for(
+            "it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"]
+        )
         assert reasons[0]["code"] in ("libvirtd_silent", "libvirtd_stuck")
     finally:
         one.thaw_libvirtd()
@@ -75,7 +77,9 @@ def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Bed, hosts: t
 
 
 @pytest.mark.long
-def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(
+    bed: Testbed, hosts: tuple[Host, Host]
+) -> None:
     """Others are answered by libvirtd, and nothing ends a call of its client library that waits for an answer for ever."""
     one, _ = hosts
     one.stop_agent()
@@ -83,14 +87,22 @@ def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(bed: Be
     with Door(socket_path.with_name("door"), socket_path) as door:
         one.start_agent(qemu={"libvirt_uri": "qemu+unix:///system?socket=/run/libvirt/door"})
         door.keep_the_next_waiting()
-        wait_for("it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"])
-        wait_for("the agent starts anew", 90, lambda: "It ends, to be started again." in one.agent_log.read_text())
-        wait_for("all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"])
+        wait_for(
+            "it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"]
+        )
+        wait_for(
+            "the agent starts anew", 90, lambda: "It ends, to be started again." in one.agent_log.read_text()
+        )
+        wait_for(
+            "all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"]
+        )
         door.shutdown()
     one.stop_agent()
 
 
-def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_a_host_without_its_management_link_is_silent_but_not_dead(
+    bed: Testbed, hosts: tuple[Host, Host]
+) -> None:
     one, other = hosts
     one.management.cut()
     try:
@@ -103,7 +115,7 @@ def test_a_host_without_its_management_link_is_silent_but_not_dead(bed: Bed, hos
     assert bed.agents.call(one.hostname, "status", server_id="") is None
 
 
-def test_what_an_agent_knows_outlives_a_power_cut(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_what_an_agent_knows_outlives_a_power_cut(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     one, other = hosts
     role = RoleRecord(str(uuid.uuid4()), Role.SECONDARY, 7, other.hostname)
     roles = RoleStore(str(one.state_path))
@@ -113,21 +125,26 @@ def test_what_an_agent_knows_outlives_a_power_cut(bed: Bed, hosts: tuple[Host, H
         bed.agents.wait_for_silence(one.hostname, SILENT_S)
         one.power_on()
         one.start_agent()
-        side = bed.agents.call(one.hostname, "status", server_id=role.server_id)
-        assert (side["role"], side["epoch"], side["running"]) == (Role.SECONDARY, 7, False)
+        replica = bed.agents.call(one.hostname, "status", server_id=role.server_id)
+        assert (replica["role"], replica["epoch"], replica["running"]) == (Role.SECONDARY, 7, False)
         assert role.server_id in bed.agents.wait_for_heartbeat(one.hostname).report["servers"]
     finally:
         roles.forget(role.server_id)
         one.power_on()
 
 
-def test_the_broker_is_nobody_elses(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_the_broker_is_nobody_elses(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     processes = [psutil.Process(int(path.read_text().split()[0])) for path in _pid_files("rabbitmq", "epmd")]
-    addresses = {c.laddr.ip for process in processes for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    addresses = {
+        c.laddr.ip
+        for process in processes
+        for c in process.net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN
+    }
     assert addresses <= {"127.0.0.1", "::1", hosts[0].management_address.rpartition(".")[0] + ".254"}
 
 
-def test_the_brokers_password_is_kept(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_the_brokers_password_is_kept(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     password = json.loads((PREFIX / "passwords.json").read_text())["broker"]
     assert password in bed.broker().transport_url
     assert not [line for line in _command_lines() if password in line]
@@ -135,8 +152,8 @@ def test_the_brokers_password_is_kept(bed: Bed, hosts: tuple[Host, Host]) -> Non
     assert not [path for path in readable if password.encode() in path.read_bytes()]
 
 
-def test_two_beds_have_management_networks_of_their_own(bed: Bed) -> None:
-    with Bed(PREFIX.with_name("test-colo-other"), hosts=("a",)) as other:
+def test_two_beds_have_management_networks_of_their_own(bed: Testbed) -> None:
+    with Testbed(PREFIX.with_name("test-colo-other"), hosts=("a",)) as other:
         assert other.interface != bed.interface
         assert other.hosts["a"].management_address != bed.hosts["a"].management_address
     assert not pathlib.Path("/sys/class/net", other.interface).exists()

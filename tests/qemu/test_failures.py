@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab.hosts.colo import Bed, Guest
+from lab.hosts.colo import Guest, Testbed
 from lab.hosts.colo.host import BRIDGE
 from lab.patience import patient
 from nova_colo.agent.replication import ReplicationError
@@ -22,7 +22,7 @@ DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
 
 
 @pytest.fixture(scope="module")
-def life(bed: Bed) -> Iterator[Life]:
+def life(bed: Testbed) -> Iterator[Life]:
     guest, host = Guest("unlucky", number=146), bed.hosts["a"]
     host.create_disks(guest)
     (disk,) = guest.disk_paths(host.instances)
@@ -44,7 +44,9 @@ taken = [socket.create_server(({address!r}, port)) for port in range({first}, {l
 print("taken", flush=True)
 signal.pause()
 """
-    with subprocess.Popen(life.host(name).command(["python3", "-c", program]), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        life.host(name).command(["python3", "-c", program]), stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None and process.stdout.readline() == "taken\n"
         try:
             yield
@@ -103,7 +105,23 @@ def the_link_is_cut(life: Life) -> Iterator[None]:
 def the_network_is_slow(life: Life) -> Iterator[None]:
     """Nothing is over before anybody has looked."""
     primary = life.host(PRIMARY)
-    primary.run(["tc", "qdisc", "add", "dev", "repl", "root", "tbf", "rate", "200mbit", "burst", "1mb", "latency", "100ms"])
+    primary.run(
+        [
+            "tc",
+            "qdisc",
+            "add",
+            "dev",
+            "repl",
+            "root",
+            "tbf",
+            "rate",
+            "200mbit",
+            "burst",
+            "1mb",
+            "latency",
+            "100ms",
+        ]
+    )
     try:
         yield
     finally:

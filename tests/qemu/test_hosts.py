@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from lab.errors import LabError, RefusalError
-from lab.hosts.colo import Bed, Counting, Guest, Host, Link
+from lab.hosts.colo import Counting, Guest, Host, Link, Testbed
 from lab.identity import ProcessStat
 from tests.fixtures.cloud import wait_for
 from tests.qemu.conftest import PREFIX
@@ -18,12 +18,12 @@ WEB = Guest("web", number=100, checked_pages=64)
 
 
 @pytest.fixture(scope="module")
-def hosts(bed: Bed) -> tuple[Host, Host]:
+def hosts(bed: Testbed) -> tuple[Host, Host]:
     return bed.hosts["a"], bed.hosts["b"]
 
 
 @pytest.fixture(scope="module")
-def domain(bed: Bed, hosts: tuple[Host, Host]) -> Iterator[libvirt.virDomain]:
+def domain(bed: Testbed, hosts: tuple[Host, Host]) -> Iterator[libvirt.virDomain]:
     """A guest on host a that answers."""
     domain = hosts[0].start_guest(WEB)
     bed.client.wait_for_answer(WEB.address)
@@ -32,14 +32,14 @@ def domain(bed: Bed, hosts: tuple[Host, Host]) -> Iterator[libvirt.virDomain]:
 
 
 @pytest.fixture
-def counting(bed: Bed, domain: libvirt.virDomain) -> Iterator[Counting]:
+def counting(bed: Testbed, domain: libvirt.virDomain) -> Iterator[Counting]:
     """A user of the guest, whose counts have begun."""
     with bed.client.count(WEB.address, "d") as counting:
         counting.wait_for_more()
         yield counting
 
 
-def test_a_host_is_a_place_of_its_own(bed: Bed, hosts: tuple[Host, Host]) -> None:
+def test_a_host_is_a_place_of_its_own(bed: Testbed, hosts: tuple[Host, Host]) -> None:
     assert [host.run(["hostname"]).strip() for host in hosts] == ["compute-a", "compute-b"]
     for host in hosts:
         marker = bed.instances / "marker"
@@ -57,12 +57,12 @@ def test_libvirtd_is_reached_from_inside_of_its_host(hosts: tuple[Host, Host]) -
     assert [host.run([python, "-c", program]).strip() for host in hosts] == ["compute-a", "compute-b"]
 
 
-def test_nobody_else_may_use_the_same_hosts(bed: Bed) -> None:
+def test_nobody_else_may_use_the_same_hosts(bed: Testbed) -> None:
     with pytest.raises(RefusalError, match="somebody else uses"):
-        Bed(PREFIX, hosts=("a",)).up()
+        Testbed(PREFIX, hosts=("a",)).up()
 
 
-def test_a_guest_counts_over_one_connection(bed: Bed, counting: Counting) -> None:
+def test_a_guest_counts_over_one_connection(bed: Testbed, counting: Counting) -> None:
     counting.wait_for_more(50)
     stats = counting.stats()
     assert (stats.contiguous, stats.error) == (True, None)
@@ -71,7 +71,9 @@ def test_a_guest_counts_over_one_connection(bed: Bed, counting: Counting) -> Non
     assert bed.client.ask(WEB.address, "m 4") == "m 4"
 
 
-def test_what_a_guest_counts_is_on_its_disk(bed: Bed, hosts: tuple[Host, Host], domain: libvirt.virDomain) -> None:
+def test_what_a_guest_counts_is_on_its_disk(
+    bed: Testbed, hosts: tuple[Host, Host], domain: libvirt.virDomain
+) -> None:
     counter, _ = bed.client.ask(WEB.address, "d").split()
     [disk] = WEB.disk_paths(bed.instances)
     with hosts[0].outside(disk).open("rb") as handle:
@@ -79,18 +81,22 @@ def test_what_a_guest_counts_is_on_its_disk(bed: Bed, hosts: tuple[Host, Host], 
         assert handle.read(32).split(b"\0")[0].decode() == counter
 
 
-def test_a_guests_memory_is_checked_all_the_time(bed: Bed, domain: libvirt.virDomain) -> None:
+def test_a_guests_memory_is_checked_all_the_time(bed: Testbed, domain: libvirt.virDomain) -> None:
     first = bed.client.ask(WEB.address, "r")
     assert first.endswith(" errors 0")
     assert _comes_true(lambda: bed.client.ask(WEB.address, "r") != first, seconds=20.0)
 
 
-def test_two_questions_for_the_clock_are_answered_differently(bed: Bed, domain: libvirt.virDomain) -> None:
+def test_two_questions_for_the_clock_are_answered_differently(
+    bed: Testbed, domain: libvirt.virDomain
+) -> None:
     assert bed.client.ask(WEB.address, "t") != bed.client.ask(WEB.address, "t")
 
 
 @pytest.mark.parametrize("cut", [Link.cut, Link.cut_incoming, Link.cut_outgoing])
-def test_a_cut_of_the_replication_link_is_silent_and_heals(hosts: tuple[Host, Host], cut: Callable[[Link], None]) -> None:
+def test_a_cut_of_the_replication_link_is_silent_and_heals(
+    hosts: tuple[Host, Host], cut: Callable[[Link], None]
+) -> None:
     one, other = hosts
     assert one.reaches(other)
     cut(one.replication)
@@ -117,7 +123,9 @@ def test_a_cut_of_one_direction_leaves_the_other(hosts: tuple[Host, Host]) -> No
     assert after[1] > before[1]
 
 
-def test_a_guest_outlives_a_cut_of_its_network(bed: Bed, hosts: tuple[Host, Host], counting: Counting) -> None:
+def test_a_guest_outlives_a_cut_of_its_network(
+    bed: Testbed, hosts: tuple[Host, Host], counting: Counting
+) -> None:
     begun = time.time()
     hosts[0].guest_network.cut()
     with pytest.raises(LabError, match="did not answer"):
@@ -151,7 +159,9 @@ def test_a_frozen_host_goes_on_where_it_stopped(hosts: tuple[Host, Host], counti
     assert (counting.stats().contiguous, counting.stats().error) == (True, None)
 
 
-def test_a_power_cut_ends_a_guest_and_leaves_its_disk(bed: Bed, hosts: tuple[Host, Host], counting: Counting) -> None:
+def test_a_power_cut_ends_a_guest_and_leaves_its_disk(
+    bed: Testbed, hosts: tuple[Host, Host], counting: Counting
+) -> None:
     one, other = hosts
     pid = one.qemu_pid(WEB.name)
     assert pid is not None
@@ -174,7 +184,7 @@ def test_a_power_cut_ends_a_guest_and_leaves_its_disk(bed: Bed, hosts: tuple[Hos
 
 
 @pytest.mark.parametrize("bus", ["virtio", "scsi"])
-def test_a_guest_may_have_several_of_everything(bed: Bed, hosts: tuple[Host, Host], bus: str) -> None:
+def test_a_guest_may_have_several_of_everything(bed: Testbed, hosts: tuple[Host, Host], bus: str) -> None:
     guest = Guest(f"several-{bus}", number=101, disks=3, bus=bus, nics=2, vcpus=2, checked_pages=64)
     domain = hosts[1].start_guest(guest)
     try:
@@ -194,10 +204,11 @@ def test_a_guest_may_have_several_of_everything(bed: Bed, hosts: tuple[Host, Hos
 
 def test_what_a_killed_run_has_left_is_ended_by_the_next() -> None:
     prefix = PREFIX.with_name("test-colo-killed")
-    program = f"from lab.hosts.colo import Bed; import os; Bed({str(prefix)!r}, hosts=('a',)).up(); os.kill(os.getpid(), 9)"
+    bring_up = f"from lab.hosts.colo import Testbed; Testbed({str(prefix)!r}, hosts=('a',)).up()"
+    program = f"{bring_up}; import os; os.kill(os.getpid(), 9)"
     python = str(PREFIX.parent / "venv" / "bin" / "python")
     subprocess.run([python, "-c", program], cwd=PREFIX.parents[1], check=False)
-    bed = Bed(prefix, hosts=("a",))
+    bed = Testbed(prefix, hosts=("a",))
     assert bed.namespaces
     assert bed.hosts["a"].is_on()
     bed.down()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import services
-from lab.hosts.colo import Bed, Guest
+from lab.hosts.colo import Guest, Testbed
 from lab.patience import patient
 from tests.qemu.lives import Life
 
@@ -35,13 +35,17 @@ class Program:
 
     def say(self, command: str, *arguments: str) -> str:
         """Run a command that is done, and return what it has written."""
-        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE))
+        done = subprocess.run(
+            self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE)
+        )
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout
 
     def refuse(self, command: str, *arguments: str) -> str:
         """Run a command that is refused, and return its one line."""
-        done = subprocess.run(self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE))
+        done = subprocess.run(
+            self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE)
+        )
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
         return done.stderr
 
@@ -50,7 +54,7 @@ class Program:
 
 
 @pytest.fixture(scope="module")
-def program(bed: Bed) -> Iterator[Program]:
+def program(bed: Testbed) -> Iterator[Program]:
     life = Life(bed, Guest("command", number=115, checked_pages=64))
     conf = bed.instances.parent / "etc" / "engine.conf"
     yield Program(life, conf)
@@ -89,7 +93,7 @@ def test_a_failover_when_the_primary_is_lost(program):
     program.say("mode", *ALL, "colo")
     program.life.host(B).kill_qemu(program.life.guest.name)
     program.life.wait_for_loss(A)
-    program.life.wait(f"{B} knows it", lambda: program.life.side(B)["running"] is False)
+    program.life.wait(f"{B} knows it", lambda: program.life.replica(B)["running"] is False)
     assert f"The QEMU on {B} does not run." in program.refuse("failover", *ALL)
     assert "You vouch" in program.say("failover", *ALL, "--lost")
     program.life.goes_on()
@@ -103,7 +107,7 @@ def test_the_primary_goes_on_alone(program):
     program.life.goes_on()
 
 
-def test_unprotect_leaves_no_side(program):
+def test_unprotect_leaves_no_replica(program):
     program.say("protect", "--primary", A, "--secondary", C)
     program.say("unprotect", *ALL)
     program.life.goes_on()
@@ -112,12 +116,17 @@ def test_unprotect_leaves_no_side(program):
 
 
 def test_an_agent_that_is_not_there_is_named(program):
-    assert "The agent on compute-x does not answer." in program.refuse("protect", "--primary", A, "--secondary", "compute-x")
+    assert "The agent on compute-x does not answer." in program.refuse(
+        "protect", "--primary", A, "--secondary", "compute-x"
+    )
 
 
 def test_a_broker_that_is_not_there_or_lets_nobody_in_is_named(program, tmp_path):
     known = program.life.bed.broker().transport_url
-    for url, words in (("rabbit://127.0.0.1:1/", "127.0.0.1:1: "), (known.replace("lab:", "lab:not-"), "ACCESS_REFUSED")):
+    for url, words in (
+        ("rabbit://127.0.0.1:1/", "127.0.0.1:1: "),
+        (known.replace("lab:", "lab:not-"), "ACCESS_REFUSED"),
+    ):
         conf = tmp_path / "colo-pair.conf"
         conf.write_text(f"[DEFAULT]\ntransport_url = {url}\n")
         assert words in Program(program.life, conf).refuse("status", *ALL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pair of QEMUs keeps its user's connection through the loss of either side, a planned failover and a cut link.
+"""A pair of QEMUs keeps its user's connection through the loss of either replica, a planned failover and a cut link.
 
 One guest lives through all of it, and one user counts on it over one connection, each count written to its disk. After each
 test the count is contiguous, the disk holds what memory holds, and memory is as it was written. The tests follow on each other.
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.hosts.colo import Bed, Guest
+from lab.hosts.colo import Guest, Testbed
 from lab.patience import patient
 from nova_colo.standalone.pair import Standing
 from tests.qemu.lives import OPTIONS, Life
 
-#: Seconds for which nobody must answer while no side has the grant.
+#: Seconds for which nobody must answer while no replica has the grant.
 HELD = 3.0
 #: Checkpoints that an agent may take in between two writes of what it has counted.
 UNWRITTEN = 2
 
 
 @pytest.fixture(scope="module")
-def life(bed: Bed) -> Iterator[Life]:
+def life(bed: Testbed) -> Iterator[Life]:
     made = Life(bed, Guest("pair", number=110, checked_pages=64))
     yield made
     made.close()
@@ -37,19 +37,21 @@ def pair(life: Life) -> Iterator[Standing]:
 
 
 def test_a_guest_that_runs_is_protected_and_shows_how_far_it_is(life):
-    stages = [progress["stage"] for progress in life.pair.protect("compute-a", "compute-b", timeout=patient(60))]
+    stages = [
+        progress["stage"] for progress in life.pair.protect("compute-a", "compute-b", timeout=patient(60))
+    ]
     assert stages[-1] == "sending memory"
     life.goes_on()
     standing = life.standing()
     assert (standing.primary, standing.secondary, standing.epoch) == ("compute-a", "compute-b", 0)
-    primary = standing.sides["compute-a"]
+    primary = standing.replicas["compute-a"]
     assert (primary["link_up"], primary["progress"], primary["error"]) == (True, None, None)
     assert primary["stood_still_ms"] > 0
 
 
 def test_checkpoints_are_counted(life, pair):
-    life.wait("two periodic checkpoints", lambda: life.side(pair.primary)["checkpoints"]["periodic"] >= 2)
-    figures = life.side(pair.primary)["checkpoints"]
+    life.wait("two periodic checkpoints", lambda: life.replica(pair.primary)["checkpoints"]["periodic"] >= 2)
+    figures = life.replica(pair.primary)["checkpoints"]
     assert figures["total"] == figures["mismatch"] + figures["periodic"] + figures["forced"]
     assert 0 < figures["pause_ms"]["mean"] <= figures["pause_ms"]["max"]
 
@@ -59,8 +61,11 @@ def test_the_secondary_takes_over_when_the_primary_is_killed_and_not_before_it_m
     before = {name: life.bed.agents.urgent(name) for name in hosts}
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
-    life.wait("its end is known", lambda: life.side(pair.primary)["running"] is False)
-    life.wait("both have said so at once", lambda: all(life.bed.agents.urgent(name) > before[name] for name in hosts))
+    life.wait("its end is known", lambda: life.replica(pair.primary)["running"] is False)
+    life.wait(
+        "both have said so at once",
+        lambda: all(life.bed.agents.urgent(name) > before[name] for name in hosts),
+    )
     assert life.answers(HELD) == 0
     gap_ms = life.take_over(pair)
     assert gap_ms is not None and gap_ms >= HELD * 1000
@@ -74,7 +79,7 @@ def test_the_primary_goes_on_alone_when_the_secondary_is_killed(life, pair):
     life.wait_for_loss(pair.primary)
     life.pair.go_on_alone(pair)
     life.discard(pair.secondary)
-    assert life.side(pair.primary)["epoch"] == pair.epoch + 1
+    assert life.replica(pair.primary)["epoch"] == pair.epoch + 1
 
 
 def test_a_planned_failover_ends_the_old_primary(life, pair):
@@ -87,7 +92,7 @@ def test_a_planned_failover_ends_the_old_primary(life, pair):
 @pytest.mark.parametrize("planned", [True, False])
 def test_a_primary_that_is_frozen_is_replaced_and_never_wakes(life, pair, planned):
     life.signal_qemu(pair.primary, signal.SIGSTOP)
-    life.wait("it counts as not running", lambda: life.side(pair.primary)["running"] is False)
+    life.wait("it counts as not running", lambda: life.replica(pair.primary)["running"] is False)
     if planned:
         assert life.demote(pair) is False
     life.take_over(pair)
@@ -100,7 +105,7 @@ def test_a_primary_whose_agent_was_restarted_and_frozen_never_wakes(life, pair):
     host = life.host(pair.primary)
     host.kill_agent()
     host.start_agent(qemu=OPTIONS)
-    life.wait("the link is known to be up", lambda: life.side(pair.primary)["link_up"])
+    life.wait("the link is known to be up", lambda: life.replica(pair.primary)["link_up"])
     host.freeze()
     try:
         life.take_over(pair)
@@ -117,7 +122,16 @@ def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
     life.wait_for_loss(pair.secondary)
     life.take_over(pair)
     # the failover itself says it five times within two seconds
-    listen = ["timeout", "60", "tcpdump", "-i", "uplink", "-c", "12", f"rarp and ether src {life.guest.macs[0]}"]
+    listen = [
+        "timeout",
+        "60",
+        "tcpdump",
+        "-i",
+        "uplink",
+        "-c",
+        "12",
+        f"rarp and ether src {life.guest.macs[0]}",
+    ]
     life.host(pair.secondary).run(listen)
     life.goes_on()
     life.discard(pair.primary)
@@ -125,7 +139,7 @@ def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
 
 def test_a_secondary_that_is_frozen_is_given_up(life, pair):
     life.signal_qemu(pair.secondary, signal.SIGSTOP)
-    life.wait("it counts as not running", lambda: life.side(pair.secondary)["running"] is False)
+    life.wait("it counts as not running", lambda: life.replica(pair.secondary)["running"] is False)
     life.pair.go_on_alone(pair)
     life.goes_on()
     life.signal_qemu(pair.secondary, signal.SIGCONT)
@@ -158,22 +172,33 @@ def test_who_has_the_grant_answers_when_the_link_is_cut_and_nobody_before(life, 
 def test_libvirtd_may_restart_and_no_checkpoint_goes_uncounted_afterwards(life, pair):
     for name in (pair.primary, pair.secondary):
         life.host(name).restart_libvirtd()
-    before = life.side(pair.primary)["checkpoints"]["total"]
-    life.wait("checkpoints go on to be counted", lambda: life.side(pair.primary)["checkpoints"]["total"] >= before + 2)
-    sides = [life.side(name) for name in (pair.primary, pair.secondary)]
-    assert all(side["link_up"] for side in sides), f"{sides}"
+    before = life.replica(pair.primary)["checkpoints"]["total"]
+    life.wait(
+        "checkpoints go on to be counted",
+        lambda: life.replica(pair.primary)["checkpoints"]["total"] >= before + 2,
+    )
+    replicas = [life.replica(name) for name in (pair.primary, pair.secondary)]
+    assert all(replica["link_up"] for replica in replicas), f"{replicas}"
 
 
 def test_the_agents_may_be_killed_and_know_the_pair_when_they_are_back(life, pair):
-    before = life.side(pair.primary)["checkpoints"]
+    before = life.replica(pair.primary)["checkpoints"]
     for name in (pair.primary, pair.secondary):
         life.host(name).kill_agent()
         life.host(name).start_agent(qemu=OPTIONS)
-    life.wait("the link is known to be up", lambda: all(life.side(name)["link_up"] for name in (pair.primary, pair.secondary)))
+    life.wait(
+        "the link is known to be up",
+        lambda: all(life.replica(name)["link_up"] for name in (pair.primary, pair.secondary)),
+    )
     # of the half second that was not written down yet only the number is known again, by the next checkpoint, and not the causes
     what = "all are counted again"
-    after = life.wait(what, lambda: (now := life.side(pair.primary)["checkpoints"])["total"] > before["total"] and now)
-    assert all(after[cause] >= before[cause] - UNWRITTEN for cause in ("mismatch", "periodic", "forced")), (before, after)
+    after = life.wait(
+        what, lambda: (now := life.replica(pair.primary)["checkpoints"])["total"] > before["total"] and now
+    )
+    assert all(after[cause] >= before[cause] - UNWRITTEN for cause in ("mismatch", "periodic", "forced")), (
+        before,
+        after,
+    )
     life.pair.fail_over(pair)
     life.on = pair.secondary
 
@@ -185,19 +210,19 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
     life.goes_on()
     life.host(pair.primary).power_on()
     life.host(pair.primary).start_agent(qemu=OPTIONS)
-    life.wait("it knows that its guest has ended", lambda: life.side(pair.primary)["running"] is False)
+    life.wait("it knows that its guest has ended", lambda: life.replica(pair.primary)["running"] is False)
     life.discard(pair.primary)
 
 
 def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
     life.pair.set_mode(pair, "checkpoint", 200)
-    then = life.side(pair.primary)["checkpoints"]
-    periodic = lambda: life.side(pair.primary)["checkpoints"]["periodic"]  # noqa: E731
+    then = life.replica(pair.primary)["checkpoints"]
+    periodic = lambda: life.replica(pair.primary)["checkpoints"]["periodic"]  # noqa: E731
     # one that was under way when the mode changed is over by then
     life.wait("the first one in this mode", lambda: periodic() > then["periodic"])
-    before = life.side(pair.primary)["checkpoints"]
+    before = life.replica(pair.primary)["checkpoints"]
     life.wait("periodic ones", lambda: periodic() >= before["periodic"] + 10)
-    assert life.side(pair.primary)["checkpoints"]["mismatch"] == before["mismatch"]
+    assert life.replica(pair.primary)["checkpoints"]["mismatch"] == before["mismatch"]
     life.pair.set_mode(pair, "colo", 200)
     life.goes_on()
     life.host(pair.primary).kill_qemu(life.guest.name)
@@ -208,28 +233,30 @@ def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
 
 def test_hybrid_leaves_colo_while_replies_differ_and_comes_back(life, pair):
     life.pair.set_mode(pair, "hybrid", 2000)
-    assert life.side(pair.primary)["mode"] == "colo"
+    assert life.replica(pair.primary)["mode"] == "colo"
     ends = threading.Event()
     load = threading.Thread(target=ask_what_differs, args=(life, ends))
     load.start()
     try:
-        life.wait("it wants periodic checkpoints", lambda: life.side(pair.primary)["mode"] == "checkpoint")
-        before = life.side(pair.primary)["checkpoints"]
+        life.wait("it wants periodic checkpoints", lambda: life.replica(pair.primary)["mode"] == "checkpoint")
+        before = life.replica(pair.primary)["checkpoints"]
         assert before["mismatch"] >= 3
         life.pair.set_mode(pair, "hybrid", 500, "checkpoint")
-        life.wait("some", lambda: life.side(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 4)
-        assert life.side(pair.primary)["checkpoints"]["mismatch"] <= before["mismatch"] + 1
+        life.wait(
+            "some", lambda: life.replica(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 4
+        )
+        assert life.replica(pair.primary)["checkpoints"]["mismatch"] <= before["mismatch"] + 1
     finally:
         ends.set()
         load.join()
-    life.wait("it tries colo again", lambda: life.side(pair.primary)["mode"] == "colo")
+    life.wait("it tries colo again", lambda: life.replica(pair.primary)["mode"] == "colo")
     life.pair.set_mode(pair, "hybrid", 500, "colo")
     life.goes_on()
-    assert life.side(pair.primary)["mode"] == "colo"
+    assert life.replica(pair.primary)["mode"] == "colo"
 
 
 def ask_what_differs(life: Life, ends: threading.Event) -> None:
-    """Ask for what the two sides answer differently, over and over."""
+    """Ask for what the two replicas answer differently, over and over."""
     while not ends.is_set():
         life.bed.client.ask(life.guest.address, "t")
 

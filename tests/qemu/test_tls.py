@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from lab.errors import LabError
-from lab.hosts.colo import Bed, Guest, Host
+from lab.hosts.colo import Guest, Host, Testbed
 from lab.patience import patient
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.cmd import test_ca
@@ -17,7 +17,7 @@ from tests.qemu.lives import Life, listening
 
 
 @pytest.fixture(scope="module")
-def certificates(bed: Bed, tmp_path_factory) -> dict[str, str]:
+def certificates(bed: Testbed, tmp_path_factory) -> dict[str, str]:
     """The folders of certificates, by host: of one authority, and ``stranger`` of another."""
     folder = tmp_path_factory.mktemp("ca")
     hosts = {host.hostname: ip_address(host.address) for host in bed.hosts.values()}
@@ -28,7 +28,7 @@ def certificates(bed: Bed, tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def life(bed: Bed, certificates: dict[str, str]) -> Iterator[Life]:
+def life(bed: Testbed, certificates: dict[str, str]) -> Iterator[Life]:
     made = Life(bed, Guest("secret", number=145), tls=certificates)
     yield made
     made.close()
@@ -61,7 +61,8 @@ def test_what_crosses_the_network_cannot_be_read(life, tmp_path):
     capture = tmp_path / "replication.pcap"
     host = life.host("compute-a")
     tcpdump = subprocess.Popen(
-        host.command(["tcpdump", "-i", "repl", "-w", str(capture), "-U", "-s", "0"]), stderr=subprocess.DEVNULL
+        host.command(["tcpdump", "-i", "repl", "-w", str(capture), "-U", "-s", "0"]),
+        stderr=subprocess.DEVNULL,
     )
     try:
         life.wait("the capture begins", capture.exists)
@@ -80,21 +81,28 @@ def test_a_third_machine_gets_nothing_without_a_certificate(life, certificates):
     pair = life.protect()
     third = life.host("compute-c")
     primary, secondary = life.host(pair.primary), life.host(pair.secondary)
-    (disks,) = [port for port in ports(secondary) if said(third, secondary.address, port).startswith(b"NBDMAGIC")]
+    (disks,) = [
+        port for port in ports(secondary) if said(third, secondary.address, port).startswith(b"NBDMAGIC")
+    ]
     assert "virtual size: 64 MiB" in export(third, secondary.address, disks, certificates["compute-c"])
     for wrong in (None, certificates["stranger"]):
         with pytest.raises(LabError, match=r"TLS|certificate|handshake"):
             export(third, secondary.address, disks, wrong)
-    others = [(host, port) for host in (primary, secondary) for port in ports(host) if (host, port) != (secondary, disks)]
+    others = [
+        (host, port)
+        for host in (primary, secondary)
+        for port in ports(host)
+        if (host, port) != (secondary, disks)
+    ]
     assert len(others) >= 2
     assert [said(third, host.address, port) for host, port in others] == [b""] * len(others)
     life.goes_on()
-    assert life.side(pair.primary)["link_up"] and life.side(pair.secondary)["link_up"]
+    assert life.replica(pair.primary)["link_up"] and life.replica(pair.secondary)["link_up"]
 
 
 def test_an_encrypted_pair_lives_through_the_loss_of_its_primary_and_a_planned_failover(life):
     pair = life.protect()
-    assert life.side(pair.primary)["stood_still_ms"] > 0
+    assert life.replica(pair.primary)["stood_still_ms"] > 0
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
     life.take_over(pair)
@@ -109,7 +117,9 @@ def test_an_encrypted_pair_lives_through_the_loss_of_its_primary_and_a_planned_f
     life.goes_on()
 
 
-def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_guest_goes_on(life, certificates):
+def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_guest_goes_on(
+    life, certificates
+):
     standing = life.standing()
     if standing.secondary:
         life.pair.go_on_alone(standing)

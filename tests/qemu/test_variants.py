@@ -13,7 +13,7 @@ import libvirt
 import libvirt_qemu
 import pytest
 
-from lab.hosts.colo import Bed, Guest, Host
+from lab.hosts.colo import Guest, Host, Testbed
 from tests.qemu.lives import OPTIONS, PATIENCE, Life, listening
 
 VARIANTS = [
@@ -23,7 +23,9 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("guest", VARIANTS, ids=lambda guest: guest.name)
-def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(bed: Bed, guest: Guest) -> None:
+def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(
+    bed: Testbed, guest: Guest
+) -> None:
     life = Life(bed, guest)
     try:
         for _ in range(2):
@@ -43,7 +45,7 @@ def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(bed:
         life.close()
 
 
-def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(bed: Bed) -> None:
+def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(bed: Testbed) -> None:
     lives = [Life(bed, Guest(f"many-{number}", number=130 + number)) for number in range(3)]
     try:
         pairs = [life.protect(target="compute-b") for life in lives]
@@ -54,7 +56,7 @@ def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(be
         lives[0].take_over(pairs[0])
         for life in lives:
             life.goes_on()
-        assert all(life.side("compute-a")["link_up"] for life in lives[1:])
+        assert all(life.replica("compute-a")["link_up"] for life in lives[1:])
     finally:
         for life in lives:
             life.close()
@@ -102,27 +104,33 @@ class Trace:
         self._thread.join()
 
 
-def test_what_is_counted_is_what_qemu_has_said_and_by_the_right_cause(bed: Bed, trace: Trace) -> None:
+def test_what_is_counted_is_what_qemu_has_said_and_by_the_right_cause(bed: Testbed, trace: Trace) -> None:
     life = Life(bed, Guest("counted", number=140), command="i")
     try:
         pair = life.protect()
         primary = pair.primary or ""
         trace.listen(life.host(primary), life.guest)
-        before = life.side(primary)["checkpoints"]
+        before = life.replica(primary)["checkpoints"]
         # nobody asks for what differs: the timer alone
         idle = life.wait(
-            "periodic ones", lambda: (now := life.side(primary)["checkpoints"])["periodic"] >= before["periodic"] + 3 and now
+            "periodic ones",
+            lambda: (
+                (now := life.replica(primary)["checkpoints"])["periodic"] >= before["periodic"] + 3 and now
+            ),
         )
         assert idle["forced"] == before["forced"]
         for _ in range(5):
             life.bed.client.ask(life.guest.address, "t")
-        life.wait("mismatches", lambda: life.side(primary)["checkpoints"]["mismatch"] > idle["mismatch"])
+        life.wait("mismatches", lambda: life.replica(primary)["checkpoints"]["mismatch"] > idle["mismatch"])
         life.pair.set_mode(pair, "colo", 200)  # the delay is set anew, which forces one
-        forced = life.wait("a forced one", lambda: (now := life.side(primary)["checkpoints"])["forced"] > idle["forced"] and now)
+        forced = life.wait(
+            "a forced one",
+            lambda: (now := life.replica(primary)["checkpoints"])["forced"] > idle["forced"] and now,
+        )
         assert forced["forced"] == idle["forced"] + 1
 
         life.wait("as many as QEMU has said", lambda: agrees(life, primary, trace, before["total"]))
-        assert json.dumps(life.side(primary))
+        assert json.dumps(life.replica(primary))
     finally:
         life.close()
 
@@ -130,7 +138,7 @@ def test_what_is_counted_is_what_qemu_has_said_and_by_the_right_cause(bed: Bed, 
 def agrees(life: Life, primary: str, trace: Trace, before: int) -> bool:
     """Return whether as many checkpoints are counted as somebody else has heard of, give or take one that is under way."""
     seen = trace.checkpoints()
-    counted = life.side(primary)["checkpoints"]["total"] - before
+    counted = life.replica(primary)["checkpoints"]["total"] - before
     return abs(counted - seen) <= 1 and seen == trace.checkpoints()
 
 
@@ -138,13 +146,13 @@ def agrees(life: Life, primary: str, trace: Trace, before: int) -> bool:
 UNHEARD = 4
 
 
-def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed, trace: Trace) -> None:
+def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Testbed, trace: Trace) -> None:
     life = Life(bed, Guest("unheard", number=141), command="i")
     try:
         pair = life.protect()
         primary, secondary = life.host(pair.primary), life.host(pair.secondary)
         trace.listen(secondary, life.guest)  # the two synchronise together, so that its QEMU says as much
-        before = life.side(primary.hostname)["checkpoints"]
+        before = life.replica(primary.hostname)["checkpoints"]
 
         def unheard() -> None:
             seen = trace.checkpoints()
@@ -158,7 +166,7 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
         unheard()
         primary.start_libvirtd()
         life.wait("as many as QEMU has said", lambda: agrees(life, primary.hostname, trace, before["total"]))
-        after = life.side(primary.hostname)["checkpoints"]
+        after = life.replica(primary.hostname)["checkpoints"]
         # mismatches may be heard of in between, on a slow machine; what nobody heard of counts as what is the most likely
         assert after["periodic"] - before["periodic"] >= 2 * (UNHEARD - 1)  # one may be under way each time
         assert after["forced"] == before["forced"]
@@ -170,17 +178,17 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(bed: Bed,
 SLOW_MS = 13000
 
 
-def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Bed) -> None:
+def test_hosts_that_are_configured_differently_go_by_the_primarys_pace(bed: Testbed) -> None:
     life = Life(bed, Guest("slow", number=142), command="i")
     try:
         life.host("compute-a").start_agent(qemu={**OPTIONS, "checkpoint_delay": SLOW_MS})
         pair = life.protect(target="compute-b")
-        before = life.side("compute-a")["checkpoints"]["periodic"]
+        before = life.replica("compute-a")["checkpoints"]["periodic"]
 
         def is_taken() -> bool:
-            other = life.side(pair.secondary or "")
+            other = life.replica(pair.secondary or "")
             assert other["link_up"], other
-            return life.side("compute-a")["checkpoints"]["periodic"] > before
+            return life.replica("compute-a")["checkpoints"]["periodic"] > before
 
         life.wait("a periodic checkpoint", is_taken)
     finally:
@@ -195,16 +203,20 @@ RARE = {**OPTIONS, "checkpoint_delay": RARE_MS}
 def ask(life: Life, host: str | None, command: str, **arguments: Any) -> Any:
     """Ask the QEMU of a host."""
     domain = life.host(host).connect().lookupByUUIDString(life.guest.uuid)
-    return json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps({"execute": command, "arguments": arguments}), 0))[
-        "return"
-    ]
+    return json.loads(
+        libvirt_qemu.qemuMonitorCommand(domain, json.dumps({"execute": command, "arguments": arguments}), 0)
+    )["return"]
 
 
 def card(life: Life, host: str | None) -> tuple[bool, bool]:
     """Return whether QEMU has switched the guest's network card off, and whether the guest uses it."""
-    (path,) = (device["path"] for device in ask(life, host, "x-query-virtio") if device["name"] == "virtio-net")
+    (path,) = (
+        device["path"] for device in ask(life, host, "x-query-virtio") if device["name"] == "virtio-net"
+    )
     seen = ask(life, host, "x-query-virtio-status", path=path)
-    return seen["disabled"], any(status.startswith("VIRTIO_CONFIG_S_DRIVER_OK") for status in seen["status"]["statuses"])
+    return seen["disabled"], any(
+        status.startswith("VIRTIO_CONFIG_S_DRIVER_OK") for status in seen["status"]["statuses"]
+    )
 
 
 def take_checkpoint(life: Life, host: str | None) -> None:
@@ -220,14 +232,17 @@ def is_seen_soon(look: Callable[[], bool]) -> bool:
     return seen
 
 
-def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
+def test_a_guest_that_boots_again_answers_on_both_replicas(bed: Testbed) -> None:
     life = Life(bed, Guest("reboots", number=145), command="i", options=RARE)
     try:
         pair = life.protect()
 
         def boots_and_is_seen() -> bool:
             ask(life, pair.primary, "system_reset")
-            life.wait("the guest has its card off, as one that boots has", lambda: card(life, pair.primary) == (True, False))
+            life.wait(
+                "the guest has its card off, as one that boots has",
+                lambda: card(life, pair.primary) == (True, False),
+            )
             take_checkpoint(life, pair.primary)
             return is_seen_soon(lambda: card(life, pair.secondary) == (True, False))
 
@@ -239,7 +254,7 @@ def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
         take_checkpoint(life, pair.primary)
         life.signal_qemu(pair.secondary, signal.SIGCONT)
         life.wait("the twin has its card on, too", lambda: card(life, pair.secondary) == (False, True))
-        life.wait("all is well", lambda: not life.side(pair.secondary or "")["reasons"])
+        life.wait("all is well", lambda: not life.replica(pair.secondary or "")["reasons"])
         life.host(pair.primary).kill_qemu(life.guest.name)
         life.wait_for_loss(pair.secondary or "")
         life.take_over(pair)
@@ -249,14 +264,16 @@ def test_a_guest_that_boots_again_answers_on_both_sides(bed: Bed) -> None:
 
 
 @pytest.fixture(scope="module")
-def rare(bed: Bed) -> Iterator[Life]:
+def rare(bed: Testbed) -> Iterator[Life]:
     """A guest whose pair takes no checkpoint by itself."""
     life = Life(bed, Guest("fresh", number=143), command="i", options=RARE)
     yield life
     life.close()
 
 
-def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(bed: Bed, rare: Life) -> None:
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned_failovers(
+    bed: Testbed, rare: Life
+) -> None:
     pair = rare.protect()
     with bed.client.count(rare.guest.address) as counting:
         counting.wait_for_more(1)
@@ -269,7 +286,9 @@ def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_planned
     assert (seen.error, seen.contiguous) == (None, True), seen
 
 
-def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_the_loss_of_the_primary(bed: Bed, rare: Life) -> None:
+def test_a_connection_that_was_opened_since_the_last_checkpoint_survives_the_loss_of_the_primary(
+    bed: Testbed, rare: Life
+) -> None:
     pair = rare.protect()
     with bed.client.count(rare.guest.address) as counting:
         counting.wait_for_more(1)

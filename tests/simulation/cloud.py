@@ -245,7 +245,12 @@ class Nova:
         if not (well and able):
             self.compute_ends(source)
         self.task = None
-        does = {"migrating": self._move, "rebuilding": self._rebuild, "rebooting": self._reboot, "powering-off": self._power_off}
+        does = {
+            "migrating": self._move,
+            "rebuilding": self._rebuild,
+            "rebooting": self._reboot,
+            "powering-off": self._power_off,
+        }
         if not (well and able and does[task](source, there)):
             self.failed.add(request_id)
             if task in ("migrating", "rebuilding"):
@@ -295,7 +300,9 @@ class Nova:
 
     def _adopt(self, target: Host) -> bool:
         role = target.role()
-        assert role is not None and role.role in (Role.PROMOTED, Role.PRIMARY), f"Nova has moved the server to nothing: {role}"
+        assert role is not None and role.role in (Role.PROMOTED, Role.PRIMARY), (
+            f"Nova has moved the server to nothing: {role}"
+        )
         target.roles.put(RoleRecord(SERVER, Role.PRIMARY, role.epoch))
         self.host, self.status = target.name, "ACTIVE"
         return True
@@ -324,7 +331,13 @@ class Nova:
     def look_at_guest(self) -> None:
         """Call a server stopped of which the guest is gone, unless its pair says where it runs: _sync_instance_power_state."""
         host = self._world.hosts[self.host]
-        if self.task is None and self.status == "ACTIVE" and host.powered and host.role() is None and host.guest() is None:
+        if (
+            self.task is None
+            and self.status == "ACTIVE"
+            and host.powered
+            and host.role() is None
+            and host.guest() is None
+        ):
             self.status = "SHUTOFF"
 
     # --- what users ask
@@ -347,5 +360,10 @@ class Nova:
         """Do what nova-compute does when its host has power again."""
         self.compute_ends(host)
         detach_pair.resume(host.roles)
-        if self.host == host.name and self.status == "ACTIVE" and host.role() is None and host.guest() is None:
+        if (
+            self.host == host.name
+            and self.status == "ACTIVE"
+            and host.role() is None
+            and host.guest() is None
+        ):
             host.boot(host.disk)

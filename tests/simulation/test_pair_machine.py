@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No sequence of failures and requests makes two sides of a pair answer clients, and all of them end well."""
+"""No sequence of failures and requests makes two replicas of a pair answer clients, and all of them end well."""
 
 import logging
 import pathlib
@@ -21,7 +21,9 @@ from tests.simulation.world import World
 hosts = st.sampled_from(HOSTS)
 engines = st.integers(0, 1)
 
-REQUESTS = [(name, {}) for name in actions.ACTIONS if name not in (actions.SET_MODE, actions.MIGRATE_SECONDARY)]
+REQUESTS = [
+    (name, {}) for name in actions.ACTIONS if name not in (actions.SET_MODE, actions.MIGRATE_SECONDARY)
+]
 REQUESTS += [(actions.FAILOVER, {"force": True}), (actions.TEST_FAILOVER, {"return": True})]
 REQUESTS += [(actions.SET_MODE, {"mode": "checkpoint"}), (actions.MIGRATE_SECONDARY, {"host": None})]
 
@@ -198,8 +200,8 @@ def ends_well(world):
     else:
         assert world.answering() == [row.primary_host], seen
         _is_as_wanted(row, seen)
-        sides = {row.primary_host, row.secondary_host} - {None}
-        assert guests == sides and set(roles) <= sides, (roles, guests, seen)
+        replicas = {row.primary_host, row.secondary_host} - {None}
+        assert guests == replicas and set(roles) <= replicas, (roles, guests, seen)
     assert nova.host == row.nova_host == row.primary_host, seen
     held = {host for amounts in world.placement.held.values() for host in amounts}
     assert held == {row.secondary_host or row.reserved_host} - {None}, (held, seen)
@@ -207,7 +209,11 @@ def ends_well(world):
 
 
 def _is_as_wanted(row, seen):
-    state = {Wanted.PROTECTED: State.PROTECTED, Wanted.SUSPENDED: State.SUSPENDED, Wanted.UNPROTECTED: State.UNPROTECTED}
+    state = {
+        Wanted.PROTECTED: State.PROTECTED,
+        Wanted.SUSPENDED: State.SUSPENDED,
+        Wanted.UNPROTECTED: State.UNPROTECTED,
+    }
     assert row.state == state[row.wanted], seen
     assert (row.secondary_host is not None) == (row.wanted == Wanted.PROTECTED), seen
 
@@ -366,7 +372,9 @@ def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(num
         for _ in range(5):
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
-        assert (row.state, row.primary_host, row.epoch, row.failovers) == (State.PROTECTED, "b", 1, 1), row.state_reason
+        assert (row.state, row.primary_host, row.epoch, row.failovers) == (State.PROTECTED, "b", 1, 1), (
+            row.state_reason
+        )
         assert [event.reason.code for event in machine.world.events() if event.level == Severity.ERROR] == []
         assert machine.world.engines[0].services.database.undone is None
     finally:

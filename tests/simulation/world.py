@@ -9,7 +9,7 @@ Each thread of an engine is a greenlet that pauses before whatever others could 
 request to Nova or Placement. Whoever drives the world decides who goes on, and who never does.
 
 What clients see is modelled as a number that grows whenever a guest runs and may answer. A guest that answers must have seen all
-of it, so two sides that answer at once, or one that goes on from an old state, are found at once (:class:`SplitBrainError`).
+of it, so two replicas that answer at once, or one that goes on from an old state, are found at once (:class:`SplitBrainError`).
 """
 
 import contextlib
@@ -101,7 +101,9 @@ class Engine:
         made.agents = Pausing(Agents(world))
         made.nova = Pausing(world.nova)
         made.placement = Pausing(world.placement)
-        made.view = host_tracker.HostView(world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats)
+        made.view = host_tracker.HostView(
+            world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats
+        )
         made.gate = Gate(made.nova)
         made.gate._lock = PausingLock()
         made.room = Room(made.database, made.nova, made.placement, made.view)
@@ -134,7 +136,9 @@ class Engine:
     def look(self) -> None:
         """Renew the lease; with it, look at all pairs."""
         now = self._world.clock()
-        if not lease.acquire(self._world.database, self._name, timeutils.utcnow(), self._world.conf.engine.lease_time):
+        if not lease.acquire(
+            self._world.database, self._name, timeutils.utcnow(), self._world.conf.engine.lease_time
+        ):
             if self._active is not None:
                 self._active.stop()
                 self._active = None
@@ -156,7 +160,9 @@ class Engine:
 
     def repair(self) -> None:
         """Compare reservations, and use hosts again that are back."""
-        self._begin(self._reservations.repair, self.services.gate.enable_forgotten, self._inventory.lift_fences)
+        self._begin(
+            self._reservations.repair, self.services.gate.enable_forgotten, self._inventory.lift_fences
+        )
 
     def threads(self) -> int:
         return len(self._threads)
@@ -379,7 +385,9 @@ class World:
         answering = [host for host in self.hosts.values() if self._answers(host)]
         for host in answering:
             if host.knows != self._answered:
-                raise SplitBrainError(f"{host.name} answers from state {host.knows}, clients have seen {self._answered}")
+                raise SplitBrainError(
+                    f"{host.name} answers from state {host.knows}, clients have seen {self._answered}"
+                )
             twin = self._twin_in_step(host)
             self._answered += 1
             host.knows = self._answered
@@ -422,7 +430,9 @@ class World:
         state, health, secondary = found
         assert health in SHOWN[state], f"the pair is shown to be {state}, and its health to be {health}"
         if state in (State.PROTECTED, State.FAILING_OVER, State.STARTING, State.ERROR):
-            assert state != State.PROTECTED or secondary, "the pair is shown to be protected, without a secondary"
+            assert state != State.PROTECTED or secondary, (
+                "the pair is shown to be protected, without a secondary"
+            )
         else:
             assert not secondary, f"the pair is shown to be {state}, with a secondary on {secondary}"
 
@@ -435,8 +445,13 @@ class World:
                 continue
             assert role.epoch >= host.epoch, f"{host.name} went back from epoch {host.epoch} to {role}"
             host.epoch = role.epoch
-            if role.role in (Role.PRIMARY, Role.PROMOTED) and alone.setdefault(role.epoch, host.name) != host.name:
-                raise SplitBrainError(f"{host.name} and {alone[role.epoch]} are both primary in epoch {role.epoch}")
+            if (
+                role.role in (Role.PRIMARY, Role.PROMOTED)
+                and alone.setdefault(role.epoch, host.name) != host.name
+            ):
+                raise SplitBrainError(
+                    f"{host.name} and {alone[role.epoch]} are both primary in epoch {role.epoch}"
+                )
 
     # --- the end
 

@@ -3,7 +3,11 @@
 
 from typing import Any
 
-from selenium.common.exceptions import ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
@@ -66,7 +70,9 @@ def click(browser: WebDriver, server: str, label: str) -> None:
         return True
 
     passing = (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException)
-    WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=passing).until(clicked, f"{label} is clicked")
+    WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=passing).until(
+        clicked, f"{label} is clicked"
+    )
 
 
 def dialog(browser: WebDriver, label: str = "") -> WebElement:
@@ -87,9 +93,16 @@ def stands_still(browser: WebDriver) -> None:
 
 def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:
     """Wait for an element that is displayed and has a text; gives the first one."""
-    return WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=(StaleElementReferenceException,)).until(
+    return WebDriverWait(
+        browser, patient(DIALOG_S), ignored_exceptions=(StaleElementReferenceException,)
+    ).until(
         lambda driver: next(
-            (e for e in driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed() and text in e.text), None
+            (
+                e
+                for e in driver.find_elements(By.CSS_SELECTOR, selector)
+                if e.is_displayed() and text in e.text
+            ),
+            None,
         ),
         f"{selector} with {text!r}",
     )

@@ -83,7 +83,11 @@ def prepare(lab: Lab) -> None:
         assert cloud.act(before["server_id"], {"failover": None}).status_code == 202
         cloud.failed_over(SERVER, before)
         cloud.protected(SERVER)
-        wait_for("a history", 300, lambda: len(cloud.request("GET", history).json()["checkpoints"]["buckets"]) >= HISTORY)
+        wait_for(
+            "a history",
+            300,
+            lambda: len(cloud.request("GET", history).json()["checkpoints"]["buckets"]) >= HISTORY,
+        )
     if cloud.pairs()[OTHER]["state"] != "suspended":
         answer = cloud.act(cloud.protected(OTHER)["server_id"], {"ft-suspend": None})
         assert answer.status_code == 202, answer.text
@@ -93,7 +97,9 @@ def prepare(lab: Lab) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
-    parser.add_argument("--prefix", type=Path, required=True, help="folder of the lab that is brought up for them")
+    parser.add_argument(
+        "--prefix", type=Path, required=True, help="folder of the lab that is brought up for them"
+    )
     parser.add_argument("--theme", choices=THEMES, action="append", help="all themes when not given")
     options = parser.parse_args()
     lab = Lab(options.prefix.resolve())

@@ -24,13 +24,25 @@ def code() -> str:
 
 
 @pytest.mark.timeout(600)
-def test_axe_finds_no_serious_issue_on_any_page(lab: Any, log_in: Callable[[str], WebDriver], code: str) -> None:
+def test_axe_finds_no_serious_issue_on_any_page(
+    lab: Any, log_in: Callable[[str], WebDriver], code: str
+) -> None:
     server_id = Cloud(lab).protected(SERVER)["server_id"]
     detail = f"admin/fault_tolerance/{server_id}/"
     pages = ["project/fault_tolerance/", "admin/fault_tolerance/", "admin/fault_tolerance/?name=nothing"]
-    pages += ["admin/fault_tolerance/hosts/", "admin/fault_tolerance/flavors/", "admin/fault_tolerance/flavors/create/"]
-    pages += [f"{detail}?tab=fault_tolerance_details__{name}" for name in ("overview", "checkpoints", "events", "policy")]
-    pages += [f"{detail}{slug}/" for slug in ("failover", "test_failover", "migrate_secondary", "set_mode", "resume")]
+    pages += [
+        "admin/fault_tolerance/hosts/",
+        "admin/fault_tolerance/flavors/",
+        "admin/fault_tolerance/flavors/create/",
+    ]
+    pages += [
+        f"{detail}?tab=fault_tolerance_details__{name}"
+        for name in ("overview", "checkpoints", "events", "policy")
+    ]
+    pages += [
+        f"{detail}{slug}/"
+        for slug in ("failover", "test_failover", "migrate_secondary", "set_mode", "resume")
+    ]
     browser = log_in("admin")
     found = {}
     for page in pages:

@@ -51,7 +51,9 @@ def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = l
     fill(browser)
     confirm.click()
     WebDriverWait(browser, patient(DIALOG_S)).until(staleness_of(before))
-    assert on_page(browser, "was requested") or on_page(browser, "was set"), browser.find_element(By.ID, "main_content").text
+    assert on_page(browser, "was requested") or on_page(browser, "was set"), browser.find_element(
+        By.ID, "main_content"
+    ).text
     browser.execute_script("window.notReloaded = true")
 
 
@@ -78,7 +80,9 @@ return links.map((link) => [link.textContent.trim(), link.ariaDisabled, link.tit
 
 def refused(browser: WebDriver) -> dict[str, str]:
     """Return the actions of the row that are not possible, and what is said of them."""
-    return {label: said for label, disabled, said in browser.execute_script(LINKS, SERVER) if disabled == "true"}
+    return {
+        label: said for label, disabled, said in browser.execute_script(LINKS, SERVER) if disabled == "true"
+    }
 
 
 @pytest.mark.timeout(900)
@@ -89,17 +93,21 @@ def test_an_admin_can_do_everything(lab: Any, panel: Callable[..., WebDriver]) -
     take_a_round(browser)
 
     before = cloud.protected(SERVER)
-    sides = {before["primary"]["host"], before["secondary"]["host"]}
-    third = next(host for host in sorted(cloud.hosts_up()) if host not in sides)
+    replicas = {before["primary"]["host"], before["secondary"]["host"]}
+    third = next(host for host in sorted(cloud.hosts_up()) if host not in replicas)
     choose(
         browser,
         "Move secondary",
         lambda browser: Select(shown(browser, ".modal.in select[name=host]")).select_by_visible_text(third),
     )
-    follows(browser, "the new host", lambda: says(browser, SERVER, third) and says(browser, SERVER, "Protected"))
+    follows(
+        browser, "the new host", lambda: says(browser, SERVER, third) and says(browser, SERVER, "Protected")
+    )
     assert cloud.protected(SERVER)["secondary"]["host"] == third
 
-    choose(browser, "Test failover", lambda browser: shown(browser, ".modal.in label[for=id_and_return]").click())
+    choose(
+        browser, "Test failover", lambda browser: shown(browser, ".modal.in label[for=id_and_return]").click()
+    )
     wait_for("there and back", ENGINE_S, lambda: cloud.pairs()[SERVER]["epoch"] == before["epoch"] + 2)
     after = cloud.protected(SERVER)
     assert (after["primary"]["host"], after["secondary"]["host"]) == (before["primary"]["host"], third)
@@ -107,7 +115,11 @@ def test_an_admin_can_do_everything(lab: Any, panel: Callable[..., WebDriver]) -
 
     for label, mode in (("Checkpoint", "checkpoint"), ("COLO", "colo")):
         browser.refresh()
-        choose(browser, "Set mode", lambda browser, label=label: shown(browser, ".modal.in .themable-radio label", label).click())
+        choose(
+            browser,
+            "Set mode",
+            lambda browser, label=label: shown(browser, ".modal.in .themable-radio label", label).click(),
+        )
         wait_for(f"mode {mode}", ENGINE_S, lambda mode=mode: cloud.pairs()[SERVER]["mode"] == mode)
 
 

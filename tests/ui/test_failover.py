@@ -40,7 +40,10 @@ def identity(server: dict[str, Any]) -> dict[str, Any]:
 def row(driver: WebDriver) -> dict[str, Any]:
     """The cells of the server's row, by column."""
     found = driver.find_element(By.CSS_SELECTOR, f'#fault_tolerance tr[data-display="{SERVER}"]')
-    columns = [th.text for th in driver.find_elements(By.CSS_SELECTOR, "#fault_tolerance thead tr.table_column_header th")]
+    columns = [
+        th.text
+        for th in driver.find_elements(By.CSS_SELECTOR, "#fault_tolerance thead tr.table_column_header th")
+    ]
     return dict(zip(columns, found.find_elements(By.TAG_NAME, "td"), strict=True))
 
 

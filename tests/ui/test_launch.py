@@ -63,7 +63,9 @@ def _take(browser: WebDriver, chosen: str) -> None:
     """Click the arrow in the last cell of an available item's row, which the page may just draw anew."""
 
     def taken(driver: WebDriver) -> bool:
-        shown(driver, ".modal.in .transfer-available tr", chosen).find_element(By.CSS_SELECTOR, "button").click()
+        shown(driver, ".modal.in .transfer-available tr", chosen).find_element(
+            By.CSS_SELECTOR, "button"
+        ).click()
         return True
 
     passing = (StaleElementReferenceException, NoSuchElementException)
@@ -71,7 +73,9 @@ def _take(browser: WebDriver, chosen: str) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(lab: Any, cloud: Cloud, browser: WebDriver) -> None:
+def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(
+    lab: Any, cloud: Cloud, browser: WebDriver
+) -> None:
     log_in_to(browser, lab, "admin")
     _create_flavor(browser, lab)
     browser.delete_all_cookies()
@@ -90,7 +94,9 @@ def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(lab: Any, c
 
 
 @pytest.mark.timeout(300)
-def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(
+    lab: Any, log_in: Callable[[str], WebDriver]
+) -> None:
     browser = log_in("demo")
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/project/fault_tolerance/*"]})
@@ -102,7 +108,11 @@ def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(lab: Any, lo
     listed = shown(browser, ".modal.in .transfer-available", "ft.nano").text
     assert "m1.nano" in listed
     assert "fault tolerant" not in listed
-    assert not [alert.text for alert in browser.find_elements(By.CSS_SELECTOR, ".alert-danger") if alert.is_displayed()]
+    assert not [
+        alert.text
+        for alert in browser.find_elements(By.CSS_SELECTOR, ".alert-danger")
+        if alert.is_displayed()
+    ]
 
 
 @pytest.mark.timeout(600)
@@ -116,7 +126,9 @@ def test_horizons_own_page_of_a_server_has_the_pair(lab: Any, log_in: Callable[[
 
 
 @pytest.mark.timeout(600)
-def test_and_that_of_a_plain_server_says_how_to_protect_it(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+def test_and_that_of_a_plain_server_says_how_to_protect_it(
+    lab: Any, log_in: Callable[[str], WebDriver]
+) -> None:
     cloud = Cloud(lab)
     try:
         many_servers.create(cloud, PLAIN, "m1.nano", 1)

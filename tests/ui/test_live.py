@@ -33,7 +33,9 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
         wait_for(
             "it is shown to be protected again",
             SEEN_S,
-            lambda: cell(browser, SERVER, STATE) == "Protected" and dead not in cell(browser, SERVER, SECONDARY),
+            lambda: (
+                cell(browser, SERVER, STATE) == "Protected" and dead not in cell(browser, SERVER, SECONDARY)
+            ),
         )
         assert browser.execute_script("return window.notReloaded")
     finally:
@@ -42,7 +44,9 @@ def test_the_death_of_a_host_is_seen_without_a_reload(lab: Any, log_in: Callable
 
 
 @pytest.mark.timeout(600)
-def test_the_page_of_a_server_follows_what_happens_to_it(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+def test_the_page_of_a_server_follows_what_happens_to_it(
+    lab: Any, log_in: Callable[[str], WebDriver]
+) -> None:
     cloud = Cloud(lab)
     before = cloud.protected(SERVER)
     browser = log_in("admin")
@@ -51,9 +55,11 @@ def test_the_page_of_a_server_follows_what_happens_to_it(lab: Any, log_in: Calla
     assert cloud.act(before["server_id"], {"failover": None}).status_code == 202
     cloud.failed_over(SERVER, before)
 
-    def sides() -> list[str]:
+    def replicas() -> list[str]:
         try:
-            return [side.text for side in browser.find_elements(By.CSS_SELECTOR, ".colo-pair .colo-side")]
+            return [
+                replica.text for replica in browser.find_elements(By.CSS_SELECTOR, ".colo-pair .colo-replica")
+            ]
         except StaleElementReferenceException:
             return []
 
@@ -66,14 +72,18 @@ def test_the_page_of_a_server_follows_what_happens_to_it(lab: Any, log_in: Calla
 
     new, after = before["secondary"]["host"], cloud.protected(SERVER)
     wait_for(
-        "its new host is drawn", SEEN_S, lambda: (drawn := sides()) and new in drawn[0] and after["secondary"]["host"] in drawn[1]
+        "its new host is drawn",
+        SEEN_S,
+        lambda: (drawn := replicas()) and new in drawn[0] and after["secondary"]["host"] in drawn[1],
     )
     wait_for("it can be failed over again", SEEN_S, can_fail_over)
     assert browser.execute_script("return window.notReloaded")
 
 
 @pytest.mark.timeout(900)
-def test_while_the_cloud_does_not_answer_figures_are_called_stale(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
+def test_while_the_cloud_does_not_answer_figures_are_called_stale(
+    lab: Any, log_in: Callable[[str], WebDriver]
+) -> None:
     Cloud(lab).protected(SERVER)
     browser = log_in("admin")
     browser.get(address(lab, "admin/fault_tolerance/"))

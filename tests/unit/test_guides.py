@@ -44,7 +44,9 @@ def known_options() -> set[tuple[str, str]]:
     ours = [*colo_conf.list_opts(), *virt_options.list_opts(), *messaging_opts.list_opts()]
     ours += [("DEFAULT", log_options.logging_cli_opts)]
     importlib.import_module("nova.conf")
-    return {(group or "DEFAULT", opt.dest) for group, opts in ours for opt in opts} | options_of(nova.conf.CONF)
+    return {(group or "DEFAULT", opt.dest) for group, opts in ours for opt in opts} | options_of(
+        nova.conf.CONF
+    )
 
 
 @pytest.mark.parametrize("page", ["install.md", "operate.md"])
@@ -60,5 +62,7 @@ def test_every_line_of_configuration_is_an_option_that_is_there(page, known_opti
 
 def test_the_reference_has_every_request():
     described = json.loads((DOCS / "openapi.json").read_text())
-    there = {request["operationId"] for methods in described["paths"].values() for request in methods.values()}
+    there = {
+        request["operationId"] for methods in described["paths"].values() for request in methods.values()
+    }
     assert set(re.findall(r"openapi-request:: (\S+)", (DOCS / "api.md").read_text())) == there

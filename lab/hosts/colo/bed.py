@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lab.hosts.colo.agents import Agents
 
 
-class Bed:
+class Testbed:
     """Hosts and a client of their own for each prefix. As a context manager it is up inside.
 
     :ivar hosts: the hosts by their names
@@ -75,9 +75,13 @@ class Bed:
     def agents(self) -> Agents:
         """What an engine sees of the hosts' agents, from the first use on."""
         if self._agents is None:
-            from lab.hosts.colo.agents import Agents  # which brings oslo.messaging, and all that comes with it, into the process
+            from lab.hosts.colo.agents import (
+                Agents,
+            )  # which brings oslo.messaging, and all that comes with it, into the process
 
-            self._agents = Agents(self.broker().transport_url, self._layout.etc / "engine.conf", self._supervisor)
+            self._agents = Agents(
+                self.broker().transport_url, self._layout.etc / "engine.conf", self._supervisor
+            )
         return self._agents
 
     def up(self) -> None:
@@ -106,7 +110,7 @@ class Bed:
         lock.close()
         self._lock = None
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Testbed:
         try:
             self.up()
         except BaseException:
@@ -114,7 +118,9 @@ class Bed:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.down()
 
     def _host(self, name: str, number: int) -> Host:

@@ -45,7 +45,9 @@ class Broker:
             names.append(service.name)
 
         def probe() -> None:
-            with kombu.Connection(self.transport_url.replace("rabbit://", "amqp://"), connect_timeout=patient(5)) as connection:
+            with kombu.Connection(
+                self.transport_url.replace("rabbit://", "amqp://"), connect_timeout=patient(5)
+            ) as connection:
                 connection.connect()
 
         wait_for("RabbitMQ to answer", probe, self._supervisor, names, seconds=120)

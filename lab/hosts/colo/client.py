@@ -65,7 +65,9 @@ class Counting:
         self._stopped = False
         environment = supervisor.environment()
         with log.open("wb") as out:  # in a session of its own, so that Ctrl-C ends only who waits for it
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=environment, start_new_session=True)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, env=environment, start_new_session=True
+            )
 
     def stats(self, since: float = 0.0, until: float = float("inf")) -> Stats:
         """Return what was noticed of the answers between two times (of time.time()); contiguity is that of all answers."""
@@ -75,14 +77,20 @@ class Counting:
         answers = [record for record in records if "counter" in record]
         chosen = [record for record in answers if since <= record["answered"] <= until]
         took = sorted((record["answered"] - record["asked"]) * 1000 for record in chosen)
-        percentiles = statistics.quantiles(took, n=100, method="inclusive") if len(took) > 1 else took * 99 or [0.0] * 99
+        percentiles = (
+            statistics.quantiles(took, n=100, method="inclusive")
+            if len(took) > 1
+            else took * 99 or [0.0] * 99
+        )
         return Stats(
             answers=len(chosen),
             contiguous=all(_follows(*pair) for pair in itertools.pairwise(answers)),
             error=next((record["ended"] for record in records if "ended" in record), self._lost(running)),
             last=answers[-1]["counter"] if answers else None,
             gap_s=now - answers[-1]["answered"] if running and answers else 0.0,
-            max_gap_s=_max_gap([record["answered"] for record in answers], since, min(until, now) if running else None),
+            max_gap_s=_max_gap(
+                [record["answered"] for record in answers], since, min(until, now) if running else None
+            ),
             p50_ms=percentiles[49],
             p99_ms=percentiles[98],
             max_ms=took[-1] if took else 0.0,
@@ -109,7 +117,9 @@ class Counting:
     def __enter__(self) -> "Counting":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _lost(self, running: bool) -> str | None:
@@ -117,7 +127,11 @@ class Counting:
 
     def _records(self) -> list[dict]:
         """Return what it has written; a line that is not finished does not count."""
-        return [json.loads(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [
+            json.loads(line)
+            for line in self._log.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
 
     def _count(self) -> int:
         return sum("counter" in record for record in self._records())
@@ -191,7 +205,9 @@ class Client:
         argv = self._conversation(mode, address, str(seconds), command, *more)
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise LabError(f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}")
+            raise LabError(
+                f"{address} did not answer '{command}': {(result.stderr.splitlines() or ['?'])[-1]}"
+            )
         return result.stdout
 
     def _conversation(self, *arguments: str) -> list[str]:

@@ -132,7 +132,9 @@ def domain_xml(guest: Guest, image: GuestImage, instances: Path) -> str:
         "console": guest.console_path(instances),
         "shim": image.tcg_shim,
     }
-    return DOMAIN.format(devices=_devices(guest, instances), **{key: escape(str(value)) for key, value in values.items()})
+    return DOMAIN.format(
+        devices=_devices(guest, instances), **{key: escape(str(value)) for key, value in values.items()}
+    )
 
 
 def _devices(guest: Guest, instances: Path) -> str:

@@ -151,7 +151,9 @@ class Host:
         path = {"PATH": f"{self.emulator}:{os.environ['PATH']}"} if self.emulator else {}
         command = self.command([*libvirtd.COMMAND, *(libvirtd.LISTEN if self.migrates else ())])
         self._supervisor.start(Service(self._libvirtd, tuple(command), path, host=self.name))
-        wait_for(f"libvirtd on {self.name}", self._missing_socket, self._supervisor, [self._libvirtd], seconds=60)
+        wait_for(
+            f"libvirtd on {self.name}", self._missing_socket, self._supervisor, [self._libvirtd], seconds=60
+        )
         self.connect().close()
 
     def restart_libvirtd(self) -> None:
@@ -190,7 +192,13 @@ class Host:
         begun = time.time()
         argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)])
         self._supervisor.start(Service(self._agent, tuple(argv), host=self.name))
-        wait_for(f"the agent of {self.name}", lambda: agent.missing(self, begun), self._supervisor, [self._agent], seconds=60)
+        wait_for(
+            f"the agent of {self.name}",
+            lambda: agent.missing(self, begun),
+            self._supervisor,
+            [self._agent],
+            seconds=60,
+        )
 
     def stop_agent(self) -> None:
         """End the agent gracefully; its guests go on."""
@@ -213,9 +221,13 @@ class Host:
 
     def run(self, argv: Sequence[str]) -> str:
         """Run a command inside of the host and return what it printed. Raises LabError with its complaint."""
-        result = subprocess.run(self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if result.returncode:
-            raise LabError(f"'{' '.join(argv)}' on {self.name} ended with {result.returncode}: {result.stderr.strip()}")
+            raise LabError(
+                f"'{' '.join(argv)}' on {self.name} ended with {result.returncode}: {result.stderr.strip()}"
+            )
         return result.stdout
 
     def reaches(self, other: "Host") -> bool:
@@ -310,7 +322,13 @@ class Host:
         argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), *pairs)
         self._supervisor.start(Service(self._holder, argv, host=self.name))
         missing = f"{ready} is not there"
-        wait_for(f"host {self.name}", lambda: None if ready.exists() else missing, self._supervisor, [self._holder], seconds=30)
+        wait_for(
+            f"host {self.name}",
+            lambda: None if ready.exists() else missing,
+            self._supervisor,
+            [self._holder],
+            seconds=30,
+        )
 
     def _missing_socket(self) -> str | None:
         """Return what is missing before libvirtd takes connections; it answers them once its drivers are ready."""

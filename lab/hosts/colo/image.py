@@ -96,7 +96,9 @@ def _download(folder: Path) -> Path:
     depends = re.search(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", KERNEL_PACKAGE))
     if depends is None:
         raise LabError(f"apt does not know what {KERNEL_PACKAGE} depends on")
-    result = subprocess.run(["apt-get", "download", depends[1]], cwd=folder, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ["apt-get", "download", depends[1]], cwd=folder, capture_output=True, text=True, check=False
+    )
     found = list(folder.glob("*.deb"))
     if result.returncode or not found:
         raise LabError(f"'apt-get download {depends[1]}' failed: {result.stderr.strip()}")
@@ -114,7 +116,17 @@ def _retried_with_update(download: Callable[[], Path]) -> Path:
 
 def _build(image: GuestImage, kernel: Path) -> None:
     shutil.copy(next(kernel.glob("boot/vmlinuz-*")), image.kernel)
-    run("gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(image.tcg_shim), str(SOURCES / "tcg_shim.c"), "-ldl")
+    run(
+        "gcc",
+        "-O2",
+        "-Wall",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(image.tcg_shim),
+        str(SOURCES / "tcg_shim.c"),
+        "-ldl",
+    )
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for name in ("service", "memory_checker"):

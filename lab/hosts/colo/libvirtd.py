@@ -66,7 +66,9 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
         place.mkdir(parents=True, exist_ok=True)
     write_private(folder / "etc" / "qemu.conf", QEMU_CONF)
     host_uuid = uuid.uuid5(uuid.NAMESPACE_URL, str(folder))
-    write_private(folder / "etc" / "libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid, address=address))
+    write_private(
+        folder / "etc" / "libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid, address=address)
+    )
     write_private(folder / "etc" / "libvirt.conf", 'uri_default = "qemu:///system"\n')
     for place, account in ACCOUNTS.items():
         own = folder / place.name

@@ -65,7 +65,9 @@ class Management:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._network = self._chosen if self._chosen is not None else free_network()
             if _is_in_use(self._network):
-                raise LabError(f"somebody else has taken the network {management(self._network, 0)}/24; try again")
+                raise LabError(
+                    f"somebody else has taken the network {management(self._network, 0)}/24; try again"
+                )
             self._switch.lay_cable(MANAGEMENT, PORT, str(os.getpid()), self.interface)
             run("ip", "address", "add", f"{self.own_address}/24", "dev", self.interface)
         run("ip", "link", "set", self.interface, "up")

@@ -108,7 +108,21 @@ class Switch:
     def lay_cable(self, network: str, port: str, machine: str, device: str) -> None:
         """Do the same to a machine that is named as ``ip link``'s netns wants it: a name or a process; its end stays down."""
         switch = self.namespace.name
-        run("ip", "link", "add", port, "netns", switch, "type", "veth", "peer", "name", device, "netns", machine)
+        run(
+            "ip",
+            "link",
+            "add",
+            port,
+            "netns",
+            switch,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            device,
+            "netns",
+            machine,
+        )
         self.namespace.ip("link", "set", port, "master", network, "up")
 
     def unplug(self, port: str) -> None:
@@ -118,7 +132,9 @@ class Switch:
 
     def has(self, port: str) -> bool:
         """Tell whether there is such a port."""
-        return self.namespace.exists() and f" {port}@" in self.namespace.ip("-o", "link", "show", "type", "veth")
+        return self.namespace.exists() and f" {port}@" in self.namespace.ip(
+            "-o", "link", "show", "type", "veth"
+        )
 
 
 class Link:

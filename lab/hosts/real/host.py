@@ -31,7 +31,9 @@ def has_kvm() -> bool:
 
     Some virtual machines have the device, but a CPU without the means: their guests never get anywhere.
     """
-    return os.access(KVM, os.R_OK | os.W_OK) and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
+    return (
+        os.access(KVM, os.R_OK | os.W_OK) and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
+    )
 
 
 class RealHost:

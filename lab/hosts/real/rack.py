@@ -24,7 +24,9 @@ class Rack:
         self._management = Management(self._switch, interface(self._mark), spec.state.network)
         self.client = Client(self._namespace("client"), self._switch, spec.layout, supervisor)
         room = Room(spec.layout, supervisor, self._switch, self._management, self._broker)
-        self.machines = {name: self._machine(name, number, room) for number, name in enumerate(spec.state.hosts, start=1)}
+        self.machines = {
+            name: self._machine(name, number, room) for number, name in enumerate(spec.state.hosts, start=1)
+        }
 
     def namespaces(self) -> list[str]:
         """Return the names of the network namespaces that are there."""

@@ -27,7 +27,9 @@ class FlatBridge(plugin.PluginBase):
 
     def describe(self) -> objects.host_info.HostPluginInfo:
         """Say which kind of VIF it plugs."""
-        kind = objects.host_info.HostVIFInfo(vif_object_name=objects.vif.VIFBridge.__name__, min_version="1.0", max_version="1.0")
+        kind = objects.host_info.HostVIFInfo(
+            vif_object_name=objects.vif.VIFBridge.__name__, min_version="1.0", max_version="1.0"
+        )
         return objects.host_info.HostPluginInfo(plugin_name="ivs", vif_info=[kind])
 
     def plug(self, vif: Any, instance_info: Any) -> None:

@@ -17,13 +17,22 @@ import libvirt
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from nova_colo.agent.qemu import capabilities, domain_xml, fencing, peer_probe, primary, read_only_media, secondary, tls
+from nova_colo.agent.qemu import (
+    capabilities,
+    domain_xml,
+    fencing,
+    peer_probe,
+    primary,
+    read_only_media,
+    secondary,
+    tls,
+)
 from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.ports import Ports
 from nova_colo.agent.qemu.process_watch import Processes
 from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Event, GoneError, Hypervisor, SilentError, answers
-from nova_colo.agent.qemu.replica import Side
+from nova_colo.agent.qemu.replica import Replica
 from nova_colo.agent.qemu.state_store import Record, Records, Stage
 from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.hoststate import vifs
@@ -48,7 +57,7 @@ STAND_S = 5.0
 
 
 class QemuBackend:
-    """Sides of pairs on this host's QEMUs. See nova_colo.agent.replication.Backend for what its methods promise."""
+    """Replicas of pairs on this host's QEMUs. See nova_colo.agent.replication.Backend for what its methods promise."""
 
     name = "qemu"
 
@@ -68,12 +77,14 @@ class QemuBackend:
         self._records = Records(conf.state_path)
         self._wiring = vifs.WiringStore(conf.state_path)
         vifs.prepare()
-        self._hypervisor = Hypervisor(options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect)
+        self._hypervisor = Hypervisor(
+            options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect
+        )
         self._reach = peer_probe.Reach(options.reach_port)
         self._ports = Ports(self._address or "127.0.0.1", options.port_min, options.port_max)
         self._processes = Processes(self._on_end)
         self._changed: Callable[[], None] = lambda: None
-        self._sides: dict[str, Side] = {}
+        self._replicas: dict[str, Replica] = {}
         self._lock = threading.Lock()
         self._making: dict[str, futures.Future[None]] = {}
         self._makers = futures.ThreadPoolExecutor(thread_name_prefix="protect")
@@ -88,13 +99,13 @@ class QemuBackend:
         threading.Thread(target=self._keep_looking, name="looks", daemon=True).start()
 
     def _take_up(self, record: Record) -> None:
-        """Go on with a side that was there before this agent was."""
+        """Go on with a replica that was there before this agent was."""
         self._ports.keep(record.ports)
-        side = self._add(record)
+        replica = self._add(record)
         if record.primary and record.stage == Stage.STARTING:
-            self._undo(side, reasons.AGENT_RESTARTED())
+            self._undo(replica, reasons.AGENT_RESTARTED())
 
-    def _add(self, record: Record) -> Side:
+    def _add(self, record: Record) -> Replica:
         uuid = record.server_id
         options = self._options
         rule = hybrid.Rule(
@@ -103,22 +114,30 @@ class QemuBackend:
             max_wait_s=max(options.hybrid_wait, options.hybrid_max_wait),
         )
         is_there = functools.partial(self._is_there, uuid)
-        self._processes.forget(uuid)  # one that has ended before is none of this side's
-        side = Side(record, self._hypervisor.guest(uuid), self._reach, is_there, self._records.put, rule, self._thresholds)
+        self._processes.forget(uuid)  # one that has ended before is none of this replica's
+        replica = Replica(
+            record,
+            self._hypervisor.guest(uuid),
+            self._reach,
+            is_there,
+            self._records.put,
+            rule,
+            self._thresholds,
+        )
         with self._lock:
-            self._sides[uuid] = side
-        return side
+            self._replicas[uuid] = replica
+        return replica
 
-    def _side(self, server_id: str) -> Side | None:
+    def _replica(self, server_id: str) -> Replica | None:
         with self._lock:
-            return self._sides.get(server_id)
+            return self._replicas.get(server_id)
 
     def _drop(self, server_id: str) -> None:
         with self._lock:
-            side = self._sides.pop(server_id, None)
-        if side is not None:
-            side.close()
-            self._ports.give_back(side.record.ports)
+            replica = self._replicas.pop(server_id, None)
+        if replica is not None:
+            replica.close()
+            self._ports.give_back(replica.record.ports)
         self._processes.forget(server_id)
         self._records.forget(server_id)
         shutil.rmtree(self._folder(server_id), ignore_errors=True)
@@ -126,7 +145,7 @@ class QemuBackend:
     # --- what is seen
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call something as soon as a side has lost its twin, or its QEMU has ended."""
+        """Call something as soon as a replica has lost its twin, or its QEMU has ended."""
         self._changed = changed
 
     def _is_there(self, server_id: str) -> bool | None:
@@ -140,23 +159,23 @@ class QemuBackend:
             return None
 
     def _on_end(self, server_id: str) -> None:
-        side = self._side(server_id)
-        if side is not None:
-            side.ended()
+        replica = self._replica(server_id)
+        if replica is not None:
+            replica.ended()
             self._changed()
 
     def _on_event(self, server_id: str, event: Event) -> None:
-        side = self._side(server_id)
-        if side is not None:
-            side.heard(event)
+        replica = self._replica(server_id)
+        if replica is not None:
+            replica.heard(event)
             if event.name == "COLO_EXIT":
                 self._changed()
 
     def _on_reconnect(self) -> None:
         with self._lock:
-            sides = list(self._sides.values())
-        for side in sides:
-            side.reconnected()
+            replicas = list(self._replicas.values())
+        for replica in replicas:
+            replica.reconnected()
 
     def _keep_looking(self) -> None:
         pause = threading.Event()
@@ -164,46 +183,48 @@ class QemuBackend:
         look_at, hurried = 0.0, set[str]()  # those that were looked at before their time
         while True:
             with self._lock:
-                sides = dict(self._sides)
+                replicas = dict(self._replicas)
             is_due = time.monotonic() >= look_at
             if is_due:
                 look_at = time.monotonic() + LOOK_S
                 hurried.clear()
-            for server_id, side in sides.items():
-                hurries = not is_due and server_id not in hurried and side.is_cut_off()
+            for server_id, replica in replicas.items():
+                hurries = not is_due and server_id not in hurried and replica.is_cut_off()
                 if (is_due or hurries) and (server_id not in looking or looking[server_id].done()):
-                    looking[server_id] = self._lookers.submit(self._look, side)
+                    looking[server_id] = self._lookers.submit(self._look, replica)
                     if hurries:
                         hurried.add(server_id)
             pause.wait(GLANCE_S)
 
-    def _look(self, side: Side) -> None:
-        server_id = side.record.server_id
+    def _look(self, replica: Replica) -> None:
+        server_id = replica.record.server_id
         try:
             if self._processes.has_ended(server_id) and self._is_known(server_id) is False:
                 self._processes.forget(server_id)  # libvirt knows it now, and knows of the next one
-            if side.look():
+            if replica.look():
                 self._changed()
             with contextlib.suppress(ReplicationError):  # it is not there, or does not answer
-                self._processes.watch(server_id, side.guest)
-            if self._side(server_id) is not side:
-                self._processes.forget(server_id)  # dropped meanwhile: the end of this QEMU says nothing of the next one
-            side.fire_again()
+                self._processes.watch(server_id, replica.guest)
+            if self._replica(server_id) is not replica:
+                self._processes.forget(
+                    server_id
+                )  # dropped meanwhile: the end of this QEMU says nothing of the next one
+            replica.fire_again()
         except Exception:
             LOG.exception("Server %s could not be looked at.", server_id)
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        """Tell how this host's side does, as of the last look at it."""
-        side = self._side(server_id)
-        return side.report(peer is not None) if side else Report(bool(self._is_there(server_id)))
+        """Tell how this host's replica does, as of the last look at it."""
+        replica = self._replica(server_id)
+        return replica.report(peer is not None) if replica else Report(bool(self._is_there(server_id)))
 
     def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
         """Return the history of a primary's checkpoints."""
-        side = self._side(server_id)
-        return side.ledger.closed(since, time.time()) if side else []
+        replica = self._replica(server_id)
+        return replica.ledger.closed(since, time.time()) if replica else []
 
     def lacks(self) -> list[Reason]:
-        """Return what keeps this host from carrying sides of pairs, as of the last look at it."""
+        """Return what keeps this host from carrying replicas of pairs, as of the last look at it."""
         seen_at, lacking, _ = self._about
         if time.monotonic() - seen_at > HOST_SILENT_S:
             return [reasons.LIBVIRTD_STUCK(seconds=HOST_SILENT_S)]
@@ -236,7 +257,10 @@ class QemuBackend:
             seen_at = self._about[0]
             is_late = time.monotonic() - max(seen_at, began) > HOST_LOST_S
             if is_late and answers(self._options.libvirt_uri, HOST_SILENT_S) and self._about[0] == seen_at:
-                LOG.critical("libvirtd answers, but not this process, for %g s. It ends, to be started again.", HOST_LOST_S)
+                LOG.critical(
+                    "libvirtd answers, but not this process, for %g s. It ends, to be started again.",
+                    HOST_LOST_S,
+                )
                 os._exit(os.EX_UNAVAILABLE)
 
     def _find_lacks(self) -> list[Reason]:
@@ -265,18 +289,18 @@ class QemuBackend:
         running = self._hypervisor.running(spec.server_id)
         guest = self._hypervisor.guest(spec.server_id)
         all_disks, nics = domain_xml.disks(running), domain_xml.nics(running)
-        side = self._side(spec.server_id)
-        if side is None:
-            side = self._add(Record(spec.server_id, True, Stage.OFFERED, []))
+        replica = self._replica(spec.server_id)
+        if replica is None:
+            replica = self._add(Record(spec.server_id, True, Stage.OFFERED, []))
         wanted = 2 * len(nics)
-        if len(side.record.ports) != wanted:
-            self._ports.give_back(side.record.ports)
-            side.save(ports=self._ports.take(wanted))
+        if len(replica.record.ports) != wanted:
+            self._ports.give_back(replica.record.ports)
+            replica.save(ports=self._ports.take(wanted))
         paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
-        address, ports = self._needed_address(), side.record.ports
+        address, ports = self._needed_address(), replica.record.ports
         ending = dataclasses.asdict(fencing.make(address, ports[0])) if ports else None
         paths = [disk.path for disk in all_disks]
-        side.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, paces=paces, fence=ending)
+        replica.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, paces=paces, fence=ending)
         self.settle(spec.server_id)
         sizes, xml = zip(all_disks, block.sizes(guest, all_disks), strict=True), domain_xml.xml_of(running)
         return {
@@ -299,58 +323,62 @@ class QemuBackend:
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         """Start a QEMU that waits for the primary. One that was left over is ended before."""
         if primary["encrypted"] != self._encrypted:
-            raise ReplicationError(reasons.ENCRYPTION_DIFFERS(host=spec.primary_host, other=spec.secondary_host))
+            raise ReplicationError(
+                reasons.ENCRYPTION_DIFFERS(host=spec.primary_host, other=spec.secondary_host)
+            )
         address = self._needed_address()
         self.discard(spec.server_id)
         if self._is_there(spec.server_id):
             raise ReplicationError(reasons.QEMU_DOES_NOT_END(server=spec.server_id, host=self._host))
         ports = self._ports.take(2)
-        side = self._add(Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"]))
-        side.save(fence=primary["fence"], **side.record.pace(spec.mode, spec.interval_ms))
+        replica = self._add(
+            Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"])
+        )
+        replica.save(fence=primary["fence"], **replica.record.pace(spec.mode, spec.interval_ms))
         try:
             for path in secondary.make_files(primary):
-                side.save(made=[*side.record.made, path])
-            side.save(wiring=primary["wiring"])
-            self._plug(side)
+                replica.save(made=[*replica.record.made, path])
+            replica.save(wiring=primary["wiring"])
+            self._plug(replica)
             made = secondary.start(self._hypervisor, primary, self._host)
-            self._load_certificates(side)
+            self._load_certificates(replica)
             listening = self._listening(primary["address"], primary["ports"])
             exports, memory = (Endpoint(address, port, self._encrypted) for port in ports)
-            side.save(disks=secondary.prepare(side.guest, made, listening, exports, memory))
-            if side.record.buffered:
-                netfilter.buffer_output(side.guest, domain_xml.nics(made), True)
+            replica.save(disks=secondary.prepare(replica.guest, made, listening, exports, memory))
+            if replica.record.buffered:
+                netfilter.buffer_output(replica.guest, domain_xml.nics(made), True)
         except Exception:
             self.discard(spec.server_id)
             raise
         return {"address": address, "disks_port": ports[0], "memory_port": ports[1]}
 
-    def _plug(self, side: Side) -> None:
+    def _plug(self, replica: Replica) -> None:
         try:
-            vifs.plug(side.record.wiring)
+            vifs.plug(replica.record.wiring)
         except vifs.WiringError as error:
             raise ReplicationError(reasons.VIFS_NOT_PLUGGED(host=self._host, text=str(error))) from error
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
         """Begin to protect the guest that runs here; report() tells how far it is, and what has gone wrong."""
         running = self._hypervisor.running(spec.server_id)
-        side = self._side(spec.server_id)
-        if side is None:
+        replica = self._replica(spec.server_id)
+        if replica is None:
             raise ReplicationError(reasons.NOT_DESCRIBED(host=self._host, server=spec.server_id))
-        if side.record.stage in (Stage.STARTING, Stage.IN_STEP):
+        if replica.record.stage in (Stage.STARTING, Stage.IN_STEP):
             return
-        pace = side.record.pace(spec.mode, spec.interval_ms)
-        side.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
-        side.count_from(spec.totals)
-        side.called_off.clear()
-        self._making[spec.server_id] = self._makers.submit(self._make, side, running, secondary)
+        pace = replica.record.pace(spec.mode, spec.interval_ms)
+        replica.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **pace)
+        replica.count_from(spec.totals)
+        replica.called_off.clear()
+        self._making[spec.server_id] = self._makers.submit(self._make, replica, running, secondary)
 
-    def _make(self, side: Side, running: libvirt.virDomain, offer: dict[str, Any]) -> None:
-        server_id = side.record.server_id
+    def _make(self, replica: Replica, running: libvirt.virDomain, offer: dict[str, Any]) -> None:
+        server_id = replica.record.server_id
         try:
             plan = primary.Plan(
                 disks=domain_xml.disks(running),
                 nics=domain_xml.nics(running),
-                listening=self._listening(self._needed_address(), _pairs(side.record.ports)),
+                listening=self._listening(self._needed_address(), _pairs(replica.record.ports)),
                 exports=Endpoint(offer["address"], offer["disks_port"], self._encrypted),
                 memory=Endpoint(offer["address"], offer["memory_port"], self._encrypted),
                 folder=self._make_folder(server_id),
@@ -358,18 +386,21 @@ class QemuBackend:
                 patience=self._options.memory_timeout,
             )
             self._check_reached(offer["address"], REACH_S)
-            self._load_certificates(side)
-            side.in_step(primary.protect(side, plan, functools.partial(self._check_making, side)))
+            self._load_certificates(replica)
+            replica.in_step(primary.protect(replica, plan, functools.partial(self._check_making, replica)))
             LOG.info("Server %s runs in step with its secondary.", server_id)
         except Exception as error:
             LOG.exception("Server %s could not be protected.", server_id)
-            self._undo(side, error.reason if isinstance(error, ReplicationError) else reasons.AGENT_INTERNAL_ERROR())
+            self._undo(
+                replica,
+                error.reason if isinstance(error, ReplicationError) else reasons.AGENT_INTERNAL_ERROR(),
+            )
 
-    def _check_making(self, side: Side) -> None:
+    def _check_making(self, replica: Replica) -> None:
         """Refuse to go on with a pair that is not wanted any more, or whose secondary's host does not answer."""
-        if side.called_off.is_set():
+        if replica.called_off.is_set():
             raise ReplicationError(reasons.CREATION_CANCELLED())
-        address = side.record.peer or ""
+        address = replica.record.peer or ""
         if self._reach.age(address) > self._thresholds.silent_s:
             self._check_reached(address, REACH_AGAIN_S)
 
@@ -377,17 +408,17 @@ class QemuBackend:
         if not peer_probe.answers(address, self._options.reach_port, patience):
             raise ReplicationError(reasons.NO_REPLICATION_NETWORK())
 
-    def _undo(self, side: Side, error: Reason) -> None:
+    def _undo(self, replica: Replica, error: Reason) -> None:
         """Let the guest run as before, and keep the first error."""
         try:
-            primary.part(side)
+            primary.part(replica)
         except ReplicationError as second:
-            LOG.error("Server %s: %s", side.record.server_id, second)
-        side.parted(reasons.AGENT_REFUSED(host=self._host, error=error))
+            LOG.error("Server %s: %s", replica.record.server_id, second)
+        replica.parted(reasons.AGENT_REFUSED(host=self._host, error=error))
 
-    def _load_certificates(self, side: Side) -> None:
+    def _load_certificates(self, replica: Replica) -> None:
         if self._encrypted:
-            tls.load(side.guest, self._options.tls_x509_cert_dir)
+            tls.load(replica.guest, self._options.tls_x509_cert_dir)
 
     def _listening(self, address: str, ports: Iterable[Sequence[int]]) -> netfilter.Listening:
         at = functools.partial(Endpoint, address, encrypted=self._encrypted)
@@ -407,28 +438,28 @@ class QemuBackend:
 
     def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
         """Change how a live pair synchronises. A secondary's answers go nowhere in mode checkpoint."""
-        side = self._side(server_id)
-        if side is None:
+        replica = self._replica(server_id)
+        if replica is None:
             return
-        pace = side.record.pace(mode, interval_ms, actual)
-        if side.record.primary:
-            side.pace(**pace)
-            migration.set_delay(side.guest, pace["delay_ms"])
+        pace = replica.record.pace(mode, interval_ms, actual)
+        if replica.record.primary:
+            replica.pace(**pace)
+            migration.set_delay(replica.guest, pace["delay_ms"])
         else:
-            if pace["mode"] != side.record.mode:
+            if pace["mode"] != replica.record.mode:
                 nics = domain_xml.nics(self._hypervisor.running(server_id))
-                netfilter.buffer_output(side.guest, nics, pace["mode"] == Mode.CHECKPOINT)
-            side.save(**pace)
+                netfilter.buffer_output(replica.guest, nics, pace["mode"] == Mode.CHECKPOINT)
+            replica.save(**pace)
 
     # --- parting
 
     def pause(self, server_id: str) -> bool:
         """Let the primary stand still: its twin is about to run. One that cannot be asked is the twin's host to end."""
-        side, there = self._side(server_id), self._is_there(server_id)
-        if side is None or not there:
+        replica, there = self._replica(server_id), self._is_there(server_id)
+        if replica is None or not there:
             return there is False
         try:
-            migration.stand_still(side.guest, side.record.delay_ms, STAND_S)
+            migration.stand_still(replica.guest, replica.record.delay_ms, STAND_S)
         except SilentError:
             LOG.warning("The QEMU of %s is frozen and cannot be stopped. Its twin's host ends it.", server_id)
             return False
@@ -436,55 +467,55 @@ class QemuBackend:
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Let the secondary run, and the primary end that may run still."""
-        side = self._side(server_id)
+        replica = self._replica(server_id)
         if not self._is_there(server_id):
             raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
-        if side is None or side.record.stage == Stage.PARTED:
+        if replica is None or replica.record.stage == Stage.PARTED:
             return None
-        if side.record.stage != Stage.IN_STEP and not migration.is_in_colo(side.guest):
+        if replica.record.stage != Stage.IN_STEP and not migration.is_in_colo(replica.guest):
             raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
-        gap_ms = secondary.promote(side.guest, None if stopped else side.fire)
-        side.save(primary=True, fence=None)
-        side.parted()
+        gap_ms = secondary.promote(replica.guest, None if stopped else replica.fire)
+        replica.save(primary=True, fence=None)
+        replica.parted()
         return gap_ms
 
     def settle(self, server_id: str) -> None:
         """Leave files and network cards of a secondary that was promoted to Nova."""
-        side = self._side(server_id)
-        if side is not None:
-            side.save(made=[], wiring=None)
+        replica = self._replica(server_id)
+        if replica is not None:
+            replica.save(made=[], wiring=None)
 
     def run_alone(self, server_id: str) -> None:
         """Let the primary run without its twin."""
-        side = self._side(server_id)
+        replica = self._replica(server_id)
         if not self._is_there(server_id):
             raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
-        if side is not None:
-            self._call_off(side)
-            primary.part(side)
-            side.parted()
+        if replica is not None:
+            self._call_off(replica)
+            primary.part(replica)
+            replica.parted()
 
-    def _call_off(self, side: Side) -> None:
-        side.called_off.set()
-        making = self._making.pop(side.record.server_id, None)
+    def _call_off(self, replica: Replica) -> None:
+        replica.called_off.set()
+        making = self._making.pop(replica.record.server_id, None)
         if making is not None and not futures.wait([making], CALL_OFF_S).done:
             raise ReplicationError(reasons.CREATION_ENDING())
 
     def release(self, server_id: str) -> None:
         """Let the primary run without its twin, and leave nothing of the pair in its QEMU."""
-        side = self._side(server_id)
-        if side is None:
+        replica = self._replica(server_id)
+        if replica is None:
             return
-        if side.record.stage != Stage.OFFERED and self._is_there(server_id):
+        if replica.record.stage != Stage.OFFERED and self._is_there(server_id):
             self.run_alone(server_id)
-            primary.leave_no_trace(side, domain_xml.disks(self._hypervisor.running(server_id)))
+            primary.leave_no_trace(replica, domain_xml.disks(self._hypervisor.running(server_id)))
         self._drop(server_id)
 
     def discard(self, server_id: str) -> None:
         """End the QEMU here, and remove what was made for a secondary, unless Nova has it by now."""
-        side = self._side(server_id)
-        if side is not None:
-            side.called_off.set()
+        replica = self._replica(server_id)
+        if replica is not None:
+            replica.called_off.set()
         running = self._hypervisor.domain(server_id)
         if running is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
@@ -492,19 +523,19 @@ class QemuBackend:
         self.forget(server_id)
 
     def forget(self, server_id: str) -> None:
-        """Remove what a side had whose QEMU has ended. One that runs by now is Nova's."""
-        side = self._side(server_id)
-        if side is not None:
-            side.called_off.set()
-            block.remove_files(side.record.disks, side.record.made)
-            vifs.unplug(side.record.wiring)
+        """Remove what a replica had whose QEMU has ended. One that runs by now is Nova's."""
+        replica = self._replica(server_id)
+        if replica is not None:
+            replica.called_off.set()
+            block.remove_files(replica.record.disks, replica.record.made)
+            vifs.unplug(replica.record.wiring)
         self._drop(server_id)
         self._hypervisor.forget(server_id)
 
     def without_role(self, known: Collection[str]) -> list[str]:
-        """Return the servers that have a side whose QEMU has ended, without those that are known to have a role here."""
+        """Return the servers that have a replica whose QEMU has ended, without those that are known to have a role here."""
         with self._lock:
-            others = [server_id for server_id in self._sides if server_id not in known]
+            others = [server_id for server_id in self._replicas if server_id not in known]
         # as libvirt says it: the kernel's word is of a QEMU that was watched, and Nova may have started another since
         return [server_id for server_id in others if self._is_known(server_id) is False]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host's QEMU lacks to carry sides of pairs, by name. It is asked; versions tell only what is known to be broken."""
+"""What a host's QEMU lacks to carry replicas of pairs, by name. It is asked; versions tell only what is known to be broken."""
 
 import functools
 import json
@@ -14,7 +14,14 @@ from nova_colo.pair.reasons import Reason
 EMULATOR = "qemu-system-x86_64"
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 DRIVERS = ("quorum", "replication", "nbd")
-COMMANDS = ("x-colo-lost-heartbeat", "x-blockdev-change", "yank", "nbd-server-start", "blockdev-mirror", "query-colo-status")
+COMMANDS = (
+    "x-colo-lost-heartbeat",
+    "x-blockdev-change",
+    "yank",
+    "nbd-server-start",
+    "blockdev-mirror",
+    "query-colo-status",
+)
 OPTIONS = ("x-colo", "x-checkpoint-delay")
 #: Known to lose or spoil guests in COLO.
 BROKEN = ((10, 0), (10, 1))
@@ -49,7 +56,7 @@ def version(found: dict[str, Any]) -> str:
 
 
 def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
-    """Return what keeps a QEMU from carrying sides of pairs.
+    """Return what keeps a QEMU from carrying replicas of pairs.
 
     :param found: as ``probe`` returns it
     :param allow_broken: take versions that are known to be broken
@@ -77,4 +84,9 @@ def _members(entry: dict[str, Any]) -> list[str]:
 
 
 def _fields(schema: list[dict[str, Any]]) -> set[str]:
-    return {member["name"] for entry in schema if entry["meta-type"] == "object" for member in entry.get("members", ())}
+    return {
+        member["name"]
+        for entry in schema
+        if entry["meta-type"] == "object"
+        for member in entry.get("members", ())
+    }

@@ -64,8 +64,16 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
             continue
         target, source = element.find("target"), element.find("source")
         name, bus = target.get("dev"), target.get("bus")
-        path, kind = source.get("file") if source is not None else None, element.find("driver").get("type", "raw")
-        if element.find("shareable") is not None or bus not in _DRIVES or path is None or kind not in ("raw", "qcow2"):
+        path, kind = (
+            source.get("file") if source is not None else None,
+            element.find("driver").get("type", "raw"),
+        )
+        if (
+            element.find("shareable") is not None
+            or bus not in _DRIVES
+            or path is None
+            or kind not in ("raw", "qcow2")
+        ):
             lacks.append(f"{name} (bus {bus}, {kind}, {element.get('type')})")
             continue
         alias = element.find("alias").get("name")
@@ -88,7 +96,9 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
         mac, model = element.find("mac").get("address"), element.find("model").get("type")
         kind = f"{model}, {element.get('type')}"
         is_carried = element.get("type") in ("bridge", "ethernet", "network") and model.startswith("virtio")
-        if is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None:  # libvirt's default then
+        if (
+            is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None
+        ):  # libvirt's default then
             is_carried, kind = False, "vhost"
         if not is_carried:
             raise ReplicationError(reasons.NIC_NOT_CARRIED(mac=mac, model=kind))
@@ -152,7 +162,11 @@ def differences(one: str, other: str) -> list[str]:
     """
     here, there = dict(_seen(one)), dict(_seen(other))
     names = sorted(here.keys() | there.keys())
-    return [f"{name}: {here.get(name, 'none')}, {there.get(name, 'none')}" for name in names if here.get(name) != there.get(name)]
+    return [
+        f"{name}: {here.get(name, 'none')}, {there.get(name, 'none')}"
+        for name in names
+        if here.get(name) != there.get(name)
+    ]
 
 
 def _seen(xml: str) -> Iterator[tuple[str, str]]:
@@ -167,13 +181,24 @@ def _seen(xml: str) -> Iterator[tuple[str, str]]:
         if device.tag == "emulator" or isinstance(device, etree._Comment):
             continue
         number = kinds[device.tag] = kinds.get(device.tag, 0) + 1
-        yield f"{device.tag} {number}", _flat(_guest_side(device))
+        yield f"{device.tag} {number}", _flat(_guest_replica(device))
 
 
-def _guest_side(device: etree._Element) -> etree._Element:
+def _guest_replica(device: etree._Element) -> etree._Element:
     """Return what a guest sees of a device: not what it is connected to on its host."""
     kept = copy.deepcopy(device)
-    for path in ("source", "target[@dev]", "alias", "backingStore", "mirror", "driver", "log", "listen", "backend", "seclabel"):
+    for path in (
+        "source",
+        "target[@dev]",
+        "alias",
+        "backingStore",
+        "mirror",
+        "driver",
+        "log",
+        "listen",
+        "backend",
+        "seclabel",
+    ):
         for element in kept.findall(path):
             if path.startswith("target") and device.tag == "disk":
                 continue

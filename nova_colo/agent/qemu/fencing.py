@@ -57,7 +57,9 @@ class Fence:
             fcntl.fcntl(waiting, fcntl.F_SETFL, fcntl.fcntl(waiting, fcntl.F_GETFL) | os.O_ASYNC)
         except OSError as error:
             waiting.close()
-            raise ReplicationError(reasons.FENCE_PORT(port=self.port, text=error.strerror or str(error))) from error
+            raise ReplicationError(
+                reasons.FENCE_PORT(port=self.port, text=error.strerror or str(error))
+            ) from error
         return waiting
 
     def fire(self, patience: float) -> bool:
@@ -97,4 +99,6 @@ def _let_pass(waiting: socket.socket, token: bytes) -> None:
         program += [(_WORD, 0, 0, _UDP_HEADER + 4 * number), (_EQUAL, 0, 2 * left + 1, word)]
     program += [(_KEEP, 0, 0, _UDP_HEADER + _TOKEN), (_KEEP, 0, 0, 0)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    waiting.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code)))
+    waiting.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
+    )

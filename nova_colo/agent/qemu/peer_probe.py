@@ -40,7 +40,12 @@ class Reach:
     :param port: where they are asked
     """
 
-    def __init__(self, port: int, ask: Callable[[str, int], bool] = answers, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        port: int,
+        ask: Callable[[str, int], bool] = answers,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._port = port
         self._ask = ask
         self._clock = clock
@@ -57,7 +62,9 @@ class Reach:
             self._wanted[address] = now
             if new:
                 self._answered[address] = self._acted[address] = now
-                threading.Thread(target=self._keep_asking, args=(address,), name=f"reach-{address}", daemon=True).start()
+                threading.Thread(
+                    target=self._keep_asking, args=(address,), name=f"reach-{address}", daemon=True
+                ).start()
             return min(now, self._acted[address] + STALL_S) - self._answered[address]
 
     def _keep_asking(self, address: str) -> None:

@@ -41,7 +41,9 @@ class Ports:
                 if port not in self._taken and self._is_free(port):
                     found.append(port)
             if len(found) < count:
-                raise ReplicationError(reasons.PORTS_TAKEN(first=self._range.start, last=self._range.stop - 1))
+                raise ReplicationError(
+                    reasons.PORTS_TAKEN(first=self._range.start, last=self._range.stop - 1)
+                )
             self._taken.update(found)
         return found
 

@@ -14,7 +14,7 @@ from nova_colo.agent.qemu.domain_xml import Disk, Nic
 from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
-from nova_colo.agent.qemu.replica import STEPS_BEFORE, Side
+from nova_colo.agent.qemu.replica import STEPS_BEFORE, Replica
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
 
@@ -45,7 +45,7 @@ class Plan:
     patience: float
 
 
-def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
+def protect(replica: Replica, plan: Plan, go_on: Callable[[], None]) -> float:
     """Make a pair of a guest that runs, with a secondary that waits for it; what was begun is the caller's to undo.
 
     Replies are compared from when both run; a checkpoint then makes them the same again. Until it is over there is no pair.
@@ -54,7 +54,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
     :returns: for how many milliseconds the guest stood still in all, by QEMU's clock
     :raises ReplicationError: with the first error
     """
-    guest, count, began = side.guest, len(plan.disks), side.guest.position
+    guest, count, began = replica.guest, len(plan.disks), replica.guest.position
     go_on()  # QEMU, and its guest, would wait for minutes for a host that does not answer
     if block.needs_quorum(guest, plan.disks):
         with stopped(guest):
@@ -62,7 +62,7 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
     netfilter.listen(guest, plan.listening, plan.folder)
     block.start_copies(guest, count, plan.exports)
     while (part := block.copied(guest, count)) is not None:
-        side.show(reasons.COPYING_DISKS.code, STEPS_BEFORE + 1, int(100 * part))
+        replica.show(reasons.COPYING_DISKS.code, STEPS_BEFORE + 1, int(100 * part))
         _pause(go_on)
     _wait_until_connected(guest, go_on)
     with stopped(guest):
@@ -71,17 +71,17 @@ def protect(side: Side, plan: Plan, go_on: Callable[[], None]) -> float:
         block.write_to_both(guest, count)
 
     def sending(part: float | None) -> None:
-        side.show(reasons.SENDING_MEMORY.code, STEPS_BEFORE + 2, int(100 * (part or 0)))
+        replica.show(reasons.SENDING_MEMORY.code, STEPS_BEFORE + 2, int(100 * (part or 0)))
         go_on()
 
     sending(None)
     before = guest.position
-    migration.send(guest, plan.memory, side.record.delay_ms, plan.max_bandwidth)
+    migration.send(guest, plan.memory, replica.record.delay_ms, plan.max_bandwidth)
     migration.wait_until_in_colo(guest, before, plan.patience, sending)
     stood_still_ms = migration.stood_still_ms(guest, began)
     netfilter.compare(guest, plan.nics)
-    side.begins()
-    migration.checkpoint(guest, side.record.delay_ms, sending)
+    replica.begins()
+    migration.checkpoint(guest, replica.record.delay_ms, sending)
     return stood_still_ms
 
 
@@ -120,15 +120,17 @@ def stopped(guest: Guest) -> Iterator[None]:
         if runs:
             before = guest.position
             guest("cont")
-            guest.wait_for_event(lambda event: event.name == "RESUME", before, 1.0)  # not to be taken for a checkpoint's
+            guest.wait_for_event(
+                lambda event: event.name == "RESUME", before, 1.0
+            )  # not to be taken for a checkpoint's
 
 
-def part(side: Side) -> None:
+def part(replica: Replica) -> None:
     """Let a primary run without its twin, however far the two had come. Nothing is done when it does.
 
     :raises ReplicationError: when its guest does not run afterwards
     """
-    guest = side.guest
+    guest = replica.guest
     migration.cut(guest)
     block.drop_remote(guest)
     block.remove_remote(guest)
@@ -155,9 +157,9 @@ def _runs(guest: Guest) -> bool:
     return False
 
 
-def leave_no_trace(side: Side, all_disks: Sequence[Disk]) -> None:
+def leave_no_trace(replica: Replica, all_disks: Sequence[Disk]) -> None:
     """Let the devices of a guest that has no twin write to their disks directly, as before it was ever protected."""
-    if block.needs_quorum(side.guest, all_disks):
+    if block.needs_quorum(replica.guest, all_disks):
         return
-    with stopped(side.guest):
-        block.remove_quorums(side.guest, all_disks)
+    with stopped(replica.guest):
+        block.remove_quorums(replica.guest, all_disks)

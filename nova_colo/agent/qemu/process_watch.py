@@ -57,7 +57,9 @@ class Processes:
         while True:
             for handle, _ in self._poll.poll():
                 with self._lock:
-                    server_id = next((name for name, watched in self._watched.items() if watched == handle), None)
+                    server_id = next(
+                        (name for name, watched in self._watched.items() if watched == handle), None
+                    )
                     if server_id is None:
                         continue
                     self._ended.add(server_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One side of a pair as its host sees it: its events are counted, and now and then its QEMU is looked at."""
+"""One replica of a pair as its host sees it: its events are counted, and now and then its QEMU is looked at."""
 
 import contextlib
 import dataclasses
@@ -37,8 +37,8 @@ FIRE_S = 0.05
 DEAF_S = 3.0
 
 
-class Side:
-    """A side. Its methods may be called from any thread.
+class Replica:
+    """A replica. Its methods may be called from any thread.
 
     :param is_there: whether its QEMU is; None when libvirt does not answer
     :param keep: writes its record
@@ -127,7 +127,9 @@ class Side:
         with self._lock:
             now = time.time()
             self._lost, self._checkpoint_at, self.record.counted = False, None, None
-            self._stream = checkpoint_events.attach(now, self.record.delay_ms, self.record.buffered).forced(now)
+            self._stream = checkpoint_events.attach(now, self.record.delay_ms, self.record.buffered).forced(
+                now
+            )
 
     def in_step(self, stood_still_ms: float | None = None) -> None:
         """It runs in step with its twin.
@@ -240,7 +242,11 @@ class Side:
                 self._armed, self._unarmed = fence.arm(process), None
             except ReplicationError as error:
                 if self._unarmed != error.reason:
-                    LOG.warning("The primary of %s cannot be ended from its peer's host: %s", self.record.server_id, error)
+                    LOG.warning(
+                        "The primary of %s cannot be ended from its peer's host: %s",
+                        self.record.server_id,
+                        error,
+                    )
                 self._unarmed = error.reason
 
     def _disarm(self) -> None:
@@ -254,7 +260,12 @@ class Side:
         """Return whether its twin's host has become silent since the last look: no need to wait for the next one."""
         with self._lock:
             peer, now = self.record.peer, self._link
-        return now is not None and now.up is True and peer is not None and self._reach.age(peer) > self._thresholds.silent_s
+        return (
+            now is not None
+            and now.up is True
+            and peer is not None
+            and self._reach.age(peer) > self._thresholds.silent_s
+        )
 
     def look(self) -> bool:
         """Look at its QEMU; takes as long as a command may at most. Returns whether the link was lost since the last look."""
@@ -301,7 +312,9 @@ class Side:
                 return
             if not wanted and in_pair and not self._met_twin:
                 return
-            with contextlib.suppress(ReplicationError):  # it is gone, silent, or being changed; it is looked at again
+            with contextlib.suppress(
+                ReplicationError
+            ):  # it is gone, silent, or being changed; it is looked at again
                 self._met_twin = self._met_twin and not wanted
                 netfilter.hold(self.guest, wanted)
                 self._held = wanted
@@ -311,13 +324,23 @@ class Side:
         before, self._link = self._link, now
         if before is not None and before.up != now.up:
             why = " ".join(map(str, now.reasons))
-            LOG.info("The replication link of %s is %s. %s", self.record.server_id, "up" if now.up else "down", why)
+            LOG.info(
+                "The replication link of %s is %s. %s", self.record.server_id, "up" if now.up else "down", why
+            )
 
     def _see(self) -> dict[str, bool]:
-        if self.record.primary and self.record.stage == Stage.PARTED and time.monotonic() >= self._announce_at:
+        if (
+            self.record.primary
+            and self.record.stage == Stage.PARTED
+            and time.monotonic() >= self._announce_at
+        ):
             self._announce_at = time.monotonic() + ANNOUNCE_S
             netfilter.announce(self.guest)
-        if not self.record.primary and self.record.stage == Stage.STARTING and migration.is_in_colo(self.guest):
+        if (
+            not self.record.primary
+            and self.record.stage == Stage.STARTING
+            and migration.is_in_colo(self.guest)
+        ):
             self.in_step()
         if self.record.stage != Stage.IN_STEP:
             return {}
@@ -331,7 +354,11 @@ class Side:
     def _look_at_devices(self) -> None:
         self._switched_off = virtio.switched_off(self.guest)
         if self._switched_off:
-            LOG.warning("The secondary of %s is reset: %s switched off.", self.record.server_id, ", ".join(self._switched_off))
+            LOG.warning(
+                "The secondary of %s is reset: %s switched off.",
+                self.record.server_id,
+                ", ".join(self._switched_off),
+            )
             virtio.reset(self.guest)
 
     def _signs(self, chardevs: dict[str, bool]) -> link_health.Signs:
@@ -364,7 +391,11 @@ class Side:
                 progress = {"stage": stage, "step": step, "of": STEPS, "percent": percent}
             elif self._lost or self.record.stage == Stage.PARTED:
                 up = False
-            figures = self.ledger.figures(time.time()) if self.record.primary and self.record.stage == Stage.IN_STEP else None
+            figures = (
+                self.ledger.figures(time.time())
+                if self.record.primary and self.record.stage == Stage.IN_STEP
+                else None
+            )
             troubles = list(self._link.reasons) if self._link else []
             if self._switched_off:
                 troubles.append(reasons.DEVICES_OFF(devices=self._switched_off))

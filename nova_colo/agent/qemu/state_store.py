@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this host's agent must remember of a side when it is restarted. The rest is seen in QEMU."""
+"""What this host's agent must remember of a replica when it is restarted. The rest is seen in QEMU."""
 
 import dataclasses
 import enum
@@ -11,7 +11,7 @@ from nova_colo.pair.model import Mode, actual_mode
 
 
 class Stage(enum.StrEnum):
-    """How far a side is.
+    """How far a replica is.
 
     ``offered``: ports are taken, QEMU is as it was; ``starting``: the pair is being made; ``in_step``: it runs; ``parted``: the
     twin was lost, or the pair could not be made.
@@ -25,7 +25,7 @@ class Stage(enum.StrEnum):
 
 @dataclasses.dataclass
 class Record:
-    """One server's side on this host.
+    """One server's replica on this host.
 
     :param ports: those that its QEMU listens on
     :param peer: the twin's address; None while that is not known
@@ -37,7 +37,7 @@ class Record:
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
     :param delay_ms: x-checkpoint-delay
     :param paces: what the primary's host is configured to, in milliseconds: ``delay`` is x-checkpoint-delay in mode colo,
-        ``interval`` that in mode checkpoint where nobody has said another. Both sides go by it: the secondary's host may be
+        ``interval`` that in mode checkpoint where nobody has said another. Both replicas go by it: the secondary's host may be
         configured otherwise
     :param error: why the pair could not be made, as Reason.data() returns it
     :param counted: the number that QEMU gave to the last checkpoint in the ledger

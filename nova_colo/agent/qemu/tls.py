@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS between the two QEMUs of a pair: who has no certificate of their CA gets nothing.
 
-Each side listens for some of the connections and makes others, so it has credentials of both kinds. QEMU reads the files, which
-have the names that QEMU and libvirt use for all their TLS. (QEMU: docs/system/tls.rst)
+Each replica listens for some of the connections and makes others, so it has credentials of both kinds. QEMU reads
+the files, which have the names that QEMU and libvirt use for all their TLS. (QEMU: docs/system/tls.rst)
 """
 
 import contextlib
@@ -55,7 +55,11 @@ def lacks(folder: str, address: str) -> list[Reason]:
     missing = [name for name in FILES if not (where / name).exists()]
     if missing:
         return [reasons.TLS_MISSING(files=missing, folder=folder)]
-    wrong = _wrong(where / CA), _wrong(where / SERVER_CERTIFICATE, address), _wrong(where / CLIENT_CERTIFICATE)
+    wrong = (
+        _wrong(where / CA),
+        _wrong(where / SERVER_CERTIFICATE, address),
+        _wrong(where / CLIENT_CERTIFICATE),
+    )
     return list(itertools.chain.from_iterable(wrong))
 
 

@@ -14,7 +14,12 @@ def _options(**properties: Schema) -> Schema:
 
 
 def _required(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 #: action -> what stands behind its name
@@ -24,10 +29,16 @@ ARGUMENTS: dict[str, Schema] = {
     actions.UNPROTECT: _NOTHING,
     actions.SUSPEND: _NOTHING,
     actions.RESUME: _NOTHING,
-    actions.TEST_FAILOVER: _options(**{"return": BOOLEAN | {"description": "fail back when the pair is protected again"}}),
-    actions.MIGRATE_SECONDARY: _required(host=or_null(HOST) | {"description": "null: the next that has room"}),
+    actions.TEST_FAILOVER: _options(
+        **{"return": BOOLEAN | {"description": "fail back when the pair is protected again"}}
+    ),
+    actions.MIGRATE_SECONDARY: _required(
+        host=or_null(HOST) | {"description": "null: the next that has room"}
+    ),
     actions.SET_MODE: _required(mode=words(Mode)),
 }
 
 #: action -> the whole body
-BODIES: dict[str, Schema] = {action: _required(**{action: argument}) for action, argument in ARGUMENTS.items()}
+BODIES: dict[str, Schema] = {
+    action: _required(**{action: argument}) for action, argument in ARGUMENTS.items()
+}

@@ -40,7 +40,11 @@ REASON: Schema = {
 def reason(name: str, text: Schema) -> dict[str, Schema]:
     """Return the schemas of a reason's members: the text, its code and its parameters."""
     code = or_null(STRING | {"description": "the same for programs; null without a reason"})
-    return {name: text, f"{name}_code": code, f"{name}_params": {"type": "object", "description": "the code's parameters"}}
+    return {
+        name: text,
+        f"{name}_code": code,
+        f"{name}_params": {"type": "object", "description": "the code's parameters"},
+    }
 
 
 def words(values: Iterable[str], description: str = "") -> Schema:

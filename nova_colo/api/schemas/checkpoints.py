@@ -25,7 +25,11 @@ HISTORY: Schema = record(
     checkpoints=record(
         since=TIME,
         until=TIME,
-        bucket_s={"type": "integer", "minimum": 1, "description": "width of the buckets; those of older times may be wider"},
+        bucket_s={
+            "type": "integer",
+            "minimum": 1,
+            "description": "width of the buckets; those of older times may be wider",
+        },
         buckets=several(_BUCKET, "oldest first"),
     )
 )

@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events."""
 
-from nova_colo.api.schemas.base import LIMIT, LINKS, REASON, STRING, TIME, Schema, or_null, query, record, several, words
+from nova_colo.api.schemas.base import (
+    LIMIT,
+    LINKS,
+    REASON,
+    STRING,
+    TIME,
+    Schema,
+    or_null,
+    query,
+    record,
+    several,
+    words,
+)
 from nova_colo.pair.reasons import Severity
 
 _ID: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 
-QUERY: Schema = query(limit=LIMIT, marker=_ID | {"description": "Only events older than the one with this id."})
+QUERY: Schema = query(
+    limit=LIMIT, marker=_ID | {"description": "Only events older than the one with this id."}
+)
 
 _EVENT = record(
     id=_ID,

@@ -31,11 +31,14 @@ _BOOLEAN_WORDS = ("", "0", "1", "true", "false", "True", "False", "yes", "no")
 
 INDEX_QUERY: Schema = query(
     all_tenants=words(_BOOLEAN_WORDS, "The FT servers of all projects. Needs the right to see them."),
-    project_id=PROJECT_ID | {"description": "Those of this project. Any but one's own needs the right to see all."},
+    project_id=PROJECT_ID
+    | {"description": "Those of this project. Any but one's own needs the right to see all."},
     state=several(words(State), "Those in this state; several times: in any of them."),
     health=several(words(Health), "Those of this health; several times: of any of them."),
-    host=HOST | {"description": "Those whose primary or secondary is on this host. Needs the right to see hosts."},
-    name=STRING | {"maxLength": 255, "description": "Those whose name contains this, in capital letters or small ones."},
+    host=HOST
+    | {"description": "Those whose primary or secondary is on this host. Needs the right to see hosts."},
+    name=STRING
+    | {"maxLength": 255, "description": "Those whose name contains this, in capital letters or small ones."},
     limit=LIMIT,
     marker=UUID | {"description": "The server_id of the last one of the page before."},
     sort_key=words(
@@ -64,7 +67,9 @@ DISCOVERY: Schema = record(
     )
 )
 
-_SIDE = record(host=or_null(STRING | {"description": "null for those who may not see hosts"}), since=or_null(TIME))
+_SIDE = record(
+    host=or_null(STRING | {"description": "null for those who may not see hosts"}), since=or_null(TIME)
+)
 
 _PROGRESS = record(
     stage=STRING,
@@ -114,7 +119,9 @@ PAIR: Schema = record(
     wanted=words(Wanted, "what its users have asked for"),
     **reason(
         "first_error",
-        or_null(STRING | {"description": "the first of the errors in a row that keep it from being protected"}),
+        or_null(
+            STRING | {"description": "the first of the errors in a row that keep it from being protected"}
+        ),
     ),
     mode=words((Mode.COLO, Mode.CHECKPOINT)),
     mode_policy=words(Mode),
@@ -128,7 +135,9 @@ PAIR: Schema = record(
     protected_since=or_null(TIME),
     progress=or_null(_PROGRESS),
     checkpoints=_FIGURES,
-    stale_since=or_null(TIME | {"description": "when the figures were last renewed, if that is too long ago"}),
+    stale_since=or_null(
+        TIME | {"description": "when the figures were last renewed, if that is too long ago"}
+    ),
     failovers=_FAILOVERS,
     actions=several(_ACTION),
 )
@@ -139,7 +148,9 @@ SUMMARY: Schema = record(
     state=record(**{str(state): COUNT for state in State}),
     health=record(**{str(health): COUNT for health in Health}),
     secondaries=record(
-        "Those that run, and the memory in MiB that is taken or kept for them on hosts", total=COUNT, memory_mb=COUNT
+        "Those that run, and the memory in MiB that is taken or kept for them on hosts",
+        total=COUNT,
+        memory_mb=COUNT,
     ),
 )
 

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with an agent."""
 
-from nova_colo.api.schemas.base import BOOLEAN, COUNT, REASON, STRING, TIME, Schema, or_null, query, record, several, words
+from nova_colo.api.schemas.base import (
+    BOOLEAN,
+    COUNT,
+    REASON,
+    STRING,
+    TIME,
+    Schema,
+    or_null,
+    query,
+    record,
+    several,
+    words,
+)
 
 QUERY: Schema = query()
 
@@ -15,8 +27,12 @@ _AGENT = record(
 _HOST = record(
     host=STRING,
     agent=_AGENT,
-    versions={"type": "object", "additionalProperties": STRING, "description": "of what the agent has found on the host"},
-    capable=BOOLEAN | {"description": "whether it can carry sides of pairs"},
+    versions={
+        "type": "object",
+        "additionalProperties": STRING,
+        "description": "of what the agent has found on the host",
+    },
+    capable=BOOLEAN | {"description": "whether it can carry replicas of pairs"},
     reasons=several(STRING, "what it lacks when it is not capable"),
     reason_details=several(REASON, "the same for programs, in the same order"),
     primaries=COUNT,

@@ -20,7 +20,9 @@ class RestClient:
         self._name = group.capitalize()
         auth = loading.load_auth_from_conf_options(conf, group)
         session = loading.load_session_from_conf_options(conf, group, auth=auth)
-        self.adapter: adapter.Adapter = loading.load_adapter_from_conf_options(conf, group, session=session, auth=auth)
+        self.adapter: adapter.Adapter = loading.load_adapter_from_conf_options(
+            conf, group, session=session, auth=auth
+        )
         self._microversion = default_microversion
 
     def request(self, method: str, path: str, **kwargs: Any) -> Any:
@@ -52,6 +54,8 @@ def _error(response: Any) -> tuple[str, str]:
         body = response.json()
         errors = body.get("errors") or list(body.values())
         first = errors[0]
-        return str(first.get("message") or first.get("detail") or first.get("title")), str(first.get("code", ""))
+        return str(first.get("message") or first.get("detail") or first.get("title")), str(
+            first.get("code", "")
+        )
     except (ValueError, AttributeError, IndexError):
         return str(response.reason), ""

@@ -122,7 +122,10 @@ class NovaClient(RestClient):
 
     def compute_services(self) -> dict[str, dict[str, Any]]:
         """Return Nova's records of the nova-compute services, by host."""
-        return {service["host"]: service for service in self.get("/os-services", binary="nova-compute")["services"]}
+        return {
+            service["host"]: service
+            for service in self.get("/os-services", binary="nova-compute")["services"]
+        }
 
     def providers(self) -> dict[str, str]:
         """Return the uuid of each host's compute node, which is also its resource provider's."""

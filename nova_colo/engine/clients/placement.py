@@ -52,7 +52,9 @@ class PlacementClient(RestClient):
     def _retrying(self) -> tenacity.Retrying:
         """Return the patience with what others change at the same moment: Placement gives up after ten attempts of its own."""
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, ServiceError) and error.code == CONCURRENT),
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, ServiceError) and error.code == CONCURRENT
+            ),
             wait=tenacity.wait_random(0.1, 1.0),
             stop=tenacity.stop_after_attempt(10),
             reraise=True,

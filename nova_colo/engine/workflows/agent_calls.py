@@ -31,7 +31,9 @@ def demote_paired(services: Services, job: Job) -> bool:
         holds_within(job, lambda: services.alive(source), services.conf.engine.agent_timeout)
     if services.alive(source):
         try:
-            return bool(services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch))
+            return bool(
+                services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
+            )
         except AgentRefusalError:
             raise
         except WorkflowError as error:
@@ -57,7 +59,7 @@ def release(services: Services, server_id: str, host: str | None) -> None:
 
 
 def discard(services: Services, server_id: str, host: str | None) -> None:
-    """End a side that holds no grant; what cannot be reached now is found stale when its agent is back."""
+    """End a replica that holds no grant; what cannot be reached now is found stale when its agent is back."""
     _tell(services, host, "discard", server_id)
 
 

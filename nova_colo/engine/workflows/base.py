@@ -89,10 +89,14 @@ def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> boo
     :param timeout: seconds
     """
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_any(tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_passing)),
+        retry=tenacity.retry_any(
+            tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_passing)
+        ),
         wait=tenacity.wait_fixed(0.3),
         sleep=tenacity.sleep_using_event(job.stopping),
-        stop=tenacity.stop_any(tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)),
+        stop=tenacity.stop_any(
+            tenacity.stop_after_delay(timeout), tenacity.stop_when_event_set(job.stopping)
+        ),
     )
     try:
         return waiting(condition)

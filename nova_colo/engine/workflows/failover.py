@@ -13,7 +13,7 @@ from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import settled
 from nova_colo.pair import health, reasons
-from nova_colo.pair.model import Role, State, twin_id
+from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ class Failover(Workflow):
     def grant(self, job: Job) -> None:
         """Grant the next epoch to the secondary, if it is there to take it: else the primary would be stopped for nothing."""
         target, epoch = job.params["target"], job.params["epoch"]
-        side = self._services.ask(target, "status", server_id=job.server_id)
-        if side is None or side["epoch"] < epoch or not side["running"]:
+        replica = self._services.ask(target, "status", server_id=job.server_id)
+        if replica is None or replica["epoch"] < epoch or not replica["running"]:
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
         _grant(self._services, job, target, previous_host=job.params["source"])
 
@@ -41,7 +41,9 @@ class Failover(Workflow):
         if (row.epoch, row.primary_host) != (epoch, target):
             raise WorkflowError(reasons.GRANT_INVALID(epoch=epoch))
         stopped = agent_calls.demote_paired(self._services, job)
-        job.params["gap_ms"] = self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch, stopped=stopped)
+        job.params["gap_ms"] = self._services.ask(
+            target, "promote", server_id=job.server_id, epoch=epoch, stopped=stopped
+        )
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
@@ -66,14 +68,16 @@ class Failover(Workflow):
             return Outcome(values, reasons.FAILOVER_UNDONE(error=error))
         why = reasons.FAILOVER_STUCK(error=error)
         stuck = Outcome({"state": State.ERROR, "state_reason": why, "return_to": None}, why)
-        if (row.epoch, row.primary_host) != (job.params["epoch"] + 1, target) or not self._services.alive(source):
+        if (row.epoch, row.primary_host) != (job.params["epoch"] + 1, target) or not self._services.alive(
+            source
+        ):
             return stuck
         try:
-            side = self._services.ask(target, "status", server_id=job.server_id)
-            if side is not None and side["role"] != Role.SECONDARY:
+            replica = self._services.ask(target, "status", server_id=job.server_id)
+            if replica is not None and replica["role"] != Role.SECONDARY:
                 return stuck  # it runs: the records follow by another workflow
-            if side is not None:
-                kept = {"role": Role.SECONDARY, "epoch": side["epoch"]}
+            if replica is not None:
+                kept = {"role": Role.SECONDARY, "epoch": replica["epoch"]}
                 self._services.ask(target, "discard", server_id=job.server_id, **kept)
                 if self._services.ask(target, "status", server_id=job.server_id) is not None:
                     return stuck  # another engine has let it run meanwhile
@@ -81,13 +85,19 @@ class Failover(Workflow):
         except WorkflowError as second:
             LOG.error("Giving %s back to %s: %s", job.server_id, source, second)
             return stuck
-        self._services.placement.release(twin_id(job.server_id))
-        values = {"state": State.DEGRADED, "state_reason": reasons.FAILOVER_FAILED_ALONE(error=error), "return_to": None}
+        self._services.placement.release(secondary_id(job.server_id))
+        values = {
+            "state": State.DEGRADED,
+            "state_reason": reasons.FAILOVER_FAILED_ALONE(error=error),
+            "return_to": None,
+        }
         return Outcome(values, reasons.FAILOVER_RETURNED(host=source, error=error))
 
     def _give_back(self, job: Job, epoch: int, source: str) -> None:
         with self._services.database.writer() as session:
-            granted = pairs.grant(session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY)
+            granted = pairs.grant(
+                session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY
+            )
         if not granted:
             raise WorkflowError(reasons.GRANT_MISSED())
         self._services.ask(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
@@ -103,16 +113,27 @@ class RunAlone(Workflow):
     def grant(self, job: Job) -> None:
         """Grant the next epoch to the primary, which has no secondary from then on."""
         row = self._services.pair(job.server_id)
-        values = {"state": State.DEGRADED, "state_reason": reasons.RUNNING_ALONE(reason=job.reason), "previous_host": None}
-        _grant(self._services, job, job.params["source"], **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY))
+        values = {
+            "state": State.DEGRADED,
+            "state_reason": reasons.RUNNING_ALONE(reason=job.reason),
+            "previous_host": None,
+        }
+        _grant(
+            self._services,
+            job,
+            job.params["source"],
+            **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY),
+        )
 
     def go_on(self, job: Job) -> None:
         """Let the primary run."""
-        self._services.ask(job.params["source"], "run_alone", server_id=job.server_id, epoch=job.params["epoch"] + 1)
+        self._services.ask(
+            job.params["source"], "run_alone", server_id=job.server_id, epoch=job.params["epoch"] + 1
+        )
 
     def drop(self, job: Job) -> None:
         """Remove what there is of the secondary."""
-        self._services.placement.release(twin_id(job.server_id))
+        self._services.placement.release(secondary_id(job.server_id))
         agent_calls.discard(self._services, job.server_id, job.params["target"])
 
     def finish(self, job: Job) -> Outcome:
@@ -132,7 +153,7 @@ class Restart(Workflow):
 
     def restart(self, job: Job) -> None:
         """Reboot the server through Nova."""
-        self._services.placement.release(twin_id(job.server_id))
+        self._services.placement.release(secondary_id(job.server_id))
         self._services.ask(job.params["source"], "release", server_id=job.server_id)
         request_id = self._services.nova.reboot(job.server_id, job.id)
         timeout = self._services.conf.engine.records_timeout
@@ -142,7 +163,12 @@ class Restart(Workflow):
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
         reason = reasons.RESTARTED(reason=job.reason)
-        values = {"state": State.UNPROTECTED, "state_reason": reason, **pairs.NO_SECONDARY, "reserved_host": None}
+        values = {
+            "state": State.UNPROTECTED,
+            "state_reason": reason,
+            **pairs.NO_SECONDARY,
+            "reserved_host": None,
+        }
         return Outcome(values, reason)
 
 

@@ -42,12 +42,16 @@ class Protect(Workflow):
         job.params["spec"] = self._spec(job)
         spec = job.params["spec"]
         primary = self._services.ask(spec["primary_host"], "describe", spec=spec)
-        job.params["secondary"] = self._services.ask(job.params["target"], "prepare_secondary", spec=spec, primary=primary)
+        job.params["secondary"] = self._services.ask(
+            job.params["target"], "prepare_secondary", spec=spec, primary=primary
+        )
 
     def start(self, job: Job) -> None:
         """Start the copy."""
         spec = job.params["spec"]
-        self._services.ask(spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"])
+        self._services.ask(
+            spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"]
+        )
 
     def synchronise(self, job: Job) -> None:
         """Wait until primary and secondary run in step, or nobody wants it any more."""
@@ -55,19 +59,19 @@ class Protect(Workflow):
 
         def in_step() -> bool:
             row = self._wanted(job)
-            side = self._services.ask(primary, "status", server_id=job.server_id)
-            if side is None or not side["running"]:
+            replica = self._services.ask(primary, "status", server_id=job.server_id)
+            if replica is None or not replica["running"]:
                 raise WorkflowError(reasons.GUEST_ENDED(host=primary))
-            if side["role"] == Role.LEAVING:
+            if replica["role"] == Role.LEAVING:
                 raise WorkflowError(reasons.LEAVING(host=primary))
-            if (error := reasons.read(side["error"])) is not None:
+            if (error := reasons.read(replica["error"])) is not None:
                 raise WorkflowError(error)
-            if side["link_up"] is False:
+            if replica["link_up"] is False:
                 raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params["target"]))
-            if side["progress"] and side["progress"] != row.progress:
-                self._services.update_claimed(job.server_id, job.id, progress=side["progress"])
-            job.params["stood_still_ms"] = side.get("stood_still_ms")
-            return side["progress"] is None
+            if replica["progress"] and replica["progress"] != row.progress:
+                self._services.update_claimed(job.server_id, job.id, progress=replica["progress"])
+            job.params["stood_still_ms"] = replica.get("stood_still_ms")
+            return replica["progress"] is None
 
         wait_for(job, in_step, self._services.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
 
@@ -100,14 +104,20 @@ class Protect(Workflow):
         row = self._services.pair(job.server_id)
         agent_calls.release(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"))
         agent_calls.discard(self._services, job.server_id, job.params.get("target"))
-        self._services.placement.release(row.twin_id)
+        self._services.placement.release(row.secondary_id)
         values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
         if row.wanted != Wanted.PROTECTED:
             return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
         if row.server_status != "ACTIVE":  # Nova's doing; nothing has failed
             pair = pairs.core(row)
-            state = arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params["previous_state"]
-            return Outcome(values | {"state": state, "state_reason": reasons.NOT_ACTIVE(status=row.server_status)})
+            state = (
+                arbitration.idle_state(pair)
+                if arbitration.idle_reason(pair)
+                else job.params["previous_state"]
+            )
+            return Outcome(
+                values | {"state": state, "state_reason": reasons.NOT_ACTIVE(status=row.server_status)}
+            )
         values |= {
             "state": job.params["previous_state"],
             "state_reason": error,
@@ -133,7 +143,9 @@ class Protect(Workflow):
 
     def _spec(self, job: Job) -> dict[str, Any]:
         row = self._services.pair(job.server_id)
-        totals = {cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")}
+        totals = {
+            cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")
+        }
         return {
             "server_id": row.server_id,
             "name": row.name,

@@ -12,7 +12,7 @@ from nova_colo.engine.isolation import isolated
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, holds_within, wait_for
 from nova_colo.pair import health, reasons
-from nova_colo.pair.model import Role, State, twin_id
+from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
@@ -35,8 +35,12 @@ class Follow(Workflow):
         try:
             self._services.ask(target, "promote", server_id=job.server_id, epoch=epoch)
         except AgentRefusalError:
-            side = self._services.ask(target, "status", server_id=job.server_id)
-            if side is None or (side["role"], side["epoch"], side["running"]) != (Role.PROMOTED, epoch, False):
+            replica = self._services.ask(target, "status", server_id=job.server_id)
+            if replica is None or (replica["role"], replica["epoch"], replica["running"]) != (
+                Role.PROMOTED,
+                epoch,
+                False,
+            ):
                 raise
             job.params["ended"] = True
             why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))
@@ -61,7 +65,7 @@ class Follow(Workflow):
     def settle(self, job: Job) -> None:
         """Tell the agents that the records have followed; or that the server was deleted before that, and all of it may go."""
         source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
-        self._services.placement.release(twin_id(job.server_id))
+        self._services.placement.release(secondary_id(job.server_id))
         if self._services.nova.server(job.server_id) is None:
             agent_calls.discard(self._services, job.server_id, target)
         else:
@@ -79,7 +83,11 @@ class Follow(Workflow):
             ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
             why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
             return Outcome(values | {"state": State.ERROR, "state_reason": why}, followed)
-        why = reasons.FAILED_OVER_ALONE(reason=row.failover_reason) if row.failover_reason else reasons.WAITING()
+        why = (
+            reasons.FAILED_OVER_ALONE(reason=row.failover_reason)
+            if row.failover_reason
+            else reasons.WAITING()
+        )
         # a flavor may forbid a new secondary after a loss; nothing was lost when somebody asked for the failover
         state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
         return Outcome(values | {"state": state, "state_reason": why}, followed)
@@ -89,7 +97,9 @@ class Follow(Workflow):
         ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
         not_running = reasons.NOT_RUNNING_STUCK(reason=ended, error=error)
         why = not_running if job.params.get("ended") else reasons.RECORDS_STUCK(error=error)
-        again = self._services.pair(job.server_id).state_reason == why  # the same at each attempt is said once
+        again = (
+            self._services.pair(job.server_id).state_reason == why
+        )  # the same at each attempt is said once
         return Outcome({"state": State.ERROR, "state_reason": why}, None if again else why)
 
     def _move(self, job: Job, lost: bool) -> None:
@@ -101,14 +111,16 @@ class Follow(Workflow):
         if self._is_there(job, server):
             return
         assert server is not None
-        self._services.placement.release(twin_id(job.server_id))
+        self._services.placement.release(secondary_id(job.server_id))
         try:
             request_id = self._ask_nova(job, server, lost)
             has_moved = lambda: settled(self._services, job, request_id, target, migrated=not lost)  # noqa: E731
             wait_for(job, has_moved, timeout, reasons.RECORDS_TIMEOUT)
         except Exception as error:
             if self._has_moved_all_the_same(job):
-                LOG.warning("Nova has moved the records of %s to %s and then failed: %s", job.server_id, target, error)
+                LOG.warning(
+                    "Nova has moved the records of %s to %s and then failed: %s", job.server_id, target, error
+                )
                 return
             self._reserve_again(job)
             raise
@@ -132,8 +144,8 @@ class Follow(Workflow):
         if server.host != target:
             return False
         if server.status == "ERROR" and server.task_state is None:
-            side = self._services.ask(target, "status", server_id=job.server_id)
-            if side is not None and (side["role"], side["running"]) == (Role.PRIMARY, True):
+            replica = self._services.ask(target, "status", server_id=job.server_id)
+            if replica is not None and (replica["role"], replica["running"]) == (Role.PRIMARY, True):
                 self._services.nova.set_active(job.server_id, job.id)
         return True
 
@@ -144,8 +156,12 @@ class Follow(Workflow):
         """
         if server.task_state is not None:
             return
-        down = {host for host, service in self._services.nova.compute_services().items() if service["forced_down"]}
-        providers = [uuid for host, uuid in self._services.nova.providers().items() if host in down - {server.host}]
+        down = {
+            host for host, service in self._services.nova.compute_services().items() if service["forced_down"]
+        }
+        providers = [
+            uuid for host, uuid in self._services.nova.providers().items() if host in down - {server.host}
+        ]
         try:
             self._services.placement.forget(server.id, providers)
         except ServiceError as error:

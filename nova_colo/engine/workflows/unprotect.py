@@ -32,7 +32,7 @@ class Unprotect(Workflow):
     def give_back(self, job: Job) -> None:
         """Give its room back, unless it is kept for the next one."""
         if not self._keeps_room(job):
-            self._services.placement.release(self._services.pair(job.server_id).twin_id)
+            self._services.placement.release(self._services.pair(job.server_id).secondary_id)
 
     def finish(self, job: Job) -> Outcome:
         """Return how it has ended well."""
@@ -75,7 +75,7 @@ class SetMode(Workflow):
         self.steps = (self.apply,)
 
     def apply(self, job: Job) -> None:
-        """Tell both sides, the secondary first: it must be able to follow."""
+        """Tell both replicas, the secondary first: it must be able to follow."""
         row = self._services.pair(job.server_id)
         for host in (row.secondary_host, row.primary_host):
             if host is not None:

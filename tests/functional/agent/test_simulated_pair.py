@@ -37,7 +37,7 @@ class Host:
         self.agent = AgentManager(name, self.backend, self.roles)
         self.hypervisor = hypervisor.Hypervisor(str(folder / "simulated"), name)
 
-    def side(self):
+    def replica(self):
         return self.agent.status({}, SERVER)
 
 
@@ -75,7 +75,7 @@ def pair(hosts, clock):
     a, b = hosts
     replicate(a, b)
     clock.now += 10
-    a.side()
+    a.replica()
     return hosts
 
 
@@ -83,17 +83,17 @@ def test_making_a_pair_shows_its_progress(hosts, clock):
     a, b = hosts
     replicate(a, b)
     clock.now += 1
-    assert a.side()["progress"]["percent"] == 50
+    assert a.replica()["progress"]["percent"] == 50
     clock.now += 1
-    assert a.side()["progress"] is None
-    assert (a.side()["role"], b.side()["role"]) == (Role.PRIMARY, Role.SECONDARY)
-    assert a.side()["link_up"] and b.side()["link_up"]
+    assert a.replica()["progress"] is None
+    assert (a.replica()["role"], b.replica()["role"]) == (Role.PRIMARY, Role.SECONDARY)
+    assert a.replica()["link_up"] and b.replica()["link_up"]
 
 
 def test_checkpoints_are_counted_on_from_what_the_server_had(pair, clock):
     a, _ = pair
     clock.now += 600
-    figures = a.side()["checkpoints"]
+    figures = a.replica()["checkpoints"]
     assert figures["mismatch"] > 5 and figures["periodic"] > 2
     assert figures["total"] == figures["mismatch"] + figures["periodic"] + figures["forced"]
     assert 0 < figures["pause_ms"]["mean"] <= figures["pause_ms"]["p99"] <= figures["pause_ms"]["max"]
@@ -101,8 +101,8 @@ def test_checkpoints_are_counted_on_from_what_the_server_had(pair, clock):
 
 def test_figures_and_roles_survive_a_restart_of_the_agent(pair, clock, tmp_path):
     a, _ = pair
-    before = a.side()
-    assert Host("a", tmp_path, clock).side() == before
+    before = a.replica()
+    assert Host("a", tmp_path, clock).replica() == before
 
 
 def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
@@ -110,7 +110,7 @@ def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
     a.hypervisor.remove(SERVER)
     with pytest.raises(ReplicationError, match="does not run"):
         replicate(a, b)
-    assert b.side()["role"] == Role.SECONDARY
+    assert b.replica()["role"] == Role.SECONDARY
 
 
 def test_a_planned_failover(pair):
@@ -119,7 +119,11 @@ def test_a_planned_failover(pair):
     b.agent.promote({}, SERVER, 1)
     assert a.hypervisor.get(SERVER).state == hypervisor.PAUSED
     assert b.hypervisor.get(SERVER).state == hypervisor.RUNNING
-    assert (a.side()["role"], b.side()["role"], b.side()["epoch"]) == (Role.DEMOTED, Role.PROMOTED, 1)
+    assert (a.replica()["role"], b.replica()["role"], b.replica()["epoch"]) == (
+        Role.DEMOTED,
+        Role.PROMOTED,
+        1,
+    )
 
 
 def test_every_request_may_be_repeated(pair):
@@ -133,8 +137,8 @@ def test_every_request_may_be_repeated(pair):
     b.agent.promote({}, SERVER, 1)
     for _ in range(2):
         a.agent.discard({}, SERVER)
-    assert a.side() is None and a.hypervisor.get(SERVER) is None
-    assert b.side()["role"] == Role.PRIMARY and b.hypervisor.get(SERVER).state == hypervisor.RUNNING
+    assert a.replica() is None and a.hypervisor.get(SERVER) is None
+    assert b.replica()["role"] == Role.PRIMARY and b.hypervisor.get(SERVER).state == hypervisor.RUNNING
 
 
 @pytest.mark.parametrize("epoch", [0, 2])
@@ -161,25 +165,25 @@ def test_what_is_said_too_late_is_refused(pair):
 def test_a_power_cut_is_seen_by_the_twin(pair, tmp_path):
     a, b = pair
     a.hypervisor.remove(SERVER)
-    assert b.side()["link_up"] is False
-    assert a.side()["running"] is False
+    assert b.replica()["link_up"] is False
+    assert a.replica()["running"] is False
 
 
 def test_a_cut_link_is_seen_by_both(pair, tmp_path):
     a, b = pair
     (tmp_path / "simulated" / "b" / "link-down").touch()
-    assert a.side()["link_up"] is False and b.side()["link_up"] is False
+    assert a.replica()["link_up"] is False and b.replica()["link_up"] is False
 
 
 def test_what_has_become_something_else_is_not_discarded(pair):
     _, b = pair
     b.agent.discard({}, SERVER, role=Role.DEMOTED, epoch=0)
-    assert b.side()["role"] == Role.SECONDARY
+    assert b.replica()["role"] == Role.SECONDARY
     b.agent.discard({}, SERVER, role=Role.SECONDARY, epoch=0)
-    assert b.side() is None and b.hypervisor.get(SERVER) is None
+    assert b.replica() is None and b.hypervisor.get(SERVER) is None
 
 
 def test_releasing_a_primary_keeps_its_guest(pair):
     a, _ = pair
     a.agent.release({}, SERVER)
-    assert a.side() is None and a.hypervisor.get(SERVER).state == hypervisor.RUNNING
+    assert a.replica() is None and a.hypervisor.get(SERVER).state == hypervisor.RUNNING

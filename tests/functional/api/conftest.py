@@ -17,7 +17,7 @@ from nova_colo import conf as colo_conf
 from nova_colo.api.filter import FaultToleranceFilter
 from nova_colo.api.service import Service
 from nova_colo.db import hosts, migration, pairs
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 
 NOW = datetime.datetime(2026, 1, 31, 12)
 
@@ -52,7 +52,7 @@ class Api:
         server_id = str(uuid.UUID(int=number, version=4))
         row = {
             "server_id": server_id,
-            "twin_id": twin_id(server_id),
+            "secondary_id": secondary_id(server_id),
             "name": f"web-{number:04}",
             "project_id": "ours",
             "user_id": "owner",
@@ -88,9 +88,17 @@ class Api:
         request = wsgi.Request.blank(path, method=method, base_url="http://cloud/v2.1", headers=headers)
         if body is not None:
             request.json_body = body
-        roles = {"admin": ["admin"], "manager": ["manager", "member", "reader"], "member": ["member", "reader"]}
+        roles = {
+            "admin": ["admin"],
+            "manager": ["manager", "member", "reader"],
+            "member": ["member", "reader"],
+        }
         request.environ["nova.context"] = nova_context.RequestContext(
-            user_id=role, project_id=project, roles=roles.get(role, [role]), is_admin=role == "admin", overwrite=False
+            user_id=role,
+            project_id=project,
+            roles=roles.get(role, [role]),
+            is_admin=role == "admin",
+            overwrite=False,
         )
         return request.get_response(self._application)
 

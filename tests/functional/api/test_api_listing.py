@@ -49,7 +49,9 @@ def walk(api, query):
         if "servers_links" not in body:
             return found
         (link,) = body["servers_links"]
-        assert link["rel"] == "next" and link["href"].startswith("http://cloud/v2.1/os-fault-tolerance/servers?")
+        assert link["rel"] == "next" and link["href"].startswith(
+            "http://cloud/v2.1/os-fault-tolerance/servers?"
+        )
         path = link["href"].removeprefix("http://cloud/v2.1")
     raise AssertionError("the pages have no end")
 
@@ -98,14 +100,21 @@ def test_a_next_link_keeps_filters_and_the_project_of_the_path(api):
     href = urlsplit(body["servers_links"][0]["href"])
     assert href.path == "/v2.1/abc0/os-fault-tolerance/servers"
     marker = body["servers"][0]["server_id"]
-    assert parse_qs(href.query) == {"limit": ["1"], "state": ["protected", "error"], "name": ["web"], "marker": [marker]}
+    assert parse_qs(href.query) == {
+        "limit": ["1"],
+        "state": ["protected", "error"],
+        "name": ["web"],
+        "marker": [marker],
+    }
 
 
 def test_links_begin_with_what_the_operator_has_told_nova(api):
     CONF.set_override("compute_link_prefix", "https://public/compute", group="api")
     try:
         api.pairs([{}, {}])
-        assert api.get(f"{LIST}?limit=1")["servers_links"][0]["href"].startswith("https://public/compute/v2.1/os-fault-tolerance")
+        assert api.get(f"{LIST}?limit=1")["servers_links"][0]["href"].startswith(
+            "https://public/compute/v2.1/os-fault-tolerance"
+        )
     finally:
         CONF.clear_override("compute_link_prefix", group="api")
 
@@ -147,18 +156,25 @@ def test_the_summary_is_of_everything_but_the_state_and_health_filters_and_the_p
     theirs = [row for row in many.servers.values() if row["project_id"] == "theirs"]
     assert body["summary"]["total"] == len(theirs)
     for kind, values in (("state", STATES_BY_SEVERITY), ("health", HEALTHS_BY_SEVERITY)):
-        assert body["summary"][kind] == {str(value): sum(row[kind] == value for row in theirs) for value in values}
+        assert body["summary"][kind] == {
+            str(value): sum(row[kind] == value for row in theirs) for value in values
+        }
     running = [row for row in theirs if row["secondary_host"]]
     kept = [row for row in theirs if row["secondary_host"] or row["reserved_host"]]
     assert 0 < len(running) < len(kept) < len(theirs)
-    assert body["summary"]["secondaries"] == {"total": len(running), "memory_mb": sum(2 * row["memory_mb"] for row in kept)}
+    assert body["summary"]["secondaries"] == {
+        "total": len(running),
+        "memory_mb": sum(2 * row["memory_mb"] for row in kept),
+    }
 
 
 def test_a_project_sees_its_own_only(many):
     for role in ("reader", "member", "manager"):
         shown = many.get(LIST, role)["servers"]
         assert {many.servers[pair["server_id"]]["project_id"] for pair in shown} == {"ours"}
-        assert {side["host"] for pair in shown for side in (pair["primary"], pair["secondary"]) if side} == {None}
+        assert {
+            replica["host"] for pair in shown for replica in (pair["primary"], pair["secondary"]) if replica
+        } == {None}
         assert many.get(f"{LIST}?project_id=ours", role)["servers"] == shown
 
 

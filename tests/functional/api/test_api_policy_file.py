@@ -19,14 +19,18 @@ def test_a_rule_that_the_operator_has_changed_holds_at_once(api, server, policy_
 
 def test_who_may_see_hosts_sees_them_everywhere_in_its_own_project(api, server, policy_file):
     name = '"os_compute_api:os-fault-tolerance:hosts"'
-    policy_file.write_text(f'{name}: "rule:context_is_admin or (role:manager and project_id:%(project_id)s)"\n')
+    policy_file.write_text(
+        f'{name}: "rule:context_is_admin or (role:manager and project_id:%(project_id)s)"\n'
+    )
     assert api.get("/os-fault-tolerance", "manager")["fault_tolerance"]["can_see_hosts"]
     (pair,) = api.get("/os-fault-tolerance/servers?host=a&sort_key=primary_host", "manager")["servers"]
     assert pair["primary"]["host"] == "a"
     assert api.request("GET", "/os-fault-tolerance/servers?all_tenants=1&host=a", "manager").status_int == 403
 
 
-def test_who_may_see_all_projects_but_hosts_of_its_own_only_cannot_look_for_hosts_in_all(api, server, policy_file):
+def test_who_may_see_all_projects_but_hosts_of_its_own_only_cannot_look_for_hosts_in_all(
+    api, server, policy_file
+):
     policy_file.write_text(
         '"os_compute_api:os-fault-tolerance:index:all_tenants": "role:manager"\n'
         '"os_compute_api:os-fault-tolerance:hosts": "role:manager and project_id:%(project_id)s"\n'
@@ -34,5 +38,9 @@ def test_who_may_see_all_projects_but_hosts_of_its_own_only_cannot_look_for_host
     api.pair(project_id="theirs", primary_host="secret")
     shown = api.get("/os-fault-tolerance/servers?all_tenants=1", "manager")["servers"]
     assert {pair["project_id"]: pair["primary"]["host"] for pair in shown} == {"ours": "a", "theirs": None}
-    for query in ("all_tenants=1&host=secret", "project_id=theirs&host=secret", "all_tenants=1&sort_key=primary_host"):
+    for query in (
+        "all_tenants=1&host=secret",
+        "project_id=theirs&host=secret",
+        "all_tenants=1&sort_key=primary_host",
+    ):
         assert api.request("GET", f"/os-fault-tolerance/servers?{query}", "manager").status_int == 403

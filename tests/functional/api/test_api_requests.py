@@ -73,7 +73,12 @@ def test_a_locked_servers_pair_is_left_alone(api, action):
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_actions_and_the_list_of_them_agree(api, action):
-    for state, secondary in (("protected", "b"), ("unprotected", None), ("failing_over", "b"), ("suspended", None)):
+    for state, secondary in (
+        ("protected", "b"),
+        ("unprotected", None),
+        ("failing_over", "b"),
+        ("suspended", None),
+    ):
         wanted = state if state in ("suspended", "unprotected") else "protected"
         server = api.pair(state=state, secondary_host=secondary, wanted=wanted)
         shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
@@ -90,7 +95,9 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
     for name in ("a", "b", "c"):
         api.host(name, seen_at=now, capable=True)
     api.host("silent", seen_at=now - datetime.timedelta(minutes=1), capable=True)
-    api.host("old", seen_at=now, capable=False, reasons=[reasons.QEMU_LACKS(version="2.0", name="colo-compare")])
+    api.host(
+        "old", seen_at=now, capable=False, reasons=[reasons.QEMU_LACKS(version="2.0", name="colo-compare")]
+    )
     before = api.row(server)
     for host, status, said in (
         ("nowhere", 400, "nova-colo-agent"),
@@ -110,10 +117,15 @@ def test_a_server_that_is_none_of_the_callers_is_not_there(api):
     for action in ACTIONS:
         assert api.act(server, body(action), "manager", "theirs").status_int == 404
     for path in ("", "/checkpoints", "/events"):
-        assert api.request("GET", f"/servers/{server}/os-fault-tolerance{path}", "manager", "theirs").status_int == 404
+        assert (
+            api.request("GET", f"/servers/{server}/os-fault-tolerance{path}", "manager", "theirs").status_int
+            == 404
+        )
 
 
-@pytest.mark.parametrize("error", [MessageDeliveryFailure("no broker"), OperationalError("[Errno 111] Connection refused")])
+@pytest.mark.parametrize(
+    "error", [MessageDeliveryFailure("no broker"), OperationalError("[Errno 111] Connection refused")]
+)
 def test_what_was_recorded_is_accepted_though_no_engine_can_be_told(api, monkeypatch, error):
     def fail(self):
         raise error
@@ -161,13 +173,20 @@ def test_checkpoints_of_the_last_hour(api):
     server = api.pair()
     now = int(time.time()) // history.FINE * history.FINE
     store(
-        api, server, (now - 7200, 10, 9, 9, 9, 9.0, 9.0), (now - 600, 10, 2, 1, 0, 30.0, 15.0), (now - 20, 10, 0, 0, 1, 7.0, 7.0)
+        api,
+        server,
+        (now - 7200, 10, 9, 9, 9, 9.0, 9.0),
+        (now - 600, 10, 2, 1, 0, 30.0, 15.0),
+        (now - 20, 10, 0, 0, 1, 7.0, 7.0),
     )
     said = checkpoints(api, server)
     assert said["bucket_s"] == 10
     causes = [(bucket["mismatch"], bucket["periodic"], bucket["forced"]) for bucket in said["buckets"]]
     assert causes == [(2, 1, 0), (0, 0, 1)]
-    assert [bucket["pause_ms"] for bucket in said["buckets"]] == [{"mean": 10.0, "max": 15.0}, {"mean": 7.0, "max": 7.0}]
+    assert [bucket["pause_ms"] for bucket in said["buckets"]] == [
+        {"mean": 10.0, "max": 15.0},
+        {"mean": 7.0, "max": 7.0},
+    ]
 
 
 def test_a_long_time_comes_in_few_buckets_and_nothing_is_lost(api):
@@ -205,10 +224,16 @@ def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(ap
     while path:
         page = api.get(path, "reader")
         shown += page["events"]
-        path = page["events_links"][0]["href"].removeprefix("http://cloud/v2.1") if "events_links" in page else None
+        path = (
+            page["events_links"][0]["href"].removeprefix("http://cloud/v2.1")
+            if "events_links" in page
+            else None
+        )
     told = [(event["message"], event["code"], event["params"]) for event in shown]
     said = "The grant for epoch {} was given to {} before."
-    assert told == [(said.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)]
+    assert told == [
+        (said.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)
+    ]
     newest = api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]
     assert (newest["message"], newest["params"]) == (said.format(4, "b"), {"epoch": 4, "host": "b"})
 
@@ -234,17 +259,32 @@ def test_figures_are_old_when_none_were_taken_for_a_while_that_could_have_been(a
 def test_hosts_say_what_they_carry(api):
     now = timeutils.utcnow()
     api.host("a", seen_at=now, capable=True, backend="qemu", version="1", versions={"qemu": "11.0"})
-    api.host("b", seen_at=now - datetime.timedelta(minutes=1), fenced_at=now, capable=False, reasons=[reasons.HOST_NO_ADDRESS()])
+    api.host(
+        "b",
+        seen_at=now - datetime.timedelta(minutes=1),
+        fenced_at=now,
+        capable=False,
+        reasons=[reasons.HOST_NO_ADDRESS()],
+    )
     api.pair(primary_host="a", secondary_host="b", memory_mb=100)
     api.pair(primary_host="a", secondary_host=None, reserved_host="b", memory_mb=10, state="suspended")
     api.pair(primary_host="unheard", secondary_host="a", memory_mb=1)
     a, b, unheard = api.get("/os-fault-tolerance/hosts")["hosts"]
     assert (a["agent"]["state"], a["primaries"], a["secondaries"], a["reserved_memory_mb"]) == ("up", 2, 1, 2)
     assert a["versions"] == {"qemu": "11.0"} and a["fenced_since"] is None and a["capable"]
-    assert (b["agent"]["state"], b["primaries"], b["secondaries"], b["reserved_memory_mb"]) == ("down", 0, 1, 220)
+    assert (b["agent"]["state"], b["primaries"], b["secondaries"], b["reserved_memory_mb"]) == (
+        "down",
+        0,
+        1,
+        220,
+    )
     assert b["reasons"] == [str(reasons.HOST_NO_ADDRESS())] and b["fenced_since"].endswith("Z")
     assert b["reason_details"] == [{"code": "host_no_address", "params": {}}]
-    assert (unheard["host"], unheard["agent"]["state"], unheard["agent"]["seen_at"]) == ("unheard", "down", None)
+    assert (unheard["host"], unheard["agent"]["state"], unheard["agent"]["seen_at"]) == (
+        "unheard",
+        "down",
+        None,
+    )
     assert unheard["reasons"] and not unheard["capable"]
 
 
@@ -261,7 +301,9 @@ def test_a_host_that_is_back_says_why_it_is_still_forced_down(api):
 def test_what_concerns_hosts_is_hidden_from_tenants(api):
     error = reasons.AGENT_FAILED(host="z", text="/var/lib/nova on b.example.org is full")
     server = api.pair(reserved_host="z", first_error=error, state_reason=reasons.AGENT_TIMEOUT(host="z"))
-    shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body["fault_tolerance"]
+    shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body[
+        "fault_tolerance"
+    ]
     assert shown["first_error"] == "The agent on its host failed. Its log says why."
     assert (shown["first_error_code"], shown["first_error_params"]) == ("agent_failed", {})
     assert shown["reserved_on"] is None and shown["state_reason"] == "The agent on its host did not answer."

@@ -28,7 +28,7 @@ def pair(database):
         pairs.add(
             session,
             server_id=SERVER,
-            twin_id="2f0f0c3e-0000-5000-8000-000000000001",
+            secondary_id="2f0f0c3e-0000-5000-8000-000000000001",
             name="web",
             project_id="p",
             user_id="u",
@@ -71,7 +71,11 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
         (SERVER, json.dumps(["The agent on [[a]] does not answer.", "It rains on [[b]]."]), at, at),
     )
     old.execute("INSERT INTO hosts (host, capable, reasons) VALUES ('a', 0, ?)", (json.dumps(["No QEMU."]),))
-    told = ["Failover: requested.", "The server could not be protected: [[b]]: qemu-img: disk full", "\u00dcbrig"] * 400
+    told = [
+        "Failover: requested.",
+        "The server could not be protected: [[b]]: qemu-img: disk full",
+        "\u00dcbrig",
+    ] * 400
     told.append("Protected: the secondary runs on [[b]]. The guest stood still for 12 ms.")
     rows = [(SERVER, at, "failover", "info", message) for message in told]
     old.executemany("INSERT INTO events (server_id, at, kind, level, message) VALUES (?, ?, ?, ?, ?)", rows)
@@ -128,7 +132,9 @@ def test_one_operation_at_a_time_on_a_pair(database, pair):
         assert pairs.get(session, SERVER).state == "failing_over"
 
 
-@pytest.mark.parametrize("change", [{"epoch": 1}, {"state": "degraded"}, {"secondary_host": "c"}, {"secondary_host": None}])
+@pytest.mark.parametrize(
+    "change", [{"epoch": 1}, {"state": "degraded"}, {"secondary_host": "c"}, {"secondary_host": None}]
+)
 def test_what_was_decided_of_another_picture_is_not_started(database, pair, change):
     with database.reader() as session:
         before = pairs.get(session, SERVER)
@@ -137,7 +143,9 @@ def test_what_was_decided_of_another_picture_is_not_started(database, pair, chan
     assert start(database, before) is None and start(database) is not None
 
 
-@pytest.mark.parametrize("change", [{"epoch": 1}, {"nova_host": "b"}, {"state": "unprotected"}, {"wanted": "suspended"}])
+@pytest.mark.parametrize(
+    "change", [{"epoch": 1}, {"nova_host": "b"}, {"state": "unprotected"}, {"wanted": "suspended"}]
+)
 def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair, change):
     with database.reader() as session:
         before = pairs.get(session, SERVER)

@@ -48,7 +48,7 @@ from nova_colo.db.models import Pair
 from nova_colo.hoststate.roles import RoleStore
 from nova_colo.pair.action_rules import OPERATION_HEADER
 from nova_colo.pair.host_selection import Size, secondary_resources
-from nova_colo.pair.model import Health, Role, State, twin_id
+from nova_colo.pair.model import Health, Role, State, secondary_id
 from nova_colo.simulator.backend import SimulatedBackend
 from nova_colo.virt import detach_pair, driver_loader, fake
 
@@ -111,7 +111,10 @@ class ColoCloud:
         self.flags(api_paste_config=str(paste), group="wsgi")
         self.flags(simulated_directory=str(self.simulated), group="colo")
         self.flags(
-            available_filters=["nova.scheduler.filters.all_filters", "nova_colo.scheduler.pair_filter.ColoPairFilter"],
+            available_filters=[
+                "nova.scheduler.filters.all_filters",
+                "nova_colo.scheduler.pair_filter.ColoPairFilter",
+            ],
             enabled_filters=[*CONF.filter_scheduler.enabled_filters, "ColoPairFilter"],
             group="filter_scheduler",
         )
@@ -134,11 +137,15 @@ class ColoCloud:
         if method is not None:
             self.__dict__[self._testMethodName] = method
 
-    def _wait_for_server_parameter(self, server: Any, expected_params: Any, max_retries: int = 10, **kwargs: Any) -> Any:
+    def _wait_for_server_parameter(
+        self, server: Any, expected_params: Any, max_retries: int = 10, **kwargs: Any
+    ) -> Any:
         """Do as Nova's helper of this name does, which most others call and which looks ten times, half a second apart."""
         slow, self.clock.sleep = self.clock.sleep, lambda seconds: time.sleep(ASK_S)
         try:
-            return super()._wait_for_server_parameter(server, expected_params, round(patient(ASKED_S) / ASK_S), **kwargs)
+            return super()._wait_for_server_parameter(
+                server, expected_params, round(patient(ASKED_S) / ASK_S), **kwargs
+            )
         finally:
             self.clock.sleep = slow
 
@@ -190,7 +197,9 @@ class ColoCloud:
         :param stock: ask a nova-api without our filter, on the same database
         """
         request = webob.Request.blank(f"/v2.1{path}", method=method)
-        request.headers.update({"X-Auth-User": user, "X-Auth-Project-Id": project, "X-Roles": roles or ROLES[user]})
+        request.headers.update(
+            {"X-Auth-User": user, "X-Auth-Project-Id": project, "X-Roles": roles or ROLES[user]}
+        )
         request.headers["Accept"] = "application/json"
         if version is not None:
             request.headers["OpenStack-API-Version"] = f"compute {version}"
@@ -232,7 +241,9 @@ class ColoCloud:
 
     def ft_flavor(self, vcpu: int = 1, memory_mb: int = 512, disk: int = 1, **extra_specs: str) -> str:
         """Make a flavor with ft:enabled and return its id. Further extra specs have __ where their names have a colon."""
-        specs = {"ft:enabled": "true"} | {name.replace("__", ":"): value for name, value in extra_specs.items()}
+        specs = {"ft:enabled": "true"} | {
+            name.replace("__", ":"): value for name, value in extra_specs.items()
+        }
         return self._create_flavor(vcpu=vcpu, memory_mb=memory_mb, disk=disk, ephemeral=0, extra_spec=specs)
 
     def ft_server(self, host: str | None = "h1", flavor: str | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -276,7 +287,7 @@ class ColoCloud:
         host = server["OS-EXT-SRV-ATTR:host"]
         row = {
             "server_id": server["id"],
-            "twin_id": twin_id(server["id"]),
+            "secondary_id": secondary_id(server["id"]),
             "name": server["name"],
             "project_id": server["tenant_id"],
             "user_id": server["user_id"],
@@ -320,17 +331,19 @@ class ColoCloud:
             "consumer_generation": None,
             "consumer_type": "COLO_SECONDARY",
         }
-        answer = self.placement.put(f"/allocations/{twin_id(server['id'])}", body, version="1.38")
+        answer = self.placement.put(f"/allocations/{secondary_id(server['id'])}", body, version="1.38")
         assert answer.status == 204, answer.body
 
     def release(self, server: dict[str, Any]) -> None:
         """Give a secondary's reservation back."""
-        answer = self.placement.delete(f"/allocations/{twin_id(server['id'])}")
+        answer = self.placement.delete(f"/allocations/{secondary_id(server['id'])}")
         assert answer.status == 204, answer.body
 
     def reservation(self, server: dict[str, Any]) -> dict[str, Any]:
         """Return a secondary's reservation as Placement has it: amounts by resource provider."""
-        return self.placement.get(f"/allocations/{twin_id(server['id'])}", version="1.38").body["allocations"]
+        return self.placement.get(f"/allocations/{secondary_id(server['id'])}", version="1.38").body[
+            "allocations"
+        ]
 
     def seen(self, server: dict[str, Any]) -> tuple[str, str | None, str | None]:
         """Return a server's status, task and host as Nova shows them."""

@@ -62,7 +62,9 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
         self.hosts[name].compute = self.computes[name]
         return self.hosts[name]
 
-    def set_role(self, host: str, server: dict[str, Any], role: Role, epoch: int = 0, peer: str | None = None) -> None:
+    def set_role(
+        self, host: str, server: dict[str, Any], role: Role, epoch: int = 0, peer: str | None = None
+    ) -> None:
         """Say what a host is to a server, as its agent would."""
         self.hosts[host].roles.put(RoleRecord(server["id"], role, epoch, peer))
 

@@ -30,7 +30,10 @@ try:
 except Loaded as loaded:
     print(loaded)
 """
-MAINS = {"nova-compute": "compute.main()", "nova-colo-compute": "from nova_colo.cmd.compute import main; main()"}
+MAINS = {
+    "nova-compute": "compute.main()",
+    "nova-colo-compute": "from nova_colo.cmd.compute import main; main()",
+}
 
 
 @pytest.mark.parametrize("command", MAINS)

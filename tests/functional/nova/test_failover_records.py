@@ -73,7 +73,9 @@ class FollowTest(ColoTestCase):
 
     def test_half_a_pair_is_not_migrated(self):
         for host in ("h2", "h3"):
-            self.move(self.server, {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}})
+            self.move(
+                self.server, {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}}
+            )
             self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
         self.assertEqual("h1", self.seen(self.server)[2])
         self._wait_for_log(".*use the failover action instead.*")
@@ -104,7 +106,11 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         domain = self.domain("h2", self.server)
         self.assertTrue(domain.isActive())
         self.assertFalse(domain._transient, "a reboot of the host would lose it")
-        bindings = {port["binding:host_id"] for port in self.neutron.list_ports(is_admin=True)["ports"] if self._mine(port)}
+        bindings = {
+            port["binding:host_id"]
+            for port in self.neutron.list_ports(is_admin=True)["ports"]
+            if self._mine(port)
+        }
         self.assertEqual({"h2"}, bindings)
         return after
 

@@ -73,7 +73,9 @@ class TableTest(ColoTestCase):
         guarded = {(method, plain(path)) for _, method, path, *_ in colo_filter.ROUTES}
         for path, methods in routes.ROUTE_LIST:
             if path.startswith("/servers/{") and plain(path) not in HARMLESS:
-                self.assertEqual(set(), {(method, plain(path)) for method in methods if method != "GET"} - guarded)
+                self.assertEqual(
+                    set(), {(method, plain(path)) for method in methods if method != "GET"} - guarded
+                )
 
     def test_the_policies_are_novas(self):
         """Those of the newest release: an older one may know fewer."""
@@ -96,7 +98,11 @@ class GuardTest(ColoTestCase):
 
     def assert_refused(self, answer, rule):
         self.assertEqual(409, answer.status_int, answer.text)
-        expected = {"code": 409, "message": str(rule.refused), "details": {"code": rule.refused.code, "params": {}}}
+        expected = {
+            "code": 409,
+            "message": str(rule.refused),
+            "details": {"code": rule.refused.code, "params": {}},
+        }
         self.assertEqual(expected, answer.json["conflictingRequest"])
         self.assertEqual("compute 2.67", answer.headers["OpenStack-API-Version"])
 
@@ -106,13 +112,16 @@ class GuardTest(ColoTestCase):
         self.assertEqual((stock.status, stock.body), (ours.status, ours.body))
         volatile = ("date", "x-compute-request-id", "x-openstack-request-id")
         headers = [
-            sorted((name, value) for name, value in answer.headerlist if name.lower() not in volatile) for answer in (ours, stock)
+            sorted((name, value) for name, value in answer.headerlist if name.lower() not in volatile)
+            for answer in (ours, stock)
         ]
         self.assertEqual(headers[1], headers[0])
         return ours
 
     def test_what_the_twin_cannot_follow_is_refused_with_a_remedy(self):
-        self.assertEqual({name for name, rule in action_rules.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS))
+        self.assertEqual(
+            {name for name, rule in action_rules.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS)
+        )
         for name, arguments in REFUSED_ACTIONS.items():
             self.assert_refused(self.act(self.server["id"], {name: arguments}), action_rules.ACTIONS[name])
         refused = [rule for rule in action_rules.REQUESTS.values() if rule.refused]
@@ -123,12 +132,16 @@ class GuardTest(ColoTestCase):
 
     def test_the_other_name_of_the_servers_path_is_no_way_around(self):
         for name in ("resize", "createImage"):
-            answer = self.request("POST", f"/os-volumes_boot/{self.server['id']}/action", {name: REFUSED_ACTIONS[name]})
+            answer = self.request(
+                "POST", f"/os-volumes_boot/{self.server['id']}/action", {name: REFUSED_ACTIONS[name]}
+            )
             self.assert_refused(answer, action_rules.ACTIONS[name])
 
     def test_the_legacy_endpoint_and_a_wrong_microversion_are_no_way_around(self):
         request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action/", method="POST")
-        request.headers.update({"X-Auth-User": "admin", "X-Auth-Project-Id": self.server["tenant_id"], "X-Roles": ROLES["admin"]})
+        request.headers.update(
+            {"X-Auth-User": "admin", "X-Auth-Project-Id": self.server["tenant_id"], "X-Roles": ROLES["admin"]}
+        )
         request.headers["OpenStack-API-Version"] = "compute 9.99"
         request.json_body, request.content_type = {"pause": None}, "application/json"
         self.assertEqual(409, request.get_response(self.api_fixture.app()).status_int)
@@ -136,7 +149,9 @@ class GuardTest(ColoTestCase):
     def test_what_changes_no_guest_passes(self):
         self.assertEqual(202, self.act(self.server["id"], {"lock": None}).status_int)
         self.assertEqual(202, self.act(self.server["id"], {"unlock": None}).status_int)
-        self.assertEqual(200, self.request_on(self.server, "POST", "metadata", {"metadata": {"a": "b"}}).status_int)
+        self.assertEqual(
+            200, self.request_on(self.server, "POST", "metadata", {"metadata": {"a": "b"}}).status_int
+        )
         self.assertEqual(201, self.request_on(self.server, "PUT", "tags/blue").status_int)
         renamed = self.request("PUT", f"/servers/{self.server['id']}", {"server": {"name": "other"}})
         self.assertEqual("other", renamed.json["server"]["name"])
@@ -163,19 +178,27 @@ class GuardTest(ColoTestCase):
             self.set_pair(self.server, **moving)
             for name, rule in action_rules.ACTIONS.items():
                 answer = self.act(self.server["id"], {name: REFUSED_ACTIONS.get(name)}, version="2.1")
-                refused = answer.status_int == 409 and "failover" in answer.text and "Wait until" in answer.text
-                self.assertEqual(rule.effect != Effect.NONE and bool(rule.policies), refused, f"{name}: {answer.text}")
+                refused = (
+                    answer.status_int == 409 and "failover" in answer.text and "Wait until" in answer.text
+                )
+                self.assertEqual(
+                    rule.effect != Effect.NONE and bool(rule.policies), refused, f"{name}: {answer.text}"
+                )
                 if name == "forceDelete":
                     break
         self.assertEqual(409, self.request_on(self.server, "DELETE", "migrations/1").status_int)
 
     def test_the_engines_own_requests_pass_in_the_name_of_their_operation_only(self):
         body = {"os-migrateLive": {"host": "nowhere", "block_migration": "auto"}}
-        self.set_pair(self.server, state=State.FAILING_OVER, operation_id="1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11")
+        self.set_pair(
+            self.server, state=State.FAILING_OVER, operation_id="1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"
+        )
         for header in (None, "", "another"):
             headers = {} if header is None else {OPERATION_HEADER: header}
             self.assertEqual(409, self.act(self.server["id"], body, headers=headers).status_int)
-        answer = self.act(self.server["id"], body, headers={OPERATION_HEADER: "1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"})
+        answer = self.act(
+            self.server["id"], body, headers={OPERATION_HEADER: "1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"}
+        )
         self.assertEqual(400, answer.status_int)
         self.assertIn("nowhere", answer.json["badRequest"]["message"])
 
@@ -192,9 +215,18 @@ class GuardTest(ColoTestCase):
     def test_other_servers_actions_are_novas_byte_for_byte_for_one_statement(self):
         server = self.plain_server(host="h1")
         path = f"/servers/{server['id']}/action"
-        for body in ({"unpause": None}, {"rescue": 1}, {"fall-over": None}, {"pause": None, "lock": None}, ["pause"], b"{pause"):
+        for body in (
+            {"unpause": None},
+            {"rescue": 1},
+            {"fall-over": None},
+            {"pause": None, "lock": None},
+            ["pause"],
+            b"{pause",
+        ):
             self.assert_as_stock("POST", path, body)
-        self.assert_as_stock("POST", f"/servers/{server['id']}/os-interface", {"interfaceAttachment": {"port_id": "x"}})
+        self.assert_as_stock(
+            "POST", f"/servers/{server['id']}/os-interface", {"interfaceAttachment": {"port_id": "x"}}
+        )
         with collected(self.folder / "ft.db") as statements:
             self.assertEqual(202, self.act(server["id"], {"pause": None}).status_int)
             self.assertEqual(1, len(statements), statements)
@@ -221,13 +253,17 @@ class WithoutDatabaseTest(ColoTestCase):
         self.assertEqual(202, self.act(self.servers["plain"]["id"], {"pause": None}).status_int)
 
     def test_a_policy_that_hides_extra_specs_does_not_hide_the_pair(self):
-        self.policy.set_rules({"os_compute_api:servers:show:flavor-extra-specs": "role:admin"}, overwrite=False)
+        self.policy.set_rules(
+            {"os_compute_api:servers:show:flavor-extra-specs": "role:admin"}, overwrite=False
+        )
         self.assertEqual(503, self.act(self.servers["ft"]["id"], {"pause": None}, user="member").status_int)
 
     def test_the_legacy_endpoint_is_no_way_around(self):
         for name, expected in (("ft", 503), ("plain", 202)):
             request = webob.Request.blank(f"/v2/servers/{self.servers[name]['id']}/action", method="POST")
-            request.headers.update({"X-Auth-User": "admin", "X-Auth-Project-Id": self.servers[name]["tenant_id"]})
+            request.headers.update(
+                {"X-Auth-User": "admin", "X-Auth-Project-Id": self.servers[name]["tenant_id"]}
+            )
             request.headers["X-Roles"] = ROLES["admin"]
             request.body, request.content_type = json.dumps({"pause": None}).encode(), "application/json"
             self.assertEqual(expected, request.get_response(self.api_fixture.app()).status_int)

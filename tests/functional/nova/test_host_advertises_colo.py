@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement knows which hosts can carry sides of pairs."""
+"""Placement knows which hosts can carry replicas of pairs."""
 
 import time
 

@@ -26,10 +26,18 @@ class LeftoverAllocationTest(ColoTestCase):
         self.hosts[twin].agent.promote({}, self.server["id"], epoch)
         self.release(self.server)
         self._evacuate(twin)
-        self._wait_for_server_parameter(self.server, {"OS-EXT-SRV-ATTR:host": twin, "OS-EXT-STS:task_state": None})
+        self._wait_for_server_parameter(
+            self.server, {"OS-EXT-SRV-ATTR:host": twin, "OS-EXT-STS:task_state": None}
+        )
 
     def _protect_again(self, primary, secondary):
-        spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": primary, "secondary_host": secondary}
+        spec = {
+            "server_id": self.server["id"],
+            "name": "s",
+            "epoch": 1,
+            "primary_host": primary,
+            "secondary_host": secondary,
+        }
         spec["totals"] = {"mismatch": 0, "periodic": 0, "forced": 0}
         self.replicate(spec)
         self.reserve(self.server, secondary)
@@ -40,7 +48,9 @@ class LeftoverAllocationTest(ColoTestCase):
 
     def _allocated(self):
         """The hosts on which Placement has an allocation of the server."""
-        providers = self.placement.get(f"/allocations/{self.server['id']}", version="1.36").body["allocations"]
+        providers = self.placement.get(f"/allocations/{self.server['id']}", version="1.36").body[
+            "allocations"
+        ]
         return {name for name in self.hosts if node_id(name) in providers}
 
     def _remove_allocation_on(self, host):
@@ -61,7 +71,9 @@ class LeftoverAllocationTest(ColoTestCase):
     def test_without_that_allocation_it_moves_and_the_first_host_still_cleans_up_when_it_returns(self):
         self._remove_allocation_on("h1")
         self._evacuate("h3")
-        self._wait_for_server_parameter(self.server, {"OS-EXT-SRV-ATTR:host": "h3", "OS-EXT-STS:task_state": None})
+        self._wait_for_server_parameter(
+            self.server, {"OS-EXT-SRV-ATTR:host": "h3", "OS-EXT-STS:task_state": None}
+        )
         self.assertEqual({"h2", "h3"}, self._allocated())
         # the first host was cut off and not without power: its old guest runs on, and its role says so
         self.hosts["h1"].driver.instances[self.server["id"]] = fake_guest(self.server)

@@ -40,7 +40,9 @@ class OpenstackCommandsTest(ColoTestCase):
         self.protect(self.server, "h2")
         self.asked: list[str] = []
         # Nova's fixtures want no SDK to find an endpoint
-        self.useFixture(fixtures.MockPatch("openstack.proxy.Proxy.get_endpoint", adapter.Adapter.get_endpoint))
+        self.useFixture(
+            fixtures.MockPatch("openstack.proxy.Proxy.get_endpoint", adapter.Adapter.get_endpoint)
+        )
         serving = interceptor.RequestsInterceptor(lambda: self.with_tokens, host="cloud", port=80)
         self.url = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
@@ -49,7 +51,11 @@ class OpenstackCommandsTest(ColoTestCase):
         """Pass a request on to nova-api, whose middleware knows no tokens: here a token is the user's name."""
         self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
         user, _, project = environ.get("HTTP_X_AUTH_TOKEN", "admin").partition("@")
-        who = {"HTTP_X_AUTH_USER": user, "HTTP_X_ROLES": ROLES[user], "HTTP_X_AUTH_PROJECT_ID": project or PROJECT}
+        who = {
+            "HTTP_X_AUTH_USER": user,
+            "HTTP_X_ROLES": ROLES[user],
+            "HTTP_X_AUTH_PROJECT_ID": project or PROJECT,
+        }
         return self.api_fixture.app()(environ | who, start_response)
 
     def run_command(self, *arguments: str, user: str = "admin") -> Result:
@@ -60,7 +66,11 @@ class OpenstackCommandsTest(ColoTestCase):
         root, out, err = logging.getLogger(), io.StringIO(), io.StringIO()
         handlers, level = list(root.handlers), root.level
         del self.asked[:]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.dict("os.environ", {"NO_COLOR": "1"}):
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict("os.environ", {"NO_COLOR": "1"}),
+        ):
             try:
                 code = shell.main([*login, *arguments])
             except SystemExit as stop:
@@ -142,7 +152,11 @@ class OpenstackCommandsTest(ColoTestCase):
             said = "Server new is protected now: primary on h1, secondary on h2.\n"
             self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "new"))
         self.ft_server("h1", name="newer")
-        for command in (("failover", "--wait"), ("ft", "protect"), ("ft", "protect", "--wait", "--timeout", "0")):
+        for command in (
+            ("failover", "--wait"),
+            ("ft", "protect"),
+            ("ft", "protect", "--wait", "--timeout", "0"),
+        ):
             self.assertIn("has no secondary yet", self.refused("server", *command, "newer"))
 
     def operation(self) -> str:
@@ -155,5 +169,9 @@ class OpenstackCommandsTest(ColoTestCase):
 
     def test_a_cloud_without_the_filter(self):
         self.useFixture(fixtures.MockPatchObject(self.api_fixture, "app", lambda: self.stock_app))
-        for command in (("server", "ft", "list"), ("server", "failover", "first"), ("compute", "ft", "host", "list")):
+        for command in (
+            ("server", "ft", "list"),
+            ("server", "failover", "first"),
+            ("compute", "ft", "host", "list"),
+        ):
             self.assertIn("This cloud's compute API has no fault tolerance", self.refused(*command))

@@ -20,7 +20,9 @@ class PairFilterTest(ColoTestCase):
         self._fail("h2")
         lonely = self._create_server(flavor_id=self.ft_flavor(), networks="none", expected_state="ERROR")
         self.assertIn("No valid host", lonely["fault"]["message"])
-        self._wait_for_log(".*is fault tolerant .*needs two hosts.*have left only h1. Add, enable or free another host.*")
+        self._wait_for_log(
+            ".*is fault tolerant .*needs two hosts.*have left only h1. Add, enable or free another host.*"
+        )
         plain = self.plain_server()
         self.assertEqual("h1", plain["OS-EXT-SRV-ATTR:host"])
         self._delete_server(lonely)

@@ -49,7 +49,9 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.release(self.server)
 
     def _wait_for_host(self, host):
-        self._wait_for_server_parameter(self.server, {"OS-EXT-SRV-ATTR:host": host, "OS-EXT-STS:task_state": None})
+        self._wait_for_server_parameter(
+            self.server, {"OS-EXT-SRV-ATTR:host": host, "OS-EXT-STS:task_state": None}
+        )
 
     def test_a_secondary_outlives_restarts_and_periodic_tasks(self):
         self.flags(running_deleted_instance_action="reap", running_deleted_instance_timeout=0)
@@ -69,9 +71,17 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.move(self.server, {"evacuate": {"host": "h2", "force": True}})
         self._wait_for_host("h2")
         # the agent is back before nova-compute is, and the engine has chosen this host for the new secondary
-        spec = {"server_id": self.server["id"], "name": "s", "epoch": 1, "primary_host": "h2", "secondary_host": "h1"}
+        spec = {
+            "server_id": self.server["id"],
+            "name": "s",
+            "epoch": 1,
+            "primary_host": "h2",
+            "secondary_host": "h1",
+        }
         self.hosts["h1"].agent.discard({}, self.server["id"])
-        self.hosts["h1"].agent.prepare_secondary({}, spec | {"totals": {"mismatch": 0, "periodic": 0, "forced": 0}}, {})
+        self.hosts["h1"].agent.prepare_secondary(
+            {}, spec | {"totals": {"mismatch": 0, "periodic": 0, "forced": 0}}, {}
+        )
         self.start_host("h1")
         self.force_down("h1", False)
         self.assertEqual(hv.PAUSED, self._domain("h1"))
@@ -128,7 +138,9 @@ class PairsAreLeftAloneTest(ColoTestCase):
         rebuild = {"rebuild": {"imageRef": self.glance.auto_disk_config_enabled_image["id"]}}
         for number, action in enumerate(({"os-stop": None}, HARD, rebuild), 1):
             self.act(self.server["id"], action)
-            self._wait_for(lambda number=number: self.stdlog.logger.output.count("Not ending the guest") == number)
+            self._wait_for(
+                lambda number=number: self.stdlog.logger.output.count("Not ending the guest") == number
+            )
             after = self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
             self.assertEqual("ACTIVE", after["status"])
             self.assertEqual(hv.RUNNING, self._domain("h1"))
@@ -168,7 +180,13 @@ class PairsAreLeftAloneTest(ColoTestCase):
 
     def test_what_is_leaving_is_not_protected_anew_nor_moved(self):
         self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.LEAVING, 0))
-        spec = {"server_id": self.server["id"], "name": "s", "epoch": 0, "primary_host": "h1", "secondary_host": "h3"}
+        spec = {
+            "server_id": self.server["id"],
+            "name": "s",
+            "epoch": 0,
+            "primary_host": "h1",
+            "secondary_host": "h3",
+        }
         self.assertRaises(ReplicationError, self.hosts["h1"].agent.start_replication, {}, spec, {})
         self.move(self.server, {"os-migrateLive": {"host": "h3", "force": True, "block_migration": "auto"}})
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
@@ -212,7 +230,9 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
 
     def test_a_secondary_is_hidden(self):
         driver = self.hosts["h2"].driver
-        self.assertEqual(([], [], 0), (driver.list_instances(), driver.list_instance_uuids(), driver.get_num_instances()))
+        self.assertEqual(
+            ([], [], 0), (driver.list_instances(), driver.list_instance_uuids(), driver.get_num_instances())
+        )
         self._run_periodics()
         self.assertTrue(self.twin.isActive())
 
@@ -225,7 +245,9 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self._emit("h1", event.EVENT_LIFECYCLE_STOPPED)
         self.assertEqual(before, [self._heard(word) for word in ("Paused", "Resumed", "Stopped")])
         self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
-        plain = self._create_server(flavor_id=self._create_flavor(disk=1, memory_mb=256), host="h1", networks="none")
+        plain = self._create_server(
+            flavor_id=self._create_flavor(disk=1, memory_mb=256), host="h1", networks="none"
+        )
         self._emit("h1", event.EVENT_LIFECYCLE_PAUSED, plain)
         self.assertEqual(before[0] + 1, self._heard("Paused"))
 
@@ -265,7 +287,9 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         for role in (Role.DEMOTED, Role.SECONDARY, Role.PROMOTED):
             self.set_role("h1", self.server, role, epoch=1)
             instance = FakeInstance(self.server["id"])
-            self.assertRaises(exception.InstancePowerOnFailure, driver._create_guest, None, "<domain/>", instance)
+            self.assertRaises(
+                exception.InstancePowerOnFailure, driver._create_guest, None, "<domain/>", instance
+            )
 
 
 class FakeInstance(dict):

@@ -63,7 +63,9 @@ class PythonClientTest(ColoTestCase):
         self.assertEqual({"second", "third"}, set(self.names(health="critical")))
         self.assertEqual(["first"], self.names(host="h2"))
         self.assertEqual(["third"], self.names(name="HIR"))
-        self.assertEqual(["third", "second", "first"], self.names(sort_key="name", sort_dir="desc", all_tenants=True))
+        self.assertEqual(
+            ["third", "second", "first"], self.names(sort_key="name", sort_dir="desc", all_tenants=True)
+        )
         with self.assertRaisesRegex(nova_exceptions.BadRequest, "state"):
             self.names(state="asleep")
         with self.assertRaisesRegex(nova_exceptions.BadRequest, "all_together"):
@@ -73,7 +75,9 @@ class PythonClientTest(ColoTestCase):
         self.more("second", "third")
         self.flags(max_limit=1, group="api")
         asked, get = [], self.ft.client.get
-        self.useFixture(fixtures.MockPatchObject(self.ft.client, "get", lambda url: asked.append(url) or get(url)))
+        self.useFixture(
+            fixtures.MockPatchObject(self.ft.client, "get", lambda url: asked.append(url) or get(url))
+        )
         pairs = self.ft.iterate(sort_key="name")
         self.assertEqual("first", next(pairs).name)
         self.assertEqual(1, len(asked))
@@ -86,7 +90,10 @@ class PythonClientTest(ColoTestCase):
 
     def test_a_pair_its_events_and_its_checkpoints(self):
         pair = self.ft.get(self.server["id"])
-        self.assertEqual(("first", "protected", "h1", "h2"), (pair.name, pair.state, pair.primary_host, pair.secondary_host))
+        self.assertEqual(
+            ("first", "protected", "h1", "h2"),
+            (pair.name, pair.state, pair.primary_host, pair.secondary_host),
+        )
         self.assertIsNone(self.client("reader").get(pair).secondary_host)
         with self.database.writer() as session:
             for number in range(3):
@@ -97,7 +104,14 @@ class PythonClientTest(ColoTestCase):
         self.assertEqual(said, [event.message for event in self.ft.iterate_events(pair, page_size=1)])
         self.assertEqual({"epoch": 2}, self.ft.events(pair)[0].params)
         start = int(timeutils.utcnow_ts()) // 10 * 10 - 600
-        bucket = {"server_id": pair.id, "start": start, "seconds": 10, "mismatch": 2, "periodic": 1, "forced": 0}
+        bucket = {
+            "server_id": pair.id,
+            "start": start,
+            "seconds": 10,
+            "mismatch": 2,
+            "periodic": 1,
+            "forced": 0,
+        }
         bucket |= {"pause_sum_ms": 30.0, "pause_max_ms": 20.0}
         with self.database.writer() as session:
             history.store(session, [bucket])
@@ -109,7 +123,9 @@ class PythonClientTest(ColoTestCase):
             self.ft.checkpoints(pair, since="yesterday")
 
     def test_hosts_are_for_those_who_may_see_them(self):
-        self.assertEqual([("h1", 1, 0), ("h2", 0, 1)], [(h.host, h.primaries, h.secondaries) for h in self.ft.hosts()])
+        self.assertEqual(
+            [("h1", 1, 0), ("h2", 0, 1)], [(h.host, h.primaries, h.secondaries) for h in self.ft.hosts()]
+        )
         with self.assertRaises(nova_exceptions.Forbidden):
             self.client("manager").hosts()
 
@@ -128,7 +144,9 @@ class PythonClientTest(ColoTestCase):
         self.set_pair(self.server, operation_id=None, state=State.PROTECTED, wanted="protected")
         self.ft.test_failover(self.server["id"], and_return=True)
         self.assertEqual(("failover", "h1"), (self.operation(), self.pair(self.server).return_to))
-        self.set_pair(self.server, operation_id=None, state=State.SUSPENDED, wanted="suspended", secondary_host=None)
+        self.set_pair(
+            self.server, operation_id=None, state=State.SUSPENDED, wanted="suspended", secondary_host=None
+        )
         self.ft.resume(self.server["id"])
         self.assertEqual("protected", self.pair(self.server).wanted)
         self.set_pair(self.server, operation_id=None, state=State.UNPROTECTED, wanted="unprotected")
@@ -143,7 +161,9 @@ class PythonClientTest(ColoTestCase):
     def test_refusals_have_types_and_say_what_to_do(self):
         server_id = self.server["id"]
         self.set_pair(self.server, state=State.DEGRADED, secondary_host=None)
-        with self.assertRaisesRegex(exceptions.NoHealthySecondary, "^The server has no healthy secondary .* free capacity"):
+        with self.assertRaisesRegex(
+            exceptions.NoHealthySecondary, "^The server has no healthy secondary .* free capacity"
+        ):
             self.ft.failover(server_id)
         with self.assertRaisesRegex(nova_exceptions.Conflict, "not protected"):
             self.ft.suspend(server_id)
@@ -156,7 +176,9 @@ class PythonClientTest(ColoTestCase):
             self.ft.migrate_secondary(server_id, "h9")
         plain = self.plain_server()["id"]
         for ask in (self.ft.get, self.ft.failover, self.ft.events, self.ft.checkpoints, self.ft.protect):
-            with self.assertRaisesRegex(exceptions.NotFaultTolerant, "^Instance .* extra spec ft:enabled=1.$"):
+            with self.assertRaisesRegex(
+                exceptions.NotFaultTolerant, "^Instance .* extra spec ft:enabled=1.$"
+            ):
                 ask(plain)
         nobody = "00000000-0000-4000-8000-000000000000"
         for ask in (self.ft.get, self.ft.failover, self.ft.events, self.ft.checkpoints):
@@ -164,15 +186,26 @@ class PythonClientTest(ColoTestCase):
                 ask(nobody)
 
     def test_a_cloud_with_an_older_filter_is_said_to_be_older(self):
-        with self.assertRaisesRegex(exceptions.ActionNotSupported, "does not know ft-levitate: its nova-colo is older"):
+        with self.assertRaisesRegex(
+            exceptions.ActionNotSupported, "does not know ft-levitate: its nova-colo is older"
+        ):
             self.ft._act(self.server["id"], "ft-levitate", None)
 
     def test_a_cloud_without_the_filter_is_said_to_have_none(self):
         with interceptor.RequestsInterceptor(lambda: self.stock_app, host="stock", port=80) as url:
             ft = self.client("admin", f"{url}/v2.1")
             server_id = self.server["id"]
-            for ask in (ft.discovery, ft.list, ft.hosts, ft.summary, lambda: ft.get(server_id), lambda: ft.failover(server_id)):
-                with self.assertRaisesRegex(exceptions.FaultToleranceNotSupported, "is not installed at http://stock"):
+            for ask in (
+                ft.discovery,
+                ft.list,
+                ft.hosts,
+                ft.summary,
+                lambda: ft.get(server_id),
+                lambda: ft.failover(server_id),
+            ):
+                with self.assertRaisesRegex(
+                    exceptions.FaultToleranceNotSupported, "is not installed at http://stock"
+                ):
                     ask()
 
     def test_a_pair_is_waited_for(self):
@@ -183,22 +216,39 @@ class PythonClientTest(ColoTestCase):
             self.set_pair(self.server, state=State.PROTECTED)
 
         self.set_pair(self.server, state=State.STARTING)
-        self.assertEqual("protected", self.ft.wait_for(self.server["id"], "protected", progress=progress).state)
+        self.assertEqual(
+            "protected", self.ft.wait_for(self.server["id"], "protected", progress=progress).state
+        )
         self.assertEqual(["starting"], seen)
-        with self.assertRaisesRegex(exceptions.WaitTimeoutError, "^Server first is protected, and not degraded within 0 s.$"):
+        with self.assertRaisesRegex(
+            exceptions.WaitTimeoutError, "^Server first is protected, and not degraded within 0 s.$"
+        ):
             self.ft.wait_for(self.server["id"], "degraded", timeout=0)
-        self.set_pair(self.server, state=State.ERROR, state_reason=reasons.NOT_RUNNING(reason=reasons.BOTH_ENDED()))
-        with self.assertRaisesRegex(exceptions.WaitFailedError, "^Server first: Not running: both QEMUs of the pair ended.$"):
+        self.set_pair(
+            self.server, state=State.ERROR, state_reason=reasons.NOT_RUNNING(reason=reasons.BOTH_ENDED())
+        )
+        with self.assertRaisesRegex(
+            exceptions.WaitFailedError, "^Server first: Not running: both QEMUs of the pair ended.$"
+        ):
             self.ft.wait_for(self.server["id"], "protected")
         self.assertEqual("error", self.ft.wait_for(self.server["id"], "error").state)
 
     def test_flavors_are_made_and_made_ordinary_again(self):
         flavors = self.ft.flavors
         before = {flavor.name for flavor in flavors.list()}
-        made = flavors.create("ft.tiny", 1, 64, 1, mode="hybrid", checkpoint_interval_ms=200, auto_reprotect=False)
+        made = flavors.create(
+            "ft.tiny", 1, 64, 1, mode="hybrid", checkpoint_interval_ms=200, auto_reprotect=False
+        )
         self.assertEqual(
             (True, "hybrid", 200, False, True, 128),
-            (made.enabled, made.mode, made.checkpoint_interval_ms, made.auto_reprotect, made.is_public, made.secondary_ram),
+            (
+                made.enabled,
+                made.mode,
+                made.checkpoint_interval_ms,
+                made.auto_reprotect,
+                made.is_public,
+                made.secondary_ram,
+            ),
         )
         self.assertEqual(before | {"ft.tiny"}, {flavor.name for flavor in flavors.list()})
         self.assertEqual("colo", flavors.set(made.id, mode="colo").mode)
@@ -216,7 +266,9 @@ class PythonClientTest(ColoTestCase):
 
     def test_a_flavor_that_nova_refuses_is_not_left_half_made(self):
         before = {flavor.name for flavor in self.ft.flavors.list(every=True)}
-        with self.assertRaisesRegex(nova_exceptions.BadRequest, "'sometimes' is not one of: colo, checkpoint, hybrid"):
+        with self.assertRaisesRegex(
+            nova_exceptions.BadRequest, "'sometimes' is not one of: colo, checkpoint, hybrid"
+        ):
             self.ft.flavors.create("ft.wrong", 1, 64, 1, mode="sometimes")
         with self.assertRaisesRegex(nova_exceptions.Forbidden, "flavor"):
             self.client("member").flavors.create("ft.wrong", 1, 64, 1)

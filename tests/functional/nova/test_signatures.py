@@ -35,14 +35,22 @@ PAIRS = [
 
 def overrides(ours):
     """Return the names of a class's own methods that replace Nova's: the public ones, and those that call what they replace."""
-    methods = {name: value for name, value in vars(ours).items() if inspect.isfunction(value) and name != "__init__"}
-    return [name for name, value in methods.items() if name[0] != "_" or f"super().{name}(" in inspect.getsource(value)]
+    methods = {
+        name: value for name, value in vars(ours).items() if inspect.isfunction(value) and name != "__init__"
+    }
+    return [
+        name
+        for name, value in methods.items()
+        if name[0] != "_" or f"super().{name}(" in inspect.getsource(value)
+    ]
 
 
 HOOKS = [(ours, stock, name) for ours, stock in PAIRS for name in overrides(ours)]
 
 
-@pytest.mark.parametrize(("ours", "stock", "name"), HOOKS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("ours", "stock", "name"), HOOKS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_an_override_takes_every_call_that_nova_makes(ours, stock, name):
     theirs = getattr(stock, name, None)
     assert theirs is not None, f"{stock.__name__} has no {name} any more: nobody calls ours"
@@ -52,10 +60,16 @@ def test_an_override_takes_every_call_that_nova_makes(ours, stock, name):
     mine.bind(**keyword)
 
 
-@pytest.mark.parametrize(("ours", "stock", "name"), HOOKS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("ours", "stock", "name"), HOOKS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_an_override_names_its_parameters_as_nova_does(ours, stock, name):
     theirs = list(inspect.signature(getattr(stock, name)).parameters)
-    named = [p.name for p in inspect.signature(getattr(ours, name)).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
+    named = [
+        p.name
+        for p in inspect.signature(getattr(ours, name)).parameters.values()
+        if p.kind == p.POSITIONAL_OR_KEYWORD
+    ]
     assert theirs[: len(named)] == named
 
 
@@ -69,7 +83,10 @@ def calls_of(signature):
 
 def test_other_methods_of_ours_hide_none_of_novas():
     for ours, stock in PAIRS:
-        own = {name for name, value in vars(ours).items() if inspect.isfunction(value)} - {"__init__", *overrides(ours)}
+        own = {name for name, value in vars(ours).items() if inspect.isfunction(value)} - {
+            "__init__",
+            *overrides(ours),
+        }
         assert not [name for name in own if hasattr(stock, name)]
 
 
@@ -103,7 +120,11 @@ def uses():
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nova":
                 modules |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in modules
+            ):
                 found.add((".".join(modules[node.value.id]), node.attr))
     return sorted(found)
 

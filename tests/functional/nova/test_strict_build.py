@@ -57,7 +57,9 @@ class StrictBuildTest(ColoTestCase):
     def test_without_room_the_build_fails_with_the_reason_on_the_first_host(self):
         self._serve()
         self.engine.refusal = "Needs a secondary: no other host has 1024 MB of RAM free."
-        self._refused("no room could be reserved for its secondary: Needs a secondary: no other host has 1024 MB of RAM free.")
+        self._refused(
+            "no room could be reserved for its secondary: Needs a secondary: no other host has 1024 MB of RAM free."
+        )
         self.assertEqual(1, len(self.engine.asked))
 
     def test_without_an_engine_the_build_fails_with_the_reason(self):

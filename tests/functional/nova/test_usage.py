@@ -6,7 +6,7 @@ import time
 
 from lab.patience import patient
 from nova_colo.db.models import Secondary
-from nova_colo.pair.model import twin_id
+from nova_colo.pair.model import secondary_id
 from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ColoTestCase
 
 
@@ -35,7 +35,7 @@ class UsageTest(ColoTestCase):
                 session.add(
                     Secondary(
                         server_id=self.server["id"],
-                        twin_id=twin_id(self.server["id"]),
+                        secondary_id=secondary_id(self.server["id"]),
                         project_id=PROJECT,
                         host="h2",
                         vcpus=1,
@@ -62,16 +62,30 @@ class UsageTest(ColoTestCase):
             self.assertEqual([], seen[self.plain["id"]])
             small, large = seen[self.server["id"]]
             self.assertEqual(
-                {"instance_id": twin_id(self.server["id"]), "memory_mb": 1024, "vcpus": 1, "local_gb": 1, "hours": 6.0},
+                {
+                    "instance_id": secondary_id(self.server["id"]),
+                    "memory_mb": 1024,
+                    "vcpus": 1,
+                    "local_gb": 1,
+                    "hours": 6.0,
+                },
                 small | {"hours": round(small["hours"], 1)},
             )
             self.assertEqual((2048, 1.0), (large["memory_mb"], round(large["hours"], 1)))
 
     def test_only_that_is_added_to_novas_answer(self):
         self.history((0, 1, 1024))
-        ours, stock = (self.usage(f"/{PROJECT}?", stock=stock).json["tenant_usage"] for stock in (False, True))
+        ours, stock = (
+            self.usage(f"/{PROJECT}?", stock=stock).json["tenant_usage"] for stock in (False, True)
+        )
         # Nova counts up to now
-        for changing in ("total_hours", "total_memory_mb_usage", "total_vcpus_usage", "total_local_gb_usage", "stop"):
+        for changing in (
+            "total_hours",
+            "total_memory_mb_usage",
+            "total_vcpus_usage",
+            "total_local_gb_usage",
+            "stop",
+        ):
             del ours[changing], stock[changing]
         for server in ours["server_usages"]:
             del server["ft_secondary_usage"]
@@ -82,10 +96,15 @@ class UsageTest(ColoTestCase):
     def test_what_has_no_servers_in_it_stays_as_it_is(self):
         for path in ("?", f"/{OTHER_PROJECT}?"):
             self.assertNotIn("ft_secondary_usage", self.usage(path).text)
-        wrong, stock = (self.request("GET", "/os-simple-tenant-usage?start=x", stock=stock) for stock in (False, True))
+        wrong, stock = (
+            self.request("GET", "/os-simple-tenant-usage?start=x", stock=stock) for stock in (False, True)
+        )
         self.assertEqual((stock.status, stock.body), (wrong.status, wrong.body))
 
     def test_nova_says_who_may_see_it(self):
         self.assertEqual(
-            403, self.request("GET", f"/os-simple-tenant-usage/{PROJECT}", user="reader", project=OTHER_PROJECT).status_int
+            403,
+            self.request(
+                "GET", f"/os-simple-tenant-usage/{PROJECT}", user="reader", project=OTHER_PROJECT
+            ).status_int,
         )

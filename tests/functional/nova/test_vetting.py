@@ -80,9 +80,15 @@ class VettingTest(ColoTestCase):
         volume = CinderFixture.IMAGE_BACKED_VOL
         new = [{"source_type": "volume", "destination_type": "volume", "uuid": volume, "boot_index": 0}]
         old = [{"device_name": "vda", "volume_id": volume}]
-        self.assert_refused(self.create(flavor, "", block_device_mapping_v2=new), f"It boots from volume {volume}")
-        self.assert_refused(self.create(flavor, "", block_device_mapping=old), f"It boots from volume {volume}")
-        snapshot = self.image(block_device_mapping=[{"boot_index": 0, "source_type": "snapshot", "snapshot_id": "snap"}])
+        self.assert_refused(
+            self.create(flavor, "", block_device_mapping_v2=new), f"It boots from volume {volume}"
+        )
+        self.assert_refused(
+            self.create(flavor, "", block_device_mapping=old), f"It boots from volume {volume}"
+        )
+        snapshot = self.image(
+            block_device_mapping=[{"boot_index": 0, "source_type": "snapshot", "snapshot_id": "snap"}]
+        )
         self.assert_refused(self.create(flavor, snapshot), "It boots from a volume of snapshot snap")
 
     def test_ports_that_the_hypervisor_does_not_see_are_refused_and_named(self):
@@ -93,7 +99,9 @@ class VettingTest(ColoTestCase):
     def test_an_ordinary_ft_server_is_made(self):
         local = {"source_type": "blank", "destination_type": "local", "volume_size": 1, "boot_index": -1}
         boot = {"source_type": "image", "destination_type": "local", "uuid": IMAGE, "boot_index": 0}
-        flavor = self._create_flavor(disk=1, ephemeral=1, extra_spec={"ft:enabled": "true", "hw:cpu_policy": "shared"})
+        flavor = self._create_flavor(
+            disk=1, ephemeral=1, extra_spec={"ft:enabled": "true", "hw:cpu_policy": "shared"}
+        )
         ports = [{"port": port["id"]} for port in (self.neutron.port_1, self.neutron.port_2)]
         answer = self.create(flavor, networks=ports, block_device_mapping_v2=[boot, local])
         self.assert_made(answer)
@@ -101,17 +109,25 @@ class VettingTest(ColoTestCase):
     def test_a_policy_that_hides_extra_specs_hides_nothing_from_us(self):
         hidden = ("os-flavor-extra-specs:index", "servers:show:flavor-extra-specs")
         self.policy.set_rules({f"os_compute_api:{name}": "!" for name in hidden}, overwrite=False)
-        self.assert_refused(self.create(self.ft_flavor(hw__cpu_policy="dedicated"), user="member"), "dedicated CPUs")
+        self.assert_refused(
+            self.create(self.ft_flavor(hw__cpu_policy="dedicated"), user="member"), "dedicated CPUs"
+        )
 
     def test_the_other_name_of_the_path_and_the_legacy_endpoint_are_no_way_around(self):
         flavor = self.ft_flavor(hw__cpu_policy="dedicated")
         body = {"server": {"name": "s", "imageRef": IMAGE, "flavorRef": f"http://nova/flavors/{flavor}?x=1"}}
         self.assert_refused(self.request("POST", "/os-volumes_boot", body, version="2.1"), "dedicated CPUs")
-        self.assert_refused(self.request("POST", f"/{OTHER_PROJECT}/servers", body, project=OTHER_PROJECT), "dedicated CPUs")
+        self.assert_refused(
+            self.request("POST", f"/{OTHER_PROJECT}/servers", body, project=OTHER_PROJECT), "dedicated CPUs"
+        )
 
     def test_what_nova_refuses_anyway_is_novas_byte_for_byte(self):
         private = self.ft_flavor(hw__cpu_policy="dedicated")
-        self.api.api_post(f"/flavors/{private}/action", {"addTenantAccess": {"tenant": "nobody"}}, check_response_status=[409])
+        self.api.api_post(
+            f"/flavors/{private}/action",
+            {"addTenantAccess": {"tenant": "nobody"}},
+            check_response_status=[409],
+        )
         for kwargs in (
             {"flavor": "nothing"},
             {"flavor": "1", "image": "155d900f-4e14-4e4c-a73d-069cbf4541e7"},
@@ -130,7 +146,9 @@ class VettingTest(ColoTestCase):
 
     def test_who_may_not_make_servers_hears_novas_own_answer(self):
         self.policy.set_rules({"os_compute_api:servers:create": "role:member"}, overwrite=False)
-        self.assertEqual(403, self.create(self.ft_flavor(hw__cpu_policy="dedicated"), user="reader").status_int)
+        self.assertEqual(
+            403, self.create(self.ft_flavor(hw__cpu_policy="dedicated"), user="reader").status_int
+        )
 
     def test_a_resize_that_would_make_an_ft_server_is_vetted_as_a_create_is(self):
         server = self.plain_server(host="h1")
@@ -139,14 +157,19 @@ class VettingTest(ColoTestCase):
         answer = self.act(server["id"], {"resize": {"flavorRef": self.ft_flavor(hw__cpu_policy="dedicated")}})
         self.assert_refused(answer, f"It has volume {volume}", "dedicated CPUs")
         self.assertEqual(
-            404, self.act(server["id"], {"resize": {"flavorRef": self.ft_flavor()}}, user="member", project="b" * 32).status_int
+            404,
+            self.act(
+                server["id"], {"resize": {"flavorRef": self.ft_flavor()}}, user="member", project="b" * 32
+            ).status_int,
         )
 
     def test_a_rebuild_of_an_ft_server_is_vetted_for_its_image(self):
         server = self.ft_server("h1")
         image = self.image(hw_mem_encryption="true")
         self.add_pair(server, wanted=Wanted.UNPROTECTED, state=State.UNPROTECTED)
-        self.assert_refused(self.act(server["id"], {"rebuild": {"imageRef": image}}), "hw_mem_encryption=true")
+        self.assert_refused(
+            self.act(server["id"], {"rebuild": {"imageRef": image}}), "hw_mem_encryption=true"
+        )
         self.assertEqual(202, self.act(server["id"], {"rebuild": {"imageRef": IMAGE}}).status_int)
         self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None})
 

@@ -56,7 +56,9 @@ class WholeApiTest(ColoTestCase):
             self.set_pair(self.server, operation_id=None, state="protected", wanted="protected")
             body = {action: ARGUMENTS.get(action)}
             answer = self.checked("POST", f"/servers/{self.server['id']}/action", body, user="manager")
-            self.assertEqual(409 if action in ("ft-protect", "ft-resume") else 202, answer.status_int, answer.text)
+            self.assertEqual(
+                409 if action in ("ft-protect", "ft-resume") else 202, answer.status_int, answer.text
+            )
             answer = self.checked("POST", f"/servers/{self.server['id']}/action", body, user="reader")
             self.assertEqual(403, answer.status_int)
 
@@ -70,7 +72,9 @@ class WholeApiTest(ColoTestCase):
 
     def test_novas_lock_holds_for_us_too(self):
         self.assertEqual(202, self.act(self.server["id"], {"lock": None}).status_int)
-        refused = self.checked("POST", f"/servers/{self.server['id']}/action", {"ft-suspend": None}, user="manager")
+        refused = self.checked(
+            "POST", f"/servers/{self.server['id']}/action", {"ft-suspend": None}, user="manager"
+        )
         self.assertEqual(409, refused.status_int)
         self.assertIn("locked", refused.json_body["conflictingRequest"]["message"])
         self.assertEqual(202, self.act(self.server["id"], {"ft-suspend": None}).status_int)
@@ -93,6 +97,8 @@ class WholeApiTest(ColoTestCase):
             ({"headers": {"Content-Type": "text/xml"}}, 415),
         ):
             answer, theirs = self.request("GET", ours, **kwargs), self.request("GET", novas, **kwargs)
-            self.assertEqual((status, theirs.status_int, theirs.text), (answer.status_int, answer.status_int, answer.text))
+            self.assertEqual(
+                (status, theirs.status_int, theirs.text), (answer.status_int, answer.status_int, answer.text)
+            )
         answer, theirs = (self.request("GET", f"/{OTHER_PROJECT}{path}") for path in (ours, novas))
         self.assertEqual((400, theirs.text), (answer.status_int, answer.text))

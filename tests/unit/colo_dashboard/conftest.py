@@ -42,7 +42,8 @@ def login(cloud: FakeCloud) -> Callable[[str], Any]:
 
         client = Client()
         answer = client.post(
-            "/auth/login/", {"auth_type": "credentials", "username": user, "password": PASSWORD, "region": "default"}
+            "/auth/login/",
+            {"auth_type": "credentials", "username": user, "password": PASSWORD, "region": "default"},
         )
         assert answer.status_code == 302, answer.content.decode()
         return client

@@ -10,7 +10,9 @@ import pytest
 from tests.unit.colo_dashboard.pages import INDEX, PROJECT_INDEX, add, called, messages, text
 from tests.unit.novaclient_colo.fake_cloud import make_pair, seconds_ago
 
-TABS = {name: f"tab=fault_tolerance_details__{name}" for name in ("overview", "checkpoints", "events", "policy")}
+TABS = {
+    name: f"tab=fault_tolerance_details__{name}" for name in ("overview", "checkpoints", "events", "policy")
+}
 
 
 def url(pair, tab="overview", index=INDEX, more=""):
@@ -32,7 +34,9 @@ def test_the_overview_draws_the_pair(cloud, admin):
 
 
 def test_without_a_secondary_it_is_drawn_so(cloud, admin):
-    answer = admin.get(url(add(cloud, state="degraded", secondary=None, state_reason="Needs a secondary: no host has room.")))
+    answer = admin.get(
+        url(add(cloud, state="degraded", secondary=None, state_reason="Needs a secondary: no host has room."))
+    )
     assert 'aria-label="A primary without a secondary"' in answer.content.decode()
     assert "Secondary none" in text(answer)
     assert "Needs a secondary: no host has room." in text(answer)
@@ -45,7 +49,9 @@ def test_its_actions_are_there_too(cloud, admin):
     assert f'href="{INDEX}{pair["server_id"]}/suspend/"' in html
 
 
-@pytest.mark.parametrize(("tab", "calls"), [("overview", 1), ("policy", 1), ("events", 2), ("checkpoints", 2)])
+@pytest.mark.parametrize(
+    ("tab", "calls"), [("overview", 1), ("policy", 1), ("events", 2), ("checkpoints", 2)]
+)
 def test_a_tab_costs_its_own_call_only(cloud, admin, tab, calls):
     pair = add(cloud)
     admin.get(url(pair))
@@ -67,7 +73,10 @@ def test_events_say_who_what_and_when(cloud, admin):
 
 def test_charts_show_causes_and_have_a_table(cloud, admin):
     pair = add(cloud)
-    cloud.buckets = [bucket(130, mismatch=2, periodic=1, longest=33.3), bucket(60, mismatch=0, forced=1, mean=None, longest=None)]
+    cloud.buckets = [
+        bucket(130, mismatch=2, periodic=1, longest=33.3),
+        bucket(60, mismatch=0, forced=1, mean=None, longest=None),
+    ]
     answer = admin.get(url(pair, "checkpoints", more="&period=5m"))
     html = answer.content.decode()
     chart = re.search(r"<svg.*?</svg>", html, re.S)[0]
@@ -87,7 +96,9 @@ def test_a_time_without_checkpoints_says_so(cloud, admin):
     assert "There was no checkpoint in this time." in text(admin.get(url(add(cloud), "checkpoints")))
 
 
-@pytest.mark.parametrize(("period", "seconds"), [("5m", 300), ("1h", 3600), ("24h", 86400), ("nonsense", 3600)])
+@pytest.mark.parametrize(
+    ("period", "seconds"), [("5m", 300), ("1h", 3600), ("24h", 86400), ("nonsense", 3600)]
+)
 def test_the_period_is_what_is_asked_for(cloud, admin, period, seconds):
     pair = add(cloud)
     (since,) = [

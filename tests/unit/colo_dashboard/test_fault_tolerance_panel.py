@@ -5,7 +5,18 @@ import re
 
 import pytest
 
-from tests.unit.colo_dashboard.pages import INDEX, OTHER_PAGE, PAGE, REFUSED, add, called, failover_url, messages, row, text
+from tests.unit.colo_dashboard.pages import (
+    INDEX,
+    OTHER_PAGE,
+    PAGE,
+    REFUSED,
+    add,
+    called,
+    failover_url,
+    messages,
+    row,
+    text,
+)
 from tests.unit.novaclient_colo.fake_cloud import PROJECTS, make_pair, seconds_ago
 
 
@@ -42,12 +53,15 @@ def test_one_row_shows_names_hosts_and_figures(cloud, admin):
 def test_each_state_has_a_word_an_icon_and_its_reason(cloud, admin, state, label):
     pair = add(cloud, state=state, state_reason="Because <of> this.")
     html = row(admin.get(INDEX), pair)
-    assert re.search(rf'colo-badge-\w+"><span class="fa fa-[\w-]+" aria-hidden="true"></span> {label}</span>', html)
+    assert re.search(
+        rf'colo-badge-\w+"><span class="fa fa-[\w-]+" aria-hidden="true"></span> {label}</span>', html
+    )
     assert "Because &lt;of&gt; this." in html
 
 
 @pytest.mark.parametrize(
-    ("health", "label"), [("ok", "OK"), ("warning", "Warning"), ("critical", "Critical"), ("unknown", "Unknown")]
+    ("health", "label"),
+    [("ok", "OK"), ("warning", "Warning"), ("critical", "Critical"), ("unknown", "Unknown")],
 )
 def test_each_health_is_shown_with_all_its_reasons(cloud, admin, health, label):
     pair = add(cloud, health=health, health_reasons=["Pause p99 is 140 ms.", "Link is slow."])
@@ -158,7 +172,9 @@ def test_the_sidebar_leads_to_the_panel(cloud, admin):
 def test_a_member_has_no_admin_panel_and_it_costs_no_call(cloud, login):
     member = login("demo")
     answers = []
-    made = called(cloud, lambda: answers.extend(member.get(url) for url in (INDEX, failover_url(make_pair()))))
+    made = called(
+        cloud, lambda: answers.extend(member.get(url) for url in (INDEX, failover_url(make_pair())))
+    )
     assert [answer.status_code for answer in answers] == [403, 403]
     assert not [path for path in made if "os-fault-tolerance/servers" in path]
 
@@ -271,7 +287,9 @@ def test_a_refused_failover_shows_the_apis_message(cloud, admin, status):
     cloud.failures["POST", "/action"] = (status, "Wait until the <i>server</i> is protected.")
     answer = admin.post(failover_url(pair), {"epoch": pair["epoch"]})
     assert answer.status_code == 302
-    assert "Unable to fail over web-1: Wait until the &lt;i&gt;server&lt;/i&gt; is protected." in messages(admin)
+    assert "Unable to fail over web-1: Wait until the &lt;i&gt;server&lt;/i&gt; is protected." in messages(
+        admin
+    )
 
 
 def test_an_expired_login_leads_to_the_login_page(cloud, admin):
@@ -295,11 +313,17 @@ def test_hosts_say_what_they_carry_and_why_they_cannot(cloud, admin):
     cloud.hosts = [
         make_host("compute-a"),
         make_host("compute-b", capable=False, reasons=["QEMU has no <filter-rewriter>."]),
-        make_host("compute-c", agent={"state": "down", "seen_at": seconds_ago(600), "version": None, "backend": None}),
+        make_host(
+            "compute-c",
+            agent={"state": "down", "seen_at": seconds_ago(600), "version": None, "backend": None},
+        ),
     ]
     answer = admin.get(HOSTS)
     page = text(answer)
-    assert "compute-a Up heard 5 minutes ago yes 3 2 8192 nova-colo-agent 1.2.3 (qemu) qemu 7.2.15 libvirt 9.0.0" in page
+    assert (
+        "compute-a Up heard 5 minutes ago yes 3 2 8192 nova-colo-agent 1.2.3 (qemu) qemu 7.2.15 libvirt 9.0.0"
+        in page
+    )
     assert "compute-b Up heard 5 minutes ago no QEMU has no &lt;filter-rewriter&gt;. 3 2" in page
     assert "compute-c Down heard 10 minutes ago" in page
     assert f'href="{HOSTS}"' in admin.get(INDEX).content.decode()

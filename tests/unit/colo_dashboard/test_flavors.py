@@ -21,7 +21,10 @@ def test_ft_flavors_come_first_and_say_what_a_secondary_takes(cloud, admin):
     policy = {"ft_mode": "checkpoint", "ft_checkpoint_interval_ms": "200", "ft_auto_reprotect": "0"}
     cloud.add_flavor("ft.small", 2048, ft_enabled="1", **policy)
     page = text(admin.get(FLAVORS))
-    assert "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself 1 2048 1 4096 all projects" in page
+    assert (
+        "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself 1 2048 1 4096 all projects"
+        in page
+    )
     assert page.index("ft.small") < page.index("a.plain")
     assert "a.plain no 1 512 1 - all projects" in page
     assert len(called(cloud, lambda: admin.get(FLAVORS))) == 1
@@ -29,7 +32,9 @@ def test_ft_flavors_come_first_and_say_what_a_secondary_takes(cloud, admin):
 
 def test_an_ft_flavor_is_made_in_one_dialog(cloud, admin):
     assert "The secondary takes twice as much" in admin.get(f"{FLAVORS}create/").content.decode()
-    answer = admin.post(f"{FLAVORS}create/", NEW | {"checkpoint_interval_ms": "250", "projects": [PROJECTS["demo"]]})
+    answer = admin.post(
+        f"{FLAVORS}create/", NEW | {"checkpoint_interval_ms": "250", "projects": [PROJECTS["demo"]]}
+    )
     assert (answer.status_code, answer["Location"]) == (302, FLAVORS)
     made = cloud.flavors["id-ft.new"]
     assert (made["vcpus"], made["ram"], made["disk"]) == (2, 1024, 5)
@@ -69,7 +74,12 @@ def test_a_flavor_is_made_fault_tolerant_and_ordinary_again(cloud, admin):
     flavor = cloud.add_flavor("some", hw_cpu_policy="shared")
     assert "Make fault tolerant: some" in text(admin.get(f"{FLAVORS}id-some/set/"))
     admin.post(f"{FLAVORS}id-some/set/", {"mode": "colo", "auto_reprotect": "on"})
-    assert flavor["extra_specs"] == {"hw:cpu_policy": "shared", "ft:enabled": "1", "ft:mode": "colo", "ft:auto_reprotect": "1"}
+    assert flavor["extra_specs"] == {
+        "hw:cpu_policy": "shared",
+        "ft:enabled": "1",
+        "ft:mode": "colo",
+        "ft:auto_reprotect": "1",
+    }
     assert "keep what they were made or last resized with" in text(admin.get(f"{FLAVORS}id-some/unset/"))
     admin.post(f"{FLAVORS}id-some/unset/")
     assert flavor["extra_specs"] == {"hw:cpu_policy": "shared"}
@@ -77,7 +87,9 @@ def test_a_flavor_is_made_fault_tolerant_and_ordinary_again(cloud, admin):
 
 
 def test_a_policy_begins_as_it_is(cloud, admin):
-    cloud.add_flavor("ft.a", ft_enabled="1", ft_mode="checkpoint", ft_checkpoint_interval_ms="200", ft_auto_reprotect="0")
+    cloud.add_flavor(
+        "ft.a", ft_enabled="1", ft_mode="checkpoint", ft_checkpoint_interval_ms="200", ft_auto_reprotect="0"
+    )
     page = admin.get(f"{FLAVORS}id-ft.a/set/").content.decode()
     assert re.search(r'value="checkpoint"[^>]*checked', page)
     assert 'value="200"' in page
@@ -111,7 +123,10 @@ def test_where_servers_are_launched_ft_flavors_say_so(cloud, login):
     names = f"{PROJECT_INDEX}flavors/"
     member = login("demo")
     assert member.get(names).json() == {"names": {"id-ft.small": "ft.small (fault tolerant)"}}
-    assert member.get(names, headers={"accept-language": "de"}).json()["names"]["id-ft.small"] == "ft.small (fehlertolerant)"
+    assert (
+        member.get(names, headers={"accept-language": "de"}).json()["names"]["id-ft.small"]
+        == "ft.small (fehlertolerant)"
+    )
     cloud.failures["GET", "/flavors/detail"] = (503, "Try again.")
     answer = member.get(names)
     assert (answer.status_code, answer.json()) == (502, {"error": "Try again."})

@@ -16,7 +16,12 @@ from tests.unit.novaclient_colo.fake_cloud import make_pair, reason_as, seconds_
 
 PACKAGE = Path(colo_dashboard.__file__).parent
 CATALOG = PACKAGE / "locale" / "de" / "LC_MESSAGES" / "django.po"
-KEYWORDS = extract.DEFAULT_KEYWORDS | {"gettext_lazy": None, "gettext_noop": None, "ngettext_lazy": (1, 2), "_": None}
+KEYWORDS = extract.DEFAULT_KEYWORDS | {
+    "gettext_lazy": None,
+    "gettext_noop": None,
+    "ngettext_lazy": (1, 2),
+    "_": None,
+}
 STATES = ("protected", "starting", "failing_over", "degraded", "unprotected", "suspended", "error")
 
 
@@ -50,7 +55,9 @@ def test_every_message_is_translated_with_what_it_has_to_name():
         asked = message.id if isinstance(message.id, tuple) else (message.id,)
         assert all(said) and not message.fuzzy, message.id
         for text in said:
-            assert set(re.findall(r"%\(?\w*\)?[sd]", text)) == set(re.findall(r"%\(?\w*\)?[sd]", asked[-1])), message.id
+            assert set(re.findall(r"%\(?\w*\)?[sd]", text)) == set(
+                re.findall(r"%\(?\w*\)?[sd]", asked[-1])
+            ), message.id
 
 
 def english_on(page):
@@ -59,11 +66,19 @@ def english_on(page):
     shown = re.split(r"<[^>]*>", body) + re.findall(r'(?:title|aria-label|placeholder|value)="([^"]*)"', body)
     texts = {" ".join(html.unescape(text).split()) for text in shown}
     differing = [message for message in catalog() if message.string != message.id]
-    ids = {text for message in differing for text in (message.id if isinstance(message.id, tuple) else (message.id,))}
+    ids = {
+        text
+        for message in differing
+        for text in (message.id if isinstance(message.id, tuple) else (message.id,))
+    }
     german = {message.string for message in differing}
     patterns = [re.compile(re.sub(r"%\\?\(?\w*\\?\)?[sd]", ".+", re.escape(text)) + r"\Z") for text in ids]
     # A pattern that is mostly a gap, as "%s ms", would find anything.
-    patterns = [pattern for pattern in patterns if len(pattern.pattern.replace(".+", "")) > 6 or ".+" not in pattern.pattern]
+    patterns = [
+        pattern
+        for pattern in patterns
+        if len(pattern.pattern.replace(".+", "")) > 6 or ".+" not in pattern.pattern
+    ]
     return {text for text in texts - german if any(pattern.match(text) for pattern in patterns)}
 
 
@@ -94,7 +109,16 @@ def full(cloud):
          "code": "protection_requested", "params": {}, "request_id": None, "user_id": None},
     ]  # fmt: skip
     pauses = {"mean": 9.0, "max": 12.0}
-    cloud.buckets = [{"start": seconds_ago(60), "seconds": 10, "mismatch": 1, "periodic": 2, "forced": 1, "pause_ms": pauses}]
+    cloud.buckets = [
+        {
+            "start": seconds_ago(60),
+            "seconds": 10,
+            "mismatch": 1,
+            "periodic": 2,
+            "forced": 1,
+            "pause_ms": pauses,
+        }
+    ]
     cloud.hosts = [
         {"host": "compute-a", "agent": {"state": "up", "seen_at": seconds_ago(3)}, "capable": False,
          "reasons": ["libvirtd does not answer."], "reason_details": [{"code": "libvirtd_silent", "params": {}}],
@@ -107,10 +131,26 @@ def full(cloud):
 def test_no_page_has_a_word_of_ours_in_english(full, login):
     admin = login("admin")
     server_id = next(iter(full.pairs))
-    pages = [INDEX, PROJECT_INDEX, f"{INDEX}?name=nothing", f"{INDEX}hosts/", f"{INDEX}flavors/", f"{INDEX}flavors/create/"]
+    pages = [
+        INDEX,
+        PROJECT_INDEX,
+        f"{INDEX}?name=nothing",
+        f"{INDEX}hosts/",
+        f"{INDEX}flavors/",
+        f"{INDEX}flavors/create/",
+    ]
     tab = f"{INDEX}{server_id}/?tab=fault_tolerance_details__"
     pages += [tab + name for name in ("overview", "checkpoints", "events", "policy")]
-    for slug in ("failover", "test_failover", "protect", "unprotect", "suspend", "resume", "migrate_secondary", "set_mode"):
+    for slug in (
+        "failover",
+        "test_failover",
+        "protect",
+        "unprotect",
+        "suspend",
+        "resume",
+        "migrate_secondary",
+        "set_mode",
+    ):
         pages += [f"{INDEX}{each}/{slug}/" for each in full.pairs]
     left = {page: english_on(read(admin, page)) for page in pages}
     assert not {page: texts for page, texts in left.items() if texts}

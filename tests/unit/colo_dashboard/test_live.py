@@ -36,7 +36,11 @@ def test_figures_are_told_as_they_are_shown(cloud, admin):
     assert told["id"] == pair["server_id"]
     detail = admin.get(f"{INDEX}{pair['server_id']}/").content.decode()
     assert set(told["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair) + detail))
-    ages = {"last_checkpoint": "", "primary_since": "since 2 hours ago", "secondary_since": "since 60 minutes ago"}
+    ages = {
+        "last_checkpoint": "",
+        "primary_since": "since 2 hours ago",
+        "secondary_since": "since 60 minutes ago",
+    }
     assert told["figures"] | {"last_checkpoint": ""} == ages | {
         "per_min": "21.5",
         "p99": "14.0 ms",
@@ -61,7 +65,9 @@ def test_a_digest_tells_what_is_more_than_a_figure(cloud, admin, change, is_news
     shown = digest_on(admin.get(INDEX), pair)
     assert live(admin).json()["rows"][0]["digest"] == shown
     cloud.pairs[pair["server_id"]].update(
-        change if is_news else {"checkpoints": pair["checkpoints"] | {"total": 2000, "last_at": seconds_ago(0)}}
+        change
+        if is_news
+        else {"checkpoints": pair["checkpoints"] | {"total": 2000, "last_at": seconds_ago(0)}}
     )
     assert (live(admin).json()["rows"][0]["digest"] != shown) is is_news
 

@@ -32,15 +32,17 @@ def url(index, pair, slug):
 def offered(answer, pair):
     """The labels of a row's actions, and why each is not possible."""
     links = re.findall(r"<a([^>]*data-table-action[^>]*)>\s*([^<]*?)\s*</a>", row(answer, pair), re.S)
-    reason = lambda attributes: re.search(r'title="([^"]*)"', attributes)[1] if "colo-refused" in attributes else ""  # noqa: E731
-    return {label: reason(attributes) for attributes, label in links}
+    title = re.compile(r'title="([^"]*)"')
+    return {label: title.search(attrs)[1] if "colo-refused" in attrs else "" for attrs, label in links}
 
 
 def test_of_two_opposites_the_one_that_is_possible_is_offered(cloud, member):
     pair = add(cloud)
     labels = ["Fail over", "Test failover", "Unprotect", "Suspend protection", "Move secondary", "Set mode"]
     assert list(offered(member.get(PROJECT_INDEX), pair)) == labels
-    pair["actions"] = actions(ft_resume="", ft_suspend="Suspended already.", ft_unprotect="", failover="Resume it first.")
+    pair["actions"] = actions(
+        ft_resume="", ft_suspend="Suspended already.", ft_unprotect="", failover="Resume it first."
+    )
     shown = offered(member.get(PROJECT_INDEX), pair)
     assert "Resume protection" in shown
     assert "Suspend protection" not in shown
@@ -92,7 +94,9 @@ def test_a_tenant_is_shown_no_hosts_to_choose_from(cloud, member):
 
 
 def test_force_needs_the_typed_name(cloud, admin):
-    pair = add(cloud, "web-<1>", state="degraded", actions=actions(failover="The pair is degraded, not protected."))
+    pair = add(
+        cloud, "web-<1>", state="degraded", actions=actions(failover="The pair is degraded, not protected.")
+    )
     page = admin.get(url(INDEX, pair, "failover"))
     assert "The pair is not healthy: The pair is degraded, not protected." in text(page)
     for typed in ("", "web-1", "WEB-<1>"):
@@ -106,7 +110,9 @@ def test_force_needs_the_typed_name(cloud, admin):
 
 def test_a_tenant_cannot_force(cloud, member):
     pair = add(cloud, state="degraded", actions=actions(failover="The pair is degraded, not protected."))
-    assert "This is not possible now: The pair is degraded" in text(member.get(url(PROJECT_INDEX, pair, "failover")))
+    assert "This is not possible now: The pair is degraded" in text(
+        member.get(url(PROJECT_INDEX, pair, "failover"))
+    )
     member.post(url(PROJECT_INDEX, pair, "failover"), {"epoch": pair["epoch"], "force": "web-1"})
     assert cloud.bodies[-1] != {"failover": {"force": True}}
 

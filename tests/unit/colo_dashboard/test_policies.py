@@ -13,12 +13,15 @@ DEFAULTS = Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yam
 REPO = Path(__file__).parents[3]
 
 
-def test_its_defaults_are_those_of_the_server_side():
+def test_its_defaults_are_those_of_the_server_replica():
     shipped = {
         rule["name"]: (rule["check_str"], rule["description"], rule["operations"])
         for rule in yaml.safe_load(DEFAULTS.read_text())
     }
-    ours = {rule.name: (rule.check_str, rule.description, getattr(rule, "operations", [])) for rule in policies.list_rules()}
+    ours = {
+        rule.name: (rule.check_str, rule.description, getattr(rule, "operations", []))
+        for rule in policies.list_rules()
+    }
     assert shipped == ours, "run make policies"
 
 
@@ -43,8 +46,14 @@ def test_without_a_file_of_the_operators_the_defaults_hold(cloud, login):
 
 def test_the_settings_leave_an_operators_own_alone():
     """Horizon runs them in the namespace of its settings, after those of the operator."""
-    namespace = {"POLICY_FILES": {"compute": "ours.yaml"}, "DEFAULT_POLICY_FILES": {"compute": "defaults.yaml"}}
+    namespace = {
+        "POLICY_FILES": {"compute": "ours.yaml"},
+        "DEFAULT_POLICY_FILES": {"compute": "defaults.yaml"},
+    }
     exec((REPO / "local_settings.d" / "_1155_fault_tolerance.py").read_text(), namespace)
-    assert namespace["POLICY_FILES"] == {"compute": "ours.yaml", "fault_tolerance": "fault_tolerance_policy.yaml"}
+    assert namespace["POLICY_FILES"] == {
+        "compute": "ours.yaml",
+        "fault_tolerance": "fault_tolerance_policy.yaml",
+    }
     assert set(namespace["DEFAULT_POLICY_FILES"]) == {"compute", "fault_tolerance"}
     assert namespace["DEFAULT_POLICY_FILES"]["fault_tolerance"] == str(DEFAULTS)

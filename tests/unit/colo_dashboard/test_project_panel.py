@@ -55,7 +55,9 @@ def test_the_summary_counts_all_and_is_a_filter(cloud, member):
     narrowed = member.get(link(answer, '\\s*<span class="colo-count">2<'))
     assert names(narrowed) == ["b-alone", "c-alone"]
     assert "3 FT servers 2 Degraded" in text(narrowed)
-    assert re.search(r'colo-chosen"[^>]*aria-current="true">\s*<span class="colo-count">2<', narrowed.content.decode())
+    assert re.search(
+        r'colo-chosen"[^>]*aria-current="true">\s*<span class="colo-count">2<', narrowed.content.decode()
+    )
     assert names(member.get(link(narrowed, "Show all"))) == ["b-alone", "c-alone", "a-fine"]
 
 
@@ -92,7 +94,10 @@ def test_a_filter_is_kept_from_page_to_page_and_begins_with_the_first(cloud, mem
 
 def test_headings_sort_all_servers(cloud, member):
     add(cloud)
-    heading = re.search(r"<th[^>]*>\s*<a class=\"colo-sort\" href=\"([^\"]*)\">Name", member.get(PROJECT_INDEX).content.decode())
+    heading = re.search(
+        r"<th[^>]*>\s*<a class=\"colo-sort\" href=\"([^\"]*)\">Name",
+        member.get(PROJECT_INDEX).content.decode(),
+    )
     by_name = PROJECT_INDEX + heading[1].replace("&amp;", "&")
     made = called(cloud, lambda: member.get(by_name))
     assert "sort_key=name&sort_dir=asc" in made[0]
@@ -103,7 +108,10 @@ def test_headings_sort_all_servers(cloud, member):
 
 
 def test_an_order_or_a_page_that_the_cloud_does_not_know_is_said(cloud, member):
-    cloud.failures["GET", "/os-fault-tolerance/servers"] = (400, "Invalid input for query parameters sort_key.")
+    cloud.failures["GET", "/os-fault-tolerance/servers"] = (
+        400,
+        "Invalid input for query parameters sort_key.",
+    )
     answer = member.get(PROJECT_INDEX, {"sort": "nonsense"})
     assert answer.status_code == 200
     assert "Invalid input for query parameters sort_key." in text(answer)

@@ -16,7 +16,11 @@ ENGLISH = re.compile(r"\b(the|is|of|runs|ended|its|and)\b")
 
 def made_up(kind):
     """Return a reason of a kind, with reasons in it where there are some."""
-    nested = {"reason": reasons.HOST_LOST(host="compute-a"), "error": reasons.AGENT_TIMEOUT(host="compute-b"), "more": []}
+    nested = {
+        "reason": reasons.HOST_LOST(host="compute-a"),
+        "error": reasons.AGENT_TIMEOUT(host="compute-b"),
+        "more": [],
+    }
     return kind(**{name: nested.get(name, PARAMS.get(name, "x")) for name in kind.names})
 
 
@@ -71,7 +75,10 @@ def test_in_german(reason, german):
 @pytest.mark.usefixtures("in_german")
 def test_what_a_reader_may_not_see_is_not_told_in_german_either():
     failed = reasons.AGENT_FAILED(host="compute-a", text="/var/lib/nova: no space")
-    assert told(reasons.AGENT_SILENT(host="compute-a"), hosts=False) == "Der Agent auf (verborgen) antwortet nicht."
+    assert (
+        told(reasons.AGENT_SILENT(host="compute-a"), hosts=False)
+        == "Der Agent auf (verborgen) antwortet nicht."
+    )
     assert told(failed, hosts=False) == "Der Agent auf (verborgen) ist gescheitert. Den Grund nennt sein Log."
     assert told(reasons.NOT_PROTECTED(error=failed), hosts=False).endswith("Den Grund nennt sein Log.")
 

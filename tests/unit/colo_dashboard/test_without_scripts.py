@@ -32,14 +32,23 @@ class Browser:
         self.open(self.path + href if href.startswith("?") else href)
 
     def send(self, button):
-        (form,) = [form for form in self.page.forms if form.xpath(f'.//input[@type="submit"][@value="{button}"]')]
+        (form,) = [
+            form for form in self.page.forms if form.xpath(f'.//input[@type="submit"][@value="{button}"]')
+        ]
         self._show(self._client.post(form.action, dict(form.form_values()), follow=True))
 
 
 def test_a_tenant_finds_reads_and_acts(cloud, login):
     add(cloud, "shop")
     cloud.buckets = [
-        {"start": seconds_ago(30), "seconds": 10, "mismatch": 2, "periodic": 0, "forced": 0, "pause_ms": {"mean": 9, "max": 12}}
+        {
+            "start": seconds_ago(30),
+            "seconds": 10,
+            "mismatch": 2,
+            "periodic": 0,
+            "forced": 0,
+            "pause_ms": {"mean": 9, "max": 12},
+        }
     ]
     browser = Browser(login("demo"))
     browser.open(PROJECT_INDEX)

@@ -25,7 +25,9 @@ from lab.waiting import wait_for
 SLEEPER = Service("sleeper", ("sleep", "600"))
 #: a parent with a child, both of which end on SIGTERM
 FAMILY = Service("family", ("/bin/sh", "-c", "sleep 600 & wait"))
-STUBBORN = Service("stubborn", (sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"))
+STUBBORN = Service(
+    "stubborn", (sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)")
+)
 
 
 def eventually(condition):
@@ -161,7 +163,9 @@ def test_a_command_that_fails_is_reported_with_its_output(supervisor):
 
 def test_waiting_for_a_service_that_died_names_it_with_exit_code_and_log(supervisor):
     supervisor.start(Service("doomed", ("/bin/sh", "-c", "echo out of luck; exit 7")))
-    with pytest.raises(LabError, match=r"(?s)doomed ended with exit code 7 while waiting for luck.*out of luck"):
+    with pytest.raises(
+        LabError, match=r"(?s)doomed ended with exit code 7 while waiting for luck.*out of luck"
+    ):
         wait_for("luck", lambda: "none yet", supervisor, ["doomed"], seconds=20)
 
 
@@ -212,7 +216,9 @@ os.kill(os.getpid(), 9)
             os.kill(pid, 9)
 
 
-def test_what_a_killed_run_has_left_is_removed_and_said(killed_run: tuple[Path, list[int]], tmp_path: Path) -> None:
+def test_what_a_killed_run_has_left_is_removed_and_said(
+    killed_run: tuple[Path, list[int]], tmp_path: Path
+) -> None:
     prefix, (sleeper, titled) = killed_run
     assert eventually(lambda: "titled: " in " ".join(psutil.Process(titled).cmdline()))
     assert leftovers.remove(tmp_path, elsewhere=False) == [f"{prefix}: its data, 2 services"]

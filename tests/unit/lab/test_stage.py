@@ -36,7 +36,9 @@ def run_tests(name: str, folder: Path, text: str) -> int:
     return stage.main(["run", name, *command])
 
 
-def test_tests_are_counted_as_pytest_counts_them(tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tests_are_counted_as_pytest_counts_them(
+    tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_tests("made-up", tmp_path, TESTS) != 0
     assert stage.main(["run", "lint", sys.executable, "-c", "pass"]) == 0
     shown = capsys.readouterr().out
@@ -54,7 +56,9 @@ def test_tests_are_counted_as_pytest_counts_them(tmp_path: Path, results: Path, 
     assert "test_cannot_begin: " in failed[1]
 
 
-def test_a_stage_that_fails_without_a_test_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_that_fails_without_a_test_has_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert stage.main(["run", "lint", sys.executable, "-c", "raise SystemExit(3)"]) == 3
     assert stage.main(["report"]) == 1
     assert capsys.readouterr().out.endswith("total: 0 passed, 1 failed, 0 skipped\n")

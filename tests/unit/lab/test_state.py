@@ -155,7 +155,9 @@ def test_tables_are_made_once_for_all_labs_and_half_made_ones_anew(spec, supervi
     with pytest.raises(KeyboardInterrupt):
         schemas.placement()
     commands = []
-    monkeypatch.setattr(supervisor, "run", lambda log, argv, environment=None: commands.append(Path(argv[0]).name))
+    monkeypatch.setattr(
+        supervisor, "run", lambda log, argv, environment=None: commands.append(Path(argv[0]).name)
+    )
     schemas.placement()
     schemas.placement()
     assert commands == ["python", "mariadb-dump"]

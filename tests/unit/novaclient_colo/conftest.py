@@ -41,7 +41,9 @@ def forget_clients() -> None:
 
 
 @pytest.fixture
-def run(cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run(
+    cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
     """Run a command line, ``openstack ...`` or ``nova ...``, as a user of the cloud."""
 
     def run_as(line: str, user: str = "admin") -> Result:

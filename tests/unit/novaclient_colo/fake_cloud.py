@@ -57,7 +57,11 @@ def reason_as(name: str, reason: Reason | None, absent: str | None = None) -> di
     """A reason as members of an object on the wire."""
     if reason is None:
         return {name: absent, f"{name}_code": None, f"{name}_params": {}}
-    return {name: str(reason), f"{name}_code": reason.code, f"{name}_params": reason.wire(hosts=True)["params"]}
+    return {
+        name: str(reason),
+        f"{name}_code": reason.code,
+        f"{name}_params": reason.wire(hosts=True)["params"],
+    }
 
 
 def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
@@ -148,10 +152,14 @@ class FakeCloud:
         self._polls: dict[str, int] = {}
 
     def __enter__(self) -> "FakeCloud":
-        self._server = simple_server.make_server("127.0.0.1", 0, self._application, handler_class=_QuietHandler)
+        self._server = simple_server.make_server(
+            "127.0.0.1", 0, self._application, handler_class=_QuietHandler
+        )
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.compute_url = f"{self.url}/compute/v2.1"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         self._thread.start()
         return self
 
@@ -183,7 +191,11 @@ class FakeCloud:
         except Response as raised:
             answer = raised
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content))), *answer.headers]
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            *answer.headers,
+        ]
         start_response(f"{answer.status} status", headers)
         return [content]
 
@@ -214,12 +226,17 @@ class FakeCloud:
             return self._issue_token(body["auth"])
         user = self._tokens.get(token or "", ("demo", None))[0]
         projects = [
-            {"id": id_, "name": name, "enabled": True, "domain_id": "default", "links": {}} for name, id_ in PROJECTS.items()
+            {"id": id_, "name": name, "enabled": True, "domain_id": "default", "links": {}}
+            for name, id_ in PROJECTS.items()
         ]
         if path == "/v3/domains/default":
             return Response(200, {"domain": {**DOMAIN, "enabled": True, "links": {}}})
         if path == "/v3/projects":
-            return Response(200, {"projects": projects}) if user == "admin" else fault(403, "You are not authorized.")
+            return (
+                Response(200, {"projects": projects})
+                if user == "admin"
+                else fault(403, "You are not authorized.")
+            )
         if path in (f"/v3/users/{user}/projects", "/v3/auth/projects"):
             return Response(200, {"projects": [project for project in projects if project["name"] == user]})
         for project in projects:
@@ -245,7 +262,9 @@ class FakeCloud:
         project = None
         if isinstance(scope, dict) and "project" in scope:
             wanted = scope["project"]
-            project = next((n for n, id_ in PROJECTS.items() if wanted.get("id") == id_ or wanted.get("name") == n), None)
+            project = next(
+                (n for n, id_ in PROJECTS.items() if wanted.get("id") == id_ or wanted.get("name") == n), None
+            )
             if project is None:
                 return fault(401, "No such project.")
             token["project"] = {"id": PROJECTS[project], "name": project, "domain": DOMAIN}
@@ -263,7 +282,13 @@ class FakeCloud:
     @staticmethod
     def _catalog_entry(type_: str, url: str) -> dict[str, Any]:
         endpoints = [
-            {"id": f"{type_}-{interface}", "interface": interface, "region": "RegionOne", "region_id": "RegionOne", "url": url}
+            {
+                "id": f"{type_}-{interface}",
+                "interface": interface,
+                "region": "RegionOne",
+                "region_id": "RegionOne",
+                "url": url,
+            }
             for interface in ("public", "internal", "admin")
         ]
         return {"id": type_, "type": type_, "name": type_, "endpoints": endpoints}
@@ -285,7 +310,9 @@ class FakeCloud:
             return self._list_pairs(query, user)
         if self.filter_installed and (match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance", path)):
             return Response(200, {"fault_tolerance": self._shown(self._poll(self._pair(match[1], user)))})
-        if self.filter_installed and (match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance/(events|checkpoints)", path)):
+        if self.filter_installed and (
+            match := re.fullmatch(r"/servers/([^/]+)/os-fault-tolerance/(events|checkpoints)", path)
+        ):
             self._pair(match[1], user)
             return Response(200, self._history(match[2], query))
         if self.filter_installed and path == "/os-fault-tolerance/hosts":
@@ -317,7 +344,9 @@ class FakeCloud:
         """List pairs, those that need somebody first, as far as anybody asks for an order."""
         asked = parse.parse_qs(query)
         scope = [pair for pair in self._own(query, user) if asked.get("name", [""])[0] in pair["name"]]
-        counted = {"total": len(scope)} | {key: Counter(pair[key] for pair in scope) for key in ("state", "health")}
+        counted = {"total": len(scope)} | {
+            key: Counter(pair[key] for pair in scope) for key in ("state", "health")
+        }
         running = sum(pair["secondary"] is not None for pair in scope)
         counted["secondaries"] = {"total": running, "memory_mb": 1024 * running}
         rank = lambda pair: STATES.index(pair["state"]) if pair["state"] in STATES else len(STATES)  # noqa: E731
@@ -342,7 +371,9 @@ class FakeCloud:
             asked = body["flavor"]
             if any(known["name"] == asked["name"] for known in self.flavors.values()):
                 return fault(409, f"Flavor with name {asked['name']} already exists.")
-            return Response(200, {"flavor": self.add_flavor(asked["name"], asked["ram"], asked["vcpus"], asked["disk"])})
+            return Response(
+                200, {"flavor": self.add_flavor(asked["name"], asked["ram"], asked["vcpus"], asked["disk"])}
+            )
         _, flavor_id, *more = path.strip("/").split("/")
         flavor = self.flavors.get(flavor_id)
         if flavor is None:
@@ -361,13 +392,18 @@ class FakeCloud:
                 return Response(202)
         return Response(200, {"flavor": flavor, "extra_specs": flavor["extra_specs"]})
 
-    def add_flavor(self, name: str, ram: int = 512, vcpus: int = 1, disk: int = 1, **specs: str) -> dict[str, Any]:
+    def add_flavor(
+        self, name: str, ram: int = 512, vcpus: int = 1, disk: int = 1, **specs: str
+    ) -> dict[str, Any]:
         """Add a flavor, by the id ``id-NAME``.
 
         :param specs: extra specs; in their names the first underscore stands for the colon
         """
         made = {"id": f"id-{name}", "name": name, "ram": ram, "vcpus": vcpus, "disk": disk, "links": []}
-        made |= {"os-flavor-access:is_public": True, "extra_specs": {k.replace("_", ":", 1): v for k, v in specs.items()}}
+        made |= {
+            "os-flavor-access:is_public": True,
+            "extra_specs": {k.replace("_", ":", 1): v for k, v in specs.items()},
+        }
         self.flavors[made["id"]] = made
         return made
 
@@ -375,7 +411,9 @@ class FakeCloud:
         if what == "events":
             return {"events": self.events}
         since = parse.parse_qs(query)["since"][0]
-        return {"checkpoints": {"since": since, "until": seconds_ago(0), "bucket_s": 10, "buckets": self.buckets}}
+        return {
+            "checkpoints": {"since": since, "until": seconds_ago(0), "bucket_s": 10, "buckets": self.buckets}
+        }
 
     @staticmethod
     def _server_of(pair: dict[str, Any]) -> dict[str, Any]:
@@ -385,7 +423,9 @@ class FakeCloud:
     def _shown(self, pair: dict[str, Any]) -> dict[str, Any]:
         if self.can_see_hosts:
             return pair
-        hidden = {side: {**pair[side], "host": None} for side in ("primary", "secondary") if pair[side]}
+        hidden = {
+            replica: {**pair[replica], "host": None} for replica in ("primary", "secondary") if pair[replica]
+        }
         return {**pair, **hidden}
 
     def _act(self, server_id: str, body: dict[str, Any], user: str) -> Response:
@@ -393,7 +433,11 @@ class FakeCloud:
             return fault(400, NO_SUCH_ACTION)
         pair = self._pair(server_id, user)
         for action in pair["actions"]:
-            if action["name"] in body and not action["allowed"] and not (body[action["name"]] or {}).get("force"):
+            if (
+                action["name"] in body
+                and not action["allowed"]
+                and not (body[action["name"]] or {}).get("force")
+            ):
                 return fault(409, action["reason"], action.get("reason_code"))
         if "failover" in body or "ft-test-failover" in body:
             self._polls[server_id] = 0

@@ -44,7 +44,12 @@ def test_long_list_adds_ids_reasons_and_backend(cloud, run):
     row = json.loads(run("openstack server ft list --all-projects --long -f json").out)[0]
     assert row["State Reason"] == "No host has room."
     assert row["Health Reasons"] == ["Alone."]
-    assert (row["Mode"], row["Epoch"], row["Backend"], row["Project ID"]) == ("colo", 3, "qemu", PROJECTS["demo"])
+    assert (row["Mode"], row["Epoch"], row["Backend"], row["Project ID"]) == (
+        "colo",
+        3,
+        "qemu",
+        PROJECTS["demo"],
+    )
 
 
 def test_simulated_figures_are_marked_beside_the_output_not_in_it(cloud, run):
@@ -67,7 +72,11 @@ def test_a_member_may_not_list_all_projects(run):
 
 def test_show_gives_everything(cloud, run):
     shown = json.loads(run("openstack server ft show web-1 -f json").out)
-    assert (shown["state"], shown["primary_host"], shown["secondary_host"]) == ("protected", "compute-a", "compute-b")
+    assert (shown["state"], shown["primary_host"], shown["secondary_host"]) == (
+        "protected",
+        "compute-a",
+        "compute-b",
+    )
     assert shown["checkpoints"]["mismatch"] == 907
     assert shown["actions"] == [
         "failover",
@@ -124,7 +133,11 @@ def test_failover_that_ends_in_error_fails_with_the_reason(cloud, run):
 
 
 def test_failover_that_was_given_up_fails(cloud, run):
-    cloud.after_failover = {"state": "protected", "state_reason": "compute-b was refused the grant.", "epoch": 3}
+    cloud.after_failover = {
+        "state": "protected",
+        "state_reason": "compute-b was refused the grant.",
+        "epoch": 3,
+    }
     result = run("openstack server failover web-1 --wait")
     assert result.code == 1
     assert result.err == "Server web-1 was not failed over: compute-b was refused the grant.\n"
@@ -162,7 +175,9 @@ def test_a_typing_error_fails_over_nothing(cloud, run):
 
 
 @pytest.mark.parametrize("user", ["admin", "demo"])
-@pytest.mark.parametrize("line", ["openstack server ft show nope", "openstack server failover nope", "nova failover nope"])
+@pytest.mark.parametrize(
+    "line", ["openstack server ft show nope", "openstack server failover nope", "nova failover nope"]
+)
 def test_a_missing_server_is_one_line(run, line, user):
     result = run(line, user)
     assert result.code == 1
@@ -221,7 +236,9 @@ def test_ctrl_c_while_waiting_says_that_the_failover_goes_on(cloud, run, monkeyp
     monkeypatch.setattr(fault_tolerance.time, "sleep", interrupt)
     result = run("openstack server failover web-1 --wait")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("Not waited for any longer; the failover of server web-1 goes on. Follow it with 'openstack ")
+    assert result.err.startswith(
+        "Not waited for any longer; the failover of server web-1 goes on. Follow it with 'openstack "
+    )
 
 
 def test_a_list_that_is_watched_needs_a_terminal(run):
@@ -238,7 +255,12 @@ def test_an_option_with_a_wrong_value_is_named(run, option):
 
 
 def test_filters_are_the_clouds_work(cloud, run):
-    assert run("openstack server ft list --state degraded --state error --health critical --name web --limit 5").code == 0
+    assert (
+        run(
+            "openstack server ft list --state degraded --state error --health critical --name web --limit 5"
+        ).code
+        == 0
+    )
     (asked,) = [path for method, path in cloud.requests if "/os-fault-tolerance/servers" in path]
     wanted = "limit=5&name=web&state=degraded&state=error&health=critical&sort_key=health"
     assert asked.endswith(f"/os-fault-tolerance/servers?{wanted}")

@@ -38,7 +38,9 @@ def pair(cloud: FakeCloud) -> dict:
 
 
 def test_novaclient_finds_the_extension_by_its_entry_point(cloud, pair):
-    client = nova_client.Client("2.1", session=login(cloud), extensions=nova_client.discover_extensions("2.1"))
+    client = nova_client.Client(
+        "2.1", session=login(cloud), extensions=nova_client.discover_extensions("2.1")
+    )
     assert type(client.fault_tolerance) is FaultToleranceManager
     assert client.fault_tolerance.get(pair["server_id"]).name == "web-1"
 
@@ -61,7 +63,11 @@ def test_list_of_all_projects_is_refused_to_a_member(cloud):
 def test_a_pair_has_the_members_of_the_wire(manager, pair):
     found = manager.get(pair["server_id"])
     assert found.to_dict() == pair
-    assert (found.id, found.primary_host, found.secondary_host) == (pair["server_id"], "compute-a", "compute-b")
+    assert (found.id, found.primary_host, found.secondary_host) == (
+        pair["server_id"],
+        "compute-a",
+        "compute-b",
+    )
     assert found.permission("failover") == (True, "")
     assert not found.permission("unheard of").allowed
 
@@ -132,7 +138,9 @@ def test_errors_are_known_by_the_code_of_their_reason(cloud, manager, pair, stat
     cloud.failures["POST", "/action"] = (status, "Whatever it says.", code)
     with pytest.raises(error) as caught:
         manager.failover(pair["server_id"])
-    assert isinstance(caught.value, NotFaultTolerant | NoHealthySecondary) == (error in (NotFaultTolerant, NoHealthySecondary))
+    assert isinstance(caught.value, NotFaultTolerant | NoHealthySecondary) == (
+        error in (NotFaultTolerant, NoHealthySecondary)
+    )
     assert caught.value.details == {"code": code, "params": {}}
 
 
@@ -157,4 +165,7 @@ def test_stock_nova_is_told_apart(cloud, manager, pair, call):
 def test_a_token_and_an_endpoint_are_enough(cloud, pair):
     token = login(cloud).get_token()
     plain = session.Session(token_endpoint.Token(cloud.compute_url, token))
-    assert make_client(plain, endpoint_override=cloud.compute_url).fault_tolerance.get(pair["server_id"]).epoch == 3
+    assert (
+        make_client(plain, endpoint_override=cloud.compute_url).fault_tolerance.get(pair["server_id"]).epoch
+        == 3
+    )

@@ -37,7 +37,9 @@ def test_commands_are_offered_as_far_as_they_are_typed(script):
 
 
 def test_options_are_offered(script):
-    assert {"--all-projects", "--state", "--watch", "--sort-column"} <= offered(script, "openstack", "server", "ft", "list", "-")
+    assert {"--all-projects", "--state", "--watch", "--sort-column"} <= offered(
+        script, "openstack", "server", "ft", "list", "-"
+    )
     assert {"--force", "--wait", "--timeout"} <= offered(script, "openstack", "server", "failover", "-")
 
 

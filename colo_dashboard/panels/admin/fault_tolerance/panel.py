@@ -15,7 +15,10 @@ class FaultTolerance(horizon.Panel):
     slug = "fault_tolerance"
     permissions = ("openstack.services.compute",)
     policy_rules = (
-        (("compute", "context_is_admin"), ("fault_tolerance", "os_compute_api:os-fault-tolerance:index:all_tenants")),
+        (
+            ("compute", "context_is_admin"),
+            ("fault_tolerance", "os_compute_api:os-fault-tolerance:index:all_tenants"),
+        ),
     )
 
     def allowed(self, context: dict[str, Any]) -> bool:

@@ -25,7 +25,9 @@ class FaultToleranceTable(project_tables.FaultToleranceTable):
     }
 
     project = tables.Column("project", verbose_name=_("Project"), sortable=False)
-    primary_host = tables.Column("primary_host", verbose_name=_("Primary host"), classes=("colo-host",), sortable=False)
+    primary_host = tables.Column(
+        "primary_host", verbose_name=_("Primary host"), classes=("colo-host",), sortable=False
+    )
     secondary_host = project_tables.CellColumn(
         "secondary_host", verbose_name=_("Secondary host"), classes=("colo-host",), sortable=False
     )

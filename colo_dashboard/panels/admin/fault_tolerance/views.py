@@ -25,7 +25,8 @@ class IndexView(OfAdmin, views.IndexView):
     def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
         names = api.project_names(self.request) if found else {}
         return [
-            pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id) or pair.project_id) for pair in found
+            pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id) or pair.project_id)
+            for pair in found
         ]
 
 
@@ -58,7 +59,11 @@ class ActionView(OfAdmin, views.ActionView):
     def other_hosts(self, pair: FaultTolerance) -> list[str]:
         """Return those that can carry the secondary; none, and so no choice, where they cannot be listed."""
         try:
-            return [found.host for found in api.hosts(self.request) if found.capable and found.host not in pairs.hosts_of(pair)]
+            return [
+                found.host
+                for found in api.hosts(self.request)
+                if found.capable and found.host not in pairs.hosts_of(pair)
+            ]
         except api.API_ERRORS:
             return []
 

@@ -107,14 +107,19 @@ class MigrateSecondaryForm(ActionForm):
         if not hosts:
             del self.fields["host"]
         else:
-            self.fields["host"].choices = [("", _("The next that has room")), *((host, host) for host in hosts)]
+            self.fields["host"].choices = [
+                ("", _("The next that has room")),
+                *((host, host) for host in hosts),
+            ]
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"host": data.get("host") or None}
 
 
 class SetModeForm(ActionForm):
-    mode = django_forms.ChoiceField(choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"))
+    mode = django_forms.ChoiceField(
+        choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode")
+    )
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"mode": data["mode"]}

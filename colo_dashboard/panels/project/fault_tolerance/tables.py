@@ -29,7 +29,9 @@ class CellColumn(tables.Column):
     def get_data(self, datum: Any) -> str:
         cells, key = self.table._data_cache[self], self.table.get_object_id(datum)
         if key not in cells:
-            cells[key] = render_to_string(f"colo_dashboard/fault_tolerance/cells/{self.name}.html", {"row": datum})
+            cells[key] = render_to_string(
+                f"colo_dashboard/fault_tolerance/cells/{self.name}.html", {"row": datum}
+            )
         return cells[key]
 
 
@@ -51,18 +53,28 @@ class PairAction(tables.LinkAction):
             return
         # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
         self.classes = ("disabled", "colo-refused")
-        self.attrs.update({"title": reason, "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"})
+        self.attrs.update(
+            {"title": reason, "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"}
+        )
         self.refused = True
 
     def get_link_url(self, datum: pairs.PairRow) -> str:
         if getattr(self, "refused", False):
             return f"#{self.table.name}__row__{datum.id}"
-        return reverse(f"horizon:{self.table.dashboard}:fault_tolerance:action", args=(datum.id, self.action.slug))
+        return reverse(
+            f"horizon:{self.table.dashboard}:fault_tolerance:action", args=(datum.id, self.action.slug)
+        )
 
 
 def _link_to(action: actions.Action) -> type[PairAction]:
     classes = ("ajax-modal", "btn-danger") if action.danger else ("ajax-modal",)
-    members = {"name": action.slug, "verbose_name": action.label, "url": "#", "classes": classes, "action": action}
+    members = {
+        "name": action.slug,
+        "verbose_name": action.label,
+        "url": "#",
+        "classes": classes,
+        "action": action,
+    }
     return type(f"{action.slug.title().replace('_', '')}Link", (PairAction,), members)
 
 
@@ -102,7 +114,9 @@ class FaultToleranceTable(tables.DataTable):
         classes=("colo-name",),
         link=lambda datum: datum.url,
     )
-    protection = CellColumn("row_status", verbose_name=_("Protection"), status_choices=STATUS_CHOICES, sortable=False)
+    protection = CellColumn(
+        "row_status", verbose_name=_("Protection"), status_choices=STATUS_CHOICES, sortable=False
+    )
     health = CellColumn("health", verbose_name=_("Health"), sortable=False)
     last_checkpoint = CellColumn("pair", verbose_name=_("Last checkpoint"), sortable=False)
     checkpoints = CellColumn("pair", verbose_name=_("Checkpoints/min"), sortable=False)
@@ -120,7 +134,9 @@ class FaultToleranceTable(tables.DataTable):
         address = address_with(self.request, sort=key, dir="desc" if sorted_by and not descending else "asc")
         arrow = "fa-sort-desc" if descending else "fa-sort-asc"
         shown = format_html('<span class="fa {}" aria-hidden="true"></span>', arrow) if sorted_by else ""
-        column.verbose_name = format_html('<a class="colo-sort" href="{}">{} {}</a>', address, column.verbose_name, shown)
+        column.verbose_name = format_html(
+            '<a class="colo-sort" href="{}">{} {}</a>', address, column.verbose_name, shown
+        )
         if sorted_by:
             column.attrs["aria-sort"] = "descending" if descending else "ascending"
 

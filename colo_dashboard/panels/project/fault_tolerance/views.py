@@ -75,7 +75,9 @@ class IndexView(OfDashboard, tables.DataTableView):
         context = super().get_context_data(**kwargs)
         context["simulated"] = any(row.pair.simulated for row in self.table.data)
         context["filters"] = {name: self.request.GET.get(name, "") for name in panel_tables.FILTERS}
-        context["sorting"] = {name: self.request.GET[name] for name in ("sort", "dir") if name in self.request.GET}
+        context["sorting"] = {
+            name: self.request.GET[name] for name in ("sort", "dir") if name in self.request.GET
+        }
         context["dashboard"] = self.dashboard
         query = self.request.GET.urlencode()
         context["live_url"] = self.url("live") + (f"?{query}" if query else "")
@@ -105,7 +107,9 @@ class IndexView(OfDashboard, tables.DataTableView):
                 "url": panel_tables.address_with(self.request, state=state),
             }
             for state in STATE_SEVERITY
-            if counted["state"].get(state) or state in ("protected", "degraded", "unprotected") or state == chosen
+            if counted["state"].get(state)
+            or state in ("protected", "degraded", "unprotected")
+            or state == chosen
         ]
 
     def _pages(self, next_marker: str | None) -> dict[str, str]:
@@ -135,7 +139,13 @@ class LiveView(OfDashboard, View):
             return JsonResponse({"error": str(api.explain(error))}, status=502)
         shown = [pairs.make_row(request, pair, self.dashboard) for pair in found]
         rows = [
-            {"id": row.id, "name": row.name, "state": str(row.protection.label), "digest": row.digest, "figures": row.figures}
+            {
+                "id": row.id,
+                "name": row.name,
+                "state": str(row.protection.label),
+                "digest": row.digest,
+                "figures": row.figures,
+            }
             for row in shown
         ]
         return JsonResponse({"rows": rows})
@@ -157,7 +167,9 @@ class FlavorNamesView(View):
             found = api.fault_tolerance(request).flavors.list()
         except api.API_ERRORS as error:
             return JsonResponse({"error": str(api.explain(error))}, status=502)
-        return JsonResponse({"names": {flavor.id: _("%s (fault tolerant)") % flavor.name for flavor in found}})
+        return JsonResponse(
+            {"names": {flavor.id: _("%s (fault tolerant)") % flavor.name for flavor in found}}
+        )
 
 
 class ActionView(OfDashboard, forms.ModalFormView):
@@ -215,7 +227,12 @@ class ActionView(OfDashboard, forms.ModalFormView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         slug, label = self.action.slug, self.action.label
-        context |= {"modal_id": f"{slug}_modal", "form_id": f"{slug}_form", "submit_label": label, "page_title": label}
+        context |= {
+            "modal_id": f"{slug}_modal",
+            "form_id": f"{slug}_form",
+            "submit_label": label,
+            "page_title": label,
+        }
         context["action"] = self.action
         if self.pair is None:
             # Told in the dialog: Horizon's script follows no redirect when it opens one.
@@ -231,7 +248,9 @@ class ActionView(OfDashboard, forms.ModalFormView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.pair is None:
-            messages.error(request, self.action.failed % {"name": self.kwargs["server_id"], "reason": self.failure})
+            messages.error(
+                request, self.action.failed % {"name": self.kwargs["server_id"], "reason": self.failure}
+            )
             return redirect(self.success_url)
         return super().post(request, *args, **kwargs)
 
@@ -268,7 +287,11 @@ class DetailView(OfDashboard, tabs.TabView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         table = self.table_class(self.request)
-        context |= {"pair": self.pair, "url": self.url("index"), "actions": table.render_row_actions(self.row)}
+        context |= {
+            "pair": self.pair,
+            "url": self.url("index"),
+            "actions": table.render_row_actions(self.row),
+        }
         return context
 
 
@@ -280,10 +303,16 @@ class CheckpointsView(DetailView):
         period = history.period(request.GET.get("period"))
         shown = api.checkpoints(request, pair.server_id, period.since())
         response = HttpResponse(content_type="text/csv")
-        response["Content-Disposition"] = f'attachment; filename="checkpoints-{pair.server_id}-{period.slug}.csv"'
+        response["Content-Disposition"] = (
+            f'attachment; filename="checkpoints-{pair.server_id}-{period.slug}.csv"'
+        )
         writer = csv.writer(response)
-        writer.writerow(("start", "seconds", "mismatch", "periodic", "forced", "pause_mean_ms", "pause_max_ms"))
+        writer.writerow(
+            ("start", "seconds", "mismatch", "periodic", "forced", "pause_mean_ms", "pause_max_ms")
+        )
         for bucket in shown.buckets:
             pauses = bucket.pause_ms["mean"], bucket.pause_ms["max"]
-            writer.writerow((bucket.start, bucket.seconds, bucket.mismatch, bucket.periodic, bucket.forced, *pauses))
+            writer.writerow(
+                (bucket.start, bucket.seconds, bucket.mismatch, bucket.periodic, bucket.forced, *pauses)
+            )
         return response

@@ -103,7 +103,7 @@ def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
 
 
 def remove_files(disk_paths: Iterable[str], made: Iterable[str]) -> None:
-    """Remove what a side that has ended kept beside its disks, and the disks and logs that were made for it."""
+    """Remove what a replica that has ended kept beside its disks, and the disks and logs that were made for it."""
     disk_paths, made = list(disk_paths), list(made)
     logs = (pathlib.Path(path) for path in made if path not in disk_paths)
     rotated = [str(old) for log in logs for old in log.parent.glob(f"{log.name}.[0-9]*")]
@@ -130,7 +130,13 @@ def build_secondary(guest: Guest, disks: Sequence[Disk], where: Endpoint) -> Non
         guest("blockdev-add", {**replication, "node-name": child})
         guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [child]})
         guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
-        export = {"type": "nbd", "id": f"{PREFIX}export{number}", "node-name": bottom, "name": f"disk{number}", "writable": True}
+        export = {
+            "type": "nbd",
+            "id": f"{PREFIX}export{number}",
+            "node-name": bottom,
+            "name": f"disk{number}",
+            "writable": True,
+        }
         guest("block-export-add", export)
 
 
@@ -158,7 +164,9 @@ def put_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
         if bottom.startswith(PREFIX):
             continue
         placeholder, quorum = f"{PREFIX}placeholder{number}", f"{PREFIX}disk{number}"
-        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest(
+            "blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True}
+        )
         guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [placeholder]})
         guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
         guest("x-blockdev-change", {"parent": quorum, "node": bottom})
@@ -173,7 +181,9 @@ def remove_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
         bottoms = [node for node, _ in _children(guest, quorum) if not node.startswith(PREFIX)]
         if top(guest, disk) != quorum or len(bottoms) != 1:
             continue
-        guest("blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True})
+        guest(
+            "blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True}
+        )
         guest("x-blockdev-change", {"parent": quorum, "node": placeholder})
         _drop_child(guest, quorum, bottoms[0])
         guest("qom-set", {"path": disk.qom, "property": "drive", "value": bottoms[0]})
@@ -187,7 +197,10 @@ def start_copies(guest: Guest, count: int, exports: Endpoint) -> None:
         node, server = _remote(number), {"type": "inet", **exports.inet}
         export = {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"}
         guest("blockdev-add", export | exports.connects)
-        guest("blockdev-mirror", {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"})
+        guest(
+            "blockdev-mirror",
+            {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"},
+        )
 
 
 def copied(guest: Guest, count: int) -> float | None:

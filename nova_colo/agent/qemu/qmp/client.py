@@ -68,7 +68,9 @@ class Guest:
         :raises SilentError: when there is no answer in time
         :raises GoneError: when there is no such QEMU
         """
-        request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
+        request = json.dumps(
+            {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+        )
         answering = self._thread.submit(lambda: libvirt_qemu.qemuMonitorCommand(self._lookup(), request, 0))
         try:
             answer = json.loads(answering.result(self._timeout))
@@ -204,7 +206,9 @@ class Hypervisor:
         if guest is not None:
             guest.close()
 
-    def _heard(self, connection: Any, domain: Any, name: str, seconds: int, micros: int, details: str, opaque: Any) -> None:
+    def _heard(
+        self, connection: Any, domain: Any, name: str, seconds: int, micros: int, details: str, opaque: Any
+    ) -> None:
         uuid = domain.UUIDString()
         event = self.guest(uuid).heard(name, seconds + micros / 1e6, json.loads(details) if details else {})
         try:
@@ -220,7 +224,9 @@ def answers(uri: str, timeout: float) -> bool:
     """
     ask = "import libvirt, sys; libvirt.open(sys.argv[1]).getLibVersion()"
     try:
-        done = subprocess.run([sys.executable, "-c", ask, uri], timeout=timeout, capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", ask, uri], timeout=timeout, capture_output=True, check=False
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

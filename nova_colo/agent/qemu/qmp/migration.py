@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The migration of a pair that never ends: begin it, change its pace, and part.
 
-A side that has lost the other stands still until it is told x-colo-lost-heartbeat: only who has the grant tells it.
+A replica that has lost the other stands still until it is told x-colo-lost-heartbeat: only who has the grant tells it.
 """
 
 import contextlib
@@ -52,11 +52,14 @@ def send(guest: Guest, where: Endpoint, delay_ms: int, max_bandwidth: int) -> No
 
 def _be_in_colo(guest: Guest, wanted: bool) -> None:
     wishes = {"x-colo": wanted, "events": True}
-    guest("migrate-set-capabilities", {"capabilities": [{"capability": name, "state": on} for name, on in wishes.items()]})
+    guest(
+        "migrate-set-capabilities",
+        {"capabilities": [{"capability": name, "state": on} for name, on in wishes.items()]},
+    )
 
 
 def forget(guest: Guest) -> bool:
-    """Let the next migration of a side that has parted be an ordinary one: libvirt does not know COLO and would not reset it.
+    """Let the next migration of a replica that has parted be an ordinary one: libvirt does not know COLO and would not reset it.
 
     :returns: False while COLO is still ending
     """
@@ -68,7 +71,9 @@ def forget(guest: Guest) -> bool:
     return True
 
 
-def wait_until_in_colo(guest: Guest, after: int, patience: float, go_on: Callable[[float | None], None]) -> None:
+def wait_until_in_colo(
+    guest: Guest, after: int, patience: float, go_on: Callable[[float | None], None]
+) -> None:
     """Wait until all memory is sent and primary and secondary both run.
 
     :param after: number of the event before the memory was sent
@@ -82,7 +87,9 @@ def wait_until_in_colo(guest: Guest, after: int, patience: float, go_on: Callabl
 
     began = moved_at = time.monotonic()
     stopped, sent = False, 0
-    while (event := guest.wait_for_event(ended, after, 4 * INTERVAL)) is None and time.monotonic() - began < 2 * patience:
+    while (
+        event := guest.wait_for_event(ended, after, 4 * INTERVAL)
+    ) is None and time.monotonic() - began < 2 * patience:
         memory = guest("query-migrate").get("ram")
         go_on(1 - memory["remaining"] / memory["total"] if memory and memory["total"] else None)
         now = time.monotonic()
@@ -144,7 +151,7 @@ def is_running(guest: Guest) -> bool:
 
 
 def cut(guest: Guest) -> None:
-    """Close every socket to the other side at once.
+    """Close every socket to the other replica at once.
 
     Before all else: one that does not answer, frozen or cut off, would let the next step wait for it for minutes.
     """
@@ -165,7 +172,7 @@ def _leads_away(instance: dict[str, Any]) -> bool:
 
 
 def go_on_alone(guest: Guest, timeout: float) -> float | None:
-    """Let a side run that has parted from the other.
+    """Let a replica run that has parted from the other.
 
     :returns: for how many milliseconds it had stood still since it lost the other, by QEMU's clock; None when it had not
     :raises ReplicationError: when it does not run within ``timeout`` seconds
@@ -175,7 +182,9 @@ def go_on_alone(guest: Guest, timeout: float) -> float | None:
     if is_in_colo(guest):
         with contextlib.suppress(MonitorError):  # COLO has ended by itself meanwhile
             guest("x-colo-lost-heartbeat")
-    resumed = guest.wait_for_event(lambda event: event.name == "RESUME", before, timeout if not is_running(guest) else 0.2)
+    resumed = guest.wait_for_event(
+        lambda event: event.name == "RESUME", before, timeout if not is_running(guest) else 0.2
+    )
     if not is_running(guest):
         raise ReplicationError(reasons.ALONE_NOT_RUNNING(seconds=timeout))
     return max(resumed.at - lost.at, 0.0) * 1000 if resumed and lost else None
@@ -206,9 +215,13 @@ def _take_last(guest: Guest, delay_ms: int) -> None:
     set_delay(guest, delay_ms)
     # one that is under way is not the one that was asked for
     begun = guest.wait_for_event(lambda event: event.name in ("STOP", "COLO_EXIT"), before, LAST_S)
-    ended = begun and guest.wait_for_event(lambda event: event.name in ("RESUME", "COLO_EXIT"), begun.number - 1, LAST_S)
+    ended = begun and guest.wait_for_event(
+        lambda event: event.name in ("RESUME", "COLO_EXIT"), begun.number - 1, LAST_S
+    )
     if ended is None:
-        LOG.warning("Server %s is failed over without a last checkpoint: it has not ended in time.", guest.uuid)
+        LOG.warning(
+            "Server %s is failed over without a last checkpoint: it has not ended in time.", guest.uuid
+        )
 
 
 def cancel(guest: Guest) -> None:

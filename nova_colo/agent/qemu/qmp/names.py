@@ -2,7 +2,7 @@
 """How what is ours in a QEMU is named, so that it is found again by looking: ``colo-``, what it is, and a number."""
 
 PREFIX = "colo-"
-#: What the sockets to the other side are: a primary's two and a secondary's two, for each network card.
+#: What the sockets to the other replica are: a primary's two and a secondary's two, for each network card.
 FAR = ("mirror", "answers", "in", "out")
 
 

@@ -39,7 +39,14 @@ def _listen(guest: Guest, name: str, where: Endpoint) -> None:
 
 
 def _connect(guest: Guest, name: str, where: Endpoint) -> None:
-    _socket(guest, name, {"type": "inet", "data": where.inet}, server=False, reconnect=RECONNECT_S, **where.connects)
+    _socket(
+        guest,
+        name,
+        {"type": "inet", "data": where.inet},
+        server=False,
+        reconnect=RECONNECT_S,
+        **where.connects,
+    )
 
 
 # --- the secondary
@@ -52,9 +59,18 @@ def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> 
         _connect(guest, f"{PREFIX}out{number}", answers)
         common = {"netdev": nic.netdev, **_vnet(nic)}
         redirector = {"qom-type": "filter-redirector", **common}
-        guest("object-add", {**redirector, "id": f"{PREFIX}from{number}", "queue": "tx", "indev": f"{PREFIX}in{number}"})
-        guest("object-add", {**redirector, "id": f"{PREFIX}to{number}", "queue": "rx", "outdev": f"{PREFIX}out{number}"})
-        guest("object-add", {"qom-type": "filter-rewriter", "id": f"{PREFIX}rewriter{number}", "queue": "all", **common})
+        guest(
+            "object-add",
+            {**redirector, "id": f"{PREFIX}from{number}", "queue": "tx", "indev": f"{PREFIX}in{number}"},
+        )
+        guest(
+            "object-add",
+            {**redirector, "id": f"{PREFIX}to{number}", "queue": "rx", "outdev": f"{PREFIX}out{number}"},
+        )
+        guest(
+            "object-add",
+            {"qom-type": "filter-rewriter", "id": f"{PREFIX}rewriter{number}", "queue": "all", **common},
+        )
 
 
 def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
@@ -74,7 +90,13 @@ def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
         guest("chardev-add", {"id": nowhere, "backend": {"type": "null", "data": {}}})
         # a guest's packets pass the filters from the last to the first: the rewriter, this one, and the one that sends them
         place = {"insert": "behind", "position": f"id={PREFIX}to{number}"}
-        redirector = {"qom-type": "filter-redirector", "id": name, "netdev": nic.netdev, "queue": "rx", "outdev": nowhere}
+        redirector = {
+            "qom-type": "filter-redirector",
+            "id": name,
+            "netdev": nic.netdev,
+            "queue": "rx",
+            "outdev": nowhere,
+        }
         guest("object-add", {**redirector, **place, **_vnet(nic)})
 
 
@@ -112,11 +134,18 @@ def compare(guest: Guest, nics: Sequence[Nic]) -> None:
         mirror = {"qom-type": "filter-mirror", "queue": "tx", "outdev": f"{PREFIX}mirror{number}"}
         guest("object-add", {**mirror, "id": f"{PREFIX}mirrors{number}", **common})
         redirector = {"qom-type": "filter-redirector", "queue": "rx", **common}
-        guest("object-add", {**redirector, "id": f"{PREFIX}agrees{number}", "indev": f"{PREFIX}agreed{number}"})
-        guest("object-add", {**redirector, "id": f"{PREFIX}answers{number}", "outdev": f"{PREFIX}own{number}"})
+        guest(
+            "object-add", {**redirector, "id": f"{PREFIX}agrees{number}", "indev": f"{PREFIX}agreed{number}"}
+        )
+        guest(
+            "object-add", {**redirector, "id": f"{PREFIX}answers{number}", "outdev": f"{PREFIX}own{number}"}
+        )
         ends = {"primary_in": f"{PREFIX}own{number}-end", "secondary_in": f"{PREFIX}answers{number}"}
         out = {"outdev": f"{PREFIX}agreed{number}-end", "iothread": IOTHREAD}
-        guest("object-add", {"qom-type": "colo-compare", "id": f"{PREFIX}compare{number}", **ends, **out, **_vnet(nic)})
+        guest(
+            "object-add",
+            {"qom-type": "colo-compare", "id": f"{PREFIX}compare{number}", **ends, **out, **_vnet(nic)},
+        )
 
 
 def hold(guest: Guest, on: bool) -> None:
@@ -127,7 +156,13 @@ def hold(guest: Guest, on: bool) -> None:
         if held not in there:
             netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
             # the head is the last that a guest's packets pass: what waits to be compared at this moment passes it, too
-            buffer = {"qom-type": "filter-buffer", "netdev": netdev, "queue": "rx", "position": "head", "interval": HOLD_US}
+            buffer = {
+                "qom-type": "filter-buffer",
+                "netdev": netdev,
+                "queue": "rx",
+                "position": "head",
+                "interval": HOLD_US,
+            }
             guest("object-add", {**buffer, "id": held})
     if not on:
         _remove_objects(guest, ("held",))
@@ -149,16 +184,21 @@ def announce(guest: Guest) -> None:
 
 
 def connections(guest: Guest) -> dict[str, bool]:
-    """Return for each of a side's sockets to its twin, by name, whether it is connected."""
+    """Return for each of a replica's sockets to its twin, by name, whether it is connected."""
     far = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in FAR)
-    return {chardev["label"].removeprefix(PREFIX): not chardev["filename"].startswith("disconnected:") for chardev in far}
+    return {
+        chardev["label"].removeprefix(PREFIX): not chardev["filename"].startswith("disconnected:")
+        for chardev in far
+    }
 
 
 # --- both
 
 
 def _objects(guest: Guest) -> set[str]:
-    return {entry["name"] for entry in guest("qom-list", {"path": "/objects"}) if entry["name"].startswith(PREFIX)}
+    return {
+        entry["name"] for entry in guest("qom-list", {"path": "/objects"}) if entry["name"].startswith(PREFIX)
+    }
 
 
 def _chardevs(guest: Guest) -> list[str]:

@@ -15,11 +15,15 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Apply."""
     with op.batch_alter_table("pairs") as batch_op:
-        batch_op.add_column(sa.Column("wanted", sa.String(length=16), nullable=False, server_default="protected"))
+        batch_op.add_column(
+            sa.Column("wanted", sa.String(length=16), nullable=False, server_default="protected")
+        )
         batch_op.add_column(sa.Column("reserved_host", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("return_to", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("checkpoint_interval_ms", sa.Integer(), nullable=True))
-        batch_op.add_column(sa.Column("auto_reprotect", sa.Boolean(), nullable=False, server_default=sa.true()))
+        batch_op.add_column(
+            sa.Column("auto_reprotect", sa.Boolean(), nullable=False, server_default=sa.true())
+        )
         batch_op.add_column(sa.Column("checkpoint_rate", sa.Float(), nullable=True))
         batch_op.add_column(sa.Column("pause_p99_ms", sa.Float(), nullable=True))
         batch_op.add_column(sa.Column("first_error", sa.Text(), nullable=True))

@@ -112,7 +112,9 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 def _pattern(sentence: str) -> str:
     parts = re.split(r"\{(\w+)\}", sentence)
     names = (_value(name) for name in parts[1::2])
-    return "".join(text for pair in zip(map(re.escape, parts[::2]), [*names, ""], strict=True) for text in pair)
+    return "".join(
+        text for pair in zip(map(re.escape, parts[::2]), [*names, ""], strict=True) for text in pair
+    )
 
 
 def _value(name: str) -> str:
@@ -131,7 +133,10 @@ def reason_of(text: str | None) -> dict[str, Any] | None:
     for code, pattern in _patterns():
         found = pattern.match(text)
         if found:
-            return {"code": code, "params": {name: _param(name, value) for name, value in found.groupdict().items()}}
+            return {
+                "code": code,
+                "params": {name: _param(name, value) for name, value in found.groupdict().items()},
+            }
     return {"code": "other", "params": {"text": re.sub(r"\[\[([^\]]*)\]\]", r"\1", text)}}
 
 
@@ -190,10 +195,14 @@ def _convert(
                 batch_op.drop_column(name)
     with op.batch_alter_table(table) as batch_op:
         for name, new in names.items():
-            batch_op.alter_column(f"new_{name}", new_column_name=new, existing_type=sa.JSON(), nullable=nullable)
+            batch_op.alter_column(
+                f"new_{name}", new_column_name=new, existing_type=sa.JSON(), nullable=nullable
+            )
 
 
-def _fill(table: str, key: str, columns: dict[str, Callable[[str | None], str | None]], there: set[str]) -> None:
+def _fill(
+    table: str, key: str, columns: dict[str, Callable[[str | None], str | None]], there: set[str]
+) -> None:
     """Add a column of reasons for each of sentences, and fill it."""
     with op.batch_alter_table(table) as batch_op:
         for name in columns:
@@ -201,7 +210,8 @@ def _fill(table: str, key: str, columns: dict[str, Callable[[str | None], str | 
                 batch_op.add_column(sa.Column(f"new_{name}", sa.JSON(), nullable=True))
     for rows in _batches(table, key, list(columns)):
         values = [
-            {"the_key": row[0]} | {name: columns[name](value) for name, value in zip(columns, row[1:], strict=True)}
+            {"the_key": row[0]}
+            | {name: columns[name](value) for name, value in zip(columns, row[1:], strict=True)}
             for row in rows
         ]
         assigned = ", ".join(f"new_{name} = :{name}" for name in columns)

@@ -49,14 +49,15 @@ def test_what_is_the_hosts_own_is_no_difference():
 
 def test_the_files_of_a_guests_consoles_are_found_each_once():
     log = "<log file='/console.log' append='off'/>"
-    consoles = (
-        f"<serial type='pty'>{log}</serial><console type='pty'>{log}</console><serial type='file'><source path='/s'/></serial>"
-    )
+    consoles = f"<serial type='pty'>{log}</serial><console type='pty'>{log}</console>"
+    consoles += "<serial type='file'><source path='/s'/></serial>"
     assert domain_xml.log_files(XML.replace("</devices>", f"{consoles}</devices>")) == ["/console.log", "/s"]
     assert domain_xml.log_files(XML) == []
 
 
-CONFIG_DRIVE = "<disk type='file' device='cdrom'><source file='{}'/><target dev='hda' bus='ide'/><readonly/></disk>"
+CONFIG_DRIVE = (
+    "<disk type='file' device='cdrom'><source file='{}'/><target dev='hda' bus='ide'/><readonly/></disk>"
+)
 
 
 def test_a_config_drive_is_copied_to_the_other_host_and_never_over_another_file(tmp_path):
@@ -98,7 +99,9 @@ def test_a_medium_that_is_not_there_or_too_large_is_named(tmp_path):
 )
 def test_what_the_guest_sees_is_named(here, there, what):
     found = domain_xml.differences(XML, XML.replace(here, there))
-    assert any(one.startswith(f"{what}: ") and here.strip("'") and there.split("'")[0] in one for one in found), found
+    assert any(
+        one.startswith(f"{what}: ") and here.strip("'") and there.split("'")[0] in one for one in found
+    ), found
 
 
 class Running:

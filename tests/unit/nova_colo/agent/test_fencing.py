@@ -76,7 +76,10 @@ def test_each_has_a_word_of_its_own():
 
 
 def test_a_port_that_is_taken_is_named(made, frozen):
-    with made.arm(frozen.pid), pytest.raises(ReplicationError, match=f"UDP port {made.port}: Address already in use"):
+    with (
+        made.arm(frozen.pid),
+        pytest.raises(ReplicationError, match=f"UDP port {made.port}: Address already in use"),
+    ):
         made.arm(frozen.pid)
 
 

@@ -68,7 +68,9 @@ def test_a_host_that_does_not_answer_is_silent_for_as_long_as_that_takes(asked, 
 def test_the_time_for_which_nobody_was_there_to_ask_is_not_counted(asked, reached, ahead):
     asked.wait_for_more()
     asked.may_end.clear()
-    asked.ahead += ahead  # all stood still; who looks first at what is known of the host need not be who asks it
+    asked.ahead += (
+        ahead  # all stood still; who looks first at what is known of the host need not be who asks it
+    )
     assert reached.age(HOST) <= peer_probe.STALL_S + 0.1
     asked.answers = False
     asked.may_end.set()

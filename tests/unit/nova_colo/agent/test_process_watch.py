@@ -17,7 +17,7 @@ PATIENCE = 10
 
 
 class FakeSide:
-    """A side of a pair; :ivar meanwhile: done while the agent looks at it."""
+    """A replica of a pair; :ivar meanwhile: done while the agent looks at it."""
 
     def __init__(self, guest):
         self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], made=[], wiring=None)
@@ -73,16 +73,18 @@ def told():
 @pytest.fixture
 def backend(tmp_path, told):
     made = object.__new__(QemuBackend)
-    made._lock, made._sides, made._hypervisor = threading.Lock(), {}, FakeHypervisor()
-    made._ports = made._records = types.SimpleNamespace(give_back=lambda ports: None, forget=lambda server_id: None)
+    made._lock, made._replicas, made._hypervisor = threading.Lock(), {}, FakeHypervisor()
+    made._ports = made._records = types.SimpleNamespace(
+        give_back=lambda ports: None, forget=lambda server_id: None
+    )
     made._folder = lambda server_id: tmp_path / server_id
     made._processes = Processes(lambda server_id: told.set())
     return made
 
 
-def add_side(backend, qemu):
-    side = backend._sides[SERVER] = FakeSide(lambda command: [{"thread-id": qemu.pid}])
-    return side
+def add_replica(backend, qemu):
+    replica = backend._replicas[SERVER] = FakeSide(lambda command: [{"thread-id": qemu.pid}])
+    return replica
 
 
 def end(qemu):
@@ -91,31 +93,31 @@ def end(qemu):
 
 
 def test_a_qemu_is_seen_to_end(backend, qemu, told):
-    backend._look(add_side(backend, qemu))
+    backend._look(add_replica(backend, qemu))
     end(qemu)
     assert told.wait(PATIENCE) and backend._processes.has_ended(SERVER)
 
 
-def test_one_that_was_looked_at_while_its_side_was_dropped_is_not_watched(backend, qemu, told):
-    side = add_side(backend, qemu)
-    side.meanwhile = lambda: backend._drop(SERVER)
-    backend._look(side)
+def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(backend, qemu, told):
+    replica = add_replica(backend, qemu)
+    replica.meanwhile = lambda: backend._drop(SERVER)
+    backend._look(replica)
     end(qemu)
     assert not told.wait(1) and not backend._processes.has_ended(SERVER)
 
 
 def test_what_nova_has_started_since_is_not_ended(backend, qemu, told, tmp_path):
-    backend._look(add_side(backend, qemu))
+    backend._look(add_replica(backend, qemu))
     end(qemu)
     assert told.wait(PATIENCE)
     agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
     domain = backend._hypervisor.domains[SERVER] = FakeDomain()
     agent._forget_ended(set())
-    assert not domain.ended and SERVER in backend._sides
+    assert not domain.ended and SERVER in backend._replicas
 
 
-def test_what_nova_starts_while_the_last_side_is_forgotten_is_not_ended(backend, qemu, tmp_path):
-    add_side(backend, qemu)
+def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(backend, qemu, tmp_path):
+    add_replica(backend, qemu)
     agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
     domain = FakeDomain()
     known = backend.without_role
@@ -127,4 +129,4 @@ def test_what_nova_starts_while_the_last_side_is_forgotten_is_not_ended(backend,
 
     backend.without_role = start
     agent._forget_ended(set())
-    assert not domain.ended and SERVER not in backend._sides
+    assert not domain.ended and SERVER not in backend._replicas

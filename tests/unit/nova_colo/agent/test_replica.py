@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one side of a pair of QEMUs makes of what it hears, and of what it does not."""
+"""What one replica of a pair of QEMUs makes of what it hears, and of what it does not."""
 
 import dataclasses
 import itertools
@@ -11,7 +11,7 @@ import pytest
 
 from lab.patience import patient
 from nova_colo.agent.qemu import fencing
-from nova_colo.agent.qemu import replica as sides
+from nova_colo.agent.qemu import replica as replicas
 from nova_colo.agent.qemu.fencing import Fence
 from nova_colo.agent.qemu.qmp.client import Event
 from nova_colo.agent.qemu.state_store import Record, Stage
@@ -68,59 +68,69 @@ class Reach:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(sides, "time", clock)
+    monkeypatch.setattr(replicas, "time", clock)
     return clock
 
 
-def make_side(stage, primary=True):
-    record = Record("s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S))
+def make_replica(stage, primary=True):
+    record = Record(
+        "s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S)
+    )
     reach = Reach()
-    made = sides.Side(record, Guest(), reach, lambda: made.there, lambda record: None, hybrid.Rule(), link_health.Thresholds())
+    made = replicas.Replica(
+        record,
+        Guest(),
+        reach,
+        lambda: made.there,
+        lambda record: None,
+        hybrid.Rule(),
+        link_health.Thresholds(),
+    )
     made.there, made.reach = True, reach
     return made
 
 
 @pytest.fixture
-def side(clock):
-    made = make_side(Stage.STARTING)
+def replica(clock):
+    made = make_replica(Stage.STARTING)
     made.in_step()
     return made
 
 
-def pass_by(side, clock, seconds, checkpoints=True):
+def pass_by(replica, clock, seconds, checkpoints=True):
     """Let time pass, with a checkpoint and a look in each second."""
     for _ in range(int(seconds)):
         clock.now += 1
         if checkpoints:
-            side.heard(Event("RESUME", clock.now, {}, next(NUMBERS)))
-        side.look()
+            replica.heard(Event("RESUME", clock.now, {}, next(NUMBERS)))
+        replica.look()
 
 
-def test_replication_that_stands_still_is_lost(side, clock):
-    pass_by(side, clock, 20)
-    assert side.report(paired=True).link_up
-    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
-    found = side.report(paired=True)
+def test_replication_that_stands_still_is_lost(replica, clock):
+    pass_by(replica, clock, 20)
+    assert replica.report(paired=True).link_up
+    pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    found = replica.report(paired=True)
     assert found.link_up is False and found.reasons[0].code == "link_stuck"
 
 
-def test_nothing_leaves_a_primary_that_has_lost_its_twin_and_has_no_grant(side, clock):
-    pass_by(side, clock, 20)
-    assert "colo-held0" not in side.guest.objects
-    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
-    assert side.guest.objects.count("colo-held0") == 1
-    pass_by(side, clock, 2)
-    assert "colo-held0" not in side.guest.objects, "it has its twin again"
-    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
-    assert "colo-held0" in side.guest.objects
-    side.parted()
-    assert "colo-held0" not in side.guest.objects, "it runs alone"
-    pass_by(side, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
-    assert "colo-held0" not in side.guest.objects
+def test_nothing_leaves_a_primary_that_has_lost_its_twin_and_has_no_grant(replica, clock):
+    pass_by(replica, clock, 20)
+    assert "colo-held0" not in replica.guest.objects
+    pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert replica.guest.objects.count("colo-held0") == 1
+    pass_by(replica, clock, 2)
+    assert "colo-held0" not in replica.guest.objects, "it has its twin again"
+    pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert "colo-held0" in replica.guest.objects
+    replica.parted()
+    assert "colo-held0" not in replica.guest.objects, "it runs alone"
+    pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
+    assert "colo-held0" not in replica.guest.objects
 
 
 def test_what_was_held_back_before_the_agent_was_restarted_is_let_out(clock):
-    made = make_side(Stage.IN_STEP)
+    made = make_replica(Stage.IN_STEP)
     made.guest.objects.append("colo-held0")
     pass_by(made, clock, 1, checkpoints=False)
     assert "colo-held0" in made.guest.objects, "nothing is known of the twin"
@@ -128,113 +138,120 @@ def test_what_was_held_back_before_the_agent_was_restarted_is_let_out(clock):
     assert "colo-held0" not in made.guest.objects
 
 
-def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(side, clock):
+def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(replica, clock):
     """An engine would part the two for it."""
-    pass_by(side, clock, 5)
-    side.there = None
-    pass_by(side, clock, 60, checkpoints=False)
-    side.there = True
+    pass_by(replica, clock, 5)
+    replica.there = None
+    pass_by(replica, clock, 60, checkpoints=False)
+    replica.there = True
     clock.now += 1
-    side.look()  # before its events are heard again
-    assert side.report(paired=True).link_up
-    side.reconnected()
-    side.look()
-    assert side.report(paired=True).link_up
+    replica.look()  # before its events are heard again
+    assert replica.report(paired=True).link_up
+    replica.reconnected()
+    replica.look()
+    assert replica.report(paired=True).link_up
 
 
-def test_nor_is_it_while_libvirt_stood_still(side, clock):
-    pass_by(side, clock, 5)
+def test_nor_is_it_while_libvirt_stood_still(replica, clock):
+    pass_by(replica, clock, 5)
     clock.now += 60
-    side.look()
-    assert side.report(paired=True).link_up
+    replica.look()
+    assert replica.report(paired=True).link_up
 
 
-def test_nor_after_a_moment_in_which_the_only_checkpoint_of_a_while_was_missed(side, clock):
-    side.save(delay_ms=20000)
-    pass_by(side, clock, 1)
-    pass_by(side, clock, 19, checkpoints=False)
-    side.reconnected()  # one was due, and was not heard
-    pass_by(side, clock, 20, checkpoints=False)
-    assert side.report(paired=True).link_up
+def test_nor_after_a_moment_in_which_the_only_checkpoint_of_a_while_was_missed(replica, clock):
+    replica.save(delay_ms=20000)
+    pass_by(replica, clock, 1)
+    pass_by(replica, clock, 19, checkpoints=False)
+    replica.reconnected()  # one was due, and was not heard
+    pass_by(replica, clock, 20, checkpoints=False)
+    assert replica.report(paired=True).link_up
 
 
-def test_a_link_that_is_stuck_when_libvirt_is_back_is_found_out(side, clock):
-    pass_by(side, clock, 5)
-    side.there = None
-    pass_by(side, clock, 60, checkpoints=False)
-    side.there = True
-    side.reconnected()
-    pass_by(side, clock, DELAY_S + STUCK_S + 2, checkpoints=False)
-    assert side.report(paired=True).link_up is False
+def test_a_link_that_is_stuck_when_libvirt_is_back_is_found_out(replica, clock):
+    pass_by(replica, clock, 5)
+    replica.there = None
+    pass_by(replica, clock, 60, checkpoints=False)
+    replica.there = True
+    replica.reconnected()
+    pass_by(replica, clock, DELAY_S + STUCK_S + 2, checkpoints=False)
+    assert replica.report(paired=True).link_up is False
 
 
-def test_a_qemu_that_does_not_answer_is_not_excused(side, clock, monkeypatch):
+def test_a_qemu_that_does_not_answer_is_not_excused(replica, clock, monkeypatch):
     """Its looks take long, too."""
 
     def silent(guest):
         clock.now += 5
-        raise sides.SilentError("nothing")
+        raise replicas.SilentError("nothing")
 
-    pass_by(side, clock, 5)
-    monkeypatch.setattr(sides.netfilter, "connections", silent)
-    pass_by(side, clock, 5, checkpoints=False)
-    found = side.report(paired=True)
+    pass_by(replica, clock, 5)
+    monkeypatch.setattr(replicas.netfilter, "connections", silent)
+    pass_by(replica, clock, 5, checkpoints=False)
+    found = replica.report(paired=True)
     assert found.running is False and found.link_up is False
 
 
 def test_an_agent_that_is_new_finds_out_that_replication_stands_still(clock):
-    side = make_side(Stage.IN_STEP)
-    pass_by(side, clock, 5, checkpoints=False)
-    assert side.report(paired=True).link_up
-    pass_by(side, clock, DELAY_S + STUCK_S, checkpoints=False)
-    assert side.report(paired=True).link_up is False
+    replica = make_replica(Stage.IN_STEP)
+    pass_by(replica, clock, 5, checkpoints=False)
+    assert replica.report(paired=True).link_up
+    pass_by(replica, clock, DELAY_S + STUCK_S, checkpoints=False)
+    assert replica.report(paired=True).link_up is False
 
 
 def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event_tells(clock):
-    side = make_side(Stage.STARTING, primary=False)
-    side.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
-    side.in_step()
-    pass_by(side, clock, 2)
-    assert side.report(paired=True).link_up
-    side.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
-    assert side.report(paired=True).link_up is False
+    replica = make_replica(Stage.STARTING, primary=False)
+    replica.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+    replica.in_step()
+    pass_by(replica, clock, 2)
+    assert replica.report(paired=True).link_up
+    replica.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+    assert replica.report(paired=True).link_up is False
 
 
-def test_both_sides_go_by_what_the_primarys_host_is_configured_to():
-    record = Record("s-1", primary=False, stage=Stage.STARTING, ports=[], paces={"delay": 7000, "interval": 50})
-    assert record.pace("colo", None) == {"policy": "colo", "mode": "colo", "interval_ms": 50, "delay_ms": 7000}
+def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():
+    record = Record(
+        "s-1", primary=False, stage=Stage.STARTING, ports=[], paces={"delay": 7000, "interval": 50}
+    )
+    assert record.pace("colo", None) == {
+        "policy": "colo",
+        "mode": "colo",
+        "interval_ms": 50,
+        "delay_ms": 7000,
+    }
     assert record.pace("checkpoint", None)["delay_ms"] == 50
     assert record.pace("checkpoint", 300)["delay_ms"] == 300
     assert record.pace("hybrid", 300, "checkpoint")["delay_ms"] == 300
     assert record.pace("hybrid", 300)["delay_ms"] == 7000
 
 
-def test_that_its_twins_host_is_silent_is_told_at_once_and_once(side, clock):
-    pass_by(side, clock, 1)
-    assert not side.is_cut_off() and not side.look()
-    side.reach.silent_s = 2.1
-    assert side.is_cut_off()  # so it is looked at now
-    assert side.look()
-    assert side.report(True).link_up is False
-    assert not side.is_cut_off() and not side.look()
+def test_that_its_twins_host_is_silent_is_told_at_once_and_once(replica, clock):
+    pass_by(replica, clock, 1)
+    assert not replica.is_cut_off() and not replica.look()
+    replica.reach.silent_s = 2.1
+    assert replica.is_cut_off()  # so it is looked at now
+    assert replica.look()
+    assert replica.report(True).link_up is False
+    assert not replica.is_cut_off() and not replica.look()
 
 
 @pytest.fixture
-def fenced(side):
-    """A side that can be ended from its twin's host."""
-    side.guest.process = subprocess.Popen(["sleep", "600"])
+def fenced(replica):
+    """A replica that can be ended from its twin's host."""
+    replica.guest.process = subprocess.Popen(["sleep", "600"])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
-        side.record.fence = dataclasses.asdict(fencing.make(*probe.getsockname()))
-    yield side
-    side.guest.process.kill()
-    side.guest.process.wait()
+        replica.record.fence = dataclasses.asdict(fencing.make(*probe.getsockname()))
+    yield replica
+    replica.guest.process.kill()
+    replica.guest.process.wait()
 
 
 def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
     pass_by(fenced, clock, 1)
     assert fenced.report(True).reasons == []
-    twin = make_side(Stage.IN_STEP, primary=False)
+    twin = make_replica(Stage.IN_STEP, primary=False)
     twin.record.fence = fenced.record.fence
     twin.fire()
     assert fenced.guest.process.wait(patient(10)) == -signal.SIGKILL
@@ -245,7 +262,7 @@ def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
     assert twin.record.firing is None
 
 
-@pytest.mark.parametrize("end", [lambda side: side.parted(), lambda side: side.close()])
+@pytest.mark.parametrize("end", [lambda replica: replica.parted(), lambda replica: replica.close()])
 def test_a_primary_without_a_twin_cannot_be_ended_by_it(fenced, clock, end):
     pass_by(fenced, clock, 1)
     end(fenced)

@@ -25,7 +25,16 @@ def ca(tmp_path) -> pathlib.Path:
 
 
 def verify(ca: pathlib.Path, certificate: pathlib.Path, purpose: str) -> None:
-    command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", str(ca / "ca-cert.pem"), str(certificate)]
+    command = [
+        "openssl",
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        purpose,
+        "-CAfile",
+        str(ca / "ca-cert.pem"),
+        str(certificate),
+    ]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -47,13 +56,20 @@ def test_keys_are_for_their_owner_only(ca):
 
 def test_hosts_can_be_added_and_none_is_overwritten(ca):
     before = (ca / "compute-a" / "server-key.pem").read_bytes()
-    done = programs.run("nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}")
+    done = programs.run(
+        "nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}"
+    )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"nova-colo-manage: {ca}/compute-a is there already. Remove it to have it made anew.\n"
+    assert (
+        done.stderr == f"nova-colo-manage: {ca}/compute-a is there already. Remove it to have it made anew.\n"
+    )
     assert not (ca / "compute-c").exists()
     done = programs.run("nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{ca}/compute-c: copy it to compute-c, as the folder that [qemu] tls_x509_cert_dir names there.\n"
+    assert (
+        done.stdout
+        == f"{ca}/compute-c: copy it to compute-c, as the folder that [qemu] tls_x509_cert_dir names there.\n"
+    )
     verify(ca, ca / "compute-c" / "server-cert.pem", "sslserver")
     assert (ca / "compute-a" / "server-key.pem").read_bytes() == before
 
@@ -65,7 +81,9 @@ def test_what_cannot_be_read_is_said_and_nothing_is_made(tmp_path):
     assert not (tmp_path / "ca").exists()
 
 
-@pytest.mark.parametrize("text", ["a", "../a=192.0.2.11", "=192.0.2.11", "a b=192.0.2.11", "ca-cert.pem=192.0.2.11", "a=host"])
+@pytest.mark.parametrize(
+    "text", ["a", "../a=192.0.2.11", "=192.0.2.11", "a b=192.0.2.11", "ca-cert.pem=192.0.2.11", "a=host"]
+)
 def test_hosts_have_a_name_and_an_address(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is not NAME=ADDRESS"):
         test_ca.host_address(text)
@@ -92,8 +110,12 @@ def test_an_agent_says_what_is_wrong_with_its_certificates(ca, tmp_path):
     (unreadable,) = tls.lacks(str(folder), ADDRESS)
     assert str(unreadable).startswith(f"The TLS certificate {folder}/client-cert.pem cannot be read: ")
     (folder / "client-key.pem").unlink()
-    assert tls.lacks(str(folder), ADDRESS) == [reasons.TLS_MISSING(files=["client-key.pem"], folder=str(folder))]
-    assert tls.lacks("/no/such/folder", ADDRESS) == [reasons.TLS_MISSING(files=tls.FILES, folder="/no/such/folder")]
+    assert tls.lacks(str(folder), ADDRESS) == [
+        reasons.TLS_MISSING(files=["client-key.pem"], folder=str(folder))
+    ]
+    assert tls.lacks("/no/such/folder", ADDRESS) == [
+        reasons.TLS_MISSING(files=tls.FILES, folder="/no/such/folder")
+    ]
 
 
 def test_an_agent_says_that_a_certificate_has_expired(tmp_path):

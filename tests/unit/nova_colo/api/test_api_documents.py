@@ -31,7 +31,11 @@ def test_the_description_is_valid_openapi(described):
 
 
 def test_every_route_of_ours_is_described(described):
-    ours = {(method, path) for _kind, method, path, _handler, _conditions in filter.ROUTES if "os-fault-tolerance" in path}
+    ours = {
+        (method, path)
+        for _kind, method, path, _handler, _conditions in filter.ROUTES
+        if "os-fault-tolerance" in path
+    }
     ours.add(("POST", "/servers/{server_id}/action"))
     there = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
     assert there == ours
@@ -39,10 +43,15 @@ def test_every_route_of_ours_is_described(described):
 
 def test_every_request_has_a_rule_and_every_rule_is_one_of_a_request(described):
     named = {
-        rule for methods in described["paths"].values() for operation in methods.values() for rule in operation["x-policies"]
+        rule
+        for methods in described["paths"].values()
+        for operation in methods.values()
+        for rule in operation["x-policies"]
     }
     assert named == {rule.name for rule in policies.list_rules() if rule.name.startswith(base.ROOT)}
-    assert all(operation["x-policies"] for methods in described["paths"].values() for operation in methods.values())
+    assert all(
+        operation["x-policies"] for methods in described["paths"].values() for operation in methods.values()
+    )
 
 
 def test_rules_are_documented():

@@ -87,7 +87,12 @@ def test_no_pipeline_names_a_removed_filter_wherever_an_operator_has_put_it(past
     assert api_paste.remove_filter(str(paste))
     parser = configparser.RawConfigParser()
     parser.read(paste)
-    words = {word for section in parser.sections() for _key, value in parser.items(section) for word in value.split()}
+    words = {
+        word
+        for section in parser.sections()
+        for _key, value in parser.items(section)
+        for word in value.split()
+    }
     assert "colo" not in words
     assert parser.has_section("filter:mine") and not parser.has_section("filter:colo")
 

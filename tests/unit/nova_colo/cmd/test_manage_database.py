@@ -24,7 +24,9 @@ def test_the_schema_is_made_and_made_again(sync, tmp_path):
     for _ in range(2):
         done = sync(f"sqlite:///{tmp_path}/colo.db")
         assert (done.returncode, done.stdout) == (0, "The schema of the FT database is up to date.\n")
-    tables = {name for (name,) in sqlite3.connect(tmp_path / "colo.db").execute("SELECT name FROM sqlite_master")}
+    tables = {
+        name for (name,) in sqlite3.connect(tmp_path / "colo.db").execute("SELECT name FROM sqlite_master")
+    }
     assert {"pairs", "operations", "hosts", "events"} <= tables
 
 
@@ -41,5 +43,7 @@ def test_the_schema_is_made_and_made_again(sync, tmp_path):
 def test_what_is_wrong_is_said_in_one_line_without_the_password(sync, connection, words):
     done = sync(connection)
     assert done.returncode == 1
-    assert words in done.stderr and "[database] connection" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert (
+        words in done.stderr and "[database] connection" in done.stderr and len(done.stderr.splitlines()) == 1
+    )
     assert "secret" not in done.stderr

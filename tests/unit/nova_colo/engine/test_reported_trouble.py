@@ -32,7 +32,7 @@ def some_seconds_pass(world, number):
 
 
 def report(monkeypatch, host, troubles, **values):
-    """Make a host's agent report something of its side; troubles is a function, called at each heartbeat."""
+    """Make a host's agent report something of its replica; troubles is a function, called at each heartbeat."""
     tell = host.backend.report
 
     def told(server_id, peer):
@@ -46,7 +46,7 @@ def health(world):
     return row.health, row.health_reasons
 
 
-def test_a_pair_is_as_well_as_its_sides_report(world, monkeypatch):
+def test_a_pair_is_as_well_as_its_replicas_report(world, monkeypatch):
     row, troubles = world.row(), [reasons.CHECKPOINT_LATE(seconds=4)]
     assert health(world) == (Health.OK, [])
     report(monkeypatch, world.hosts[row.secondary_host], lambda: troubles)
@@ -57,12 +57,25 @@ def test_a_pair_is_as_well_as_its_sides_report(world, monkeypatch):
     assert health(world) == (Health.OK, [])
 
 
-def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_time(world, monkeypatch, tmp_path):
+def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_time(
+    world, monkeypatch, tmp_path
+):
     measured = iter(range(300, 400))
-    report(monkeypatch, world.hosts[world.row().primary_host], lambda: [reasons.PAUSES_LONG(ms=next(measured))])
+    report(
+        monkeypatch, world.hosts[world.row().primary_host], lambda: [reasons.PAUSES_LONG(ms=next(measured))]
+    )
     with statements.collected(tmp_path / "ft.db") as sent:
         some_seconds_pass(world, 20)
-    assert len([statement for statement in sent if "health_reasons" in statement and statement.startswith("UPDATE")]) == 1
+    assert (
+        len(
+            [
+                statement
+                for statement in sent
+                if "health_reasons" in statement and statement.startswith("UPDATE")
+            ]
+        )
+        == 1
+    )
     level, (reason,) = health(world)
     assert level == Health.WARNING and 300 <= reason.params["ms"] < 310
 
@@ -72,7 +85,9 @@ def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkey
     with world.database.writer() as session:
         pairs.update(session, row.server_id, mode_policy="hybrid")
     for name, host in world.hosts.items():
-        monkeypatch.setattr(host.backend, "set_mode", lambda *arguments, name=name: told.append((name, *arguments)))
+        monkeypatch.setattr(
+            host.backend, "set_mode", lambda *arguments, name=name: told.append((name, *arguments))
+        )
     tell = world.hosts[row.primary_host].backend.report
     monkeypatch.setattr(
         world.hosts[row.primary_host].backend,
@@ -82,7 +97,11 @@ def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkey
     for mode in ("checkpoint", "colo"):
         wished[:], told[:] = [mode], []
         some_seconds_pass(world, 5)
-        assert (world.row().mode_policy, world.row().mode, world.row().state) == ("hybrid", mode, State.PROTECTED)
+        assert (world.row().mode_policy, world.row().mode, world.row().state) == (
+            "hybrid",
+            mode,
+            State.PROTECTED,
+        )
         # the secondary first: in mode checkpoint its answers must go nowhere before the primary waits for no comparison
         wanted = (row.server_id, "hybrid", row.checkpoint_interval_ms, mode)
         assert told == [(row.secondary_host, *wanted), (row.primary_host, *wanted)]

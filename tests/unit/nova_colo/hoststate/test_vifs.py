@@ -60,7 +60,9 @@ def test_a_twin_is_plugged_in_as_its_primary_was_and_out_again(store, plugged):
 
 def test_cards_that_were_attached_are_plugged_in_too_and_those_that_were_detached_are_not(store, plugged):
     server = objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001")
-    other = objects.vif.VIFBridge(id=OTHER_PORT, address="fa:16:3e:4d:00:11", bridge_name="qbr-2", plugin="test")
+    other = objects.vif.VIFBridge(
+        id=OTHER_PORT, address="fa:16:3e:4d:00:11", bridge_name="qbr-2", plugin="test"
+    )
     store.add(server, other)
     store.add(server, other)
     store.remove(SERVER, PORT)
@@ -90,7 +92,9 @@ def test_nothing_is_plugged_in_for_a_guest_that_nova_knows_nothing_of(store, plu
 
 
 @pytest.mark.parametrize("refusal", [RuntimeError("no such bridge"), AssertionError()])
-def test_a_card_that_cannot_be_plugged_in_is_an_error_and_one_that_cannot_be_unplugged_is_not(store, plugged, refusal):
+def test_a_card_that_cannot_be_plugged_in_is_an_error_and_one_that_cannot_be_unplugged_is_not(
+    store, plugged, refusal
+):
     plugged.refusal = refusal
     with pytest.raises(vifs.WiringError):
         vifs.plug(store.get(SERVER))

@@ -35,7 +35,9 @@ def test_nothing_reaches_a_server_whose_records_follow_but_what_changes_no_guest
 
 @given(RULE, PAIRS, st.booleans())
 def test_a_secondary_never_sees_what_it_cannot_follow(rule, pair, busy):
-    if rule.effect in (Effect.BREAKS, Effect.ATTACHES) and (pair.secondary_host or pair.state == State.STARTING or busy):
+    if rule.effect in (Effect.BREAKS, Effect.ATTACHES) and (
+        pair.secondary_host or pair.state == State.STARTING or busy
+    ):
         assert refusal(rule, pair, busy=busy)
 
 
@@ -53,7 +55,12 @@ def test_what_can_never_have_a_twin_is_not_attached_to_a_server_that_shall_have_
 
 
 def test_a_stopped_server_may_be_resized():
-    assert refusal(action_rules.ACTIONS["resize"], pair(secondary_host=None, state=State.UNPROTECTED), busy=False) is None
+    assert (
+        refusal(
+            action_rules.ACTIONS["resize"], pair(secondary_host=None, state=State.UNPROTECTED), busy=False
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(("name", "rule"), RULES, ids=[name for name, _ in RULES])

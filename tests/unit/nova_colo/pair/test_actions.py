@@ -79,7 +79,9 @@ def test_force_is_for_a_pair_that_is_not_healthy():
     secondary=st.sampled_from([None, "b"]),
     reserved=st.sampled_from([None, "b"]),
 )
-def test_a_workflow_that_needs_a_secondary_is_planned_only_with_one(action, state, wanted, secondary, reserved):
+def test_a_workflow_that_needs_a_secondary_is_planned_only_with_one(
+    action, state, wanted, secondary, reserved
+):
     given_pair = pair(state=state, wanted=wanted, secondary_host=secondary, reserved_host=reserved)
     if actions.refusal(action, given_pair):
         return

@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_colo.pair import arbitration
-from nova_colo.pair.arbitration import Action, Witness, decide
-from nova_colo.pair.model import Role, Side, State, Wanted
+from nova_colo.pair.arbitration import Action, Observation, decide
+from nova_colo.pair.model import Replica, Role, State, Wanted
 from tests.fixtures.made_pairs import pair
 
 
-def side(role=Role.PRIMARY, epoch=3, running=True, link_up=True):
-    return Side(role, epoch, running, link_up)
+def replica(role=Role.PRIMARY, epoch=3, running=True, link_up=True):
+    return Replica(role, epoch, running, link_up)
 
 
 def primary(**changes):
-    return Witness(True, side(Role.PRIMARY, **changes))
+    return Observation(True, replica(Role.PRIMARY, **changes))
 
 
 def secondary(**changes):
-    return Witness(True, side(Role.SECONDARY, **changes))
+    return Observation(True, replica(Role.SECONDARY, **changes))
 
 
-DEAD = Witness(False)
+DEAD = Observation(False)
 
 CASES = {
     "both run in step": (pair(), primary(), secondary(), Action.NONE),
@@ -33,23 +33,78 @@ CASES = {
     "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_ALONE),
     "only the secondary's agent is silent": (pair(), primary(), DEAD, Action.NONE),
     "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_ALONE),
-    "the link is cut and both hosts live": (pair(), primary(link_up=False), secondary(link_up=False), Action.RUN_ALONE),
+    "the link is cut and both hosts live": (
+        pair(),
+        primary(link_up=False),
+        secondary(link_up=False),
+        Action.RUN_ALONE,
+    ),
     "both hosts are silent": (pair(), DEAD, DEAD, Action.NONE),
     "both QEMUs ended": (pair(), primary(running=False), secondary(running=False), Action.LOST),
-    "the primary QEMU ended and nobody knows of the secondary": (pair(), primary(running=False), DEAD, Action.NONE),
-    "Nova has restarted the guest": (pair(), Witness(True), secondary(link_up=False), Action.UNPROTECT),
-    "Nova has stopped the server": (pair(server_status="SHUTOFF"), Witness(True), secondary(), Action.UNPROTECT),
-    "Nova tries to move half of the pair": (pair(server_status="MIGRATING"), primary(), secondary(), Action.NONE),
-    "no secondary": (pair(secondary_host=None, state=State.DEGRADED), primary(link_up=None), DEAD, Action.PROTECT),
-    "no secondary, not protected before": (pair(secondary_host=None), Witness(True), DEAD, Action.PROTECT),
+    "the primary QEMU ended and nobody knows of the secondary": (
+        pair(),
+        primary(running=False),
+        DEAD,
+        Action.NONE,
+    ),
+    "Nova has restarted the guest": (pair(), Observation(True), secondary(link_up=False), Action.UNPROTECT),
+    "Nova has stopped the server": (
+        pair(server_status="SHUTOFF"),
+        Observation(True),
+        secondary(),
+        Action.UNPROTECT,
+    ),
+    "Nova tries to move half of the pair": (
+        pair(server_status="MIGRATING"),
+        primary(),
+        secondary(),
+        Action.NONE,
+    ),
+    "no secondary": (
+        pair(secondary_host=None, state=State.DEGRADED),
+        primary(link_up=None),
+        DEAD,
+        Action.PROTECT,
+    ),
+    "no secondary, not protected before": (
+        pair(secondary_host=None),
+        Observation(True),
+        DEAD,
+        Action.PROTECT,
+    ),
     "no secondary and its host is silent": (pair(secondary_host=None), DEAD, DEAD, Action.NONE),
-    "it waits for a twin that is lost": (pair(secondary_host=None), primary(epoch=2, link_up=False), DEAD, Action.RUN_ALONE),
+    "it waits for a twin that is lost": (
+        pair(secondary_host=None),
+        primary(epoch=2, link_up=False),
+        DEAD,
+        Action.RUN_ALONE,
+    ),
     "no secondary and it ended": (pair(secondary_host=None), primary(running=False), DEAD, Action.RESTART),
-    "no secondary and it is stopped": (pair(secondary_host=None, server_status="SHUTOFF"), primary(), DEAD, Action.NONE),
-    "protection is to be removed": (pair(wanted=Wanted.UNPROTECTED), primary(), secondary(), Action.UNPROTECT),
+    "no secondary and it is stopped": (
+        pair(secondary_host=None, server_status="SHUTOFF"),
+        primary(),
+        DEAD,
+        Action.NONE,
+    ),
+    "protection is to be removed": (
+        pair(wanted=Wanted.UNPROTECTED),
+        primary(),
+        secondary(),
+        Action.UNPROTECT,
+    ),
     "protection is to be suspended": (pair(wanted=Wanted.SUSPENDED), primary(), secondary(), Action.SUSPEND),
-    "protection was removed": (pair(secondary_host=None, wanted=Wanted.UNPROTECTED), primary(link_up=None), DEAD, Action.NONE),
-    "protection is suspended": (pair(secondary_host=None, wanted=Wanted.SUSPENDED), primary(link_up=None), DEAD, Action.NONE),
+    "protection was removed": (
+        pair(secondary_host=None, wanted=Wanted.UNPROTECTED),
+        primary(link_up=None),
+        DEAD,
+        Action.NONE,
+    ),
+    "protection is suspended": (
+        pair(secondary_host=None, wanted=Wanted.SUSPENDED),
+        primary(link_up=None),
+        DEAD,
+        Action.NONE,
+    ),
     "the flavor wants no new secondary by itself": (
         pair(secondary_host=None, state=State.DEGRADED, auto_reprotect=False),
         primary(link_up=None),
@@ -64,23 +119,38 @@ CASES = {
     ),
     "a test failover returns": (pair(return_to="b"), primary(), secondary(), Action.FAILOVER),
     "a test failover has another twin by now": (pair(return_to="c"), primary(), secondary(), Action.NONE),
-    "a test failover returns only in step": (pair(return_to="b", state=State.STARTING), primary(), secondary(), Action.NONE),
-    "records lag": (pair(nova_host="z"), Witness(True, side(Role.PROMOTED)), DEAD, Action.FOLLOW),
+    "a test failover returns only in step": (
+        pair(return_to="b", state=State.STARTING),
+        primary(),
+        secondary(),
+        Action.NONE,
+    ),
+    "records lag": (pair(nova_host="z"), Observation(True, replica(Role.PROMOTED)), DEAD, Action.FOLLOW),
     "records lag and the guest's host is silent": (pair(nova_host="z"), DEAD, DEAD, Action.NONE),
     "records lag and the guest ended": (
         pair(nova_host="z"),
-        Witness(True, side(Role.PROMOTED, running=False)),
+        Observation(True, replica(Role.PROMOTED, running=False)),
         DEAD,
         Action.FOLLOW,
     ),
-    "Nova is about to end the guest": (pair(), Witness(True, side(Role.LEAVING)), secondary(), Action.UNPROTECT),
+    "Nova is about to end the guest": (
+        pair(),
+        Observation(True, replica(Role.LEAVING)),
+        secondary(),
+        Action.UNPROTECT,
+    ),
     "Nova is about to end the guest, whose twin is lost": (
         pair(),
-        Witness(True, side(Role.LEAVING, link_up=False)),
+        Observation(True, replica(Role.LEAVING, link_up=False)),
         DEAD,
         Action.UNPROTECT,
     ),
-    "Nova has not ended the guest yet": (pair(secondary_host=None), Witness(True, side(Role.LEAVING)), DEAD, Action.NONE),
+    "Nova has not ended the guest yet": (
+        pair(secondary_host=None),
+        Observation(True, replica(Role.LEAVING)),
+        DEAD,
+        Action.NONE,
+    ),
 }
 
 
@@ -92,36 +162,43 @@ def test_what_is_done_when(case):
     assert decision.reason or decision.action in (Action.NONE, Action.PROTECT)
 
 
-witnesses = st.builds(
-    Witness,
+observations = st.builds(
+    Observation,
     alive=st.booleans(),
-    side=st.none()
-    | st.builds(Side, st.sampled_from(Role), st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None])),
+    replica=st.none()
+    | st.builds(
+        Replica, st.sampled_from(Role), st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None])
+    ),
 )
 
 
-@given(one=witnesses, other=witnesses)
+@given(one=observations, other=observations)
 def test_a_failover_only_when_the_secondary_surely_runs_and_the_primary_surely_does_not_answer(one, other):
     if decide(pair(), one, other).action == Action.FAILOVER:
-        assert other.alive and other.side == Side(Role.SECONDARY, 3, True, other.side.link_up)
-        assert not one.alive or not one.side.running or one.side.role != Role.PRIMARY or one.side.epoch != 3
-        assert one.alive or other.side.link_up is False
+        assert other.alive and other.replica == Replica(Role.SECONDARY, 3, True, other.replica.link_up)
+        assert (
+            not one.alive
+            or not one.replica.running
+            or one.replica.role != Role.PRIMARY
+            or one.replica.epoch != 3
+        )
+        assert one.alive or other.replica.link_up is False
 
 
-@given(one=witnesses, other=witnesses)
+@given(one=observations, other=observations)
 def test_the_primary_runs_alone_only_when_it_surely_runs(one, other):
     if decide(pair(), one, other).action == Action.RUN_ALONE:
-        assert one.alive and one.side.running and one.side.role == Role.PRIMARY
+        assert one.alive and one.replica.running and one.replica.role == Role.PRIMARY
 
 
 def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
     after = pair(epoch=4, primary_host="b", secondary_host="c", nova_host="b")
-    assert arbitration.is_stale(after, "a", side(epoch=3))
-    assert arbitration.is_stale(after, "c", side(Role.SECONDARY, epoch=3))
-    assert not arbitration.is_stale(after, "b", side(Role.PROMOTED, epoch=4))
-    assert not arbitration.is_stale(after, "c", side(Role.SECONDARY, epoch=4))
-    assert arbitration.is_stale(None, "b", side())
+    assert arbitration.is_stale(after, "a", replica(epoch=3))
+    assert arbitration.is_stale(after, "c", replica(Role.SECONDARY, epoch=3))
+    assert not arbitration.is_stale(after, "b", replica(Role.PROMOTED, epoch=4))
+    assert not arbitration.is_stale(after, "c", replica(Role.SECONDARY, epoch=4))
+    assert arbitration.is_stale(None, "b", replica())
 
 
 def test_a_host_that_is_ahead_of_what_is_known_of_the_pair_is_left_alone():
-    assert not arbitration.is_stale(pair(epoch=5), "b", side(Role.PROMOTED, epoch=6))
+    assert not arbitration.is_stale(pair(epoch=5), "b", replica(Role.PROMOTED, epoch=6))

@@ -15,7 +15,11 @@ DELAY_S = 2.0
 def in_colo(delay_s=DELAY_S, at=0.0, buffered=False):
     """Return the stream of a pair whose first checkpoint, the forced one, began and ended at a time."""
     found, checkpoint, _ = (
-        checkpoint_events.attach(at - 0.1, delay_s * 1000, buffered).forced(at - 0.1).stop(at).passed(4).resume(at)
+        checkpoint_events.attach(at - 0.1, delay_s * 1000, buffered)
+        .forced(at - 0.1)
+        .stop(at)
+        .passed(4)
+        .resume(at)
     )
     assert checkpoint.cause == Cause.FORCED
     return found
@@ -51,7 +55,12 @@ def test_one_that_was_asked_for_is_forced_once():
 
 def test_setting_the_delay_forces_one_and_counts_from_there():
     found = in_colo().delay_set(0.5, 1000)
-    assert causes(found, 0.51, 1.51, 2.0, 3.0) == [Cause.FORCED, Cause.PERIODIC, Cause.MISMATCH, Cause.PERIODIC]
+    assert causes(found, 0.51, 1.51, 2.0, 3.0) == [
+        Cause.FORCED,
+        Cause.PERIODIC,
+        Cause.MISMATCH,
+        Cause.PERIODIC,
+    ]
 
 
 def test_two_that_are_asked_for_at_once_are_one():
@@ -102,7 +111,9 @@ def test_after_a_gap_the_first_one_is_taken_for_what_the_last_one_was():
 
 
 def test_a_stop_without_a_pass_is_no_checkpoint():
-    found, checkpoint, unseen = in_colo().stop(1.0).resume(1.1)  # COLO has ended, or somebody has stopped the guest
+    found, checkpoint, unseen = (
+        in_colo().stop(1.0).resume(1.1)
+    )  # COLO has ended, or somebody has stopped the guest
     assert (checkpoint, unseen, found.counted) == (None, Totals(), 4)
 
 
@@ -117,7 +128,9 @@ def test_checkpoints_that_nobody_has_heard_of_are_counted_by_their_numbers():
     found, *_ = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)
     assert found.counted == 14
     unseen = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)[2]
-    assert unseen == Totals(periodic=9)  # ten intervals of two seconds each, so that the timer will have been it
+    assert unseen == Totals(
+        periodic=9
+    )  # ten intervals of two seconds each, so that the timer will have been it
     unseen = in_colo().reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
     assert unseen == Totals(mismatch=39)
     unseen = in_colo(buffered=True).reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
@@ -146,7 +159,13 @@ def test_a_clock_that_is_set_back_makes_no_mismatch_and_no_negative_pause():
 
 latencies = st.floats(0.001, 0.02)
 steps = st.lists(
-    st.tuples(st.sampled_from(Cause), st.floats(0.2, 1.5), latencies, st.floats(0.005, 0.06), st.none() | st.floats(0.05, 0.95)),
+    st.tuples(
+        st.sampled_from(Cause),
+        st.floats(0.2, 1.5),
+        latencies,
+        st.floats(0.005, 0.06),
+        st.none() | st.floats(0.05, 0.95),
+    ),
     max_size=40,
 )
 CLEARED = 0.8
@@ -181,8 +200,28 @@ calls = st.one_of(
 )
 
 
-@example([("stop", 0.0), ("passed", 1), ("resume", 1.0), ("stop", 2.0), ("passed", 5), ("passed", 4), ("resume", 3.0)])
-@example([("stop", 0.0), ("passed", 1), ("resume", 1.0), ("stop", 2.0), ("passed", 50), ("passed", 2), ("resume", 3.0)])
+@example(
+    [
+        ("stop", 0.0),
+        ("passed", 1),
+        ("resume", 1.0),
+        ("stop", 2.0),
+        ("passed", 5),
+        ("passed", 4),
+        ("resume", 3.0),
+    ]
+)
+@example(
+    [
+        ("stop", 0.0),
+        ("passed", 1),
+        ("resume", 1.0),
+        ("stop", 2.0),
+        ("passed", 50),
+        ("passed", 2),
+        ("resume", 3.0),
+    ]
+)
 @given(st.lists(calls, max_size=40))
 def test_no_order_of_events_breaks_it_and_none_gives_more_checkpoints_than_stops(calls):
     found, stops, checkpoints, unseen = checkpoint_events.attach(0.0, 2000), 0, [], Totals()

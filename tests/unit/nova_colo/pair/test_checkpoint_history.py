@@ -110,10 +110,21 @@ def test_a_bucket_that_was_reported_never_changes(life):
 
 def test_a_bucket_is_what_the_history_stores():
     ledger = Ledger(0.0)
-    for at, cause, pause in ((12.0, Cause.MISMATCH, 5.0), (13.0, Cause.FORCED, 15.0), (25.0, Cause.PERIODIC, 9.0)):
+    for at, cause, pause in (
+        (12.0, Cause.MISMATCH, 5.0),
+        (13.0, Cause.FORCED, 15.0),
+        (25.0, Cause.PERIODIC, 9.0),
+    ):
         ledger.add(Checkpoint(at, cause, pause), at)
     (bucket,) = ledger.closed(0, 25.0)
-    assert bucket == {"start": 10, "mismatch": 1, "periodic": 0, "forced": 1, "pause_sum_ms": 20.0, "pause_max_ms": 15.0}
+    assert bucket == {
+        "start": 10,
+        "mismatch": 1,
+        "periodic": 0,
+        "forced": 1,
+        "pause_sum_ms": 20.0,
+        "pause_max_ms": 15.0,
+    }
     assert bucket.keys() | {"server_id", "seconds"} == set(Bucket.__table__.columns.keys())
     assert ledger.closed(20, 25.0) == []
 
@@ -146,7 +157,14 @@ def test_the_figures_are_the_wires_checkpoints():
     for at in (10.0, 20.0, 30.0):
         ledger.add(Checkpoint(at, Cause.PERIODIC, 10.0), at)
     assert ledger.figures(60.0) == {
-        **{"total": 3, "mismatch": 0, "periodic": 3, "forced": 0, "last_at": "1970-01-01T00:00:30Z", "window_s": 300},
+        **{
+            "total": 3,
+            "mismatch": 0,
+            "periodic": 3,
+            "forced": 0,
+            "last_at": "1970-01-01T00:00:30Z",
+            "window_s": 300,
+        },
         **{"per_min": 3.0, "pause_ms": {"mean": 10.0, "p99": pytest.approx(10.0, rel=ACCURACY), "max": 10.0}},
     }
     assert ledger.rate(60.0, Cause.PERIODIC) == 3.0

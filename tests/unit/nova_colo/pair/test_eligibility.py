@@ -11,7 +11,12 @@ FT = {"ft:enabled": "true"}
 def test_an_ordinary_server_has_no_problem():
     ordinary = Server(
         extra_specs=FT
-        | {"hw:cpu_policy": "shared", "hw:mem_encryption": "false", "resources:VGPU": "0", "resources:CUSTOM_A": "1"},
+        | {
+            "hw:cpu_policy": "shared",
+            "hw:mem_encryption": "false",
+            "resources:VGPU": "0",
+            "resources:CUSTOM_A": "1",
+        },
         image={"hw_disk_bus": "virtio", "hw_cpu_policy": "shared", "hw_mem_encryption": False},
         ports=(Port("p"),),
     )
@@ -45,7 +50,15 @@ def test_a_flavor_is_told_which_of_its_keys_to_take_off(key, value):
 
 
 @pytest.mark.parametrize(
-    "key", ["hw_tpm_version", "hw_tpm_model", "hw_mem_encryption", "hw_numa_nodes", "hw_numa_mem.1", "hw_mem_page_size"]
+    "key",
+    [
+        "hw_tpm_version",
+        "hw_tpm_model",
+        "hw_mem_encryption",
+        "hw_numa_nodes",
+        "hw_numa_mem.1",
+        "hw_mem_page_size",
+    ],
 )
 def test_an_image_is_told_which_of_its_properties_not_to_have(key):
     (problem,) = problems(Server(extra_specs=FT, image={key: "1"}))

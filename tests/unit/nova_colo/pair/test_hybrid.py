@@ -74,7 +74,9 @@ def test_a_clock_that_is_set_back_does_not_keep_a_pair_in_checkpoint_mode():
     assert hybrid.passed(state, RULE, 60.0).mode == Mode.COLO
 
 
-@pytest.mark.parametrize("wrong", [{"run": 0}, {"short_s": 0}, {"growth": 0.5}, {"first_wait_s": 0}, {"max_wait_s": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"run": 0}, {"short_s": 0}, {"growth": 0.5}, {"first_wait_s": 0}, {"max_wait_s": 1.0}]
+)
 def test_a_rule_that_contradicts_itself_is_refused(wrong):
     with pytest.raises(ValueError, match="hybrid rule"):
         Rule(**wrong)
@@ -86,7 +88,9 @@ def seconds(least, most):
 
 
 calms = seconds(1, 60)
-rules = st.builds(Rule, st.integers(1, 5), st.floats(0.05, 2), seconds(0.5, 30), st.floats(1, 4), seconds(30, 100), calms)
+rules = st.builds(
+    Rule, st.integers(1, 5), st.floats(0.05, 2), seconds(0.5, 30), st.floats(1, 4), seconds(30, 100), calms
+)
 moments = st.lists(st.tuples(seconds(0.001, 40), st.none() | st.sampled_from(Cause)), max_size=80)
 
 
@@ -96,7 +100,11 @@ def history(rule, moments):
     for gap, cause in moments:
         now += gap
         state = states[-1]
-        state = hybrid.passed(state, rule, now) if cause is None else hybrid.taken(state, rule, Checkpoint(now, cause, 9.0))
+        state = (
+            hybrid.passed(state, rule, now)
+            if cause is None
+            else hybrid.taken(state, rule, Checkpoint(now, cause, 9.0))
+        )
         states.append(state)
     return states, now
 

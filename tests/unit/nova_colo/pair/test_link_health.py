@@ -25,7 +25,9 @@ def test_a_link_without_trouble_needs_no_reason():
     ],
 )
 def test_a_link_that_does_not_work_is_down_and_says_why(sign, reason):
-    assert link_health.assess(Signs(**WELL | sign), Thresholds()) == link_health.Link(False, Health.CRITICAL, (reason,))
+    assert link_health.assess(Signs(**WELL | sign), Thresholds()) == link_health.Link(
+        False, Health.CRITICAL, (reason,)
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,9 @@ def test_a_link_that_does_not_work_is_down_and_says_why(sign, reason):
     ],
 )
 def test_a_link_that_does_badly_is_up_and_says_why(sign, reason):
-    assert link_health.assess(Signs(**WELL | sign), Thresholds()) == link_health.Link(True, Health.WARNING, (reason,))
+    assert link_health.assess(Signs(**WELL | sign), Thresholds()) == link_health.Link(
+        True, Health.WARNING, (reason,)
+    )
 
 
 def test_a_link_that_nothing_is_known_of_is_not_called_down():
@@ -51,11 +55,16 @@ def test_silence_alone_is_enough_to_be_down():
 
 def test_thresholds_may_be_others():
     assert link_health.assess(Signs(**WELL | {"heartbeat_age_s": 3.1}), Thresholds(silent_s=4.0)).up is True
-    assert link_health.assess(Signs(**WELL, pause_p99_ms=9.0), Thresholds(pause_ms=5.0)).health == Health.WARNING
+    assert (
+        link_health.assess(Signs(**WELL, pause_p99_ms=9.0), Thresholds(pause_ms=5.0)).health == Health.WARNING
+    )
 
 
 def test_the_time_between_two_periodic_checkpoints_is_not_late():
-    assert link_health.assess(Signs(**WELL, checkpoint_age_s=19.0, checkpoint_delay_s=20.0), Thresholds()).health == Health.OK
+    assert (
+        link_health.assess(Signs(**WELL, checkpoint_age_s=19.0, checkpoint_delay_s=20.0), Thresholds()).health
+        == Health.OK
+    )
 
 
 def maybe(high):
@@ -63,7 +72,13 @@ def maybe(high):
 
 
 signs = st.builds(
-    Signs, st.dictionaries(st.sampled_from("abc"), st.booleans()), maybe(10), maybe(500), maybe(200), maybe(60), maybe(20)
+    Signs,
+    st.dictionaries(st.sampled_from("abc"), st.booleans()),
+    maybe(10),
+    maybe(500),
+    maybe(200),
+    maybe(60),
+    maybe(20),
 )
 
 
@@ -80,4 +95,6 @@ def test_silence_never_makes_a_link_better(signs, more):
     if signs.heartbeat_age_s is None:
         return
     longer = Signs(**vars(signs) | {"heartbeat_age_s": signs.heartbeat_age_s + more})
-    assert not (link_health.assess(signs, Thresholds()).up is False and link_health.assess(longer, Thresholds()).up)
+    assert not (
+        link_health.assess(signs, Thresholds()).up is False and link_health.assess(longer, Thresholds()).up
+    )

@@ -23,4 +23,4 @@ def test_orbits_word_for_a_state(state, twin, word):
 
 def test_a_twins_id_is_stable_and_its_own():
     server = "1f0f0c3e-0000-4000-8000-000000000001"
-    assert model.twin_id(server) == model.twin_id(server) != server
+    assert model.secondary_id(server) == model.secondary_id(server) != server

@@ -56,7 +56,9 @@ def test_whatever_a_text_says_it_reaches_nobody_who_may_not_see_hosts(reason):
         assert text not in shown and json.dumps(text, ensure_ascii=False)[1:-1] not in shown
 
 
-@given(made(), st.sampled_from(["migrated", "made_by_a_newer_release", "/etc/passwd", "compute-c.example.org"]))
+@given(
+    made(), st.sampled_from(["migrated", "made_by_a_newer_release", "/etc/passwd", "compute-c.example.org"])
+)
 def test_a_reason_of_a_newer_release_shows_no_more(reason, code):
     newer = Reason(code, reason.params)
     shown = newer.text(hosts=False) + json.dumps(newer.wire(hosts=False))
@@ -84,14 +86,23 @@ def test_a_sentence_of_before_is_for_operators(sentence):
 
 
 def test_hosts_are_named_to_those_who_may_see_them():
-    lost = reasons.FAILED_OVER(source="compute-10", target="compute-1", reason=reasons.HOST_LOST(host="compute-10"))
+    lost = reasons.FAILED_OVER(
+        source="compute-10", target="compute-1", reason=reasons.HOST_LOST(host="compute-10")
+    )
     assert str(lost) == "Failed over from compute-10 to compute-1: host compute-10 is lost."
     assert lost.text(hosts=False) == f"Failed over from {SOME_HOST} to {SOME_HOST}: host {SOME_HOST} is lost."
-    assert lost.wire(hosts=False) == {"code": "failed_over", "params": {"reason": {"code": "host_lost", "params": {}}}}
+    assert lost.wire(hosts=False) == {
+        "code": "failed_over",
+        "params": {"reason": {"code": "host_lost", "params": {}}},
+    }
 
 
 def test_what_is_no_word_of_ours_is_not_shown():
-    assert reasons.NOT_ACTIVE(status="SHELVED_OFFLOADED").text(hosts=False).startswith("The server is SHELVED_OFFLOADED.")
+    assert (
+        reasons.NOT_ACTIVE(status="SHELVED_OFFLOADED")
+        .text(hosts=False)
+        .startswith("The server is SHELVED_OFFLOADED.")
+    )
     assert NOT_SHOWN in reasons.NOT_ACTIVE(status="on compute-c").text(hosts=False)
 
 
@@ -106,7 +117,9 @@ def test_a_reason_takes_its_parameters_and_no_others():
 def test_a_kind_says_what_it_is_about_and_what_to_do(kind: Kind):
     assert kind.hosts | kind.private | kind.own <= kind.names
     assert bool(kind.private) == bool(kind.public)
-    assert kind.public is None or "A secret." not in Reason(kind.code, dict.fromkeys(kind.names, "A secret.")).text(False)
+    assert kind.public is None or "A secret." not in Reason(
+        kind.code, dict.fromkeys(kind.names, "A secret.")
+    ).text(False)
     assert kind.remedy or kind.group in (Group.REFUSAL, Group.STAGE, Group.EVENT)
     sentence = kind.group not in (Group.CAUSE, Group.STAGE)
     assert not sentence or kind.template[-1] in ".s", kind.template
@@ -130,5 +143,5 @@ def test_what_an_agent_refuses_is_sent_with_its_reason(kind):
 
 
 def test_what_an_agent_of_before_refuses_is_understood():
-    received = raised(ReplicationError("[[compute-a]] has no side of it."))
+    received = raised(ReplicationError("[[compute-a]] has no replica of it."))
     assert received.reason.code == "other"

@@ -24,7 +24,7 @@ class Host:
     """What a host's agent remembers, and whether it answers."""
 
     def __init__(self):
-        self.side = None
+        self.replica = None
         self.silent = False
         self.fails = None
         self.asked = 0
@@ -51,7 +51,7 @@ class FakeAgents:
         return getattr(self, f"_{method}")(there, **arguments)
 
     def _status(self, there, server_id):
-        return there.side
+        return there.replica
 
     def _checkpoint_buckets(self, there, since):
         return {SERVER: [{"start": time.time(), "mismatch": 1, "periodic": 1, "forced": 0}]}
@@ -60,27 +60,27 @@ class FakeAgents:
         return {}
 
     def _prepare_secondary(self, there, spec, primary):
-        there.side = side("secondary", spec["epoch"])
+        there.replica = replica("secondary", spec["epoch"])
         return {}
 
     def _start_replication(self, there, spec, secondary):
-        there.side = side("primary", spec["epoch"])
+        there.replica = replica("primary", spec["epoch"])
 
     def _demote(self, there, server_id, epoch, expected=None):
-        there.side = side("demoted", epoch)
+        there.replica = replica("demoted", epoch)
 
     def _promote(self, there, server_id, epoch, stopped):
-        there.side = side("promoted", epoch, link_up=None)
+        there.replica = replica("promoted", epoch, link_up=None)
         return 150.0
 
     def _settle(self, there, server_id, epoch):
-        there.side = side("primary", epoch, link_up=None)
+        there.replica = replica("primary", epoch, link_up=None)
 
     def _run_alone(self, there, server_id, epoch):
-        there.side = side("primary", epoch, link_up=None)
+        there.replica = replica("primary", epoch, link_up=None)
 
     def _discard(self, there, server_id, role=None, epoch=None):
-        there.side = None
+        there.replica = None
 
     _release = _discard
 
@@ -88,8 +88,16 @@ class FakeAgents:
         self.modes.append(actual)
 
 
-def side(role, epoch=0, **values):
-    known = {"role": role, "epoch": epoch, "running": True, "link_up": True, "progress": None, "error": None, "reasons": []}
+def replica(role, epoch=0, **values):
+    known = {
+        "role": role,
+        "epoch": epoch,
+        "running": True,
+        "link_up": True,
+        "progress": None,
+        "error": None,
+        "reasons": [],
+    }
     return known | {"checkpoints": FIGURES if role == "primary" else None, "stood_still_ms": 25.0} | values
 
 
@@ -100,8 +108,8 @@ def agents():
 
 @pytest.fixture
 def paired(agents):
-    agents.hosts["a"].side = side("primary")
-    agents.hosts["b"].side = side("secondary")
+    agents.hosts["a"].replica = replica("primary")
+    agents.hosts["b"].replica = replica("secondary")
     return agents
 
 
@@ -113,7 +121,11 @@ def say(agents, capsys, tmp_path):
 
     def run(command, *arguments):
         try:
-            code = pair.main(["--config-file", str(conf), command, SERVER, *arguments], lambda conf: agents, cfg.ConfigOpts())
+            code = pair.main(
+                ["--config-file", str(conf), command, SERVER, *arguments],
+                lambda conf: agents,
+                cfg.ConfigOpts(),
+            )
         except SystemExit as end:  # argparse's
             code = end.code
         out, err = capsys.readouterr()
@@ -163,7 +175,10 @@ def test_protect_says_how_far_it_is_and_how_long_the_guest_stood_still(say, agen
         "",
     )
     assert agents.done == [("a", "describe"), ("b", "prepare_secondary"), ("a", "start_replication")]
-    assert say("protect", "--primary", "a", "--secondary", "b")[:2] == (0, "Protected already: primary a, secondary b.\n")
+    assert say("protect", "--primary", "a", "--secondary", "b")[:2] == (
+        0,
+        "Protected already: primary a, secondary b.\n",
+    )
 
 
 def test_a_pair_that_cannot_be_made_is_undone_and_the_first_error_is_said(say, agents):
@@ -173,18 +188,18 @@ def test_a_pair_that_cannot_be_made_is_undone_and_the_first_error_is_said(say, a
 
 
 def test_a_pair_that_had_a_failover_keeps_its_epoch_when_a_new_twin_cannot_be_made(say, agents):
-    agents.hosts["a"].side = side("primary", 3, link_up=None)
+    agents.hosts["a"].replica = replica("primary", 3, link_up=None)
     agents.hosts["b"].fails = "prepare_secondary"
     refused(say("protect", "--primary", "a", "--secondary", "b"))
-    assert agents.hosts["a"].side["epoch"] == 3
+    assert agents.hosts["a"].replica["epoch"] == 3
 
 
 def test_protect_ends_what_is_left_over_and_refuses_another_hosts_guest(say, agents):
-    agents.hosts["a"].side = side("primary", 0, running=False)
-    agents.hosts["b"].side = side("primary", 1, link_up=None)
+    agents.hosts["a"].replica = replica("primary", 0, running=False)
+    agents.hosts["b"].replica = replica("primary", 1, link_up=None)
     assert "Say --primary b." in refused(say("protect", "--primary", "a", "--secondary", "b"))
     code, out, _ = say("protect", "--primary", "b", "--secondary", "a")
-    assert code == 0 and "a has a primary side of epoch 0 left. It is ended." in out
+    assert code == 0 and "a has a primary replica of epoch 0 left. It is ended." in out
 
 
 def test_protect_refuses_a_guest_whose_twin_is_elsewhere(say, paired):
@@ -193,7 +208,8 @@ def test_protect_refuses_a_guest_whose_twin_is_elsewhere(say, paired):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("protect", "--primary", "a", "--secondary", "b"), ("unprotect", *HOSTS), ("mode", *HOSTS, "colo")]
+    "arguments",
+    [("protect", "--primary", "a", "--secondary", "b"), ("unprotect", *HOSTS), ("mode", *HOSTS, "colo")],
 )
 def test_a_silent_agent_is_named(say, paired, arguments):
     paired.hosts["b"].silent = True
@@ -202,7 +218,7 @@ def test_a_silent_agent_is_named(say, paired, arguments):
 
 
 def test_status_is_one_table(say, paired):
-    paired.hosts["b"].side["reasons"] = ["The link is slow."]
+    paired.hosts["b"].replica["reasons"] = ["The link is slow."]
     code, out, err = say("status", *HOSTS)
     assert (code, err) == (0, "")
     for words in ("primary", "secondary", "1/2/0", "1/1/0", "9.0/20.0/120", "The link is slow."):
@@ -233,9 +249,9 @@ def test_a_planned_failover(say, paired):
 
 
 def test_a_failover_that_was_interrupted_is_ended_when_it_is_said_again(say, paired):
-    paired.hosts["a"].side = side("demoted", 1)
+    paired.hosts["a"].replica = replica("demoted", 1)
     assert say("failover", *HOSTS)[0] == 0
-    assert paired.hosts["a"].side is None and paired.hosts["b"].side["epoch"] == 1
+    assert paired.hosts["a"].replica is None and paired.hosts["b"].replica["epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -248,7 +264,7 @@ def test_a_failover_that_was_interrupted_is_ended_when_it_is_said_again(say, pai
 )
 def test_a_planned_failover_needs_a_pair_in_step(say, paired, broken, words):
     for name, values in broken.items():
-        paired.hosts[name].side |= values
+        paired.hosts[name].replica |= values
     assert words in refused(say("failover", *HOSTS))
     assert paired.done == []
 
@@ -272,7 +288,9 @@ def test_a_primary_that_is_well_is_no_lost_one_unless_forced(say, paired):
     assert paired.done == [("b", "promote"), ("b", "settle")]
 
 
-@pytest.mark.parametrize("broken", [{"silent": True}, {"side": None}, {"side": side("secondary", running=False)}])
+@pytest.mark.parametrize(
+    "broken", [{"silent": True}, {"replica": None}, {"replica": replica("secondary", running=False)}]
+)
 def test_a_secondary_that_is_not_there_cannot_take_over(say, paired, broken):
     for name, value in broken.items():
         setattr(paired.hosts["b"], name, value)
@@ -287,14 +305,17 @@ def test_the_primary_goes_on_alone(say, paired):
 
 
 def test_a_primary_that_is_silent_or_dead_does_not_go_on_alone(say, paired):
-    paired.hosts["a"].side["running"] = False
+    paired.hosts["a"].replica["running"] = False
     assert "--lost" in refused(say("alone", *HOSTS))
     paired.hosts["a"].silent = True
     assert "The agent on a does not answer." in refused(say("alone", *HOSTS))
 
 
 def test_unprotect_and_mode(say, paired):
-    assert say("mode", *HOSTS, "checkpoint", "--interval-ms", "200")[:2] == (0, "Mode is checkpoint, every 200 ms.\n")
+    assert say("mode", *HOSTS, "checkpoint", "--interval-ms", "200")[:2] == (
+        0,
+        "Mode is checkpoint, every 200 ms.\n",
+    )
     assert paired.done == [("b", "set_mode"), ("a", "set_mode")]
     assert say("unprotect", *HOSTS)[0] == 0
     assert paired.done[2:] == [("a", "release"), ("b", "discard")]
@@ -310,7 +331,9 @@ def run_until(say, agents, steps, *more):
             while not seen() and time.monotonic() < deadline:
                 time.sleep(0.05)
             do()
-        if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:  # else it has ended by itself, and we would end
+        if (
+            signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        ):  # else it has ended by itself, and we would end
             signal.raise_signal(signal.SIGTERM)
 
     leader = threading.Thread(target=lead)
@@ -325,17 +348,26 @@ def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
 
     def lose():
         hosts["a"].silent = True
-        hosts["b"].side |= {"link_up": False}
+        hosts["b"].replica |= {"link_up": False}
 
     steps = [
-        (lambda: (hosts["a"].side or {}).get("role") == "primary", lose),
-        (lambda: (hosts["c"].side or {}).get("role") == "secondary", lambda: None),
+        (lambda: (hosts["a"].replica or {}).get("role") == "primary", lose),
+        (lambda: (hosts["c"].replica or {}).get("role") == "secondary", lambda: None),
     ]
     code, out, err = run_until(say, agents, steps, "--spare", "c")
     events = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     named = [event["event"] for event in events]
-    expected = ["watching", "protecting", "protected", "failing_over", "failed_over", "protecting", "protected", "stopped"]
+    expected = [
+        "watching",
+        "protecting",
+        "protected",
+        "failing_over",
+        "failed_over",
+        "protecting",
+        "protected",
+        "stopped",
+    ]
     assert named == expected, out
     assert (events[-1]["primary"], events[-1]["secondary"], events[-1]["epoch"]) == ("b", "c", 1)
 
@@ -357,8 +389,11 @@ def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
 def test_run_moves_a_hybrid_pair_to_the_mode_that_its_primary_has_found(say, agents):
     hosts = agents.hosts
     steps = [
-        (lambda: (hosts["a"].side or {}).get("role") == "primary", lambda: hosts["a"].side.update(mode="checkpoint")),
-        (lambda: agents.modes == ["checkpoint"] * 2, lambda: hosts["a"].side.update(mode="colo")),
+        (
+            lambda: (hosts["a"].replica or {}).get("role") == "primary",
+            lambda: hosts["a"].replica.update(mode="checkpoint"),
+        ),
+        (lambda: agents.modes == ["checkpoint"] * 2, lambda: hosts["a"].replica.update(mode="colo")),
         (lambda: agents.modes == ["checkpoint"] * 2 + ["colo"] * 2, lambda: None),
     ]
     code, out, err = run_until(say, agents, steps, "--mode", "hybrid")
@@ -374,6 +409,6 @@ def test_run_does_not_begin_with_a_primary_that_it_cannot_know(say, paired):
 
 def test_run_ends_when_both_qemus_ended(say, paired):
     for name in ("a", "b"):
-        paired.hosts[name].side["running"] = False
+        paired.hosts[name].replica["running"] = False
     code, _, err = say("run", "--primary", "a", "--secondary", "b", "--json")
     assert code == 1 and "both qemus" in err.lower() and err.count("\n") == 1

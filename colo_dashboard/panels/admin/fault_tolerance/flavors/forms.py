@@ -17,7 +17,10 @@ class FlavorForm(forms.SelfHandlingForm):
     """Changes flavors, and says what the API refuses."""
 
     #: That it was done, and that it was refused.
-    done, failed = gettext_lazy("Flavor %(name)s was changed."), gettext_lazy("Unable to change the flavor %(name)s: %(reason)s")
+    done, failed = (
+        gettext_lazy("Flavor %(name)s was changed."),
+        gettext_lazy("Unable to change the flavor %(name)s: %(reason)s"),
+    )
 
     def handle(self, request: HttpRequest, data: dict[str, Any]) -> bool:
         name = data.get("name") or self.initial["flavor"].name
@@ -41,7 +44,9 @@ class FlavorForm(forms.SelfHandlingForm):
 class PolicyForm(FlavorForm):
     """What a flavor says of fault tolerance."""
 
-    mode = django_forms.ChoiceField(choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"), initial="colo")
+    mode = django_forms.ChoiceField(
+        choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"), initial="colo"
+    )
     checkpoint_interval_ms = django_forms.IntegerField(
         required=False,
         min_value=10,
@@ -74,13 +79,26 @@ class CreateForm(PolicyForm):
     )
     disk = django_forms.IntegerField(min_value=0, initial=0, label=gettext_lazy("Disk (GB)"))
     projects = django_forms.MultipleChoiceField(
-        required=False, label=gettext_lazy("Projects that may use it"), help_text=gettext_lazy("None chosen: all of them.")
+        required=False,
+        label=gettext_lazy("Projects that may use it"),
+        help_text=gettext_lazy("None chosen: all of them."),
     )
-    field_order = ("name", "vcpus", "ram", "disk", "mode", "checkpoint_interval_ms", "auto_reprotect", "projects")
+    field_order = (
+        "name",
+        "vcpus",
+        "ram",
+        "disk",
+        "mode",
+        "checkpoint_interval_ms",
+        "auto_reprotect",
+        "projects",
+    )
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
-        self.fields["projects"].choices = sorted(api.project_names(request).items(), key=lambda known: known[1])
+        self.fields["projects"].choices = sorted(
+            api.project_names(request).items(), key=lambda known: known[1]
+        )
 
     def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
         size = data["name"], data["vcpus"], data["ram"], data["disk"]

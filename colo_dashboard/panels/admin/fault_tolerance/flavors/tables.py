@@ -45,9 +45,12 @@ class FlavorsTable(tables.DataTable):
     ram = tables.Column("ram", verbose_name=_("RAM (MB)"))
     disk = tables.Column("disk", verbose_name=_("Disk (GB)"))
     secondary_ram = tables.Column(
-        lambda flavor: flavor.secondary_ram if flavor.enabled else "-", verbose_name=_("RAM of the secondary (MB)")
+        lambda flavor: flavor.secondary_ram if flavor.enabled else "-",
+        verbose_name=_("RAM of the secondary (MB)"),
     )
-    access = tables.Column(lambda flavor: _("all projects") if flavor.is_public else _("some projects"), verbose_name=_("Access"))
+    access = tables.Column(
+        lambda flavor: _("all projects") if flavor.is_public else _("some projects"), verbose_name=_("Access")
+    )
 
     class Meta:
         name = "fault_tolerance_flavors"

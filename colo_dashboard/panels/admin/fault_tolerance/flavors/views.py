@@ -54,7 +54,11 @@ class DialogView(forms.ModalFormView):
         return {"back": reverse(INDEX)}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        names = {"page_title": self.submit_label, "modal_header": self.submit_label, "sentence": self.sentence}
+        names = {
+            "page_title": self.submit_label,
+            "modal_header": self.submit_label,
+            "sentence": self.sentence,
+        }
         return super().get_context_data(**kwargs) | names
 
 
@@ -62,7 +66,9 @@ class CreateView(DialogView):
     form_class = flavor_forms.CreateForm
     form_id, modal_id = "create_flavor_form", "create_flavor_modal"
     submit_label = gettext_lazy("Create FT flavor")
-    sentence = gettext_lazy("Servers of it run twice, on two hosts. Nothing of the secondary counts against a quota.")
+    sentence = gettext_lazy(
+        "Servers of it run twice, on two hosts. Nothing of the secondary counts against a quota."
+    )
 
 
 class OneFlavorView(DialogView):
@@ -87,7 +93,9 @@ class OneFlavorView(DialogView):
         return super().get_initial() | {"flavor": self.flavor} | flavor_forms.policy_of(self.flavor)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | {"modal_header": f"{self.submit_label}: {self.flavor.name}"}
+        return super().get_context_data(**kwargs) | {
+            "modal_header": f"{self.submit_label}: {self.flavor.name}"
+        }
 
 
 class SetView(OneFlavorView):
