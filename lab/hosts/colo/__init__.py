@@ -2,19 +2,11 @@
 """Hosts with a real hypervisor, without a cloud: where QEMU COLO is developed and tested.
 
 A :class:`Testbed` is a few network namespaces that act as machines: hosts with a libvirtd of their own, and a
-client that talks to the guests. Guests are tiny, real Linux systems under QEMU. Nothing in here knows COLO; a guest is started as any operator
-would start it, but for the two workarounds of :mod:`lab.hosts.colo.domain`, without which QEMU's emulator spoils COLO.
-
-::
-
-    with Testbed(Path(".lab/colo"), hosts=("a", "b")) as bed:
-        guest = Guest("web", number=100)
-        bed.hosts["a"].start_guest(guest)
-        bed.client.wait_for_answer(guest.address)
-        with bed.client.count(guest.address) as counting:
-            bed.hosts["a"].replication.cut()
-            ...
-            print(counting.stats())
+client that talks to the guests. Guests are tiny, real Linux systems under QEMU. Nothing in here knows COLO; a
+guest is started as any operator would start it, but for the two workarounds of :mod:`lab.hosts.colo.domain`,
+without which QEMU's emulator spoils COLO. :: with Testbed(Path(".lab/colo"), hosts=("a", "b")) as bed: guest
+= Guest("web", number=100) bed.hosts["a"].start_guest(guest) bed.client.wait_for_answer(guest.address) with
+bed.client.count(guest.address) as counting: bed.hosts["a"].replication.cut() ... print(counting.stats())
 """
 
 from lab.hosts.colo.bed import Testbed
