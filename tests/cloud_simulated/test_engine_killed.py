@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine is killed (SIGKILL) before and after each step of each workflow; the next one brings every pair to a right place.
 
-Most of the points before a step are long ones (pyproject.toml).
-
 One engine stands still at all of these points at once, each in a workflow of a server of its own, and is killed then.
 """
 
@@ -37,8 +35,21 @@ POINTS = [
     for when in ("before", "after")
 ]
 POINTS += [("follow", "move", "asked"), ("restart", "restart", "asked")]
-#: Before a step is most often like after the one before it. Not so here: a pair is as it was, or it is not any more.
-TELLING = {("run_alone", "grant", "before"), ("suspend", "remove", "before")}
+#: Where most is half done, at least one of each kind; the other points are long ones (pyproject.toml).
+USUAL = {
+    ("protect", "start", "after"),
+    ("move_secondary", "leave", "after"),
+    ("unprotect", "remove", "after"),
+    ("suspend", "remove", "before"),
+    ("suspend", "remove", "after"),
+    ("set_mode", "apply", "after"),
+    ("failover", "grant", "after"),
+    ("run_alone", "grant", "before"),
+    ("run_alone", "grant", "after"),
+    ("restart", "restart", "asked"),
+    ("follow", "promote", "after"),
+    ("follow", "move", "asked"),
+}
 
 
 def end_guests(cloud: Cloud, pair: dict[str, Any], *replicas: str) -> None:
@@ -80,6 +91,7 @@ def ends(
 ) -> Iterator[dict[tuple[str, str, str], Any]]:
     """What has become of each server, by the point where the engine was killed: its pair before, while none ran, and after."""
     assert set(TRIGGERS) == set(WORKFLOWS), "say in TRIGGERS what begins each kind of workflow"
+    assert {kind for kind, _, _ in USUAL} == set(WORKFLOWS) and set(POINTS) >= USUAL, "keep USUAL up to date"
     tests = [item for item in request.session.items if item.path == pathlib.Path(__file__)]
     points = [test.callspec.params["point"] for test in tests if hasattr(test, "callspec")] or POINTS
     with many_servers.ft_servers(cloud, PREFIX, len(points)) as made:
@@ -197,10 +209,7 @@ def _running_operations(cloud: Cloud) -> list[Any]:
 
 @pytest.mark.parametrize(
     "point",
-    [
-        pytest.param(point, marks=pytest.mark.long if point[2] == "before" and point not in TELLING else ())
-        for point in POINTS
-    ],
+    [pytest.param(point, marks=() if point in USUAL else pytest.mark.long) for point in POINTS],
     ids="-".join,
 )
 def test_the_pair_ends_in_a_right_place(cloud, ends, point):

@@ -135,7 +135,7 @@ def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud
     wait_for("all is well", 60, lambda: cloud.pairs()["web-1"]["health"] == "ok")
 
 
-@pytest.mark.parametrize("many", [20, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("many", [8, pytest.param(50, marks=pytest.mark.long)])
 def test_a_power_cut_under_many_servers(cloud, pair, lab, capsys, many):
     host = "compute-a"
     with many_servers.ft_servers(cloud, "many", many, f"nova:{host}") as before:

@@ -23,30 +23,36 @@ def code() -> str:
     return axe.source()
 
 
+#: One page of each kind, and the others; "{pair}" is the page of a pair.
+KINDS = (
+    "admin/fault_tolerance/",
+    "admin/fault_tolerance/?name=nothing",
+    "admin/fault_tolerance/hosts/",
+    "admin/fault_tolerance/flavors/create/",
+    "{pair}?tab=fault_tolerance_details__overview",
+    "{pair}?tab=fault_tolerance_details__checkpoints",
+    "{pair}failover/",
+)
+OTHERS = (
+    "project/fault_tolerance/",
+    "admin/fault_tolerance/flavors/",
+    *(f"{{pair}}?tab=fault_tolerance_details__{name}" for name in ("events", "policy")),
+    *(f"{{pair}}{slug}/" for slug in ("test_failover", "migrate_secondary", "set_mode", "resume")),
+)
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "pages", [KINDS, pytest.param(OTHERS, marks=pytest.mark.long)], ids=("kinds", "others")
+)
 def test_axe_finds_no_serious_issue_on_any_page(
-    lab: Any, log_in: Callable[[str], WebDriver], code: str
+    lab: Any, log_in: Callable[[str], WebDriver], code: str, pages: tuple[str, ...]
 ) -> None:
     server_id = Cloud(lab).protected(SERVER)["server_id"]
-    detail = f"admin/fault_tolerance/{server_id}/"
-    pages = ["project/fault_tolerance/", "admin/fault_tolerance/", "admin/fault_tolerance/?name=nothing"]
-    pages += [
-        "admin/fault_tolerance/hosts/",
-        "admin/fault_tolerance/flavors/",
-        "admin/fault_tolerance/flavors/create/",
-    ]
-    pages += [
-        f"{detail}?tab=fault_tolerance_details__{name}"
-        for name in ("overview", "checkpoints", "events", "policy")
-    ]
-    pages += [
-        f"{detail}{slug}/"
-        for slug in ("failover", "test_failover", "migrate_secondary", "set_mode", "resume")
-    ]
     browser = log_in("admin")
     found = {}
     for page in pages:
-        browser.get(address(lab, page))
+        browser.get(address(lab, page.format(pair=f"admin/fault_tolerance/{server_id}/")))
         found[page] = axe.serious_issues(browser, code)
     browser.get(address(lab, f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance"))
     shown(browser, ".colo-pair")

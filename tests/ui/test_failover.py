@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An admin fails a server over in the browser; a member cannot even see where."""
 
-import json
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,30 +9,11 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from tests.fixtures import programs
-from tests.fixtures.cloud import wait_for
+from tests.fixtures.cloud import Cloud, identity, wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says
 
 SERVER = "web-1"
-PROTECTED_S = 180
 FAILOVER_S = 120
-
-
-def openstack(lab: Any, *arguments: str) -> dict[str, Any]:
-    """Run ``openstack`` as the lab's admin."""
-    done = programs.run("openstack", *arguments, "-f", "json", env={**os.environ, **lab.env("admin")})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def protected(lab: Any) -> dict[str, Any] | None:
-    pair = openstack(lab, "server", "ft", "show", SERVER)
-    return pair if pair["state"] == "protected" and "failover" in pair["actions"] else None
-
-
-def identity(server: dict[str, Any]) -> dict[str, Any]:
-    """What a failover must not change."""
-    return {name: server[name] for name in ("id", "name", "addresses", "project_id", "created")}
 
 
 def row(driver: WebDriver) -> dict[str, Any]:
@@ -58,10 +37,10 @@ def hosts(driver: WebDriver) -> tuple[str, str] | None:
 
 @pytest.mark.timeout(600)
 def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
-    before = wait_for(f"protected {SERVER}", PROTECTED_S, lambda: protected(lab))
-    old, new = before["primary_host"], before["secondary_host"]
-    server_id = before["server_id"]
-    server = openstack(lab, "server", "show", server_id)
+    cloud = Cloud(lab)
+    before = cloud.protected(SERVER)
+    old, new = before["primary"]["host"], before["secondary"]["host"]
+    server = cloud.server(SERVER)
     assert server["OS-EXT-SRV-ATTR:host"] == old
 
     browser = log_in("admin")
@@ -85,17 +64,14 @@ def test_an_admin_fails_a_server_over(lab: Any, log_in: Callable[[str], WebDrive
     wait_for("new primary on the page", FAILOVER_S, lambda: (hosts(browser) or ("",))[0] == new)
     assert browser.execute_script("return window.notReloaded")
 
-    after = wait_for("re-protected server", PROTECTED_S, lambda: protected(lab))
+    after = cloud.failed_over(SERVER, before)
     assert after["epoch"] == before["epoch"] + 1
-    assert after["primary_host"] == new
+    assert after["primary"]["host"] == new
     assert after["failovers"]["total"] == before["failovers"]["total"] + 1
-    shown = wait_for(
-        "Nova record of the new host",
-        FAILOVER_S,
-        lambda: (s := openstack(lab, "server", "show", server_id))["OS-EXT-SRV-ATTR:host"] == new and s,
-    )
-    assert identity(shown) == identity(server)
-    assert shown["status"] == "ACTIVE"
+    cloud.protected(SERVER)
+    now = cloud.server(SERVER)
+    assert (now["OS-EXT-SRV-ATTR:host"], now["status"]) == (new, "ACTIVE")
+    assert identity(now) == identity(server)
 
 
 def test_a_member_does_not_see_the_admin_panel(lab: Any, log_in: Callable[[str], WebDriver]) -> None:
