@@ -73,7 +73,7 @@ functional-%:
 
 qemu: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/qemu $(SELECT) --verbose; result=$$?; \
-	$(BIN)/python -c 'from lab.hosts.colo import Bed; Bed("$(TEST_HOSTS)").down()'; exit $$result
+	$(BIN)/python -c 'from lab.machines import Testbed; Testbed("$(TEST_HOSTS)").down()'; exit $$result
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
 cloud-simulated: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_noop
 SENTENCES: dict[str, tuple[str, str]] = {
     "agent_failed": (
         gettext_noop("%(host)s: %(text)s"),
-        gettext_noop("The agent on %(host)s failed. Its log says why."),
+        gettext_noop("The agent on %(host)s failed. See its log."),
     ),
     "agent_internal_error": (
         gettext_noop("Internal error of the agent. See its log."),
@@ -18,7 +18,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "agent_restarted": (
-        gettext_noop("The agent was restarted while the secondary was made."),
+        gettext_noop("The agent was restarted while the secondary was being created."),
         "",
     ),
     "agent_silent": (
@@ -30,23 +30,23 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "agent_unknown": (
-        gettext_noop("No agent was ever heard of there."),
+        gettext_noop("No agent has ever reported from this host."),
         "",
     ),
     "alone_ended": (
-        gettext_noop("the guest on %(host)s ended and has no secondary"),
+        gettext_noop("the QEMU on %(host)s exited and the server has no secondary"),
         "",
     ),
     "alone_not_running": (
-        gettext_noop("The guest does not run %(seconds)s s after it was told to go on alone."),
+        gettext_noop("The guest is not running %(seconds)s s after it was told to run unprotected."),
         "",
     ),
     "boot_files_missing": (
-        gettext_noop("%(host)s lacks files that the guest boots from: %(paths)s."),
-        gettext_noop("%(host)s lacks files that the guest boots from."),
+        gettext_noop("Files that the guest boots from are missing on %(host)s: %(paths)s."),
+        gettext_noop("Files that the guest boots from are missing on %(host)s."),
     ),
     "both_ended": (
-        gettext_noop("both QEMUs of the pair ended"),
+        gettext_noop("both QEMUs of the pair exited"),
         "",
     ),
     "cannot_be_fault_tolerant": (
@@ -58,7 +58,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "copy_failed": (
-        gettext_noop("The copy of a disk to the secondary's host has failed. Look into QEMU's log there."),
+        gettext_noop("The copy of a disk to the secondary's host has failed. See QEMU's log there."),
         "",
     ),
     "copying": (
@@ -82,27 +82,27 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The secondary cannot use some of its devices before the next checkpoint."),
     ),
     "disconnected_not_running": (
-        gettext_noop("The guest does not run %(seconds)s s after it was disconnected from its secondary."),
+        gettext_noop("The guest is not running %(seconds)s s after it was disconnected from its secondary."),
         "",
     ),
     "disk_in_the_way": (
-        gettext_noop("There is a disk already, of %(found)s bytes instead of %(wanted)s. Remove it, or find out whose it is."),
+        gettext_noop("A disk of %(found)s bytes exists, instead of %(wanted)s. Remove it, or find out what it belongs to."),
         "",
     ),
     "disk_not_shown": (
-        gettext_noop("QEMU does not show disk %(disk)s at %(path)s."),
-        gettext_noop("QEMU does not show a disk of the server."),
+        gettext_noop("QEMU does not report disk %(disk)s at %(path)s."),
+        gettext_noop("QEMU does not report a disk of the server."),
     ),
     "disks_not_carried": (
-        gettext_noop("Disks that COLO cannot carry: %(disks)s. It carries raw and qcow2 files on virtio or SCSI."),
-        gettext_noop("The server has disks that COLO cannot carry. It carries raw and qcow2 files on virtio or SCSI."),
+        gettext_noop("COLO cannot replicate these disks: %(disks)s. Only raw and qcow2 files on virtio or SCSI are supported."),
+        gettext_noop("The server has disks that COLO cannot replicate. Only raw and qcow2 files on virtio or SCSI are supported."),
     ),
     "encryption_differs": (
-        gettext_noop("One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither."),
+        gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither."),
         "",
     ),
     "ended_before_records": (
-        gettext_noop("the guest on %(host)s ended before Nova's records had followed to it"),
+        gettext_noop("the QEMU on %(host)s exited before Nova's records were updated"),
         "",
     ),
     "failed_over": (
@@ -114,7 +114,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "failed_over_records": (
-        gettext_noop("Failed over: %(reason)s. Nova's records are following."),
+        gettext_noop("Failed over: %(reason)s. Nova's records are being updated."),
         "",
     ),
     "failing_over": (
@@ -150,16 +150,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("UDP port %(port)s cannot be used."),
     ),
     "fence_unarmed": (
-        gettext_noop("The primary cannot be ended from its peer's host: %(error)s"),
+        gettext_noop("The primary cannot be killed from its peer's host: %(error)s"),
         "",
     ),
     "fenced": (
-        gettext_noop("Its nova-compute is forced down since the host was lost. It is up again when it is restarted there and has cleaned up."),
+        gettext_noop("Its nova-compute is forced down since the host was lost. Restart it there; it is up again once it has cleaned up."),
         "",
     ),
     "file_in_the_way": (
-        gettext_noop("There is another file already at %(path)s. Remove it, or find out whose it is."),
-        gettext_noop("There is another file already in the place of one of the secondary's."),
+        gettext_noop("A different file exists at %(path)s. Remove it, or find out what it belongs to."),
+        gettext_noop("A different file exists at the path of one of the secondary's files."),
     ),
     "file_unreadable": (
         gettext_noop("%(path)s cannot be read: %(text)s."),
@@ -170,7 +170,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "grant_given": (
-        gettext_noop("The grant for epoch %(epoch)s was given to %(host)s before."),
+        gettext_noop("The grant for epoch %(epoch)s was already given to %(host)s."),
         "",
     ),
     "grant_invalid": (
@@ -178,19 +178,19 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "grant_missed": (
-        gettext_noop("Another grant was given meanwhile."),
+        gettext_noop("Another grant was given in the meantime."),
         "",
     ),
     "guest_differs": (
-        gettext_noop("On %(host)s the guest would look different. %(differences)s."),
-        gettext_noop("On %(host)s the guest would look different."),
+        gettext_noop("The guest would differ on %(host)s. %(differences)s."),
+        gettext_noop("The guest would differ on %(host)s."),
     ),
     "guest_ended": (
-        gettext_noop("The guest on %(host)s ended while its secondary was made."),
+        gettext_noop("The guest on %(host)s stopped while its secondary was being created."),
         "",
     ),
     "guest_not_running": (
-        gettext_noop("The guest of %(server)s does not run on %(host)s."),
+        gettext_noop("The guest of %(server)s is not running on %(host)s."),
         "",
     ),
     "guest_refused": (
@@ -202,7 +202,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "host_and_secondary_lost": (
-        gettext_noop("host %(host)s is lost and the secondary QEMU ended"),
+        gettext_noop("host %(host)s is lost and the secondary QEMU exited"),
         "",
     ),
     "host_incapable": (
@@ -231,14 +231,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "image_tool_failed": (
         gettext_noop("qemu-img: %(text)s"),
-        gettext_noop("A disk of the secondary could not be made."),
+        gettext_noop("A disk of the secondary could not be created."),
     ),
     "internal_error": (
         gettext_noop("Internal error in operation %(operation)s. See the log of nova-colo-engine."),
         "",
     ),
     "leaving": (
-        gettext_noop("The guest on %(host)s is being restarted, replaced or stopped by Nova."),
+        gettext_noop("Nova is restarting, replacing or stopping the guest on %(host)s."),
         "",
     ),
     "libvirt_failed": (
@@ -250,7 +250,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("libvirtd does not answer."),
     ),
     "libvirtd_stuck": (
-        gettext_noop("libvirtd does not answer: it was asked %(seconds)s s ago."),
+        gettext_noop("libvirtd has not answered for %(seconds)s s."),
         "",
     ),
     "link_disconnected": (
@@ -270,7 +270,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "link_unknown": (
-        gettext_noop("Nothing is known of the replication link yet."),
+        gettext_noop("The state of the replication link is not known yet."),
         "",
     ),
     "locked": (
@@ -278,11 +278,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "making": (
-        gettext_noop("making the secondary"),
+        gettext_noop("creating the secondary"),
         "",
     ),
     "making_secondary": (
-        gettext_noop("A secondary is being made."),
+        gettext_noop("A secondary is being created."),
         "",
     ),
     "may_not_resume": (
@@ -290,8 +290,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "medium_too_large": (
-        gettext_noop("COLO cannot carry the read-only medium %(path)s: it is larger than %(limit_mb)s MiB. Detach it."),
-        gettext_noop("COLO cannot carry a read-only medium that is larger than %(limit_mb)s MiB. Detach it."),
+        gettext_noop("COLO cannot replicate the read-only medium %(path)s: it is larger than %(limit_mb)s MiB. Detach it."),
+        gettext_noop("COLO cannot replicate a read-only medium that is larger than %(limit_mb)s MiB. Detach it."),
     ),
     "memory_not_sent": (
         gettext_noop("The guest's memory could not be sent to the secondary: %(text)s."),
@@ -302,11 +302,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "mismatch_storm": (
-        gettext_noop("A mismatch storm: replies differ %(number)s times a minute."),
+        gettext_noop("Mismatch storm: replies differ %(number)s times per minute."),
         "",
     ),
     "mode_changed": (
-        gettext_noop("Under the policy %(policy)s the pair goes on in mode %(mode)s."),
+        gettext_noop("The pair switched to mode %(mode)s under policy %(policy)s."),
         "",
     ),
     "mode_failed": (
@@ -326,7 +326,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "moved": (
-        gettext_noop("The secondary has moved from %(old)s to %(new)s."),
+        gettext_noop("The secondary was moved from %(old)s to %(new)s."),
         "",
     ),
     "moving_secondary": (
@@ -338,11 +338,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nic_not_carried": (
-        gettext_noop("COLO cannot carry network card %(mac)s (%(model)s). It carries virtio cards on a bridge or tap."),
-        gettext_noop("The server has a network card that COLO cannot carry. It carries virtio cards on a bridge or tap."),
+        gettext_noop("COLO cannot replicate NIC %(mac)s (%(model)s). Only virtio NICs on a bridge or tap are supported."),
+        gettext_noop("The server has a NIC that COLO cannot replicate. Only virtio NICs on a bridge or tap are supported."),
     ),
     "no_auto_reprotect": (
-        gettext_noop("The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect."),
+        gettext_noop("The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server with ft-protect."),
         "",
     ),
     "no_capacity": (
@@ -350,7 +350,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "no_disk": (
-        gettext_noop("The guest has no disk that could be replicated."),
+        gettext_noop("The guest has no disk that can be replicated."),
         "",
     ),
     "no_healthy_host": (
@@ -366,7 +366,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "no_qemu": (
-        gettext_noop("There is no QEMU of the server on this host."),
+        gettext_noop("The server has no QEMU on this host."),
         "",
     ),
     "no_replica": (
@@ -374,7 +374,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "no_replication_address": (
-        gettext_noop("%(host)s has no [qemu] replication_address."),
+        gettext_noop("[qemu] replication_address is not set on %(host)s."),
         "",
     ),
     "no_replication_network": (
@@ -390,15 +390,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "no_secondary_to_resume": (
-        gettext_noop("There is no secondary on %(host)s that could resume."),
+        gettext_noop("%(host)s has no secondary that can resume."),
         "",
     ),
     "no_server": (
-        gettext_noop("Nova has no server %(server)s."),
+        gettext_noop("Server %(server)s does not exist in Nova."),
         "",
     ),
     "no_test_return": (
-        gettext_noop("The test failover does not return to %(host)s, which has no capacity or is away."),
+        gettext_noop("The test failover does not return to %(host)s, which has no capacity or is unavailable."),
         "",
     ),
     "not_active": (
@@ -438,11 +438,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_connected": (
-        gettext_noop("The secondary has not connected within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for the secondary to connect."),
         "",
     ),
     "not_described": (
-        gettext_noop("%(host)s was not asked what the secondary of %(server)s must be like."),
+        gettext_noop("%(host)s has no description of the secondary of %(server)s."),
         "",
     ),
     "not_fault_tolerant": (
@@ -450,7 +450,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_ft": (
-        gettext_noop("The server is no FT server any more."),
+        gettext_noop("The server is no longer fault tolerant."),
         "",
     ),
     "not_moved": (
@@ -482,11 +482,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_running_stuck": (
-        gettext_noop("Not running: %(reason)s, and they do not follow: %(error)s"),
+        gettext_noop("Not running: %(reason)s. Updating them failed: %(error)s"),
         "",
     ),
     "not_running_waiting": (
-        gettext_noop("Not running: %(reason)s. It is restarted there when they have followed."),
+        gettext_noop("Not running: %(reason)s. The server is restarted there once they are."),
         "",
     ),
     "not_suspended": (
@@ -494,15 +494,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_the_primary": (
-        gettext_noop("%(host)s is not the primary of %(server)s in epoch %(epoch)s any more."),
+        gettext_noop("%(host)s is no longer the primary of %(server)s in epoch %(epoch)s."),
         "",
     ),
     "nova_attach_interface": (
-        gettext_noop("An interface cannot be attached to a fault tolerant server: the devices of its two guests would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_attach_share": (
-        gettext_noop("A share cannot be attached to a fault tolerant server: what is mounted on one of its hosts is not on the other. Remove its protection with ft-unprotect first."),
+        gettext_noop("A share cannot be attached to a fault tolerant server: it would be mounted on one of its hosts only. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_attach_volume": (
@@ -510,31 +510,31 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_change_volume": (
-        gettext_noop("A volume cannot be exchanged in a fault tolerant server: volumes are not replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("A volume cannot be replaced in a fault tolerant server: volumes are not replicated. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_create_backup": (
-        gettext_noop("No backup can be made of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("No backup can be created of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_create_image": (
-        gettext_noop("No image can be made of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("No image can be created of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_detach_interface": (
-        gettext_noop("An interface cannot be detached from a protected server: the devices of its two guests would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("An interface cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_detach_share": (
-        gettext_noop("A share cannot be detached from a protected server: the devices of its two guests would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("A share cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_detach_volume": (
-        gettext_noop("A volume cannot be detached from a protected server: the devices of its two guests would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("A volume cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_did_not_follow": (
-        gettext_noop("Nova did not follow to %(host)s (request %(request)s)."),
+        gettext_noop("Moving Nova's records to %(host)s failed (request %(request)s)."),
         "",
     ),
     "nova_evacuate": (
@@ -542,15 +542,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_migrate": (
-        gettext_noop("One half of a pair cannot be migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
+        gettext_noop("A protected server cannot be migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
         "",
     ),
     "nova_migrate_live": (
-        gettext_noop("One half of a pair cannot be live migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
+        gettext_noop("A protected server cannot be live migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
         "",
     ),
     "nova_pause": (
-        gettext_noop("A protected server cannot be paused: its secondary would take that for a failure. Stop the server instead, or remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be paused: its secondary would treat that as a failure. Stop the server instead, or remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_rescue": (
@@ -558,11 +558,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_resize": (
-        gettext_noop("A protected server cannot be resized: its secondary has the size that it was made with. Remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be resized: its secondary cannot be resized. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_suspend": (
-        gettext_noop("A protected server cannot be suspended: its memory would be saved on one of its two hosts only. Stop the server instead, or remove its protection with ft-unprotect first. To rest its protection alone, use ft-suspend."),
+        gettext_noop("A protected server cannot be suspended: its memory would be saved on one of its two hosts only. Stop the server instead, or remove its protection with ft-unprotect first. To suspend only its protection, use ft-suspend."),
         "",
     ),
     "pair_is": (
@@ -578,7 +578,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "peer_not_reached": (
-        gettext_noop("%(host)s does not reach the secondary of %(server)s on %(other)s."),
+        gettext_noop("%(host)s cannot reach the secondary of %(server)s on %(other)s."),
         "",
     ),
     "peer_silent": (
@@ -590,7 +590,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "primary_ended": (
-        gettext_noop("the primary QEMU on %(host)s ended"),
+        gettext_noop("the primary QEMU on %(host)s exited"),
         "",
     ),
     "primary_is_there": (
@@ -622,31 +622,31 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("COLO is known to be broken in this QEMU."),
     ),
     "qemu_does_not_end": (
-        gettext_noop("There is a QEMU of %(server)s on %(host)s that cannot be ended."),
+        gettext_noop("The QEMU of %(server)s on %(host)s cannot be terminated."),
         "",
     ),
     "qemu_lacks": (
         gettext_noop("QEMU %(version)s has no %(name)s."),
-        gettext_noop("QEMU lacks what COLO needs."),
+        gettext_noop("QEMU lacks a feature that COLO needs."),
     ),
     "qemu_refused": (
         gettext_noop("QEMU refused %(command)s: %(text)s"),
         gettext_noop("QEMU refused %(command)s."),
     ),
     "qemu_silent": (
-        gettext_noop("QEMU has not answered %(command)s within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for QEMU to answer %(command)s."),
         "",
     ),
     "qemu_unknown": (
-        gettext_noop("QEMU cannot be asked what it has: %(text)s."),
-        gettext_noop("QEMU cannot be asked what it has."),
+        gettext_noop("Querying QEMU's capabilities failed: %(text)s."),
+        gettext_noop("Querying QEMU's capabilities failed."),
     ),
     "records_followed": (
-        gettext_noop("Nova's records have followed to %(host)s."),
+        gettext_noop("Nova's records now name %(host)s."),
         "",
     ),
     "records_in_error": (
-        gettext_noop("the server runs on %(host)s and Nova has it in ERROR"),
+        gettext_noop("the server runs on %(host)s but is in ERROR in Nova"),
         "",
     ),
     "records_outdated": (
@@ -654,11 +654,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "records_stuck": (
-        gettext_noop("The server runs, but Nova's records do not follow: %(error)s"),
+        gettext_noop("The server runs, but updating Nova's records failed: %(error)s"),
         "",
     ),
     "records_timeout": (
-        gettext_noop("Nova's records have not moved within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for Nova to move the server's records."),
         "",
     ),
     "removal_requested": (
@@ -674,7 +674,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "replaced": (
-        gettext_noop("The guest on %(host)s was restarted or replaced. A new secondary is made."),
+        gettext_noop("The guest on %(host)s was restarted or replaced. A new secondary will be created."),
         "",
     ),
     "request_cancelled": (
@@ -686,23 +686,23 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "requested_by_force": (
-        gettext_noop("requested by force"),
+        gettext_noop("requested with force"),
         "",
     ),
     "reservation_lost": (
-        gettext_noop("The reservation of the secondary on %(host)s is missing in placement and its capacity is taken. Move a server away from there, or move the secondary."),
+        gettext_noop("The reservation of the secondary on %(host)s is missing in Placement and its capacity is taken. Move a server away from there, or move the secondary."),
         "",
     ),
     "reservation_removed": (
-        gettext_noop("A reservation in placement that belonged to no secondary was removed."),
+        gettext_noop("An orphaned reservation was removed from Placement."),
         "",
     ),
     "reservation_repaired": (
-        gettext_noop("The reservation of the secondary on %(host)s was missing or wrong in placement. It is there again."),
+        gettext_noop("The reservation of the secondary on %(host)s was missing or wrong in Placement and was repaired."),
         "",
     ),
     "restart_timeout": (
-        gettext_noop("The server has not restarted within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for the server to restart."),
         "",
     ),
     "restarted": (
@@ -718,19 +718,19 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "running_alone": (
-        gettext_noop("Going on alone: %(reason)s."),
+        gettext_noop("Continuing without a secondary: %(reason)s."),
         "",
     ),
     "runs_itself": (
-        gettext_noop("%(host)s runs %(server)s itself, epoch %(epoch)s."),
+        gettext_noop("%(host)s itself runs %(server)s, in epoch %(epoch)s."),
         "",
     ),
     "secondary_ended": (
-        gettext_noop("the secondary QEMU on %(host)s ended"),
+        gettext_noop("the secondary QEMU on %(host)s exited"),
         "",
     ),
     "secondary_given_up": (
-        gettext_noop("Secondary lost: %(reason)s. The primary on %(host)s goes on alone."),
+        gettext_noop("Secondary lost: %(reason)s. The primary on %(host)s runs unprotected."),
         "",
     ),
     "secondary_host_lost": (
@@ -770,11 +770,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "sync_timeout": (
-        gettext_noop("The first synchronisation has not ended within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for the first synchronisation."),
         "",
     ),
     "task_timeout": (
-        gettext_noop("Nova's present task has not ended within %(seconds)s s."),
+        gettext_noop("Timed out after %(seconds)s s waiting for the current task of the server in Nova."),
         "",
     ),
     "test_requested": (
@@ -782,16 +782,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "test_return": (
-        gettext_noop("the return to %(host)s from a test failover"),
+        gettext_noop("returning to %(host)s after a test failover"),
         "",
     ),
     "tls_expired": (
-        gettext_noop("The TLS certificate %(path)s is valid from %(begins)s to %(ends)s UTC only."),
+        gettext_noop("The TLS certificate %(path)s is only valid from %(begins)s to %(ends)s UTC."),
         gettext_noop("A TLS certificate is not valid now."),
     ),
     "tls_missing": (
-        gettext_noop("For TLS there is no %(files)s in %(folder)s."),
-        gettext_noop("Certificates for TLS are missing."),
+        gettext_noop("TLS files are missing in %(folder)s: %(files)s."),
+        gettext_noop("TLS files are missing."),
     ),
     "tls_other_address": (
         gettext_noop("The TLS certificate %(path)s is not for %(address)s: it has no such IP address among its alternative names."),
@@ -802,7 +802,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("A TLS certificate cannot be read."),
     ),
     "unprotect_failed": (
-        gettext_noop("Protection could not be taken off: %(error)s"),
+        gettext_noop("Removing the protection failed: %(error)s"),
         "",
     ),
     "unprotected_already": (
@@ -814,11 +814,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "vifs_not_plugged": (
-        gettext_noop("%(host)s cannot plug in the guest's network cards: %(text)s"),
-        gettext_noop("%(host)s cannot plug in the guest's network cards."),
+        gettext_noop("Plugging the guest's VIFs on %(host)s failed: %(text)s"),
+        gettext_noop("Plugging the guest's VIFs on %(host)s failed."),
     ),
     "wait_busy": (
-        gettext_noop("Something else is being done to this server's pair. Wait until it has finished."),
+        gettext_noop("Another operation on this server's pair is in progress. Wait until it has finished."),
         "",
     ),
     "wait_failover": (
@@ -826,11 +826,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "wait_records": (
-        gettext_noop("Nova's records still follow a failover of this server. Wait until they name its new host."),
+        gettext_noop("Nova's records are still being updated after a failover of this server. Wait until they name its new host."),
         "",
     ),
     "wait_starting": (
-        gettext_noop("The secondary is still being made. Wait until the server is protected."),
+        gettext_noop("The secondary is still being created. Wait until the server is protected."),
         "",
     ),
     "waiting": (
@@ -842,7 +842,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "waits_for_lost_peer": (
-        gettext_noop("the primary on %(host)s still waits for a secondary that it has lost"),
+        gettext_noop("the primary on %(host)s still waits for a lost secondary"),
         "",
     ),
     "wrong_epoch": (
@@ -850,7 +850,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "wrong_host": (
-        gettext_noop("The secondary of %(server)s belongs on %(other)s, this is %(host)s."),
+        gettext_noop("The secondary of %(server)s belongs on %(other)s, not on %(host)s."),
         "",
     ),
 }

@@ -10,22 +10,22 @@ From a shell: ``python3 -m lab up``. From Python, in the lab's virtual environme
     lab.host("compute-a").kill()
     lab.down()
 
-Importing this package needs the standard library only; :class:`lab.cloud.Lab` is loaded when it is first asked for.
+Importing this package needs the standard library only; :class:`lab.cloud.lab.Lab` is loaded when it is first asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import LabError, RefusalError
+from lab.core.errors import LabError, RefusalError
 
 if TYPE_CHECKING:
-    from lab.cloud import Lab
+    from lab.cloud.lab import Lab
 
 __all__ = ["Lab", "LabError", "RefusalError"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Lab":
-        from lab.cloud import Lab
+        from lab.cloud.lab import Lab
 
         return Lab
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lab import install, logs
-from lab.errors import LabError, NotUpError, RefusalError
-from lab.layout import DEFAULT_PREFIX, Layout
-from lab.plan import Clock
-from lab.state import HYPERVISORS, LINKS, THEMES
+from lab.core import install, logs
+from lab.core.errors import LabError, NotUpError, RefusalError
+from lab.core.layout import DEFAULT_PREFIX, Layout
+from lab.core.plan import Clock
+from lab.core.state import HYPERVISORS, LINKS, THEMES
 
 if TYPE_CHECKING:
-    from lab.cloud import Lab
+    from lab.cloud.lab import Lab
 
 
 #: What can be done to a compute host, and what is said then.
@@ -130,7 +130,7 @@ def _up(options: argparse.Namespace, arguments: list[str]) -> int:
     _install(options, arguments)
     if not install.in_venv():
         install.enter_venv(arguments)
-    from lab.report import welcome
+    from lab.cloud.report import welcome
 
     clock = Clock()
     lab = _lab(options)
@@ -162,7 +162,7 @@ def _down(options: argparse.Namespace, arguments: list[str]) -> int:
 def _status(options: argparse.Namespace, arguments: list[str]) -> int:
     if not Layout.at(options.prefix).state_file.exists() or not _enter(arguments):
         raise NotUpError("not up")
-    from lab.report import status_json, status_table
+    from lab.cloud.report import status_json, status_table
 
     statuses = _lab(options).status()
     if options.json:
@@ -201,7 +201,7 @@ def _host(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def _client(options: argparse.Namespace, arguments: list[str]) -> int:
     _need_venv(arguments)
-    from lab.user import watch
+    from lab.cloud.user import watch
 
     return watch(_lab(options), options.server)
 
@@ -246,7 +246,7 @@ def _venv(options: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def _lab(options: argparse.Namespace) -> "Lab":
-    from lab.cloud import Lab
+    from lab.cloud.lab import Lab
 
     return Lab(options.prefix)
 

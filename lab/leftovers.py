@@ -7,13 +7,14 @@ from pathlib import Path
 
 import psutil
 
-from lab.errors import LabError
-from lab.hosts.colo.management import interface
-from lab.hosts.colo.network import NAMESPACES, Namespace, mark, run
-from lab.identity import ProcessStat
-from lab.layout import LAB_DIR, Layout
-from lab.patience import patient
-from lab.process import MARK, STARTER, Supervisor
+from lab.core.command import run
+from lab.core.errors import LabError
+from lab.core.identity import ProcessStat
+from lab.core.layout import LAB_DIR, Layout
+from lab.core.patience import patient
+from lab.core.process import MARK, STARTER, Supervisor
+from lab.machines.management import interface
+from lab.machines.network import NAMESPACES, Namespace, mark
 
 #: What the names of the folders of tests' labs begin with. A person's own lab is nobody's leftover.
 TESTS = "test"

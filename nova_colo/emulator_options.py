@@ -7,14 +7,14 @@ from lxml import etree
 
 NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 #: With it QEMU has no flag for devices that are switched off: see nova_colo.agent.qemu.qmp.virtio.
-FLAG_OFF = ("-global", "virtio-device.use-disabled-flag=false")
+NO_DISABLED_FLAG = ("-global", "virtio-device.use-disabled-flag=false")
 #: XML comes from other hosts too: nothing in it may read files or grow without bounds.
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_blank_text=True)
 
 
-def without_flag(xml: str) -> str:
+def without_disabled_flag(xml: str) -> str:
     """Return the XML of a domain whose QEMU has no flag for devices that are switched off."""
-    return etree.tostring(with_options(etree.fromstring(xml, PARSER), FLAG_OFF), encoding="unicode")
+    return etree.tostring(with_options(etree.fromstring(xml, PARSER), NO_DISABLED_FLAG), encoding="unicode")
 
 
 def with_options(root: etree._Element, *options: tuple[str, str]) -> etree._Element:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messaging between engines and agents: oslo.messaging on Nova's broker, in an exchange of its own.
+"""RPC between engines and agents: oslo.messaging on Nova's broker, in an exchange of its own.
 
-An agent tells *all* engines its heartbeats (fan-out), so that each can judge by its own monotonic clock; an engine asks one
-agent at a time and waits for its answer. Everything said to an agent is idempotent.
+An agent casts its heartbeats to *all* engines (fan-out), so that each judges by its own monotonic clock. An
+engine calls one agent at a time and waits for the reply. Every method of an agent is idempotent.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ ENGINE_TOPIC = "colo-engine"
 AGENT_TOPIC = "colo-agent"
 VERSION = "1.0"
 
-#: A question is lost when nobody has said for so many seconds that it is being worked at. Agents say it twice as often.
+#: Seconds without a sign of life from a call's receiver after which the call is lost. Agents send them twice as often.
 LOST_S = 4
 
 
 def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     """Return the transport that conf's transport_url names.
 
-    conf must be oslo.config's global options: oslo.messaging registers some of its own nowhere else. Our exchange is named in
-    every target and not set as a default, which would be Nova's too where the filter runs.
+    conf must be oslo.config's global options: oslo.messaging registers some of its own there only. The exchange
+    is in every target and not a default, which would change Nova's too in the process of the filter.
     """
     return messaging.get_rpc_transport(conf, allowed_remote_exmods=["nova_colo.agent.replication"])
 
@@ -32,34 +32,34 @@ def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
 def server(
     transport: messaging.Transport, topic: str, name: str, endpoint: object
 ) -> messaging.MessageHandlingServer:
-    """Return a server (not started) that answers on topic under name."""
+    """Return an RPC server for topic and name, not started."""
     target = messaging.Target(exchange=EXCHANGE, topic=topic, server=name, version=VERSION)
     return messaging.get_rpc_server(transport, target, [endpoint], executor="threading")
 
 
 class EngineClient:
-    """What agents and APIs say to the engines; nobody waits for an answer."""
+    """Casts from agents and APIs to all engines."""
 
     def __init__(self, transport: messaging.Transport):
         target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
-        # A heartbeat that cannot be sent now is worthless later; but it is the second try that makes a new channel (kombu's
-        # Connection.ensure). With none, an agent is mute for ever after there was no engine for the second time: the broker
-        # closes a channel on which something is sent to an exchange that is gone.
+        # A late heartbeat is worthless, but the first retry is what opens a new channel (kombu's Connection.ensure).
+        # Without a retry an agent could never send again once all engines had been away for the second time: the
+        # broker closes a channel on which a message is sent to an exchange that does not exist.
         self._client = messaging.get_rpc_client(transport, target, retry=1).prepare(fanout=True)
 
     def heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
-        """Tell all engines what runs on a host, or, with None, that it is there."""
+        """Send a host's report to all engines, or only a sign of life with None."""
         self._client.cast({}, "heartbeat", host=host, report=report)
 
     def wake(self) -> None:
-        """Tell all engines that there is something new in the database."""
+        """Notify all engines of a change in the database."""
         self._client.cast({}, "wake")
 
 
 class ReservationClient:
-    """What nova-compute asks of an engine, by Nova's own transport, before it builds an FT server that must have its pair.
+    """Calls from nova-compute to an engine, by Nova's own transport, before it builds an FT server strictly.
 
-    :param timeout: seconds until engines that do not answer raise oslo_messaging.MessagingTimeout
+    :param timeout: seconds without a reply after which oslo_messaging.MessagingTimeout is raised
     """
 
     def __init__(self, transport: messaging.Transport, timeout: float):
@@ -67,21 +67,21 @@ class ReservationClient:
         self._client = messaging.get_rpc_client(transport, target, timeout=timeout)
 
     def reserve(self, server_id: str, host: str) -> str:
-        """Reserve room for the secondary of a server that is being built. May be repeated.
+        """Reserve capacity for the secondary of a server that is being built. May be repeated.
 
         :param host: where the server is being built
         :returns: the host of its secondary
         :raises oslo_messaging.MessagingTimeout: when no engine answers
-        :raises oslo_messaging.RemoteError: of the type ``BuildError`` when there is no capacity: its ``value`` tells the server's
-            owner why; of another type when the engine fails
+        :raises oslo_messaging.RemoteError: of the type ``BuildError`` when there is no capacity, with the cause
+            for the server's owner as its ``value``; of another type when the engine fails
         """
         return self._client.call({}, "reserve", server_id=server_id, host=host)
 
 
 class AgentClient:
-    """What the engine asks of agents. A broker that is restarted loses what it holds: what nobody works at is asked again.
+    """Calls from the engine to agents. A call that a restarted broker has lost is repeated.
 
-    :param timeout: seconds until an agent that does not answer raises oslo_messaging.MessagingTimeout
+    :param timeout: seconds without a reply after which oslo_messaging.MessagingTimeout is raised
     """
 
     def __init__(self, transport: messaging.Transport, timeout: float):
@@ -89,17 +89,17 @@ class AgentClient:
         self._client = messaging.get_rpc_client(
             transport, target, timeout=timeout, call_monitor_timeout=LOST_S
         )
-        self._asking = tenacity.Retrying(
+        self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(messaging.MessagingTimeout),
             stop=tenacity.stop_after_delay(timeout),
             reraise=True,
         )
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
-        """Ask the agent on host to do something and return its answer.
+        """Call a method of the agent on a host and return its result.
 
         :raises oslo_messaging.MessagingTimeout: when it does not answer
-        :raises nova_colo.agent.replication.ReplicationError: when it refuses, or its QEMU does
+        :raises nova_colo.agent.replication.ReplicationError: when it or its QEMU refuses
         :raises oslo_messaging.RemoteError: when it fails
         """
-        return self._asking(self._client.prepare(server=host).call, {}, method, **arguments)
+        return self._retrying(self._client.prepare(server=host).call, {}, method, **arguments)

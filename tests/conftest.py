@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lab import Lab
-from lab.addresses import LOOPBACK
+from lab.core.addresses import LOOPBACK
 from tests.fixtures.timeouts import pytest_collection_modifyitems
 
 __all__ = ["pytest_collection_modifyitems"]  # a hook

@@ -9,7 +9,7 @@ A kind of host is a class with the methods of :class:`ComputeHost`; everything t
 from collections.abc import Mapping
 from typing import Protocol
 
-from lab.service import Service
+from lab.core.service import Service
 
 
 class ComputeHost(Protocol):

@@ -3,8 +3,8 @@
 
 from collections.abc import Callable
 
-from lab.service import Service
-from lab.spec import Spec
+from lab.cloud.spec import Spec
+from lab.core.service import Service
 
 #: Makes a service of its name on the host, its command, and its configuration file.
 Make = Callable[[str, str, str], Service]

@@ -4,14 +4,14 @@
 import shutil
 from collections.abc import Mapping
 
-from lab.config import colo, nova
-from lab.config.ini import Sections, render
+from lab.cloud.config import colo, nova
+from lab.cloud.config.ini import Sections, render
+from lab.cloud.services import program
+from lab.cloud.spec import Spec
+from lab.core.layout import write_private
+from lab.core.process import Supervisor
+from lab.core.service import Service
 from lab.hosts import parts
-from lab.layout import write_private
-from lab.process import Supervisor
-from lab.service import Service
-from lab.services import program
-from lab.spec import Spec
 
 
 class SimulatedHost:

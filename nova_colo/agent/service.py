@@ -37,30 +37,30 @@ class AgentService(service.Service):
         engines = rpc.EngineClient(transport)
         self._server = rpc.server(transport, rpc.AGENT_TOPIC, self._conf.host, manager)
         self._server.start()
-        self.tg.add_thread(self._keep_telling, engines, manager)
+        self.tg.add_thread(self._heartbeat_loop, engines, manager)
         LOG.info("Agent of host %s is up.", self._conf.host)
 
-    def _keep_telling(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
+    def _heartbeat_loop(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
         options, due_at = self._conf.agent, 0.0
         while not self._stopped.is_set():
-            urgent = self._changed.is_set()
-            if urgent:
+            immediate = self._changed.is_set()
+            if immediate:
                 self._changed.clear()
             began = time.monotonic()
             # one that is due but for a little is not left to the next heartbeat
-            in_full = urgent or began >= due_at - options.heartbeat_interval / 2
-            if not self._heartbeat(engines, manager, in_full, urgent):
+            full = immediate or began >= due_at - options.heartbeat_interval / 2
+            if not self._heartbeat(engines, manager, full, immediate):
                 due_at = 0.0
-            elif in_full:
+            elif full:
                 due_at = began + options.report_interval
             self._changed.wait(max(began + options.heartbeat_interval - time.monotonic(), 0))
 
     def _heartbeat(
-        self, engines: rpc.EngineClient, manager: AgentManager, in_full: bool, urgent: bool
+        self, engines: rpc.EngineClient, manager: AgentManager, full: bool, immediate: bool
     ) -> bool:
         """Send a heartbeat, with what runs here or without; tells whether it could be sent."""
         try:
-            report = manager.report() | {"urgent": urgent} if in_full else None
+            report = manager.report() | {"urgent": immediate} if full else None
             if report is not None:
                 agent_health.write(self._conf.state_path, report["reasons"], time.time())
             engines.heartbeat(self._conf.host, report)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own actions on FT servers: each is passed on to Nova, or refused with the reason and the remedy.
+"""Rules for Nova's own actions on FT servers: pass a request on to Nova, or refuse it with the reason and the remedy.
 
-Whoever Nova would refuse anyway is passed on, so that nobody learns from us what Nova does not tell. When the FT database is
-away, Nova says whether a server is fault tolerant; what would break a pair is then refused for FT servers, all else passes.
+A request that Nova would refuse anyway is passed on, so that the filter discloses nothing that Nova does not. When the
+FT database is down, the server's flavor in Nova's answer tells whether it is fault tolerant; an action that would break
+a pair is then refused for FT servers, and all others pass.
 """
 
 from collections.abc import Callable
@@ -26,36 +27,36 @@ LOG = logging.getLogger(__name__)
 def action(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> None:
     """POST /servers/{id}/action
 
-    :raises webob.exc.HTTPConflict: when the pair cannot follow
-    :raises webob.exc.HTTPBadRequest: when the server would become one that fault tolerance cannot carry
-    :raises webob.exc.HTTPServiceUnavailable: when that cannot be told now
+    :raises webob.exc.HTTPConflict: when the action is not possible for the pair
+    :raises webob.exc.HTTPBadRequest: when the server would become one that cannot be fault tolerant
+    :raises webob.exc.HTTPServiceUnavailable: when that cannot be determined, without the FT database
     """
     name, arguments = _action(request)
     rule = rules.ACTIONS.get(name)
     if rule is None:
-        return  # Nova says what is wrong with it
-    row = _check(service, nova, request, server_id, rule)
+        return  # Nova refuses it
+    row = _check_rule(service, nova, request, server_id, rule)
     if name == "resize":
         eligibility.resize(nova, request, server_id, arguments)
     elif name == "rebuild" and row is not None:
         eligibility.rebuild(request, arguments)
 
 
-def guarding(name: str) -> Callable[[Service, Any, wsgi.Request, str], None]:
-    """Return the handler of a request that has a path of its own.
+def rule_handler(name: str) -> Callable[[Service, Any, wsgi.Request, str], None]:
+    """Return the handler that applies the rule of a request with a path of its own.
 
-    :param name: one of pair.guard.REQUESTS
+    :param name: one of pair.action_rules.REQUESTS
     """
     rule = rules.REQUESTS[name]
 
     def handler(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> None:
-        _check(service, nova, request, server_id, rule)
+        _check_rule(service, nova, request, server_id, rule)
 
     return handler
 
 
 def _action(request: wsgi.Request) -> tuple[str, Any]:
-    """Return the action that Nova will find in a body, by its own rules (wsgi.action_peek), and its arguments."""
+    """Return the action in a body, by the rules of nova.api.openstack.wsgi:action_peek, and its arguments."""
     try:
         body = jsonutils.loads(request.body)
     except ValueError:
@@ -63,20 +64,23 @@ def _action(request: wsgi.Request) -> tuple[str, Any]:
     return next(iter(body.items())) if isinstance(body, dict) and len(body) == 1 else ("", None)
 
 
-def _check(
+def _check_rule(
     service: Service, nova: Any, request: wsgi.Request, server_id: str, rule: Rule
 ) -> pairs.Pair | None:
-    """Refuse what a pair cannot follow; gives the pair of an FT server whose caller Nova would let do it."""
+    """Apply a rule. Return the pair of an FT server, if Nova's policy allows the caller the request.
+
+    :raises webob.exc.HTTPConflict: when the pair does not allow it
+    """
     if rule.effect == Effect.NONE:
         return None
     try:
         with service.database.reader() as session:
             row = pairs.get(session, server_id)
     except Exception:
-        LOG.exception("The pair of server %s could not be looked up.", server_id)
+        LOG.exception("Failed to read the pair of server %s", server_id)
         _check_without_database(nova, request, server_id, rule)
         return None
-    if row is None or not _may(request, rule, row.project_id, row.user_id):
+    if row is None or not _is_allowed(request, rule, row.project_id, row.user_id):
         return None
     if row.operation_id is None or request.headers.get(rules.OPERATION_HEADER) != row.operation_id:
         reason = rules.refusal(rule, pairs.core(row), busy=row.operation_id is not None)
@@ -85,8 +89,8 @@ def _check(
     return row
 
 
-def _may(request: wsgi.Request, rule: Rule, project_id: str, user_id: str) -> bool:
-    """Return whether Nova would let the caller do it: it finds servers of other projects for admins only."""
+def _is_allowed(request: wsgi.Request, rule: Rule, project_id: str, user_id: str) -> bool:
+    """Return whether Nova would allow the request: it shows servers of other projects to admins only."""
     context = request.environ["nova.context"]
     if not context.is_admin and context.project_id != project_id:
         return False
@@ -95,19 +99,21 @@ def _may(request: wsgi.Request, rule: Rule, project_id: str, user_id: str) -> bo
 
 
 def _check_without_database(nova: Any, request: wsgi.Request, server_id: str, rule: Rule) -> None:
-    """Refuse what might break a pair, for a server whose flavor says that it may have one."""
+    """Refuse an action that might break a pair, for a server with a fault tolerant flavor."""
     if rule.effect not in (Effect.BREAKS, Effect.ATTACHES):
         return
-    shown = nova.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION, elevated=True)
-    if shown.status_int in (400, 403, 404):
-        return  # Nova will say the same
-    if shown.status_int != 200:
-        LOG.error("Nova does not show server %s: %s", server_id, shown.status)
+    response = nova.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION, elevated=True)
+    if response.status_int in (400, 403, 404):
+        return  # Nova refuses the action in the same way
+    if response.status_int != 200:
+        LOG.error("GET of server %s from Nova failed: %s", server_id, response.status)
         raise webob.exc.HTTPServiceUnavailable(
-            explanation="Whether the server is fault tolerant cannot be told now. Try again later."
+            explanation="Whether the server is fault tolerant cannot be determined now. Try again later."
         )
-    server = shown.json_body["server"]
-    if _may(request, rule, server["tenant_id"], server["user_id"]) and is_fault_tolerant(server["flavor"]):
+    server = response.json_body["server"]
+    if _is_allowed(request, rule, server["tenant_id"], server["user_id"]) and is_fault_tolerant(
+        server["flavor"]
+    ):
         raise webob.exc.HTTPServiceUnavailable(
-            explanation="The server is fault tolerant, and what state its pair is in cannot be read now. Try again later."
+            explanation="The server is fault tolerant, and the state of its pair cannot be read now. Try again later."
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actions on pairs: failover and its seven kin."""
+"""The actions on pairs: failover, ft-protect and others."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from nova_colo.api import hosts as host_views
 from nova_colo.api.fault_tolerance import find_pair
 from nova_colo.api.rights import Caller
 from nova_colo.api.schemas import actions as schema
-from nova_colo.api.servers import pair_of_twin
+from nova_colo.api.servers import pair_by_secondary_id
 from nova_colo.api.service import Server, Service, refused, validate, with_microversion
 from nova_colo.db import events, hosts, operations, pairs, retry_on_deadlock
 from nova_colo.pair import actions, reasons
@@ -23,11 +23,11 @@ from nova_colo.policies import actions as policy
 
 
 def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> webob.Response:
-    """POST /servers/{id}/action with one of our actions."""
+    """POST /servers/{id}/action with an action on the pair."""
     body = _body(request)
     (action,) = body
-    twin = pair_of_twin(service, request, server_id)
-    server = nova.server(request, twin.server_id if twin else server_id)
+    pair = pair_by_secondary_id(service, request, server_id)
+    server = nova.server(request, pair.server_id if pair else server_id)
     service.must(request, policy.RULES[action], server.target)
     validate(body, schema.BODIES[action])
     arguments = body[action] or {}
@@ -50,7 +50,7 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
 
 
 def is_ours(environ: dict[str, Any], match: dict[str, Any]) -> bool:
-    """Return whether the body of an action is one of ours; any other is Nova's, wrong ones too. A condition of Routes."""
+    """Return whether the body is an action on a pair; any other, also a malformed one, is Nova's. A condition of Routes."""
     body = _body(wsgi.Request(environ))
     return isinstance(body, dict) and len(body) == 1 and next(iter(body)) in actions.ACTIONS
 
@@ -69,12 +69,12 @@ def _refuse_locked(request: wsgi.Request, server: Server) -> None:
 
 
 def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | None:
-    """Return why a secondary cannot move to a named host; None when it can.
+    """Return the reason why the secondary cannot move to a named host; None when it can.
 
     :raises webob.exc.HTTPBadRequest: when there is no such host
     """
     with service.database.reader() as session:
-        known = {found.host: found for found in hosts.all_hosts(session)}
+        known = {row.host: row for row in hosts.all_hosts(session)}
     if host not in known:
         raise refused(webob.exc.HTTPBadRequest, reasons.HOST_UNKNOWN(host=host))
     if refusal := actions.refusal_of_host(pairs.core(row), host):
@@ -83,14 +83,14 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | N
     if not host_views.is_up(known[host], now):
         return reasons.HOST_AGENT_SILENT(host=host)
     if not host_views.is_capable(known[host]):
-        return reasons.HOST_INCAPABLE(host=host, reasons=host_views.lacks(known[host], now))
+        return reasons.HOST_INCAPABLE(host=host, reasons=host_views.unmet_requirements(known[host], now))
     return None
 
 
 def _start(
     service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]
 ) -> None:
-    """Record what is to be done and wake the engine; without a broker it finds the record by itself."""
+    """Record the action and notify the engines; without a broker they find the record by polling."""
     if not _record(service, request, row, action, arguments):
         raise refused(webob.exc.HTTPConflict, reasons.WAIT_BUSY())
     service.wake_engines()
@@ -100,13 +100,16 @@ def _start(
 def _record(
     service: Service, request: wsgi.Request, row: pairs.Pair, action: str, arguments: dict[str, Any]
 ) -> bool:
-    """Record what is to be done. Returns whether the pair is still as it was read, and nothing else is being done about it."""
+    """Record the action.
+
+    :returns: whether it was recorded: False when the pair has changed since it was read, or has an operation
+    """
     context = request.environ["nova.context"]
     plan = actions.plan(action, pairs.core(row), arguments)
     by = {"request_id": context.request_id, "user_id": context.user_id}
     with service.database.writer() as session:
         if plan.kind is None:
-            started = pairs.update_as_seen(session, row, **plan.values)
+            started = pairs.update_if_current(session, row, **plan.values)
         else:
             operation_id = operations.start(
                 session,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuses to make servers fault tolerant that fault tolerance cannot carry, and says all that is wrong at once.
+"""Eligibility of servers for fault tolerance: refuse requests for servers that cannot have it, with all problems.
 
-What Nova will refuse anyway, an unknown flavor say, is passed on to it.
+A request that Nova will refuse anyway, as for an unknown flavor, is passed on to Nova.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from nova_colo.pair.model import is_fault_tolerant
 LOG = logging.getLogger(__name__)
 
 _PORT_FIELDS = ["id", "binding:vnic_type", "resource_request", "device_profile"]
-#: Embeds the properties of a server's image, as they were when it was made.
+#: Embeds the properties that a server's image had when the server was built.
 _IMAGE_PROPERTIES = "2.98"
 _SHARES = "2.97"
 
@@ -32,16 +32,16 @@ def create(service: Service, nova: Any, request: wsgi.Request, server_id: None) 
 
     :raises webob.exc.HTTPBadRequest: when the server is to be fault tolerant and cannot be
     """
-    wanted = _wanted(request)
-    if wanted is None or not _may_create(request):
+    body = _server_body(request)
+    if body is None or not _may_create(request):
         return
-    extra_specs = _extra_specs(request, wanted["flavorRef"])
+    extra_specs = _extra_specs(request, body["flavorRef"])
     if not is_fault_tolerant({"extra_specs": extra_specs}):
         return
-    image = _image_properties(request, wanted.get("imageRef"))
-    mappings = [*_mappings(wanted), *_dicts(image.get("block_device_mapping"))]
-    boots_from, volumes = _volumes(mappings, has_image=bool(wanted.get("imageRef")))
-    networks = _dicts(wanted.get("networks"))
+    image = _image_properties(request, body.get("imageRef"))
+    mappings = [*_mappings(body), *_dicts(image.get("block_device_mapping"))]
+    boots_from, volumes = _volumes(mappings, has_image=bool(body.get("imageRef")))
+    networks = _dicts(body.get("networks"))
     server = eligibility.Server(
         extra_specs=extra_specs,
         image=image,
@@ -51,11 +51,11 @@ def create(service: Service, nova: Any, request: wsgi.Request, server_id: None) 
             _named_ports(request, [str(network["port"]) for network in networks if network.get("port")])
         ),
     )
-    _refuse_problems(server, wanted["flavorRef"])
+    _refuse_ineligible(server, body["flavorRef"])
 
 
 def resize(nova: Any, request: wsgi.Request, server_id: str, arguments: Any) -> None:
-    """POST /servers/{id}/action with resize, whose server is to get a flavor with fault tolerance.
+    """POST /servers/{id}/action with resize to a flavor with fault tolerance.
 
     :raises webob.exc.HTTPBadRequest: when the server cannot be fault tolerant
     """
@@ -66,7 +66,7 @@ def resize(nova: Any, request: wsgi.Request, server_id: str, arguments: Any) -> 
         return
     server = _of_server(nova, request, server_id, extra_specs)
     if server is not None:
-        _refuse_problems(server, arguments["flavorRef"])
+        _refuse_ineligible(server, arguments["flavorRef"])
 
 
 def rebuild(request: wsgi.Request, arguments: Any) -> None:
@@ -76,26 +76,26 @@ def rebuild(request: wsgi.Request, arguments: Any) -> None:
     """
     if isinstance(arguments, dict):
         image = _image_properties(request, arguments.get("imageRef"))
-        _refuse_problems(eligibility.Server(extra_specs={}, image=image), None)
+        _refuse_ineligible(eligibility.Server(extra_specs={}, image=image), None)
 
 
 def protect(nova: Any, request: wsgi.Request, server_id: str) -> None:
-    """POST /servers/{id}/action with ft-protect: things may have been attached while the server was unprotected.
+    """POST /servers/{id}/action with ft-protect: volumes or ports may have been attached since the server was protected.
 
     :raises webob.exc.HTTPConflict: when the server cannot be fault tolerant as it is now
     """
     server = _of_server(nova, request, server_id)
-    found = eligibility.problems(server) if server else []
-    if found:
-        raise refused(webob.exc.HTTPConflict, reasons.CANNOT_BE_FT(problems=_numbered(found)))
+    problems = eligibility.problems(server) if server else []
+    if problems:
+        raise refused(webob.exc.HTTPConflict, reasons.CANNOT_BE_FT(problems=_numbered(problems)))
 
 
 def _of_server(
     nova: Any, request: wsgi.Request, server_id: str, extra_specs: dict[str, str] | None = None
 ) -> eligibility.Server | None:
-    """Return what a server that is there has, or None when Nova does not show it to the caller.
+    """Return the properties of an existing server, or None when Nova does not show it to the caller.
 
-    :param extra_specs: those of another flavor than the server's own
+    :param extra_specs: those of the flavor that it is resized to; by default of its own flavor
     """
     path = f"/servers/{server_id}"
     if nova.fetch(request, path, _IMAGE_PROPERTIES).status_int != 200:
@@ -119,8 +119,8 @@ def _of_server(
     )
 
 
-def _wanted(request: wsgi.Request) -> dict[str, Any] | None:
-    """Return the server of a body; None when Nova will say what is wrong with it."""
+def _server_body(request: wsgi.Request) -> dict[str, Any] | None:
+    """Return the server in a body; None when Nova will refuse the body."""
     try:
         body = jsonutils.loads(request.body)
     except ValueError:
@@ -136,7 +136,10 @@ def _may_create(request: wsgi.Request) -> bool:
 
 
 def _extra_specs(request: wsgi.Request, reference: Any) -> dict[str, str]:
-    """Return the extra specs of a flavor that the caller may use; read as Nova does, since policy may keep them from it."""
+    """Return the extra specs of a flavor that the caller may use.
+
+    They are read as Nova reads them: policy may hide them from the caller in the API.
+    """
     try:
         flavor = objects.Flavor.get_by_flavor_id(
             request.environ["nova.context"], common.get_id_from_href(reference)
@@ -151,23 +154,23 @@ def _image_properties(request: wsgi.Request, reference: Any) -> dict[str, Any]:
         return {}
     try:
         image = glance.API().get(request.environ["nova.context"], common.get_id_from_href(reference))
-    except Exception as error:  # Nova asks Glance the same, and says what is wrong
-        LOG.info("Image %s is not vetted: %s", reference, error)
+    except Exception as error:  # Nova sends Glance the same request, and reports the error
+        LOG.info("Image %s is not checked for eligibility: %s", reference, error)
         return {}
     return image.get("properties", {})
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    """Return the dicts of a list; Nova refuses what is not one."""
+    """Return the dicts of a list; Nova refuses other items."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _mappings(wanted: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*_dicts(wanted.get("block_device_mapping")), *_dicts(wanted.get("block_device_mapping_v2"))]
+def _mappings(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*_dicts(body.get("block_device_mapping")), *_dicts(body.get("block_device_mapping_v2"))]
 
 
 def _volumes(mappings: Iterable[dict[str, Any]], has_image: bool) -> tuple[str | None, tuple[str, ...]]:
-    """Return the volume that a server boots from, if it does, and its other volumes."""
+    """Return the volume that a server boots from, or None, and its other volumes."""
     boots_from, others = None, []
     for mapping in mappings:
         name = _volume(mapping)
@@ -179,18 +182,18 @@ def _volumes(mappings: Iterable[dict[str, Any]], has_image: bool) -> tuple[str |
 
 
 def _volume(mapping: dict[str, Any]) -> str | None:
-    """Return the name of the volume that a block device mapping stands for, of either syntax; None for a local disk."""
+    """Return the name of the volume of a block device mapping of either version; None for a local disk."""
     if mapping.get("no_device"):
         return None
     for kind in ("volume", "snapshot"):
         if mapping.get("source_type") == kind or mapping.get(f"{kind}_id"):
-            known = mapping.get("uuid") or mapping.get(f"{kind}_id") or ""
-            return f"{kind if kind == 'volume' else 'a volume of snapshot'} {known}".strip()
+            source_id = mapping.get("uuid") or mapping.get(f"{kind}_id") or ""
+            return f"{kind if kind == 'volume' else 'a volume of snapshot'} {source_id}".strip()
     return "a new volume" if mapping.get("destination_type") == "volume" else None
 
 
 def _named_ports(request: wsgi.Request, port_ids: list[str]) -> Iterable[eligibility.Port]:
-    """Yield ports that the caller may see; resource requests are shown to admins only."""
+    """Yield the ports that the caller may see, read as an admin: only admins see resource requests."""
     context = request.environ["nova.context"]
     for port_id in port_ids:
         try:
@@ -198,18 +201,18 @@ def _named_ports(request: wsgi.Request, port_ids: list[str]) -> Iterable[eligibi
             yield _port(
                 neutron.get_client(context, admin=True).show_port(port_id, fields=_PORT_FIELDS)["port"]
             )
-        except Exception as error:  # Nova asks Neutron the same, and says what is wrong
-            LOG.info("Port %s is not vetted: %s", port_id, error)
+        except Exception as error:  # Nova sends Neutron the same request, and reports the error
+            LOG.info("Port %s is not checked for eligibility: %s", port_id, error)
 
 
 def _attached_ports(request: wsgi.Request, server_id: str) -> Iterable[eligibility.Port]:
     try:
         client = neutron.get_client(request.environ["nova.context"], admin=True)
-        found = client.list_ports(device_id=server_id, fields=_PORT_FIELDS)["ports"]
+        ports = client.list_ports(device_id=server_id, fields=_PORT_FIELDS)["ports"]
     except Exception as error:
-        LOG.warning("The ports of server %s are not vetted: %s", server_id, error)
+        LOG.warning("The ports of server %s are not checked for eligibility: %s", server_id, error)
         return ()
-    return map(_port, found)
+    return map(_port, ports)
 
 
 def _port(body: dict[str, Any]) -> eligibility.Port:
@@ -221,11 +224,11 @@ def _port(body: dict[str, Any]) -> eligibility.Port:
     )
 
 
-def _refuse_problems(server: eligibility.Server, flavor: Any) -> None:
-    found = eligibility.problems(server)
-    if found:
-        end = " Or use a flavor without ft:enabled." if flavor else ""
-        raise refused(webob.exc.HTTPBadRequest, reasons.CANNOT_BE_FT(problems=_numbered(found) + end))
+def _refuse_ineligible(server: eligibility.Server, flavor: Any) -> None:
+    problems = eligibility.problems(server)
+    if problems:
+        remedy = " Or use a flavor without ft:enabled." if flavor else ""
+        raise refused(webob.exc.HTTPBadRequest, reasons.CANNOT_BE_FT(problems=_numbered(problems) + remedy))
 
 
 def _numbered(problems: list[str]) -> str:

@@ -18,7 +18,7 @@ from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 from nova_colo.policies import hosts as policy
 
-#: An agent that the engine has not heard of for so long is down. The engine notes its heartbeats every five seconds.
+#: Age of the last heartbeat from which an agent is down. The engine records heartbeats every five seconds.
 UP_WITHIN = datetime.timedelta(seconds=20)
 
 
@@ -37,18 +37,18 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
 
 
 def is_up(row: Host | None, now: datetime.datetime) -> bool:
-    """Return whether a host's agent is there."""
+    """Return whether a host's agent is up."""
     return row is not None and row.seen_at is not None and now - row.seen_at < UP_WITHIN
 
 
 def is_capable(row: Host) -> bool:
-    """Return whether a host can carry replicas of pairs: Nova's records could not follow to one that is forced down."""
+    """Return whether a host can carry replicas. Nova moves no server to a host that is forced down."""
     return bool(row.capable) and row.fenced_at is None
 
 
-def lacks(row: Host, now: datetime.datetime) -> list[Reason]:
-    """Return what a host lacks to carry replicas of pairs."""
-    # Nova lets a host that was cut off be up again only when its nova-compute was restarted
+def unmet_requirements(row: Host, now: datetime.datetime) -> list[Reason]:
+    """Return the requirements for carrying replicas that a host does not meet."""
+    # a fenced host is up again in Nova only after a restart of its nova-compute
     return [*row.reasons, reasons.FENCED()] if row.fenced_at and is_up(row, now) else row.reasons
 
 
@@ -59,12 +59,12 @@ def _host(
     secondaries: dict[str, tuple[int, int]],
     now: datetime.datetime,
 ) -> dict[str, Any]:
-    """Return a host as the wire shows it.
+    """Return a host as the API shows it.
 
-    :param row: None for one that carries replicas of pairs and whose agent was never heard of
+    :param row: None for a host that carries replicas, but whose agent has never sent a heartbeat
     """
-    there, memory_mb = secondaries.get(name, (0, 0))
-    lacking = lacks(row, now) if row else [reasons.AGENT_UNKNOWN()]
+    secondary_count, memory_mb = secondaries.get(name, (0, 0))
+    unmet = unmet_requirements(row, now) if row else [reasons.AGENT_UNKNOWN()]
     return {
         "host": name,
         "agent": {
@@ -75,10 +75,10 @@ def _host(
         },
         "versions": (row.versions or {}) if row else {},
         "capable": row is not None and is_capable(row),
-        "reasons": [reason.text(hosts=True) for reason in lacking],
-        "reason_details": [reason.wire(hosts=True) for reason in lacking],
+        "reasons": [reason.text(hosts=True) for reason in unmet],
+        "reason_details": [reason.wire(hosts=True) for reason in unmet],
         "primaries": primaries.get(name, 0),
-        "secondaries": there,
+        "secondaries": secondary_count,
         "reserved_memory_mb": memory_mb,
         "fenced_since": iso(row.fenced_at) if row else None,
     }

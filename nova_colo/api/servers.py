@@ -36,7 +36,7 @@ def detail(
 
 def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: str) -> webob.Response:
     """GET /servers/{id}: add ft_status and, for those who may see hosts, ft_relations. Answers twins' ids too."""
-    if response.status_int == 404 and (row := pair_of_twin(service, request, server_id)):
+    if response.status_int == 404 and (row := pair_by_secondary_id(service, request, server_id)):
         return answer(request, {"server": _twin(request, row)})
     if response.status_int != 200 or response.content_type != "application/json":
         return response
@@ -65,7 +65,7 @@ def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtSt
     )
 
 
-def pair_of_twin(service: Service, request: wsgi.Request, server_id: str) -> Pair | None:
+def pair_by_secondary_id(service: Service, request: wsgi.Request, server_id: str) -> Pair | None:
     """Return the pair that a twin's id stands for, or None to those who may not see twins and for any other id."""
     try:
         if uuid.UUID(server_id).version != 5:

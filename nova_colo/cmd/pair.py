@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""colo-pair: one guest and its twin without OpenStack, by the agents of their hosts."""
+"""colo-pair: manage the pair of one guest without OpenStack, by the agents of its hosts."""
 
 import warnings
 
@@ -19,7 +19,7 @@ from oslo_log import log as logging  # noqa: E402
 
 from nova_colo import conf as colo_conf  # noqa: E402
 from nova_colo.standalone import agents, options  # noqa: E402
-from nova_colo.standalone.output import Screen  # noqa: E402
+from nova_colo.standalone.output import Output  # noqa: E402
 from nova_colo.standalone.pair import Agents, PairError  # noqa: E402
 
 #: Exit codes beside 0.
@@ -27,7 +27,7 @@ FAILED, USAGE = 1, 2
 
 
 def _log(conf: cfg.ConfigOpts) -> None:
-    """Log where the configuration says; a person at a terminal is told by us."""
+    """Set up logging only where the configuration asks for it; the output is for people at a terminal."""
     if conf.debug or conf.log_file or conf.log_dir:
         logging.setup(conf, "nova_colo")
     else:
@@ -42,26 +42,27 @@ def main(
     """Run one command.
 
     :param argv: the command line without the program's name; by default the process's own
-    :param connect: returns what reaches the agents
-    :param conf: where its options are registered
-    :returns: 0; 1 with one line on stderr when it was refused or has failed; 2 when the command line is wrong
+    :param connect: returns the clients of the agents
+    :param conf: registry of the options
+    :returns: 0; 1 with one line on stderr when the command was refused or has failed; 2 when the command line
+        is wrong
     """
     command = cfg.SubCommandOpt("command", title="commands", handler=options.add_commands)
     try:
         colo_conf.load(sys.argv[1:] if argv is None else argv, cli_opts=[command], conf=conf)
         if conf.command.name is None:
-            return _complain("no command given. See colo-pair --help.", USAGE)
+            return _fail("no command given. See colo-pair --help.", USAGE)
         options.check(conf.command)
         _log(conf)
-        return conf.command.run(conf, agents.AgentPool(connect(conf)), Screen(conf.command.json)) or 0
+        return conf.command.run(conf, agents.AgentPool(connect(conf)), Output(conf.command.json)) or 0
     except options.UsageError as error:
-        return _complain(str(error), USAGE)
+        return _fail(str(error), USAGE)
     except (PairError, cfg.Error) as error:
-        return _complain(str(error), FAILED)
+        return _fail(str(error), FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted. See colo-pair status for how the pair is.", FAILED)
+        return _fail("interrupted. See colo-pair status for the state of the pair.", FAILED)
 
 
-def _complain(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     print("colo-pair:", " ".join(message.split()), file=sys.stderr)
     return code

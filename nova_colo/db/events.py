@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on events: what has happened to FT servers."""
+"""Queries on the events of FT servers."""
 
 import datetime
 
@@ -22,9 +22,10 @@ def add(
 ) -> None:
     """Record an event.
 
-    :param kind: one word for programs, e.g. ``failover``
-    :param level: how much attention it needs, if not what the reason says
-    :param request_id: of the API request that has caused it, with the user's id
+    :param kind: a keyword for programs, e.g. ``failover``
+    :param level: the level, if other than the severity of the reason
+    :param request_id: the id of the API request that caused it
+    :param user_id: the id of the user who sent that request
     """
     values = {"server_id": server_id, "kind": kind, "level": level or reason.severity, "reason": reason}
     session.add(Event(**values, request_id=request_id, user_id=user_id))
@@ -42,5 +43,5 @@ def newest(session: orm.Session, server_id: str, limit: int, before_id: int | No
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete events older than a time, some at once."""
+    """Delete events older than a time, a limited number at once."""
     purging.purge(session, Event, Event.at < before)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on checkpoint history: counts and pauses in buckets, fine ones at first and coarse ones later."""
+"""Queries on checkpoint history: counts and pauses in buckets, which are merged into coarser ones later."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from sqlalchemy import orm
 
 from nova_colo.db.models import Bucket
 
-#: Width of the buckets that agents report, and of those that older ones are merged into, in seconds.
+#: Width in seconds of the buckets that agents report, and of those into which older ones are merged.
 FINE, COARSE = 10, 300
 
 
 def store(session: orm.Session, buckets: Sequence[dict[str, Any]]) -> None:
-    """Insert those of the given buckets that are not there yet.
+    """Insert the given buckets, except those that exist already.
 
     :param buckets: columns of Bucket
     """
@@ -32,7 +32,7 @@ def store(session: orm.Session, buckets: Sequence[dict[str, Any]]) -> None:
 
 
 def buckets(session: orm.Session, server_id: str, since: int, until: int) -> list[Bucket]:
-    """Return a server's buckets that begin in an interval, oldest first; intervals without a checkpoint have none.
+    """Return a server's buckets that begin in an interval, oldest first. Without a checkpoint there is no bucket.
 
     :param since: seconds since the epoch, inclusive
     :param until: seconds since the epoch, exclusive
@@ -42,9 +42,9 @@ def buckets(session: orm.Session, server_id: str, since: int, until: int) -> lis
 
 
 def merge(session: orm.Session, before: int) -> None:
-    """Merge fine buckets into coarse ones.
+    """Merge fine buckets that begin before a time into coarse ones.
 
-    :param before: seconds since the epoch, a multiple of COARSE and longer ago than agents keep buckets: earlier ones are merged
+    :param before: seconds since the epoch, a multiple of COARSE and longer ago than agents keep buckets
     """
     start = (Bucket.start - Bucket.start % COARSE).label("coarse_start")
     sums = [
@@ -70,5 +70,5 @@ def merge(session: orm.Session, before: int) -> None:
 
 def purge(session: orm.Session, before: int) -> None:
     """Delete the buckets that begin before a time, in seconds since the epoch."""
-    # with both widths named it has an index, and does not lock the whole table while others insert
+    # with both widths named it uses an index; else it would lock the whole table against inserts
     session.execute(sa.delete(Bucket).where(Bucket.seconds.in_((FINE, COARSE)), Bucket.start < before))

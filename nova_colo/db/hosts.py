@@ -11,7 +11,7 @@ from nova_colo.db.models import Host
 
 
 def all_hosts(session: orm.Session) -> list[Host]:
-    """Return all hosts that were ever heard of, by name."""
+    """Return all hosts whose agent has ever sent a heartbeat, by name."""
     return list(session.scalars(sa.select(Host).order_by(Host.host)))
 
 
@@ -30,7 +30,7 @@ def put(session: orm.Session, host: str, **values: Any) -> None:
 
 
 def fence(session: orm.Session, host: str, at: datetime.datetime | None) -> None:
-    """Note that the engine has forced a host's nova-compute down, or with None that it is up again."""
+    """Record that the engine has forced a host's nova-compute down, or with None that this was lifted."""
     if at is not None:
         query = sa.update(Host).where(Host.host == host, Host.fenced_at.is_(None))
     else:

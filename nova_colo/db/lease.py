@@ -16,8 +16,8 @@ def acquire(database: Database, holder: str, now: datetime.datetime, seconds: fl
     """Take or renew the lease.
 
     :param holder: name of the engine process
-    :param now: the time by this engine's clock, UTC; engines' clocks must agree to well within ``seconds``
-    :returns: whether holder has the lease now
+    :param now: this engine's time, UTC; the clocks of all engines must agree to well within ``seconds``
+    :returns: whether holder has the lease
     """
     expires = now + datetime.timedelta(seconds=seconds)
     free = sa.or_(Lease.holder == holder, Lease.expires_at < now)
@@ -31,7 +31,7 @@ def acquire(database: Database, holder: str, now: datetime.datetime, seconds: fl
 
 
 def _insert(database: Database, holder: str, expires: datetime.datetime) -> bool:
-    """Make the row when there is none; another engine may be faster."""
+    """Insert the row. Return False when another engine was faster."""
     try:
         with database.writer() as session:
             session.add(Lease(id=_ROW, holder=holder, expires_at=expires))
@@ -41,6 +41,6 @@ def _insert(database: Database, holder: str, expires: datetime.datetime) -> bool
 
 
 def release(database: Database, holder: str) -> None:
-    """Give the lease up, so that another engine need not wait for its end."""
+    """Release the lease, so that another engine need not wait until it expires."""
     with database.writer() as session:
         session.execute(sa.delete(Lease).where(Lease.id == _ROW, Lease.holder == holder))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of pairs: filters, sorting, pages and the summary above them."""
+"""Queries for lists of pairs: filters, sorting, pages and the summary."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,16 +32,19 @@ def _severity(column: Any, worst_first: Sequence[str]) -> Any:
 
 
 def _thousandths(column: Any) -> Any:
-    """Return a float as an integer: MySQL's are not equal to what they are shown as, so that a page could not begin after one."""
+    """Return a float in thousandths, as an integer.
+
+    A page could not begin after a float: MySQL's are not equal to their decimal representation.
+    """
     return orm.column_property(sa.cast(column * 1000, sa.BigInteger), deferred=True)
 
 
 def _is_missing(column: Any) -> Any:
-    """Return 1 where there is no value: paginate_query() goes wrong where it has to begin after one that is NULL."""
+    """Return 1 for NULL and 0 else: paginate_query() cannot begin a page after a NULL."""
     return orm.column_property(sa.case((column.is_(None), 1), else_=0), deferred=True)
 
 
-# What paginate_query() can sort by are attributes of the model; these are read by nobody else.
+# paginate_query() sorts by attributes of the model only; these have no other use.
 Pair.sort_state = _severity(Pair.state, STATES_BY_SEVERITY)
 Pair.sort_health = _severity(Pair.health, HEALTHS_BY_SEVERITY)
 Pair.sort_rate = _thousandths(Pair.checkpoint_rate)
@@ -51,7 +54,7 @@ Pair.sort_no_pause = _is_missing(Pair.pause_p99_ms)
 Pair.sort_no_protection = _is_missing(Pair.protected_since)
 Pair.sort_no_secondary = _is_missing(Pair.secondary_host)
 
-#: sort key on the wire -> attributes to sort by in the asked direction
+#: sort key of the API -> attributes to sort by in the requested direction
 _SORT_BY = {
     "name": ("name",),
     "state": ("sort_state", "sort_health"),
@@ -65,7 +68,7 @@ _SORT_BY = {
     "primary_host": ("primary_host",),
     "secondary_host": ("secondary_host",),
 }
-#: sort key -> the attribute that puts those without a value last, in either direction
+#: sort key -> attribute that sorts pairs without a value last, in either direction
 _MISSING = {
     "protected_since": "sort_no_protection",
     "checkpoint_rate": "sort_no_rate",
@@ -73,25 +76,25 @@ _MISSING = {
     "secondary_host": "sort_no_secondary",
 }
 
-# Where a secondary has its room or has it kept, and how much that is.
-_ROOM_ON = sa.func.coalesce(Pair.secondary_host, Pair.reserved_host)
-_ROOM_MB = Pair.memory_mb * RAM_FACTOR
+# The host on which a secondary runs or has reserved capacity, and how much.
+_RESERVED_ON = sa.func.coalesce(Pair.secondary_host, Pair.reserved_host)
+_RESERVED_MB = Pair.memory_mb * RAM_FACTOR
 
 SORT_KEYS = tuple(_SORT_BY)
-#: Those that tell something about hosts.
+#: Sort keys that disclose names of hosts.
 HOST_SORT_KEYS = frozenset({"primary_host", "secondary_host"})
 
 
 class MarkerNotFoundError(LookupError):
-    """The list has no such pair to begin after."""
+    """The marker is not in the list."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which pairs a list is about. None or nothing: any.
+    """The filters of a list. None or empty: any.
 
-    :param host: of the primary or of the secondary
-    :param name: part of the name, in capital letters or small ones
+    :param host: host of the primary or of the secondary
+    :param name: part of the name, case-insensitive
     """
 
     project_id: str | None = None
@@ -101,7 +104,7 @@ class Selection:
     healths: Sequence[str] = ()
 
     def scope(self) -> list[Any]:
-        """Return what holds for all that the list is about, whatever their state and health."""
+        """Return the conditions of all filters but those of state and health."""
         conditions: list[Any] = []
         if self.project_id is not None:
             conditions.append(Pair.project_id == self.project_id)
@@ -112,7 +115,7 @@ class Selection:
         return conditions
 
     def conditions(self) -> list[Any]:
-        """Return what holds for those that are listed."""
+        """Return the conditions of all filters."""
         conditions = self.scope()
         if self.states:
             conditions.append(Pair.state.in_(self.states))
@@ -131,10 +134,10 @@ def page(
 ) -> list[Pair]:
     """Return one page of a list.
 
-    :param limit: at most so many
-    :param marker: id of the server that the page begins after
+    :param limit: maximum number of pairs
+    :param marker: id of the server after which the page begins
     :param sort_key: one of SORT_KEYS
-    :raises MarkerNotFoundError: when the marker is none of the pairs that the list is about
+    :raises MarkerNotFoundError: when the marker does not match the filters
     """
     direction = "desc" if descending else "asc"
     keys = [(name, direction) for name in _SORT_BY[sort_key]]
@@ -156,23 +159,23 @@ def page(
 
 
 def _values_at(session: orm.Session, selection: Selection, marker: str, names: Sequence[str]) -> Any:
-    """Return what the list is sorted by at its marker; it may have left the list by its state since."""
+    """Return the marker's values of the sort keys. Its state need not match the filters any more."""
     columns = [getattr(Pair, name).label(name) for name in names]
-    found = session.execute(
+    values = session.execute(
         sa.select(*columns).where(Pair.server_id == marker, *selection.scope())
     ).one_or_none()
-    if found is None:
+    if values is None:
         raise MarkerNotFoundError(marker)
-    return found
+    return values
 
 
 @dataclasses.dataclass(frozen=True)
 class Count:
     """The pairs of one state and health.
 
-    :ivar pairs: how many there are
-    :ivar secondaries: how many of them have a secondary
-    :ivar memory_mb: what is taken or kept for secondaries on hosts, in MiB
+    :ivar pairs: number of pairs
+    :ivar secondaries: number of those that have a secondary
+    :ivar memory_mb: memory used by or reserved for secondaries on hosts, in MiB
     """
 
     state: str
@@ -183,9 +186,9 @@ class Count:
 
 
 def counts(session: orm.Session, selection: Selection) -> list[Count]:
-    """Count the pairs that a list is about, whatever state and health it asks for."""
-    room = sa.case((_ROOM_ON.is_not(None), _ROOM_MB), else_=0)
-    numbers = sa.func.count(), sa.func.count(Pair.secondary_host), sa.func.sum(room)
+    """Count the pairs of a list by state and health; its own filters of state and health do not apply."""
+    memory = sa.case((_RESERVED_ON.is_not(None), _RESERVED_MB), else_=0)
+    numbers = sa.func.count(), sa.func.count(Pair.secondary_host), sa.func.sum(memory)
     query = (
         sa.select(Pair.state, Pair.health, *numbers)
         .where(*selection.scope())
@@ -198,12 +201,12 @@ def counts(session: orm.Session, selection: Selection) -> list[Count]:
 
 
 def load_by_host(session: orm.Session) -> tuple[dict[str, int], dict[str, tuple[int, int]]]:
-    """Return what hosts carry: host -> number of primaries, and host -> number of secondaries and memory for them in MiB.
+    """Return the load of hosts: host -> primaries, and host -> (secondaries, their memory in MiB).
 
-    Room that is kept for a secondary that is not there counts as memory.
+    Capacity reserved for a secondary that does not run counts as memory.
     """
     primaries = sa.select(Pair.primary_host, sa.func.count()).group_by(Pair.primary_host)
-    rooms = sa.select(_ROOM_ON, sa.func.count(Pair.secondary_host), sa.func.sum(_ROOM_MB))
-    rooms = rooms.where(_ROOM_ON.is_not(None)).group_by(_ROOM_ON)
+    reserved = sa.select(_RESERVED_ON, sa.func.count(Pair.secondary_host), sa.func.sum(_RESERVED_MB))
+    reserved = reserved.where(_RESERVED_ON.is_not(None)).group_by(_RESERVED_ON)
     by_primary = {row[0]: row[1] for row in session.execute(primaries)}
-    return by_primary, {host: (number, int(memory)) for host, number, memory in session.execute(rooms)}
+    return by_primary, {host: (number, int(memory)) for host, number, memory in session.execute(reserved)}

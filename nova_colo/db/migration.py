@@ -9,13 +9,13 @@ from alembic import command, config
 def _config(connection: str) -> config.Config:
     alembic = config.Config()
     alembic.set_main_option("script_location", str(pathlib.Path(__file__).parent / "migrations"))
-    # not an option of the configuration: configparser would trip over a percent sign in a password
+    # not an option of the configuration: configparser fails on a percent sign in a password
     alembic.attributes["url"] = connection
     return alembic
 
 
 def sync(connection: str, revision: str = "head") -> None:
-    """Bring the schema of a database to a revision; nothing happens when it is there already.
+    """Upgrade the schema of a database to a revision. No effect when it has that revision already.
 
     :param connection: SQLAlchemy URL
     """

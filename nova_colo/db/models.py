@@ -14,7 +14,7 @@ from nova_colo.pair.reasons import Reason, read, read_all
 
 
 class ReasonType(sa.types.TypeDecorator):
-    """A reason, or none, as JSON."""
+    """A column type: a reason or NULL, as JSON."""
 
     impl = sa.JSON(none_as_null=True)
     cache_ok = True
@@ -24,12 +24,12 @@ class ReasonType(sa.types.TypeDecorator):
         return value.data() if value is not None else None
 
     def process_result_value(self, value: Any, dialect: Any) -> Reason | None:
-        """Return the reason."""
+        """Return the reason, or None."""
         return read(value)
 
 
 class ReasonListType(sa.types.TypeDecorator):
-    """A list of reasons as JSON."""
+    """A column type: a list of reasons as JSON."""
 
     impl = sa.JSON
     cache_ok = True
@@ -48,11 +48,11 @@ BASE: Any = orm.declarative_base(cls=models.ModelBase)
 
 
 class Pair(BASE):
-    """An FT server: what its pair is, and the last figures its agents gave.
+    """An FT server: its pair, and the last metrics from its agents.
 
-    ``wanted`` is what its users have asked for; ``reserved_host`` keeps room for a secondary that is not there (yet);
-    ``return_to`` is where a test failover has come from and goes back to; ``first_error`` is the first of the errors in a row
-    that keep it from being protected.
+    ``wanted``: the users' request. ``reserved_host``: the host with capacity reserved for a secondary that does
+    not run (yet). ``return_to``: the host to which a test failover returns. ``first_error``: the first of the
+    errors in a row that keep it from being protected.
     """
 
     __tablename__ = "pairs"
@@ -111,7 +111,7 @@ class Pair(BASE):
 
 
 class Operation(BASE):
-    """A workflow that was started for a server, and how far it has come."""
+    """A workflow that was started for a server, and its progress."""
 
     __tablename__ = "operations"
     __table_args__ = (
@@ -138,8 +138,8 @@ class Operation(BASE):
 class Host(BASE):
     """A compute host with an agent.
 
-    ``fenced_at``: when the engine forced its nova-compute down, until it is up again. ``capable``: whether it can carry replicas
-    of pairs; if not, ``reasons`` say what it lacks.
+    ``fenced_at``: when the engine forced its nova-compute down; NULL once that is lifted. ``capable``: whether it
+    can run replicas of pairs; if not, ``reasons`` are its unmet requirements.
     """
 
     __tablename__ = "hosts"
@@ -155,7 +155,7 @@ class Host(BASE):
 
 
 class Event(BASE):
-    """Something that happened to an FT server."""
+    """An event of an FT server."""
 
     __tablename__ = "events"
     __table_args__ = (sa.Index("events_server_id_id_idx", "server_id", "id"), sa.Index("events_at_idx", "at"))
@@ -173,7 +173,7 @@ class Event(BASE):
 
 
 class Bucket(BASE):
-    """The checkpoints that a server had in an interval. ``start``: seconds since the epoch, a multiple of ``seconds``."""
+    """The checkpoints of a server in an interval. ``start``: seconds since the epoch, a multiple of ``seconds``."""
 
     __tablename__ = "checkpoint_buckets"
     __table_args__ = (sa.Index("checkpoint_buckets_start_idx", "seconds", "start"),)
@@ -189,7 +189,7 @@ class Bucket(BASE):
 
 
 class Secondary(BASE):
-    """When a server had a secondary and what that took on its host: what usage is counted from."""
+    """A period in which a server had a secondary, and its resources on its host: the basis of usage."""
 
     __tablename__ = "secondaries"
     __table_args__ = (
@@ -212,7 +212,7 @@ class Secondary(BASE):
 
 
 class Lease(BASE):
-    """The one row that says which engine is active."""
+    """The lease of the active engine, in a single row."""
 
     __tablename__ = "engine_lease"
 

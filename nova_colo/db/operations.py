@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on operations: workflows and how far they have come."""
+"""Queries on operations: workflows and their progress."""
 
 import datetime
 from typing import Any
@@ -29,9 +29,10 @@ def start(
 ) -> str | None:
     """Record a new operation and claim its pair for it.
 
-    :param row: the pair as it was decided on
+    :param row: the pair as read when the decision was made
     :param pair_values: columns of the pair to set with the claim
-    :returns: the operation's id, or None when another operation has the pair, or its epoch, state or secondary is another by now
+    :returns: the operation's id; None when another operation has the pair, or its epoch, state or secondary has
+        changed since
     """
     operation_id = uuidutils.generate_uuid()
     if not pairs.claim(session, row, operation_id, **pair_values):
@@ -42,7 +43,7 @@ def start(
 
 
 def running(session: orm.Session) -> list[Operation]:
-    """Return all operations that are not finished, oldest first."""
+    """Return all unfinished operations, oldest first."""
     return list(
         session.scalars(
             sa.select(Operation).where(Operation.status == RUNNING).order_by(Operation.created_at)
@@ -56,9 +57,9 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
 
 
 def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> bool:
-    """Record that the steps before ``step`` are done, and what they found out.
+    """Record that the steps before ``step`` are done, and their data.
 
-    :returns: False when it is finished or has come that far already: another engine goes on with it
+    :returns: False when it has finished or has reached that step already: another engine continues it
     """
     operation = _lock_running(session, operation_id)
     if operation is None or operation.step >= step:
@@ -68,11 +69,11 @@ def advance(session: orm.Session, operation_id: str, step: int, params: dict[str
 
 
 def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair_values: Any) -> bool:
-    """Record the end of an operation and release its pair; nothing happens when it is finished already.
+    """Record the end of an operation and release its pair, unless it has finished already.
 
-    :param error: the first error, or None when it ended well
+    :param error: the first error, or None for success
     :param pair_values: columns of the pair to set with the release
-    :returns: whether it was not finished already
+    :returns: False when it had finished already
     """
     return _end(session, operation_id, error, operation_id=None, **pair_values)
 
@@ -80,10 +81,10 @@ def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair
 def hand_over(
     session: orm.Session, operation_id: str, kind: str, params: dict[str, Any], **pair_values: Any
 ) -> str | None:
-    """Record the good end of an operation and begin the one that follows it, without releasing the pair in between.
+    """Record the success of an operation and start the one that follows it, without releasing the pair in between.
 
-    :param pair_values: columns of the pair to set meanwhile
-    :returns: the new operation's id, or None when the first was finished already
+    :param pair_values: columns of the pair to set at the same time
+    :returns: the new operation's id, or None when the first had finished already
     """
     before = get(session, operation_id)
     following = uuidutils.generate_uuid()
@@ -99,15 +100,15 @@ def _end(session: orm.Session, ended_id: str, error: Reason | None, **pair_value
     if operation is None:
         return False
     operation.update({"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()})
-    # one of them may be operation_id itself
+    # pair_values has operation_id
     query = sa.update(Pair).where(Pair.server_id == operation.server_id, Pair.operation_id == ended_id)
     session.execute(query.values(**pair_values))
     return True
 
 
 def _lock_running(session: orm.Session, operation_id: str) -> Operation | None:
-    """Return an operation that nobody else can change in the meantime; None when it is finished."""
-    # by its key alone: a condition on the status may lock a range of the index of states, where others insert
+    """Lock an operation against changes and return it; None when it has finished."""
+    # by its key alone: a condition on the status may lock a range of the status index against inserts
     operation = session.get(Operation, operation_id, populate_existing=True, with_for_update=True)
     return operation if operation is not None and operation.status == RUNNING else None
 
@@ -126,5 +127,5 @@ def _add(
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete operations that ended before a time, some at once."""
+    """Delete operations that ended before a time, a limited number at once."""
     purging.purge(session, Operation, Operation.finished_at < before)

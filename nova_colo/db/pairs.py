@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on pairs. Each takes the session of a transaction and commits nothing."""
+"""Queries on pairs. Each takes the session of a transaction; none commits."""
 
 import operator
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ NO_SECONDARY: dict[str, Any] = {
 
 
 def core(row: Pair) -> model.Pair:
-    """Return a row as the core knows it."""
+    """Return a row as the core's Pair."""
     return model.Pair(
         server_id=row.server_id,
         state=model.State(row.state),
@@ -39,12 +39,12 @@ def core(row: Pair) -> model.Pair:
 
 
 def get(session: orm.Session, server_id: str) -> Pair | None:
-    """Return the pair of a server, or None when it is no FT server."""
+    """Return the pair of a server, or None when the server is no FT server."""
     return session.get(Pair, server_id)
 
 
 def get_by_secondary_id(session: orm.Session, secondary_id: str) -> Pair | None:
-    """Return the pair whose secondary has this synthetic id."""
+    """Return the pair whose secondary's reservation has this id."""
     return session.scalars(sa.select(Pair).where(Pair.secondary_id == secondary_id)).one_or_none()
 
 
@@ -57,7 +57,7 @@ def all_pairs(session: orm.Session, project_id: str | None = None) -> list[Pair]
 
 
 def statuses(session: orm.Session, server_ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
-    """Return state and secondary host of those of the given servers that are FT servers, in one statement."""
+    """Return the state and secondary host of each FT server among the given servers, in one statement."""
     query = sa.select(Pair.server_id, Pair.state, Pair.secondary_host).where(Pair.server_id.in_(server_ids))
     return {server_id: (state, secondary) for server_id, state, secondary in session.execute(query)}
 
@@ -70,7 +70,7 @@ def primaries(session: orm.Session) -> list[tuple[str, str]]:
 
 
 def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Set columns of pairs, the same ones of each; pairs that are gone are left out.
+    """Set the same columns of several pairs; deleted pairs are skipped.
 
     :param rows: server_id and the columns to set
     """
@@ -80,7 +80,7 @@ def update_many(session: orm.Session, rows: Sequence[dict[str, Any]]) -> None:
         query = (
             sa.update(Pair.__table__).where(Pair.__table__.c.server_id == sa.bindparam("key")).values(values)
         )
-        # in one order, whoever does it: two that each wait for a row of the other's would be a deadlock
+        # always in the same order, against deadlocks
         ordered = sorted(rows, key=operator.itemgetter("server_id"))
         session.execute(
             query,
@@ -94,18 +94,18 @@ def add(session: orm.Session, **values: Any) -> None:
 
 
 def remove(session: orm.Session, server_id: str) -> None:
-    """Delete a pair; no error when it is gone already."""
+    """Delete a pair; no error when it does not exist."""
     session.execute(sa.delete(Pair).where(Pair.server_id == server_id))
 
 
 def update(session: orm.Session, server_id: str, **values: Any) -> bool:
-    """Set columns of a pair. Returns whether it exists."""
+    """Set columns of a pair. Return whether it exists."""
     result = session.execute(sa.update(Pair).where(Pair.server_id == server_id).values(**values))
     return result.rowcount == 1
 
 
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
-    """Set columns of a pair, unless an operation has it, or what is decided by has changed since the row was read."""
+    """Set columns of a pair, unless an operation has it, or the inputs of decisions have changed since it was read."""
     same = (Pair.server_id, Pair.epoch, Pair.nova_host, Pair.state, Pair.wanted)
     query = sa.update(Pair).where(
         *(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None)
@@ -113,37 +113,46 @@ def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     return session.execute(query.values(**values)).rowcount == 1
 
 
-def update_as_seen(session: orm.Session, row: Pair, **values: Any) -> bool:
-    """Set columns of a pair, unless its epoch, state or secondary has changed since the row was read. Operations go on."""
-    return session.execute(sa.update(Pair).where(*_as_seen(row)).values(**values)).rowcount == 1
+def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
+    """Set columns of a pair, unless its epoch, state or secondary has changed since it was read.
+
+    An operation may have the pair.
+    """
+    return session.execute(sa.update(Pair).where(*_is_current(row)).values(**values)).rowcount == 1
 
 
 def update_claimed(
-    session: orm.Session, server_id: str, operation_id: str, *more: sa.ColumnElement[bool], **values: Any
+    session: orm.Session,
+    server_id: str,
+    operation_id: str,
+    *conditions: sa.ColumnElement[bool],
+    **values: Any,
 ) -> bool:
-    """Set columns of a pair, unless the operation does not have it any more, or another condition does not hold."""
-    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id, *more)
+    """Set columns of a pair, if the operation has it and further conditions hold."""
+    query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id, *conditions)
     return session.execute(query.values(**values)).rowcount == 1
 
 
 def grant(session: orm.Session, server_id: str, epoch: int, operation_id: str, **values: Any) -> bool:
-    """Grant the right to run alone: compare-and-swap of the epoch to epoch + 1, with other columns set in the same statement.
+    """Grant the right to run unprotected: compare-and-swap the epoch to epoch + 1.
 
-    :returns: False when somebody else was granted that epoch first, or the operation does not have the pair any more
+    :param values: other columns to set in the same statement
+    :returns: False when that epoch was granted before, or the operation does not have the pair any more
     """
     return update_claimed(session, server_id, operation_id, Pair.epoch == epoch, epoch=epoch + 1, **values)
 
 
 def claim(session: orm.Session, row: Pair, operation_id: str, **values: Any) -> bool:
-    """Claim a pair for an operation, with other columns set in the same statement.
+    """Claim a pair for an operation.
 
-    :param row: the pair as it was decided on
-    :returns: False when another operation has it, or its epoch, state or secondary is another by now
+    :param row: the pair as read when the decision was made
+    :param values: other columns to set in the same statement
+    :returns: False when another operation has it, or its epoch, state or secondary has changed since
     """
-    query = sa.update(Pair).where(*_as_seen(row), Pair.operation_id.is_(None))
+    query = sa.update(Pair).where(*_is_current(row), Pair.operation_id.is_(None))
     return session.execute(query.values(operation_id=operation_id, **values)).rowcount == 1
 
 
-def _as_seen(row: Pair) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_current(row: Pair) -> tuple[sa.ColumnElement[bool], ...]:
     same_secondary = Pair.secondary_host.is_not_distinct_from(row.secondary_host)
     return (Pair.server_id == row.server_id, Pair.epoch == row.epoch, Pair.state == row.state, same_secondary)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How old rows are deleted."""
+"""Delete old rows."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from sqlalchemy import orm
 
 
 def purge(session: orm.Session, model: Any, condition: sa.ColumnElement[bool], limit: int = 10000) -> None:
-    """Delete rows of a table whose key is ``id``, some at once: what is left is deleted the next time.
+    """Delete rows of a table with the key ``id``, at most ``limit``: the rest is deleted the next time.
 
-    Each by its key: a DELETE with a condition may lock the whole table, and those who write to it then wait in a circle.
+    Each row is deleted by its key: a DELETE with a condition may lock the whole table and cause deadlocks.
     """
     old = session.scalars(sa.select(model.id).where(condition).order_by(model.id).limit(limit)).all()
     if old:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on the history of secondaries: what usage is counted from."""
+"""Queries on the history of secondaries, the basis of usage."""
 
 import datetime
 
@@ -12,9 +12,9 @@ from nova_colo.pair.host_selection import RAM_FACTOR
 
 
 def record(session: orm.Session, now: datetime.datetime) -> None:
-    """Open an entry for each secondary that has none, and close those of secondaries that are gone.
+    """Open an entry for each new secondary, and close the entries of those that have ended.
 
-    To be called every few seconds: the end of a secondary is as exact as that.
+    Must be called every few seconds: the recorded end of a secondary is as exact as that interval.
     """
     current = {
         row.server_id: row
@@ -48,7 +48,7 @@ def _entry(row: Pair) -> Secondary:
 def between(
     session: orm.Session, project_id: str | None, start: datetime.datetime, end: datetime.datetime
 ) -> list[Secondary]:
-    """Return the secondaries that were there in an interval, of one project or of all."""
+    """Return the secondaries that existed in an interval, of one project or of all."""
     inside = (Secondary.started_at < end, sa.or_(Secondary.ended_at.is_(None), Secondary.ended_at > start))
     query = sa.select(Secondary).where(*inside).order_by(Secondary.started_at)
     if project_id is not None:
@@ -57,5 +57,5 @@ def between(
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete the entries that ended before a time, some at once."""
+    """Delete the entries that ended before a time, a limited number at once."""
     purging.purge(session, Secondary, Secondary.ended_at < before)

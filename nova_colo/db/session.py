@@ -21,12 +21,12 @@ _OPTIONS = (
     "mysql_wsrep_sync_wait",
 )
 
-#: Does again, up to ten times, what the database has undone because of a deadlock. For functions that may be repeated.
+#: Retry a transaction that the database rolled back after a deadlock, up to ten times.
 retry_on_deadlock = api.wrap_db_retry(
     max_retries=10, retry_interval=0.05, max_retry_interval=2, retry_on_deadlock=True
 )
 
-#: The same for a lost connection, which leaves open whether the transaction was committed. For what bears being done twice.
+#: Also retry after a lost connection, for idempotent functions only: the transaction may have been committed.
 retry_on_loss = api.wrap_db_retry(
     max_retries=10,
     retry_interval=0.05,
@@ -38,7 +38,7 @@ retry_on_loss = api.wrap_db_retry(
 
 @enginefacade.transaction_context_provider
 class _Context:
-    """What enginefacade hangs its state on; one per transaction."""
+    """The holder of enginefacade's state; one per transaction."""
 
 
 class Database:
@@ -50,12 +50,12 @@ class Database:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[orm.Session]:
-        """Enter a transaction that only reads."""
+        """Enter a read-only transaction."""
         with self._facade.reader.using(_Context()) as session:
             yield session
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[orm.Session]:
-        """Enter a transaction that writes; it commits at the end and rolls back on an exception."""
+        """Enter a transaction that commits at the end and rolls back on an exception."""
         with self._facade.writer.using(_Context()) as session:
             yield session

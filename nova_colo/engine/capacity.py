@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds room for secondaries and keeps it: reservations in placement, each a consumer of its own."""
+"""Find and reserve capacity for secondaries. Each reservation is a consumer of its own in Placement."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from nova_colo.db.models import Pair
 from nova_colo.engine.clients.nova import NovaClient
 from nova_colo.engine.clients.placement import PlacementClient
 from nova_colo.engine.errors import NoRoomError
-from nova_colo.engine.host_tracker import HostView
+from nova_colo.engine.host_tracker import HostTracker
 from nova_colo.pair import host_selection
 from nova_colo.pair.host_selection import Size
 
@@ -19,42 +19,44 @@ def size_of(row: Pair) -> Size:
     return Size(row.vcpus, row.memory_mb, row.disk_gb)
 
 
-class Room:
-    """Where secondaries may go."""
+class Capacity:
+    """Reserves capacity for secondaries in Placement."""
 
-    def __init__(self, database: Database, nova: NovaClient, client: PlacementClient, view: HostView):
+    def __init__(self, database: Database, nova: NovaClient, client: PlacementClient, tracker: HostTracker):
         self._database = database
         self._nova = nova
         self._placement = client
-        self._view = view
+        self._tracker = tracker
 
-    def take(self, row: Pair) -> str:
-        """Reserve room for the secondary of a pair that has none, at best where it has some already. Returns the host.
+    def reserve(self, row: Pair) -> str:
+        """Reserve capacity for the secondary of a pair that has none, and return the host.
 
-        :raises NoRoomError: when there is none
+        A host that is reserved for the pair already is preferred.
+
+        :raises NoRoomError: when no host has capacity
         """
-        kept = row.reserved_host
+        reserved = row.reserved_host
         if (
-            kept
-            and kept != row.primary_host
-            and self._usable([kept], self._nova.compute_services())
-            and self.keep(row, kept)
+            reserved
+            and reserved != row.primary_host
+            and self._usable([reserved], self._nova.compute_services())
+            and self.reserve_on(row, reserved)
         ):
-            return kept
-        # what an attempt that was cut off has reserved would hide the room that is needed now
+            return reserved
+        # a reservation left by an interrupted attempt would hide the capacity that is needed now
         self._placement.release(row.secondary_id)
         return self._find(row, holding=[], only=None)
 
-    def take_besides(self, row: Pair, only: str | None) -> str:
-        """Reserve room for another secondary beside the present one's. Returns the host.
+    def reserve_additional(self, row: Pair, only: str | None) -> str:
+        """Reserve capacity for a new secondary in addition to the present one's, and return the host.
 
-        :param only: the host that was asked for; None for any
-        :raises NoRoomError: when there is none
+        :param only: the requested host; None for any
+        :raises NoRoomError: when no host has capacity
         """
         return self._find(row, holding=[row.secondary_host or ""], only=only)
 
-    def keep(self, row: Pair, host: str) -> bool:
-        """Reserve room on a host, and nowhere else. Returns False when there is none."""
+    def reserve_on(self, row: Pair, host: str) -> bool:
+        """Reserve capacity on one host and release any other reservation. Return False when the host has none."""
         provider = self._nova.providers().get(host)
         resources = host_selection.secondary_resources(size_of(row))
         return provider is not None and self._placement.reserve(row.secondary_id, {provider: resources})
@@ -71,27 +73,29 @@ class Room:
         ]
         services = self._nova.compute_services()
         zones = {host: service["zone"] for host, service in services.items()}
-        room = {host for host in candidates if zones.get(host) == zones.get(row.primary_host)} - set(holding)
+        eligible = {host for host in candidates if zones.get(host) == zones.get(row.primary_host)} - set(
+            holding
+        )
         if only is not None:
-            room &= {only}
-        usable = self._usable(room, services)
+            eligible &= {only}
+        usable = self._usable(eligible, services)
         held = {providers[host]: resources for host in holding if host in providers}
         for host in host_selection.rank_hosts(
-            room, row.primary_host, usable, self._secondaries(), row.previous_host
+            eligible, row.primary_host, usable, self._secondaries(), row.previous_host
         ):
             if self._placement.reserve(row.secondary_id, held | {providers[host]: resources}):
                 return host
-        raise NoRoomError(host_selection.no_host_reason(size, room, row.primary_host, only))
+        raise NoRoomError(host_selection.no_host_reason(size, eligible, row.primary_host, only))
 
     def _usable(self, hosts: Collection[str], services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Return the hosts that can carry a replica, and to which Nova's records could follow.
+        """Return the hosts that can run a replica, and to which Nova could move the server's records.
 
         :param services: Nova's records of the nova-compute services, by host
         """
         return [
             host
             for host in hosts
-            if self._view.usable(host) and not services.get(host, {}).get("forced_down")
+            if self._tracker.usable(host) and not services.get(host, {}).get("forced_down")
         ]
 
     def _required(self, row: Pair) -> list[str]:

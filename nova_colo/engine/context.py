@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What workflows work with."""
+"""The context of the engine's work: its clients and what it knows of the hosts."""
 
 import time
 from typing import Any
@@ -11,12 +11,12 @@ from oslo_log import log as logging
 from nova_colo.agent.replication import GoneError, MonitorError, ReplicationError, SilentError
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.models import Pair
-from nova_colo.engine.capacity import Room
+from nova_colo.engine.capacity import Capacity
 from nova_colo.engine.clients.nova import NovaClient
 from nova_colo.engine.clients.placement import PlacementClient
 from nova_colo.engine.errors import AgentRefusalError, OperationEndedError, WorkflowError
-from nova_colo.engine.host_gate import Gate
-from nova_colo.engine.host_tracker import HostView
+from nova_colo.engine.host_gate import HostGate
+from nova_colo.engine.host_tracker import HostTracker
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 from nova_colo.rpc import AgentClient
@@ -24,8 +24,8 @@ from nova_colo.rpc import AgentClient
 LOG = logging.getLogger(__name__)
 
 
-class Services:
-    """Database, agents, Nova and Placement, and the engine's view of the hosts."""
+class Context:
+    """Database, agents, Nova, Placement, and the state of the hosts."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
         self.conf = conf
@@ -33,18 +33,18 @@ class Services:
         self.agents = AgentClient(transport, conf.engine.agent_timeout)
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)
-        self.view = HostView(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
-        self.gate = Gate(self.nova)
-        self.room = Room(self.database, self.nova, self.placement, self.view)
+        self.tracker = HostTracker(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
+        self.gate = HostGate(self.nova)
+        self.capacity = Capacity(self.database, self.nova, self.placement, self.tracker)
 
     def alive(self, host: str) -> bool:
-        """Return whether a host's agent answers."""
-        return self.view.alive(host, time.monotonic())
+        """Return whether a host's agent is alive."""
+        return self.tracker.alive(host, time.monotonic())
 
     def pair(self, server_id: str) -> Pair:
         """Return the row of a server's pair.
 
-        :raises WorkflowError: when it is gone
+        :raises WorkflowError: when it does not exist
         """
         with self.database.reader() as session:
             row = pairs.get(session, server_id)
@@ -58,22 +58,22 @@ class Services:
             pairs.update(session, server_id, **values)
 
     def update_claimed(self, server_id: str, operation_id: str, **values: Any) -> None:
-        """Set columns of a server's pair that an operation has.
+        """Set columns of a server's pair that an operation has claimed.
 
-        :raises OperationEndedError: when it does not have it any more
-        :raises WorkflowError: when the pair is gone
+        :raises OperationEndedError: when the operation no longer has the claim
+        :raises WorkflowError: when the pair does not exist
         """
         with self.database.writer() as session:
-            done = pairs.update_claimed(session, server_id, operation_id, **values)
-        if not done:
+            updated = pairs.update_claimed(session, server_id, operation_id, **values)
+        if not updated:
             self.pair(server_id)
             raise OperationEndedError()
 
-    def ask(self, host: str, method: str, **arguments: Any) -> Any:
-        """Ask the agent of a host.
+    def call_agent(self, host: str, method: str, **arguments: Any) -> Any:
+        """Call a method of a host's agent and return its result.
 
-        :raises AgentRefusalError: when it says that this must not be
-        :raises WorkflowError: when it does not answer or cannot do it
+        :raises AgentRefusalError: when the agent refuses the request
+        :raises WorkflowError: when the agent does not answer, or fails
         """
         try:
             return self.agents.call(host, method, **arguments)
@@ -86,8 +86,8 @@ class Services:
         except messaging.RemoteError as error:
             raise WorkflowError(reasons.AGENT_FAILED(host=host, text=str(error.value))) from error
 
-    def note(self, server_id: str, kind: str, reason: Reason) -> None:
-        """Record an event."""
+    def record_event(self, server_id: str, kind: str, reason: Reason) -> None:
+        """Log and record an event of a server."""
         LOG.info("Server %s: %s", server_id, reason)
         with self.database.writer() as session:
             events.add(session, server_id, kind, reason)

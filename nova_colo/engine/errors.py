@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong in an engine's work. Each error has a reason."""
+"""Errors of the engine."""
 
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 
 
 class WorkflowError(Exception):
-    """A workflow cannot go on.
+    """A workflow cannot continue.
 
     :ivar reason: why
     """
@@ -17,22 +17,22 @@ class WorkflowError(Exception):
 
 
 class OperationEndedError(Exception):
-    """Another engine has ended the operation: there is nothing more to do about it, nor to undo."""
+    """Another engine has ended the operation: there is nothing left to do, and nothing to roll back."""
 
 
 class AgentRefusalError(WorkflowError):
-    """An agent answers, and will not do what it was asked: what it has of the server is not what was supposed."""
+    """An agent refused a request: its replica of the server is not in the expected state."""
 
 
 class NoRoomError(WorkflowError):
-    """No host can carry a secondary; the reason says why and what to do."""
+    """No host has capacity for a secondary. The reason has the cause and the remedy."""
 
 
 class ServiceError(WorkflowError):
-    """A service of the cloud answered a request with an error, or not at all.
+    """A service of the cloud answered a request with an error, or did not answer.
 
     :param status: HTTP status; 0 when there was no answer
-    :param code: the service's own word for the error; empty when it has none
+    :param code: the service's own code of the error; empty when it has none
     """
 
     def __init__(self, service: str, status: int, message: str, code: str = ""):

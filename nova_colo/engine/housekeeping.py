@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Merges and deletes what is old in the database."""
+"""Merge and delete old rows of the database."""
 
 import datetime
 import time
@@ -7,30 +7,30 @@ import time
 from oslo_utils import timeutils
 
 from nova_colo.db import events, history, operations, secondaries
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 
-#: Checkpoint buckets stay fine for so long, in seconds: longer than agents keep them.
+#: Age in seconds at which fine checkpoint buckets are merged; longer than agents keep theirs.
 FINE_FOR = 7200
 DAY = 86400
 
 
 class Housekeeping:
-    """Keeps the history as long as the options of [engine] say."""
+    """Deletes history older than the retention options of [engine]."""
 
-    def __init__(self, services: Services):
-        self._services = services
+    def __init__(self, context: Context):
+        self._context = context
 
-    def tidy(self) -> None:
-        """Do it once."""
-        options, now = self._services.conf.engine, int(time.time())
-        with self._services.database.writer() as session:
+    def purge(self) -> None:
+        """Merge and delete once."""
+        options, now = self._context.conf.engine, int(time.time())
+        with self._context.database.writer() as session:
             history.purge(session, now - options.checkpoint_retention * DAY)
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             history.merge(session, (now - FINE_FOR) // history.COARSE * history.COARSE)
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             operations.purge(session, _ago(options.event_retention))
             events.purge(session, _ago(options.event_retention))
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             secondaries.purge(session, _ago(options.usage_retention))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong with one thing must not touch the others."""
+"""Keep a failure with one object from affecting the others."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ LOG = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def isolated(what: str) -> Iterator[None]:
-    """Log what goes wrong with one thing, and go on with the others."""
+    """Log an exception and suppress it, so that the caller continues with the next object."""
     try:
         yield
     except WorkflowError as error:
-        LOG.warning("%s could not be looked after: %s", what, error)
+        LOG.warning("Failed to process %s: %s", what, error)
     except Exception:
-        LOG.exception("%s could not be looked after.", what)
+        LOG.exception("Failed to process %s.", what)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what agents report to the database: figures of pairs and hosts, and the history of checkpoints."""
+"""Write agents' reports to the database: metrics of pairs and hosts, and the checkpoint history."""
 
 import time
 from typing import Any
@@ -9,82 +9,82 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import history, hosts, pairs, secondaries
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.host_tracker import Snapshot
 from nova_colo.engine.isolation import isolated
 from nova_colo.pair.reasons import read_all
 
 LOG = logging.getLogger(__name__)
 
-#: Pairs written in one transaction: a long one would hold rows that a failover waits for.
-AT_ONCE = 100
-#: How far back the first look at an agent's history goes, in seconds; agents keep no more.
-FIRST_LOOK = 900
+#: Pairs written in one transaction: a long one would lock rows that a failover waits for.
+BATCH_SIZE = 100
+#: How far back the first request for an agent's history reaches, in seconds; agents keep no more.
+INITIAL_RANGE_S = 900
 
 
-class Figures:
-    """Keeps the database as fresh as the heartbeats."""
+class MetricsWriter:
+    """Writes what the heartbeats report."""
 
-    def __init__(self, services: Services):
-        self._services = services
+    def __init__(self, context: Context):
+        self._context = context
         self._history_until: dict[str, int] = {}
 
     def write(self) -> None:
-        """Write the latest figures of all hosts and their primaries, and which secondaries there are."""
-        seen = self._services.view.snapshot(time.monotonic())
+        """Write the latest metrics of all hosts and primaries, and record the current secondaries."""
+        snapshot = self._context.tracker.snapshot(time.monotonic())
         measured = timeutils.utcnow()
-        with self._services.database.writer() as session:
-            for host, report in seen.reports.items():
+        with self._context.database.writer() as session:
+            for host, report in snapshot.reports.items():
                 values = {name: report[name] for name in ("backend", "version", "versions") if name in report}
                 reasons = read_all(report.get("reasons"))
                 hosts.put(session, host, seen_at=measured, capable=not reasons, reasons=reasons, **values)
-        with self._services.database.reader() as session:
+        with self._context.database.reader() as session:
             primaries = pairs.primaries(session)
-        rows = [row for server_id, host in primaries if (row := _figures(seen, server_id, host))]
-        for start in range(0, len(rows), AT_ONCE):
-            with self._services.database.writer() as session:
+        rows = [row for server_id, host in primaries if (row := _columns(snapshot, server_id, host))]
+        for start in range(0, len(rows), BATCH_SIZE):
+            with self._context.database.writer() as session:
                 pairs.update_many(
-                    session, [row | {"measured_at": measured} for row in rows[start : start + AT_ONCE]]
+                    session, [row | {"measured_at": measured} for row in rows[start : start + BATCH_SIZE]]
                 )
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             secondaries.record(session, measured)
 
     def collect_history(self) -> None:
         """Store the checkpoints of each host that have not been stored yet."""
-        for host in self._services.view.snapshot(time.monotonic()).reports:
-            with isolated(f"The history of host {host}"):
+        for host in self._context.tracker.snapshot(time.monotonic()).reports:
+            with isolated(f"the checkpoint history of host {host}"):
                 self._collect(host)
 
     def _collect(self, host: str) -> None:
         now = int(time.time())
-        since = self._history_until.get(host, now - FIRST_LOOK)
+        since = self._history_until.get(host, now - INITIAL_RANGE_S)
         try:
-            found = self._services.agents.call(host, "checkpoint_buckets", since=since)
+            buckets = self._context.agents.call(host, "checkpoint_buckets", since=since)
         except messaging.MessagingTimeout:
-            return  # it is asked again
+            return  # retried in the next round
         rows = [
             {"server_id": server_id, "seconds": history.FINE, **bucket}
-            for server_id, many in found.items()
-            for bucket in many
+            for server_id, server_buckets in buckets.items()
+            for bucket in server_buckets
         ]
-        for start in range(0, len(rows), AT_ONCE):
-            with self._services.database.writer() as session:
-                history.store(session, rows[start : start + AT_ONCE])
+        for start in range(0, len(rows), BATCH_SIZE):
+            with self._context.database.writer() as session:
+                history.store(session, rows[start : start + BATCH_SIZE])
         if rows:
             self._history_until[host] = max(row["start"] for row in rows)
 
 
-def _figures(seen: Snapshot, server_id: str, host: str) -> dict[str, Any] | None:
-    """Return the columns that hold what a primary's host last reported of it; None when it reported nothing."""
-    report = seen.reports.get(host)
+def _columns(snapshot: Snapshot, server_id: str, host: str) -> dict[str, Any] | None:
+    """Return the metric columns from the last report of a primary's host; None without a report."""
+    report = snapshot.reports.get(host)
     replica = report["servers"].get(server_id) if report else None
-    figures = replica.get("checkpoints") if replica else None
-    if not report or not figures:
+    checkpoints = replica.get("checkpoints") if replica else None
+    if not report or not checkpoints:
         return None
     return {
         "server_id": server_id,
-        "checkpoints": figures,
-        "checkpoint_rate": figures["per_min"],
-        "pause_p99_ms": figures["pause_ms"]["p99"],
+        "checkpoints": checkpoints,
+        "checkpoint_rate": checkpoints["per_min"],
+        "pause_p99_ms": checkpoints["pause_ms"]["p99"],
         "backend": report["backend"],
     }

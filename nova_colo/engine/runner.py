@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs workflows: lists of idempotent steps, recorded in the database, so that another engine can go on where one was killed."""
+"""Run workflows: lists of idempotent steps, recorded in the database.
+
+Another engine continues a workflow at the step at which its engine was killed.
+"""
 
 import datetime
 import threading
@@ -14,7 +17,7 @@ from sqlalchemy import orm
 
 from nova_colo.db import events, operations, pairs, retry_on_loss
 from nova_colo.db.models import Operation
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.workflows import failover, protect, record_sync, unprotect
@@ -25,7 +28,7 @@ from nova_colo.pair.reasons import Reason, Severity
 
 LOG = logging.getLogger(__name__)
 
-#: How often the retry interval doubles at most.
+#: Maximum number of times that the retry interval doubles.
 MAX_DOUBLINGS = 4
 
 
@@ -36,30 +39,30 @@ WORKFLOWS: dict[str, type[Workflow]] = {
     "suspend": unprotect.Suspend,
     "set_mode": unprotect.SetMode,
     "failover": failover.Failover,
-    "run_alone": failover.RunAlone,
+    "run_alone": failover.RunUnprotected,
     "restart": failover.Restart,
-    "follow": record_sync.Follow,
+    "follow": record_sync.RecordSync,
 }
 
-#: Which threads run a workflow: what is urgent waits neither for copies of disks nor for Nova's records.
-URGENT, BRIEF, PATIENT, ASIDE = "urgent", "brief", "patient", "aside"
+#: The thread pool of each kind of workflow: a failover waits neither for copies of disks nor for Nova's records.
+IMMEDIATE, SHORT, LONG, BACKGROUND = "immediate", "short", "long", "background"
 POOLS = {
-    "failover": URGENT,
-    "run_alone": URGENT,
+    "failover": IMMEDIATE,
+    "run_alone": IMMEDIATE,
     "follow": "records",
-    "unprotect": BRIEF,
-    "suspend": BRIEF,
-    "set_mode": BRIEF,
+    "unprotect": SHORT,
+    "suspend": SHORT,
+    "set_mode": SHORT,
 }
 
 
 class Runner:
-    """Pools of threads, one workflow each."""
+    """Runs workflows in pools of threads."""
 
-    def __init__(self, services: Services):
-        self._services = services
-        workers = services.conf.engine.max_workers
-        names = {*POOLS.values(), PATIENT, ASIDE}
+    def __init__(self, context: Context):
+        self._context = context
+        workers = context.conf.engine.max_workers
+        names = {*POOLS.values(), LONG, BACKGROUND}
         self._pools = {name: futures.ThreadPoolExecutor(workers, thread_name_prefix=name) for name in names}
         self._active: set[str] = set()
         self._waiting: set[str] = set()
@@ -68,12 +71,12 @@ class Runner:
         self._stopping = threading.Event()
 
     def submit(self, operation: Operation) -> None:
-        """Run an operation, unless it runs here already."""
-        self._begin(POOLS.get(operation.kind, PATIENT), operation.id, lambda: self._run(operation.id))
+        """Run an operation, unless it is running or queued here already."""
+        self._begin(POOLS.get(operation.kind, LONG), operation.id, lambda: self._run(operation.id))
 
-    def aside(self, key: str, task: Callable[[], None]) -> None:
-        """Do something that is recorded nowhere and may be repeated, unless what has this key is being done here already."""
-        self._begin(ASIDE, key, task)
+    def run_in_background(self, key: str, task: Callable[[], None]) -> None:
+        """Run an idempotent task that is not recorded, unless a task with this key is running or queued already."""
+        self._begin(BACKGROUND, key, task)
 
     def _begin(self, pool: str, key: str, task: Callable[[], None]) -> None:
         with self._lock:
@@ -85,7 +88,7 @@ class Runner:
         def run() -> None:
             try:
                 with isolated(key):
-                    if self.withdraw(key):
+                    if self.cancel_waiting(key):
                         task()
             finally:
                 with self._lock:
@@ -93,29 +96,29 @@ class Runner:
 
         self._pools[pool].submit(run)
 
-    def withdraw(self, key: str) -> bool:
-        """Take back what waits for a thread. Returns False when it does not: it has begun, or was taken back before."""
+    def cancel_waiting(self, key: str) -> bool:
+        """Cancel a queued task. Return False when it is not queued: it has begun, or was cancelled before."""
         with self._lock:
-            waits = key in self._waiting
+            waiting = key in self._waiting
             self._waiting.discard(key)
-            return waits
+            return waiting
 
-    def just_finished(self, server_id: str, now: float) -> bool:
-        """Return whether a workflow on a server ended so lately that heartbeats may still show what was before it.
+    def finished_recently(self, server_id: str, now: float) -> bool:
+        """Return whether a workflow on a server ended so recently that heartbeats may show the state before it.
 
         :param now: seconds of the monotonic clock
         """
-        return now - self._finished.get(server_id, -1e9) < 2 * self._services.conf.agent.report_interval
+        return now - self._finished.get(server_id, -1e9) < 2 * self._context.conf.agent.report_interval
 
     def stop(self) -> None:
-        """Begin no further step; what is unfinished goes on in the next engine."""
+        """Begin no further step. The next engine continues unfinished operations."""
         self._stopping.set()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, operation_id: str) -> None:
-        """Run an operation; when its end cannot be recorded it is taken up again."""
-        # read again: the one that was submitted may have been read before it was finished
+        """Run an operation. When its end cannot be recorded, the reconciler submits it again."""
+        # read again: another engine may have finished it since it was submitted
         operation = self._running(operation_id)
         if operation is None:
             return
@@ -124,10 +127,10 @@ class Runner:
             self.submit(following)
 
     def _run_steps(self, operation: Operation) -> Operation | None:
-        """Run what is left of a workflow. Returns the operation that follows it at once."""
+        """Run the remaining steps of a workflow. Return the operation that follows it at once, if any."""
         params = dict(operation.params)
         job = Job(operation.id, operation.server_id, operation.kind, operation.step, params, self._stopping)
-        workflow = WORKFLOWS[job.kind](self._services)
+        workflow = WORKFLOWS[job.kind](self._context)
         LOG.info("%s of %s begins at step %d.", job.kind, job.server_id, job.step)
         try:
             for step in workflow.steps[job.step :]:
@@ -149,22 +152,22 @@ class Runner:
 
     @retry_on_loss
     def _running(self, operation_id: str) -> Operation | None:
-        """Return an operation that is still to be done; None when it was finished, by another engine maybe."""
-        with self._services.database.reader() as session:
+        """Return an unfinished operation; None when it has finished, possibly by another engine."""
+        with self._context.database.reader() as session:
             operation = operations.get(session, operation_id)
         return operation if operation is not None and operation.status == operations.RUNNING else None
 
     @retry_on_loss
     def _advance(self, job: Job) -> bool:
-        """Record that the steps before the job's are done. Returns False when another engine has ended the operation."""
-        with self._services.database.writer() as session:
+        """Record the completed steps. Return False when another engine has ended the operation."""
+        with self._context.database.writer() as session:
             return operations.advance(session, job.id, job.step, job.params)
 
     @retry_on_loss
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
-        """Record a good end, its event, and the operation that follows at once, which is returned."""
+        """Record success and its event. Return the operation that follows at once, if any."""
         self._finished[operation.server_id] = time.monotonic()
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             if outcome.then is None:
                 if operations.finish(
                     session, operation.id, None, **self._with_health(session, operation, outcome.values)
@@ -180,7 +183,7 @@ class Runner:
     def _fail(self, workflow: Workflow, job: Job, operation: Operation, error: Exception) -> None:
         """Roll back and record the first error."""
         expected = isinstance(error, WorkflowError)
-        # the text of another error may name addresses, statements or users; it is in the log
+        # the text of an unexpected error may have addresses, statements or users; it is logged only
         reason = (
             error.reason if isinstance(error, WorkflowError) else reasons.INTERNAL_ERROR(operation=job.id)
         )
@@ -189,15 +192,15 @@ class Runner:
         try:
             outcome = retry_on_loss(workflow.roll_back)(job, reason)
         except Exception:
-            LOG.exception("%s of %s could not be rolled back.", job.kind, job.server_id)
+            LOG.exception("Failed to roll back %s of %s.", job.kind, job.server_id)
             outcome = Outcome({"state": State.ERROR, "state_reason": reason}, reason, Severity.ERROR)
         self._end_failed(operation, reason, outcome)
 
     @retry_on_loss
     def _end_failed(self, operation: Operation, error: Reason, outcome: Outcome) -> None:
-        """Record a bad end and its event."""
+        """Record failure and its event."""
         self._finished[operation.server_id] = time.monotonic()
-        with self._services.database.writer() as session:
+        with self._context.database.writer() as session:
             values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
             if operations.finish(session, operation.id, error, **values):
                 self._note(session, operation, outcome)
@@ -205,22 +208,22 @@ class Runner:
     def _with_health(
         self, session: orm.Session, operation: Operation, values: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return columns of a pair with the health that belongs to their state."""
+        """Return columns of a pair with the health of their state added."""
         row = pairs.get(session, operation.server_id)
         if row is None:
             return values
-        seen = self._services.view.snapshot(time.monotonic())
+        snapshot = self._context.tracker.snapshot(time.monotonic())
         hosts = (row.primary_host, values.get("secondary_host", row.secondary_host))
         return health.with_health(
-            pairs.core(row), values, *(seen.observation(host, row.server_id) for host in hosts)
+            pairs.core(row), values, *(snapshot.observation(host, row.server_id) for host in hosts)
         )
 
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:
-        """Return the columns that make the engine's next attempt wait; what a user has asked for is not tried again."""
+        """Return the columns that delay the next attempt. Users' requests are not retried."""
         row = pairs.get(session, operation.server_id)
         if row is None or (operation.requested_by is not None and operation.kind != "follow"):
             return {}
-        seconds = self._services.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
+        seconds = self._context.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
         return {
             "attempts": row.attempts + 1,
             "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the table of pairs in step with Nova's FT servers."""
+"""Synchronize the table of pairs with Nova's FT servers."""
 
 import datetime
 from typing import Any
@@ -9,77 +9,77 @@ from oslo_utils import timeutils
 
 from nova_colo.db import hosts, operations, pairs
 from nova_colo.engine.clients.nova import Server
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.errors import ServiceError
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Health, State, actual_mode, secondary_id
 
 LOG = logging.getLogger(__name__)
 
-#: How far back a look at changes reaches before the last one: more than clocks differ and transactions take.
+#: Overlap of two polls for changes: more than clocks differ and transactions take.
 OVERLAP = datetime.timedelta(seconds=120)
-#: Everything is read again after so long, in case a change was missed.
+#: Interval of full syncs, in case a change was missed.
 FULL_INTERVAL = datetime.timedelta(seconds=900)
 
 
-class Inventory:
-    """Looks at Nova's servers: all of them at first and now and then, changed ones in between."""
+class ServerSync:
+    """Polls Nova's servers: all of them at first and periodically, changed ones in between."""
 
-    def __init__(self, services: Services):
-        self._services = services
-        self._looked_at: datetime.datetime | None = None
+    def __init__(self, context: Context):
+        self._context = context
+        self._polled_at: datetime.datetime | None = None
         self._full_at: datetime.datetime | None = None
-        self._refused: dict[str, str] = {}  # why Nova keeps hosts forced down, as it was logged
+        self._refused: dict[str, str] = {}  # host -> last logged error
 
     def refresh(self) -> None:
-        """Take in what has changed at Nova."""
+        """Poll Nova for changes and update the pairs."""
         now = timeutils.utcnow()
         full = self._full_at is None or now - self._full_at > FULL_INTERVAL
         since = (
             None
-            if self._looked_at is None or full
-            else (self._looked_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
+            if self._polled_at is None or full
+            else (self._polled_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
         )
-        # before Nova's list: a pair that changes while the list is read must not be taken for a server that was moved
-        with self._services.database.reader() as session:
+        # before Nova's list is read: a pair that changes meanwhile must not seem to be a server that was moved
+        with self._context.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
-        servers = {server.id: server for server in self._services.nova.servers(since)}
+        servers = {server.id: server for server in self._context.nova.servers(since)}
         for server in servers.values():
-            self._take_in(server, known.get(server.id))
+            self._sync_server(server, known.get(server.id))
         for row in known.values() if full else ():
-            # a list leaves out the servers of a cell that is away: ask for each
-            if row.server_id not in servers and self._services.nova.server(row.server_id) is None:
+            # Nova omits the servers of a cell that is down: check each one
+            if row.server_id not in servers and self._context.nova.server(row.server_id) is None:
                 self._remove(row)
-        self._looked_at = now
+        self._polled_at = now
         if full:
             self._full_at = now
             LOG.info(
-                "All servers of Nova were looked at: %d, of them with a pair before: %d.",
+                "Full sync: %d servers listed, %d known pairs.",
                 len(servers),
                 len(known),
             )
 
     def lift_fences(self) -> None:
-        """Let Nova use a host again that was forced down, as soon as it is back and has cleaned up."""
-        with self._services.database.reader() as session:
+        """Lift forced_down from fenced hosts that are alive again and have cleaned up."""
+        with self._context.database.reader() as session:
             fenced = hosts.fenced(session)
             sources = {operation.params.get("source") for operation in operations.running(session)}
         for host in fenced:
-            if host in sources or not self._services.alive(host):
+            if host in sources or not self._context.alive(host):
                 continue
             try:
-                self._services.nova.force_down(host, False)
+                self._context.nova.force_down(host, False)
             except ServiceError as error:
                 if self._refused.get(host) != str(error):
-                    LOG.info("Host %s stays forced down for now: %s", host, error)
+                    LOG.info("Host %s stays forced down: %s", host, error)
                     self._refused[host] = str(error)
                 continue
             self._refused.pop(host, None)
-            with self._services.database.writer() as session:
+            with self._context.database.writer() as session:
                 hosts.fence(session, host, None)
-            LOG.info("Host %s is back and no longer forced down.", host)
+            LOG.info("Host %s is alive; lifted forced_down.", host)
 
-    def _take_in(self, server: Server, row: pairs.Pair | None) -> None:
+    def _sync_server(self, server: Server, row: pairs.Pair | None) -> None:
         if row is None:
             if server.fault_tolerant and server.host and server.status != "BUILD" and not server.gone:
                 self._add(server)
@@ -89,8 +89,8 @@ class Inventory:
             self._update(row, server)
 
     def _add(self, server: Server) -> None:
-        LOG.info("Server %s on %s is an FT server.", server.id, server.host)
-        with self._services.database.writer() as session:
+        LOG.info("Add FT server %s on host %s.", server.id, server.host)
+        with self._context.database.writer() as session:
             pairs.add(session, **columns(server))
 
     def _update(self, row: pairs.Pair, server: Server) -> None:
@@ -103,17 +103,17 @@ class Inventory:
             values |= _of_policy(server)
         moved = values["nova_host"] != row.nova_host
         if moved and row.secondary_host is None and row.nova_host == row.primary_host:
-            # an operator has moved a server that had no secondary
+            # an operator has moved a server without a secondary
             values |= {"primary_host": server.host, "primary_since": timeutils.utcnow()}
         if any(getattr(row, name) != value for name, value in values.items()):
-            with self._services.database.writer() as session:
+            with self._context.database.writer() as session:
                 pairs.update_unchanged(session, row, **values)
 
     def _remove(self, row: pairs.Pair) -> None:
-        """Forget a deleted server; what its hosts still have of it is stale from now on."""
-        LOG.info("Server %s is gone.", row.server_id)
-        self._services.placement.release(row.secondary_id)
-        with self._services.database.writer() as session:
+        """Delete the pair of a deleted server. Its replicas are orphaned from then on."""
+        LOG.info("Server %s was deleted or is no FT server any more: delete its pair.", row.server_id)
+        self._context.placement.release(row.secondary_id)
+        with self._context.database.writer() as session:
             pairs.remove(session, row.server_id)
 
 

@@ -18,7 +18,7 @@ from nova_colo.hoststate import json_file
 LOG = logging.getLogger(__name__)
 
 
-class WiringError(Exception):
+class VifPlugError(Exception):
     """Network cards could not be plugged in."""
 
 
@@ -27,8 +27,8 @@ def prepare() -> None:
     os_vif.initialize()
 
 
-class WiringStore:
-    """The wiring of the FT servers that Nova runs on this host, below an agent's state_path."""
+class VifStore:
+    """The record of the FT servers that Nova runs on this host, below an agent's state_path."""
 
     def __init__(self, state_path: str):
         self._folder = pathlib.Path(state_path) / "wiring"
@@ -68,38 +68,38 @@ class WiringStore:
     def _others(self, server_id: str, port_id: str) -> list[Any]:
         return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
 
-    def forget(self, server_id: str) -> None:
+    def delete(self, server_id: str) -> None:
         """Forget a server; no error when nothing was known of it."""
         (self._folder / f"{server_id}.json").unlink(missing_ok=True)
 
 
-def plug(wiring: Mapping[str, Any] | None) -> None:
+def plug(record: Mapping[str, Any] | None) -> None:
     """Plug in the cards of a server's twin on this host. May be repeated.
 
-    :param wiring: what the WiringStore of the primary's host holds; None: nothing is to be plugged in
-    :raises WiringError: when that cannot be done here
+    :param record: what the VifStore of the primary's host holds; None: nothing is to be plugged in
+    :raises VifPlugError: when that cannot be done here
     """
     try:
-        for server, vif in _each(wiring):
+        for server, vif in _each(record):
             os_vif.plug(vif, server)
     except Exception as error:  # os-vif's own, its plugins', or those of objects of another release
-        raise WiringError(str(error)) from error
+        raise VifPlugError(str(error)) from error
 
 
-def unplug(wiring: Mapping[str, Any] | None) -> None:
+def unplug(record: Mapping[str, Any] | None) -> None:
     """Undo plug(). What cannot be undone is logged: the twin has ended all the same."""
     try:
-        for server, vif in _each(wiring):
+        for server, vif in _each(record):
             os_vif.unplug(vif, server)
     except Exception:
         LOG.exception("Network cards stay plugged in.")
 
 
-def _each(wiring: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:
-    if not wiring:
+def _each(record: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:
+    if not record:
         return
-    server = _read(wiring["server"])
-    for vif in wiring["vifs"]:
+    server = _read(record["server"])
+    for vif in record["vifs"]:
         yield server, _read(vif)
 
 

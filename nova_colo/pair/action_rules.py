@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nova's own actions do to an FT server: which pass, which end its pair for a while, which are refused and why."""
+"""Action rules: which of Nova's own actions on an FT server pass, end its pair for a while, or are refused."""
 
 import dataclasses
 import enum
@@ -9,18 +9,21 @@ from nova_colo.pair import reasons
 from nova_colo.pair.model import Pair, State, Wanted
 from nova_colo.pair.reason import Group, Kind, Reason, kind
 
-#: The header by which the engine's own requests to Nova name the operation that they belong to.
+#: Header of the engine's own requests to Nova, with the id of the operation that they belong to.
 OPERATION_HEADER = "X-Nova-Colo-Operation"
 
 
 class Effect(enum.StrEnum):
-    """What an action does to a pair.
+    """The effect of an action on a pair.
 
-    ``none``: it reads, removes the server, or repairs records: it passes always.
-    ``keeps``: the pair stays. ``renews``: it ends the pair, and the engine makes a new one as soon as the server is ACTIVE again.
-    Both are refused only while Nova's records follow a failover.
-    ``breaks``: the twin cannot follow: refused while there is one, or while one is being made.
-    ``attaches``: what it adds can never have a twin: refused as long as the server is to be protected.
+    ``none``: the action reads, removes the server, or repairs records, and always passes.
+    ``keeps``: the pair stays.
+    ``renews``: the pair ends, and the engine creates a new one as soon as the server is ACTIVE again.
+    ``breaks``: the secondary cannot follow: refused while there is a secondary, or while one is being created.
+    ``attaches``: the action adds a device that can never be replicated: refused as long as the server is to be
+    protected.
+
+    ``keeps`` and ``renews`` are refused only while Nova's records are being updated after a failover.
     """
 
     NONE = "none"
@@ -32,9 +35,9 @@ class Effect(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What is known of an action.
+    """The rule for an action.
 
-    :param policies: Nova's policy rules of it; who satisfies none is Nova's to refuse
+    :param policies: Nova's policy rules for it; Nova itself refuses callers that satisfy none of them
     :param refused: why it is refused, and what to do instead
     """
 
@@ -67,18 +70,18 @@ def _refused(
     )
 
 
-#: The actions of POST /servers/{id}/action, by their names in the body. An action that is not here is passed on to Nova.
+#: The actions of POST /servers/{id}/action, by their names in the body. Other actions are passed on to Nova.
 ACTIONS: Mapping[str, Rule] = {
-    # --- nothing happens to the guest
+    # --- the guest is not affected
     "os-getConsoleOutput": _passes(Effect.NONE, "os-console-output"),
     "os-getVNCConsole": _passes(Effect.NONE, "os-remote-consoles"),
     "os-getSPICEConsole": _passes(Effect.NONE, "os-remote-consoles"),
     "os-getRDPConsole": _passes(Effect.NONE, "os-remote-consoles"),
     "os-getSerialConsole": _passes(Effect.NONE, "os-remote-consoles"),
-    # an operator's tool to repair a move that has failed: needed just when the records do not follow
+    # an operator's tool to repair a failed move: needed just when Nova's records are not updated
     "os-resetState": _passes(Effect.NONE, "os-admin-actions:reset_state"),
     "forceDelete": _passes(Effect.NONE, "os-deferred-delete:force"),
-    # --- both guests see the same
+    # --- both replicas are affected alike
     "lock": _passes(Effect.KEEPS, "os-lock-server:lock"),
     "unlock": _passes(Effect.KEEPS, "os-lock-server:unlock"),
     "changePassword": _passes(Effect.KEEPS, "os-admin-password"),
@@ -87,7 +90,7 @@ ACTIONS: Mapping[str, Rule] = {
     "removeSecurityGroup": _passes(Effect.KEEPS, "os-security-groups:remove"),
     "addFloatingIp": _passes(Effect.KEEPS, "os-floating-ips:add"),
     "removeFloatingIp": _passes(Effect.KEEPS, "os-floating-ips:remove"),
-    # one more address of a port that is there: no device comes or goes
+    # another address of an existing port: no device is added or removed
     "addFixedIp": _passes(Effect.KEEPS, "os-multinic:add"),
     "removeFixedIp": _passes(Effect.KEEPS, "os-multinic:remove"),
     "resetNetwork": _passes(Effect.KEEPS),
@@ -106,12 +109,12 @@ ACTIONS: Mapping[str, Rule] = {
     "unrescue": _passes(Effect.RENEWS, "os-unrescue"),
     "confirmResize": _passes(Effect.RENEWS, "servers:confirm_resize"),
     "revertResize": _passes(Effect.RENEWS, "servers:revert_resize"),
-    # --- the twin cannot follow
+    # --- the secondary cannot follow
     "pause": _refused(
         Effect.BREAKS,
         ("os-pause-server:pause",),
         "nova_pause",
-        "A protected server cannot be paused: its secondary would take that for a failure.",
+        "A protected server cannot be paused: its secondary would treat that as a failure.",
         f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]}",
     ),
     "suspend": _refused(
@@ -119,46 +122,48 @@ ACTIONS: Mapping[str, Rule] = {
         ("os-suspend-server:suspend",),
         "nova_suspend",
         "A protected server cannot be suspended: its memory would be saved on one of its two hosts only.",
-        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]} To rest its protection alone, use ft-suspend.",
+        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]} "
+        "To suspend only its protection, use ft-suspend.",
     ),
     "migrate": _refused(
         Effect.BREAKS,
         ("os-migrate-server:migrate", "os-migrate-server:migrate:host"),
         "nova_migrate",
-        "One half of a pair cannot be migrated.",
+        "A protected server cannot be migrated.",
         _FAIL_OVER,
     ),
     "os-migrateLive": _refused(
         Effect.BREAKS,
         ("os-migrate-server:migrate_live", "os-migrate-server:migrate_live:host"),
         "nova_migrate_live",
-        "One half of a pair cannot be live migrated.",
+        "A protected server cannot be live migrated.",
         _FAIL_OVER,
     ),
     "evacuate": _refused(
         Effect.BREAKS,
         ("os-evacuate",),
         "nova_evacuate",
-        "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is lost.",
+        "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is "
+        "lost.",
         "Use failover to switch to the secondary by hand.",
     ),
     "resize": _refused(
         Effect.BREAKS,
         ("servers:resize",),
         "nova_resize",
-        "A protected server cannot be resized: its secondary has the size that it was made with.",
+        "A protected server cannot be resized: its secondary cannot be resized.",
     ),
     "createImage": _refused(
         Effect.BREAKS,
         ("servers:create_image",),
         "nova_create_image",
-        "No image can be made of a protected server: its disk is being replicated.",
+        "No image can be created of a protected server: its disk is being replicated.",
     ),
     "createBackup": _refused(
         Effect.BREAKS,
         ("os-create-backup",),
         "nova_create_backup",
-        "No backup can be made of a protected server: its disk is being replicated.",
+        "No backup can be created of a protected server: its disk is being replicated.",
     ),
     "rescue": _refused(
         Effect.BREAKS,
@@ -170,7 +175,7 @@ ACTIONS: Mapping[str, Rule] = {
 
 _VOLUME = "A volume cannot be {} a fault tolerant server: volumes are not replicated."
 
-#: Requests to other paths below a server, by names of ours.
+#: Requests to other paths below a server, by names that only this package uses.
 REQUESTS: Mapping[str, Rule] = {
     "attach volume": _refused(
         Effect.ATTACHES,
@@ -182,39 +187,39 @@ REQUESTS: Mapping[str, Rule] = {
         Effect.BREAKS,
         ("os-volumes-attachments:update", "os-volumes-attachments:swap"),
         "nova_change_volume",
-        _VOLUME.format("exchanged in"),
+        _VOLUME.format("replaced in"),
     ),
     "detach volume": _refused(
         Effect.BREAKS,
         ("os-volumes-attachments:delete",),
         "nova_detach_volume",
-        "A volume cannot be detached from a protected server: the devices of its two guests would differ.",
+        "A volume cannot be detached from a protected server: the devices of its replicas would differ.",
     ),
     "attach interface": _refused(
         Effect.ATTACHES,
         ("os-attach-interfaces:create",),
         "nova_attach_interface",
-        "An interface cannot be attached to a fault tolerant server: the devices of its two guests would differ.",
+        "An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ.",
     ),
     "detach interface": _refused(
         Effect.BREAKS,
         ("os-attach-interfaces:delete",),
         "nova_detach_interface",
-        "An interface cannot be detached from a protected server: the devices of its two guests would differ.",
+        "An interface cannot be detached from a protected server: the devices of its replicas would differ.",
     ),
     "attach share": _refused(
         Effect.ATTACHES,
         ("os-server-shares:create",),
         "nova_attach_share",
-        "A share cannot be attached to a fault tolerant server: what is mounted on one of its hosts is not on the other.",
+        "A share cannot be attached to a fault tolerant server: it would be mounted on one of its hosts only.",
     ),
     "detach share": _refused(
         Effect.BREAKS,
         ("os-server-shares:delete",),
         "nova_detach_share",
-        "A share cannot be detached from a protected server: the devices of its two guests would differ.",
+        "A share cannot be detached from a protected server: the devices of its replicas would differ.",
     ),
-    # a protected server has a live migration only while records follow a failover
+    # a protected server has a live migration only while Nova's records are updated after a failover
     "abort migration": _passes(Effect.KEEPS, "servers:migrations:delete"),
     "force migration": _passes(Effect.KEEPS, "servers:migrations:force_complete"),
 }
@@ -223,7 +228,7 @@ REQUESTS: Mapping[str, Rule] = {
 def refusal(rule: Rule, pair: Pair, *, busy: bool) -> Reason | None:
     """Return why an action must not reach Nova now; None when it may.
 
-    :param busy: whether an operation has the pair
+    :param busy: whether an operation on the pair is in progress
     """
     if rule.effect == Effect.NONE:
         return None

@@ -198,7 +198,7 @@ def unwanted_reason(pair: Pair) -> Reason | None:
     return None
 
 
-def is_stale(pair: Pair | None, host_name: str, replica: Replica) -> bool:
+def is_orphaned(pair: Pair | None, host_name: str, replica: Replica) -> bool:
     """Return whether what a host has of a server must not be there any more: its QEMU must be ended.
 
     :param pair: the server's pair, which nothing is being done about; None when the server is gone or is no FT server any more

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of reasons: every sentence that people read about a pair, with what an operator does about it.
+"""The catalogue of reasons: every message about a pair, with its remedy for operators.
 
-To add a reason, add a line here and its German text to the dashboard's catalogue of messages (``make messages``); the operator's
-guide, the dashboard's sentences and the API follow by themselves.
+To add a reason, add an entry here and its German text to the dashboard's message catalogue (``make messages``).
+The operator's guide, the dashboard's sentences and the API are derived from this catalogue.
 """
 
 from nova_colo.pair.reason import CATALOGUE, Group, Kind, Reason, Severity, kind, read, read_all
@@ -11,105 +11,109 @@ __all__ = ["CATALOGUE", "Group", "Kind", "Reason", "Severity", "read", "read_all
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 
-# --- what people and programs have asked for, and what was lost: parts of other sentences
+# --- causes: what was requested or lost; parts of other sentences
 
 _G = Group.CAUSE
-REQUESTED = kind(_G, "requested", "requested", "somebody has asked; the event names the request and the user")
-REQUESTED_BY_FORCE = kind(
-    _G, "requested_by_force", "requested by force", "the same, though the pair was not protected"
+REQUESTED = kind(
+    _G, "requested", "requested", "A user requested it; the event names the request and the user."
 )
-TEST_REQUESTED = kind(_G, "test_requested", "a test failover was requested", "somebody has asked for it")
+REQUESTED_BY_FORCE = kind(
+    _G, "requested_by_force", "requested with force", "As above, for a pair that was not protected."
+)
+TEST_REQUESTED = kind(_G, "test_requested", "a test failover was requested", "A user requested it.")
 TEST_RETURN = kind(
     _G,
     "test_return",
-    "the return to %(host)s from a test failover",
-    'the second half of `{"ft-test-failover": {"return": true}}`',
+    "returning to %(host)s after a test failover",
+    'The second half of `{"ft-test-failover": {"return": true}}`.',
     hosts="host",
 )
 HOST_LOST = kind(
     _G,
     "host_lost",
     "host %(host)s is lost",
-    "its agent is silent *and* its peer has lost the replication link to it",
+    "Its agent is silent *and* the peer has lost the replication link to it. Check the host.",
     hosts="host",
 )
 PRIMARY_ENDED = kind(
     _G,
     "primary_ended",
-    "the primary QEMU on %(host)s ended",
-    "the host lives, the guest's process does not: look for the kernel's OOM killer, and into QEMU's log",
+    "the primary QEMU on %(host)s exited",
+    "The host is up, but the guest's process is gone. Check QEMU's log, and the kernel's log for the OOM "
+    "killer.",
     hosts="host",
 )
 SECONDARY_HOST_LOST = kind(
     _G,
     "secondary_host_lost",
     "the secondary's host %(host)s is lost",
-    "the replication link is down, and the agent there is silent too",
+    "The replication link is down and the agent there is silent. Check the host.",
     hosts="host",
 )
 LINK_LOST = kind(
     _G,
     "link_lost",
     "the replication link to %(host)s is lost",
-    "the link is down, the agent there answers",
+    "The replication link is down, but the agent there answers. Check the replication network.",
     hosts="host",
 )
 SECONDARY_ENDED = kind(
-    _G, "secondary_ended", "the secondary QEMU on %(host)s ended", "as for the primary", hosts="host"
+    _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for the primary.", hosts="host"
 )
-BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair ended", "a double fault")
+BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair exited", "A double fault. Check both hosts.")
 HOST_AND_SECONDARY_LOST = kind(
     _G,
     "host_and_secondary_lost",
-    "host %(host)s is lost and the secondary QEMU ended",
-    "a double fault",
+    "host %(host)s is lost and the secondary QEMU exited",
+    "A double fault. Check both hosts.",
     hosts="host",
 )
 ALONE_ENDED = kind(
     _G,
     "alone_ended",
-    "the guest on %(host)s ended and has no secondary",
-    "it had no secondary when its process ended",
+    "the QEMU on %(host)s exited and the server has no secondary",
+    "The server had no secondary when its process exited. Check QEMU's log.",
     hosts="host",
 )
 ENDED_BEFORE_RECORDS = kind(
     _G,
     "ended_before_records",
-    "the guest on %(host)s ended before Nova's records had followed to it",
-    "a double fault in the seconds after a failover: see [a failover that is stuck](#a-failover-that-is-stuck)",
+    "the QEMU on %(host)s exited before Nova's records were updated",
+    "A double fault in the seconds after a failover. See [a failover that is "
+    "stuck](#a-failover-that-is-stuck).",
     hosts="host",
 )
 WAITS_FOR_LOST_PEER = kind(
     _G,
     "waits_for_lost_peer",
-    "the primary on %(host)s still waits for a secondary that it has lost",
-    "an interrupted unprotect, mended by the engine",
+    "the primary on %(host)s still waits for a lost secondary",
+    "An interrupted unprotect. The engine repairs it.",
     hosts="host",
 )
 RECORDS_OUTDATED = kind(
     _G,
     "records_outdated",
     "Nova's records still name %(host)s",
-    "a failover whose records have not followed yet",
+    "Nova's records are not updated yet after a failover.",
     hosts="host",
 )
 RECORDS_IN_ERROR = kind(
     _G,
     "records_in_error",
-    "the server runs on %(host)s and Nova has it in ERROR",
-    "a move of Nova's records whose last step failed, as when a nova-compute was restarted in the middle of it; the engine sets "
-    "the server active",
+    "the server runs on %(host)s but is in ERROR in Nova",
+    "The last step of a move of Nova's records failed, for example because nova-compute was restarted in "
+    "the middle of it. The engine sets the server to `ACTIVE`.",
     hosts="host",
 )
 
-# --- why a pair is in its state
+# --- reasons of a pair's state
 
 _G = Group.STATE
 OTHER = kind(
     _G,
     "other",
     "%(text)s",
-    "text of a release that had no codes",
+    "A text from a release without codes.",
     private="text",
     public="The reason is shown to operators only.",
 )
@@ -117,222 +121,227 @@ WAITING = kind(
     _G,
     "waiting",
     "The server waits for its secondary.",
-    "nothing; it is `starting` within seconds. If not: is an engine active?",
+    "Nothing: `starting` follows within seconds. Otherwise check that an engine is active.",
 )
-MAKING_SECONDARY = kind(_G, "making_secondary", "A secondary is being made.", "wait")
-REMOVING_SECONDARY = kind(_G, "removing_secondary", "The secondary is being removed.", "wait a second")
+MAKING_SECONDARY = kind(_G, "making_secondary", "A secondary is being created.", "Wait.")
+REMOVING_SECONDARY = kind(_G, "removing_secondary", "The secondary is being removed.", "Wait a second.")
 MOVING_SECONDARY = kind(
     _G,
     "moving_secondary",
     "The secondary is being moved.",
-    "wait; the server has no secondary for a part of that time",
+    "Wait. The server has no secondary for part of that time.",
 )
 NOT_ACTIVE = kind(
     _G,
     "not_active",
     "The server is %(status)s. It is protected again when it is ACTIVE.",
-    "start the server when it is wanted; its capacity stays reserved while it is `SHUTOFF`, paused or suspended, and is given "
-    "back while it is shelved",
+    "Start the server when it is needed. Its capacity stays reserved while it is `SHUTOFF`, paused or "
+    "suspended, and is released while it is shelved.",
 )
 UNPROTECTED_ON_REQUEST = kind(
     _G,
     "unprotected_on_request",
     "Protection was removed on request. Protect the server with ft-protect.",
-    "nothing",
+    "Nothing.",
 )
 SUSPENDED_ON_REQUEST = kind(
-    _G, "suspended_on_request", "Protection is suspended on request. Resume it with ft-resume.", "nothing"
+    _G, "suspended_on_request", "Protection is suspended on request. Resume it with ft-resume.", "Nothing."
 )
-SUSPENDED = kind(_G, "suspended", "Protection is suspended.", "nothing")
+SUSPENDED = kind(_G, "suspended", "Protection is suspended.", "Nothing.")
 LEAVING = kind(
     _G,
     "leaving",
-    "The guest on %(host)s is being restarted, replaced or stopped by Nova.",
-    "nothing: somebody reboots, rebuilds or stops the server. Nova waits until its secondary is given up, 60 s at most (`[colo] "
-    "leave_timeout`)",
+    "Nova is restarting, replacing or stopping the guest on %(host)s.",
+    "Nothing: a user reboots, rebuilds or stops the server. Nova waits for the removal of its secondary, for "
+    "60 s at most (`[colo] leave_timeout`).",
     hosts="host",
 )
 REPLACED = kind(
     _G,
     "replaced",
-    "The guest on %(host)s was restarted or replaced. A new secondary is made.",
-    "nothing: Nova has rebooted or rebuilt it",
+    "The guest on %(host)s was restarted or replaced. A new secondary will be created.",
+    "Nothing: Nova rebooted or rebuilt the server.",
     hosts="host",
 )
-FAILING_OVER = kind(_G, "failing_over", "Failing over: %(reason)s.", "wait")
+FAILING_OVER = kind(_G, "failing_over", "Failing over: %(reason)s.", "Wait.")
 FAILED_OVER_RECORDS = kind(
     _G,
     "failed_over_records",
-    "Failed over: %(reason)s. Nova's records are following.",
-    "wait; the server runs on its new host already",
+    "Failed over: %(reason)s. Nova's records are being updated.",
+    "Wait. The server already runs on its new host.",
     _WARNING,
 )
 FAILED_OVER_ALONE = kind(
     _G,
     "failed_over_alone",
     "Failed over: %(reason)s. The server runs without a secondary until it is protected again.",
-    "nothing; a new secondary follows. If it does not, the reason becomes one of the next table's",
+    "Nothing: a new secondary is created. If that fails, the reason changes to one of the next table.",
     _WARNING,
 )
-RUNNING_ALONE = kind(_G, "running_alone", "Going on alone: %(reason)s.", "wait a second", _WARNING)
+RUNNING_ALONE = kind(
+    _G, "running_alone", "Continuing without a secondary: %(reason)s.", "Wait a second.", _WARNING
+)
 SECONDARY_LOST = kind(
     _G,
     "secondary_lost",
     "Secondary lost: %(reason)s. The server runs without a secondary until it is protected again.",
-    "see to the host that is named; a new secondary follows",
+    "Check the host that is named. A new secondary is created.",
     _WARNING,
 )
-NO_SECONDARY = kind(_G, "no_secondary", "The server runs without a secondary.", "as above", _WARNING)
+NO_SECONDARY = kind(_G, "no_secondary", "The server runs without a secondary.", "As above.", _WARNING)
 NO_AUTO_REPROTECT = kind(
     _G,
     "no_auto_reprotect",
-    "The secondary was lost and the flavor says ft:auto_reprotect=0. Protect the server with ft-protect.",
-    "find out why it was lost, then `ft-protect`",
+    "The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server with ft-protect.",
+    "Find out why the secondary was lost, then run `ft-protect`.",
     _WARNING,
 )
 FAILOVER_FAILED = kind(
     _G,
     "failover_failed",
     "The failover failed: %(error)s",
-    "nothing has changed; see the error, try again",
+    "Nothing has changed. See the error and try again.",
     _ERROR,
 )
 FAILOVER_FAILED_ALONE = kind(
     _G,
     "failover_failed_alone",
     "The failover failed: %(error)s The server runs without a secondary until it is protected again.",
-    "it runs on its old host; see the error",
+    "The server runs on its old host. See the error.",
     _ERROR,
 )
 FAILOVER_STUCK = kind(
     _G,
     "failover_stuck",
     "The failover is not finished: %(error)s",
-    "**at once**: the grant was given and it is not sure that the secondary runs. Bring the agents of both hosts up; the engine "
-    "then goes on by itself. See [a failover that is stuck](#a-failover-that-is-stuck)",
+    "**Act at once**: the grant was given, but it is not certain that the secondary runs. Bring up the "
+    "agents of both hosts; the engine then continues. See [a failover that is "
+    "stuck](#a-failover-that-is-stuck).",
     _ERROR,
 )
 RECORDS_STUCK = kind(
     _G,
     "records_stuck",
-    "The server runs, but Nova's records do not follow: %(error)s",
-    "users are served; Nova names the old host. It is tried again by itself, less and less often. See "
-    "[records that do not follow](#records-that-do-not-follow)",
+    "The server runs, but updating Nova's records failed: %(error)s",
+    "Clients are served, but Nova names the old host. The engine retries with increasing delays. See "
+    "[records that do not follow](#records-that-do-not-follow).",
     _ERROR,
 )
 NOT_RUNNING = kind(
     _G,
     "not_running",
     "Not running: %(reason)s.",
-    "both replicas are gone. When the host that is named is back, the engine has Nova reboot the server; when it will not come "
-    "back: `openstack server evacuate`, as without fault tolerance (its disk is made from its image again, unless on shared "
-    "storage)",
+    "Both replicas are gone. When the host that is named is back, the engine has Nova reboot the server. "
+    "If it will not come back, run `openstack server evacuate` as without fault tolerance (its disk is "
+    "created from its image again, unless it is on shared storage).",
     _ERROR,
 )
 NOT_RUNNING_RESTARTING = kind(
     _G,
     "not_running_restarting",
     "Not running: %(reason)s. It is being restarted.",
-    "wait: the engine has Nova reboot the server; its memory is lost. Find out why its guest ended",
+    "Wait: the engine has Nova reboot the server. Its memory is lost. Find out why its QEMU exited.",
     _ERROR,
 )
 NOT_RUNNING_WAITING = kind(
     _G,
     "not_running_waiting",
-    "Not running: %(reason)s. It is restarted there when they have followed.",
-    "wait: see [a failover that is stuck](#a-failover-that-is-stuck)",
+    "Not running: %(reason)s. The server is restarted there once they are.",
+    "Wait. See [a failover that is stuck](#a-failover-that-is-stuck).",
     _ERROR,
 )
 NOT_RUNNING_STUCK = kind(
     _G,
     "not_running_stuck",
-    "Not running: %(reason)s, and they do not follow: %(error)s",
-    "as for [records that do not follow](#records-that-do-not-follow); it is restarted as soon as they have",
+    "Not running: %(reason)s. Updating them failed: %(error)s",
+    "As for [records that do not follow](#records-that-do-not-follow). The server is restarted as soon as "
+    "they are updated.",
     _ERROR,
 )
 RESTARTED = kind(
     _G,
     "restarted",
     "The server was restarted: %(reason)s.",
-    "its memory was lost; find out why both replicas ended",
+    "Its memory was lost. Find out why both replicas exited.",
     _ERROR,
 )
 NOT_MOVED = kind(
     _G,
     "not_moved",
     "The secondary was not moved: %(error)s",
-    "if it is still protected it has its old secondary; see the error",
+    "If the server is still protected, it has its old secondary. See the error.",
     _WARNING,
 )
 UNPROTECT_FAILED = kind(
     _G,
     "unprotect_failed",
-    "Protection could not be taken off: %(error)s",
-    "it is tried again by itself",
+    "Removing the protection failed: %(error)s",
+    "The engine retries.",
     _WARNING,
 )
 INTERNAL_ERROR = kind(
     _G,
     "internal_error",
     "Internal error in operation %(operation)s. See the log of nova-colo-engine.",
-    "look for the id in the engine's log; tried again by itself",
+    "Search the engine's log for the id. The engine retries.",
     _ERROR,
 )
-PAIR_IS = kind(_G, "pair_is", "The pair is %(state)s.", "wait", _WARNING)
+PAIR_IS = kind(_G, "pair_is", "The pair is %(state)s.", "Wait.", _WARNING)
 
-# --- how the replication of a protected pair does
+# --- health of the replication link of a protected pair
 
 _G = Group.LINK
 AGENT_SILENT = kind(
     _G,
     "agent_silent",
     "The agent on %(host)s does not answer.",
-    "nothing is wrong with the pair yet, but a failover could not be asked of that host. Start the agent; does the host reach "
-    "RabbitMQ?",
+    "The pair still works, but a failover needs that agent. Start it, and check that the host reaches "
+    "RabbitMQ.",
     _WARNING,
     hosts="host",
 )
 LINK_UNKNOWN = kind(
     _G,
     "link_unknown",
-    "Nothing is known of the replication link yet.",
-    "wait a few seconds; if it stays: does the agent reach its QEMU?",
+    "The state of the replication link is not known yet.",
+    "Wait a few seconds. If it persists, check that the agent reaches its QEMU.",
     _WARNING,
 )
 PEER_SILENT = kind(
     _G,
     "peer_silent",
     "The peer's host has not answered on the replication network for %(seconds)s s.",
-    "see to the replication network between the two hosts",
+    "Check the replication network between the two hosts.",
     _ERROR,
 )
 LINK_DISCONNECTED = kind(
     _G,
     "link_disconnected",
     "Replication is disconnected: %(sockets)s.",
-    "nothing: the replica that is left goes on alone. See to the host of the one that is lost",
+    "Nothing: the remaining replica runs unprotected. Check the host of the lost one.",
     _ERROR,
 )
 LINK_STUCK = kind(
     _G,
     "link_stuck",
     "Replication is stuck: a checkpoint is %(seconds)s s late.",
-    "the peer's QEMU does not answer though its host does: is it frozen, or its host out of CPU or memory?",
+    "The peer's QEMU does not answer although its host does. Check whether it is frozen, or its host is "
+    "out of CPU or memory.",
     _ERROR,
 )
 CHECKPOINT_LATE = kind(
     _G,
     "checkpoint_late",
     "A checkpoint is %(seconds)s s late.",
-    "a loaded host or network; look again",
+    "The host or the network is loaded. Check again.",
     _WARNING,
 )
 DEVICES_OFF = kind(
     _G,
     "devices_off",
     "The secondary cannot use %(devices)s before the next checkpoint.",
-    "the guest has booted, and what QEMU left of that on the secondary was just cleared. If it comes again and again, restart "
-    "the server hard",
+    "The guest has booted, and the secondary was just reset to use its devices. If it recurs, hard reboot "
+    "the server.",
     _WARNING,
     private="devices",
     public="The secondary cannot use some of its devices before the next checkpoint.",
@@ -340,52 +349,56 @@ DEVICES_OFF = kind(
 FENCE_UNARMED = kind(
     _G,
     "fence_unarmed",
-    "The primary cannot be ended from its peer's host: %(error)s",
-    "the agent must run as root or as QEMU does, and nobody else may have that port: see [fencing](#fencing)",
+    "The primary cannot be killed from its peer's host: %(error)s",
+    "The agent must run as root or as QEMU's user, and no other process may use that port. See "
+    "[fencing](#fencing).",
     _WARNING,
 )
 PAUSES_LONG = kind(
     _G,
     "pauses_long",
     "Checkpoint pauses are long: p99 %(ms)s ms.",
-    "clients notice. The guest writes more memory between two checkpoints than the network carries quickly: a faster replication "
-    "network, `quickack 1` on its routes, a shorter `ft:checkpoint_interval_ms`",
+    "Clients notice. The guest dirties more memory between two checkpoints than the network can send "
+    "quickly. Use a faster replication network, `quickack 1` on its routes, or a shorter "
+    "`ft:checkpoint_interval_ms`.",
     _WARNING,
 )
 MISMATCH_STORM = kind(
     _G,
     "mismatch_storm",
-    "A mismatch storm: replies differ %(number)s times a minute.",
-    "the two replicas do not answer alike (several threads, random numbers, times in replies): mode `hybrid` or `checkpoint` "
-    "suits this server better",
+    "Mismatch storm: replies differ %(number)s times per minute.",
+    "The two replicas do not reply alike (several threads, random numbers, times in replies). Use mode "
+    "`hybrid` or `checkpoint` for this server.",
     _WARNING,
 )
 
-# --- why a server could not be protected
+# --- errors while a server is being protected
 
 _G = Group.PROTECTION
 NO_CAPACITY = kind(
     _G,
     "no_capacity",
-    "Needs a secondary: no other host has %(memory_mb)s MB of RAM free. Free capacity, enable a host or move a server.",
-    "Placement has no other enabled host with the flavor's vCPUs and disk, its RAM twice and its required traits, in the "
-    "availability zone of the primary",
+    "Needs a secondary: no other host has %(memory_mb)s MB of RAM free. Free capacity, enable a host or move "
+    "a server.",
+    "Placement has no other enabled host in the availability zone of the primary with the flavor's vCPUs "
+    "and disk, twice its RAM and its required traits.",
     _WARNING,
 )
 NO_HEALTHY_HOST = kind(
     _G,
     "no_healthy_host",
-    "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute that is not forced "
-    "down. Start them there.",
-    "hosts with capacity are there; see why `GET /os-fault-tolerance/hosts` says that their agent is down, that they are not "
-    "capable or that they are [fenced](#fencing)",
+    "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute "
+    "that is not forced down. Start them there.",
+    "Hosts with capacity exist. `GET /os-fault-tolerance/hosts` shows whether their agents are down, they "
+    "are not capable, or they are [fenced](#fencing).",
     _WARNING,
 )
 HOST_NO_CAPACITY = kind(
     _G,
     "host_no_capacity",
-    "%(host)s is not enabled or has no %(memory_mb)s MB of RAM free. Free capacity there, or name another host.",
-    "of a secondary that is to move to a host by name",
+    "%(host)s is not enabled or has no %(memory_mb)s MB of RAM free. Free capacity there, or name another "
+    "host.",
+    "For a secondary that is to move to a given host.",
     _WARNING,
     hosts="host",
 )
@@ -393,7 +406,7 @@ HOST_UNHEALTHY = kind(
     _G,
     "host_unhealthy",
     "The agent on %(host)s is not healthy, or nova-compute is forced down. Start it, or name another host.",
-    "the same",
+    "As above.",
     _WARNING,
     hosts="host",
 )
@@ -401,7 +414,7 @@ AGENT_TIMEOUT = kind(
     _G,
     "agent_timeout",
     "The agent on %(host)s did not answer.",
-    "within `[engine] agent_timeout`: is it stuck? is RabbitMQ slow?",
+    "The limit is `[engine] agent_timeout`. Check whether the agent is stuck or RabbitMQ is slow.",
     _WARNING,
     hosts="host",
 )
@@ -409,7 +422,7 @@ AGENT_REFUSED = kind(
     _G,
     "agent_refused",
     "%(host)s: %(error)s",
-    "what an agent says, after the name of its host; see the error",
+    "An agent's error, after the name of its host. See the error.",
     _WARNING,
     hosts="host",
 )
@@ -417,17 +430,17 @@ AGENT_FAILED = kind(
     _G,
     "agent_failed",
     "%(host)s: %(text)s",
-    "an error that the agent has not worded itself, after the name of its host; its log has more",
+    "An unexpected error of the agent, after the name of its host. See its log.",
     _WARNING,
     hosts="host",
     private="text",
-    public="The agent on %(host)s failed. Its log says why.",
+    public="The agent on %(host)s failed. See its log.",
 )
 GUEST_ENDED = kind(
     _G,
     "guest_ended",
-    "The guest on %(host)s ended while its secondary was made.",
-    "the server itself has ended: look there first",
+    "The guest on %(host)s stopped while its secondary was being created.",
+    "The server itself has stopped. Check it first.",
     _WARNING,
     hosts="host",
 )
@@ -435,40 +448,47 @@ LINK_LOST_MAKING = kind(
     _G,
     "link_lost_making",
     "The replication link to %(host)s was lost.",
-    "the network between the two hosts, or the secondary's process",
+    "Check the network between the two hosts, and the secondary's QEMU.",
     _WARNING,
     hosts="host",
 )
 SYNC_TIMEOUT = kind(
     _G,
     "sync_timeout",
-    "The first synchronisation has not ended within %(seconds)s s.",
-    "raise `[engine] protect_timeout` for large guests or slow links",
+    "Timed out after %(seconds)s s waiting for the first synchronisation.",
+    "Raise `[engine] protect_timeout` for large guests or slow links.",
     _WARNING,
 )
-NOT_FT = kind(_G, "not_ft", "The server is no FT server any more.", "it was deleted or resized meanwhile")
-NO_SERVER = kind(_G, "no_server", "Nova has no server %(server)s.", "the same, of a strict build", _WARNING)
+NOT_FT = kind(
+    _G,
+    "not_ft",
+    "The server is no longer fault tolerant.",
+    "Nothing: it was deleted or resized in the meantime.",
+)
+NO_SERVER = kind(
+    _G, "no_server", "Server %(server)s does not exist in Nova.", "As above, for a strict build.", _WARNING
+)
 GUEST_NOT_RUNNING = kind(
     _G,
     "guest_not_running",
-    "The guest of %(server)s does not run on %(host)s.",
-    "Nova says `ACTIVE` and its process is not there",
+    "The guest of %(server)s is not running on %(host)s.",
+    "Nova reports `ACTIVE`, but there is no QEMU process. Check the server.",
     _WARNING,
     hosts="host",
 )
 PEER_NOT_REACHED = kind(
     _G,
     "peer_not_reached",
-    "%(host)s does not reach the secondary of %(server)s on %(other)s.",
-    "the network between the two",
+    "%(host)s cannot reach the secondary of %(server)s on %(other)s.",
+    "Check the network between the two hosts.",
     _WARNING,
     hosts="host other",
 )
 WRONG_HOST = kind(
     _G,
     "wrong_host",
-    "The secondary of %(server)s belongs on %(other)s, this is %(host)s.",
-    "`[DEFAULT] host` is the same on two agents",
+    "The secondary of %(server)s belongs on %(other)s, not on %(host)s.",
+    "Check that `[DEFAULT] host` differs on the two agents.",
     _WARNING,
     hosts="host other",
 )
@@ -476,67 +496,75 @@ NO_SECONDARY_HERE = kind(
     _G,
     "no_secondary_here",
     "There is no secondary of %(server)s on %(host)s.",
-    "it has ended meanwhile",
+    "Nothing: it has stopped in the meantime.",
     _WARNING,
     hosts="host",
 )
 
-# --- what QEMU, libvirt and the agent that drives them say
+# --- errors of QEMU, libvirt and the agent's QEMU backend
 
 _G = Group.BACKEND
 DISKS_NOT_CARRIED = kind(
     _G,
     "disks_not_carried",
-    "Disks that COLO cannot carry: %(disks)s. It carries raw and qcow2 files on virtio or SCSI.",
-    "volumes, network disks, shared disks, IDE and SATA are not carried: make the server from an image, with the default bus, or "
-    "take it off its FT flavor. Several disks: all must fit",
+    "COLO cannot replicate these disks: %(disks)s. Only raw and qcow2 files on virtio or SCSI are supported.",
+    "Volumes, network disks, shared disks, IDE and SATA are not supported. Create the server from an "
+    "image with the default bus, or resize it to a flavor without fault tolerance. If there are several "
+    "disks, all must be supported.",
     _WARNING,
     private="disks",
-    public="The server has disks that COLO cannot carry. It carries raw and qcow2 files on virtio or SCSI.",
+    public=(
+        "The server has disks that COLO cannot replicate. Only raw and qcow2 files on virtio or SCSI are "
+        "supported."
+    ),
 )
 NO_DISK = kind(
     _G,
     "no_disk",
-    "The guest has no disk that could be replicated.",
-    "it boots from the network or from a CD only",
+    "The guest has no disk that can be replicated.",
+    "It boots from the network or from a CD only.",
     _WARNING,
 )
 NIC_NOT_CARRIED = kind(
     _G,
     "nic_not_carried",
-    "COLO cannot carry network card %(mac)s (%(model)s). It carries virtio cards on a bridge or tap.",
-    "no SR-IOV, vhost-user or emulated cards: another port, or `hw_vif_model=virtio` on the image. `vhost`: the kernel carries "
-    "its packets past QEMU. The server was started before its host had `colo.ColoLibvirtDriver`: reboot it hard. Without Nova: "
-    "`<driver name='qemu'/>` in the card's XML",
+    "COLO cannot replicate NIC %(mac)s (%(model)s). Only virtio NICs on a bridge or tap are supported.",
+    "SR-IOV, vhost-user and emulated NICs are not supported: use another port, or set "
+    "`hw_vif_model=virtio` on the image. With `vhost` the kernel bypasses QEMU: the server was started "
+    "before its host used `colo.ColoLibvirtDriver`, so hard reboot it. Without Nova, set `<driver "
+    "name='qemu'/>` in the NIC's XML.",
     _WARNING,
     private="mac model",
-    public="The server has a network card that COLO cannot carry. It carries virtio cards on a bridge or tap.",
+    public=(
+        "The server has a NIC that COLO cannot replicate. Only virtio NICs on a bridge or tap are supported."
+    ),
 )
 GUEST_DIFFERS = kind(
     _G,
     "guest_differs",
-    "On %(host)s the guest would look different. %(differences)s.",
-    "the two hosts must give a guest the same machine, CPU and devices: the same `[libvirt] cpu_mode` and `cpu_models` on both, "
-    "the same release of QEMU and libvirt, no devices of one host only. Each difference is named, the primary's first",
+    "The guest would differ on %(host)s. %(differences)s.",
+    "Both hosts must give the guest the same machine, CPU and devices: the same `[libvirt] cpu_mode` and "
+    "`cpu_models`, the same release of QEMU and libvirt, and no devices of one host only. Each difference "
+    "is named, the primary's value first.",
     _WARNING,
     hosts="host",
     private="differences",
-    public="On %(host)s the guest would look different.",
+    public="The guest would differ on %(host)s.",
 )
 MEDIUM_TOO_LARGE = kind(
     _G,
     "medium_too_large",
-    "COLO cannot carry the read-only medium %(path)s: it is larger than %(limit_mb)s MiB. Detach it.",
-    "config drives and small CD images are copied to the secondary's host; a large one is not",
+    "COLO cannot replicate the read-only medium %(path)s: it is larger than %(limit_mb)s MiB. Detach it.",
+    "Only config drives and small CD images are copied to the secondary's host.",
     _WARNING,
     private="path",
-    public="COLO cannot carry a read-only medium that is larger than %(limit_mb)s MiB. Detach it.",
+    public="COLO cannot replicate a read-only medium that is larger than %(limit_mb)s MiB. Detach it.",
 )
 FILE_UNREADABLE = kind(
     _G,
     "file_unreadable",
     "%(path)s cannot be read: %(text)s.",
-    "a config drive or CD image that the agent may not read: let its user do so",
+    "The agent may not read a config drive or CD image. Give its user access.",
     _WARNING,
     private="path text",
     public="A read-only medium of the server cannot be read.",
@@ -544,46 +572,47 @@ FILE_UNREADABLE = kind(
 FILE_IN_THE_WAY = kind(
     _G,
     "file_in_the_way",
-    "There is another file already at %(path)s. Remove it, or find out whose it is.",
-    "on the secondary's host, in the place of a config drive or CD image",
+    "A different file exists at %(path)s. Remove it, or find out what it belongs to.",
+    "On the secondary's host, at the path of a config drive or CD image.",
     _WARNING,
     private="path",
-    public="There is another file already in the place of one of the secondary's.",
+    public="A different file exists at the path of one of the secondary's files.",
 )
 DISK_IN_THE_WAY = kind(
     _G,
     "disk_in_the_way",
-    "There is a disk already, of %(found)s bytes instead of %(wanted)s. Remove it, or find out whose it is.",
-    "nothing of somebody else's is overwritten. A disk of the right size is taken for what an earlier secondary has left, and is "
-    "copied over",
+    "A disk of %(found)s bytes exists, instead of %(wanted)s. Remove it, or find out what it belongs to.",
+    "Disks of other owners are not overwritten. A disk of the right size is assumed to be left over from "
+    "an earlier secondary, and is overwritten.",
     _WARNING,
 )
 BOOT_FILES_MISSING = kind(
     _G,
     "boot_files_missing",
-    "%(host)s lacks files that the guest boots from: %(paths)s.",
-    "kernel, initial RAM disk or firmware: install the same firmware package there",
+    "Files that the guest boots from are missing on %(host)s: %(paths)s.",
+    "Kernel, initial RAM disk or firmware: install the same firmware package there.",
     _WARNING,
     hosts="host",
     private="paths",
-    public="%(host)s lacks files that the guest boots from.",
+    public="Files that the guest boots from are missing on %(host)s.",
 )
 VIFS_NOT_PLUGGED = kind(
     _G,
     "vifs_not_plugged",
-    "%(host)s cannot plug in the guest's network cards: %(text)s",
-    "the os-vif plugin of the port's binding is not installed there, or not configured: the agent needs the same `[os_vif_*]` "
-    "sections as nova-compute, and the rights: see [installing](install.md)",
+    "Plugging the guest's VIFs on %(host)s failed: %(text)s",
+    "The os-vif plugin of the port's binding is not installed or not configured there. The agent needs "
+    "the same `[os_vif_*]` sections and the same privileges as nova-compute: see [installing](install.md).",
     _WARNING,
     hosts="host",
     private="text",
-    public="%(host)s cannot plug in the guest's network cards.",
+    public="Plugging the guest's VIFs on %(host)s failed.",
 )
 GUEST_REFUSED = kind(
     _G,
     "guest_refused",
     "%(host)s cannot run the guest: %(text)s",
-    "libvirt's own words: look into `/var/log/libvirt/qemu/` there. Often no memory, or a network or bridge that is missing",
+    "libvirt's error message. See `/var/log/libvirt/qemu/` there. Often there is not enough memory, or a "
+    "network or bridge is missing.",
     _WARNING,
     hosts="host",
     private="text",
@@ -593,74 +622,77 @@ IMAGE_TOOL_FAILED = kind(
     _G,
     "image_tool_failed",
     "qemu-img: %(text)s",
-    "as it says; often the disk of that host is full",
+    "See the message. Often the disk of that host is full.",
     _WARNING,
     private="text",
-    public="A disk of the secondary could not be made.",
+    public="A disk of the secondary could not be created.",
 )
 PORTS_TAKEN = kind(
     _G,
     "ports_taken",
     "No TCP ports are free from %(first)s to %(last)s. Widen [qemu] port_min and port_max.",
-    "each pair takes two for each network card on the primary's host and two on the secondary's",
+    "Each pair uses two for each NIC on the primary's host and two on the secondary's.",
     _WARNING,
 )
 NO_REPLICATION_ADDRESS = kind(
     _G,
     "no_replication_address",
-    "%(host)s has no [qemu] replication_address.",
-    "set it there and restart the agent",
+    "[qemu] replication_address is not set on %(host)s.",
+    "Set it there and restart the agent.",
     _WARNING,
     hosts="host",
 )
 NOT_DESCRIBED = kind(
     _G,
     "not_described",
-    "%(host)s was not asked what the secondary of %(server)s must be like.",
-    "its agent's state was lost meanwhile: nothing, unless it repeats",
+    "%(host)s has no description of the secondary of %(server)s.",
+    "Its agent lost its state in the meantime. Nothing to do unless it recurs.",
     _WARNING,
     hosts="host",
 )
 QEMU_DOES_NOT_END = kind(
     _G,
     "qemu_does_not_end",
-    "There is a QEMU of %(server)s on %(host)s that cannot be ended.",
-    "a secondary was left there, and libvirt does not end it: is its process stuck in the kernel (state D)?",
+    "The QEMU of %(server)s on %(host)s cannot be terminated.",
+    "An orphaned secondary that libvirt cannot destroy. Check whether its process is stuck in the kernel "
+    "(state D).",
     _WARNING,
     hosts="host",
 )
 NO_QEMU = kind(
-    _G, "no_qemu", "There is no QEMU of the server on this host.", "it has ended meanwhile", _WARNING
+    _G, "no_qemu", "The server has no QEMU on this host.", "Nothing: it has exited in the meantime.", _WARNING
 )
 DISK_NOT_SHOWN = kind(
     _G,
     "disk_not_shown",
-    "QEMU does not show disk %(disk)s at %(path)s.",
-    "this QEMU names its devices otherwise than libvirt says: report it, with both versions",
+    "QEMU does not report disk %(disk)s at %(path)s.",
+    "This QEMU names its devices differently from libvirt. Report it, with both versions.",
     _WARNING,
     private="disk path",
-    public="QEMU does not show a disk of the server.",
+    public="QEMU does not report a disk of the server.",
 )
 NO_REPLICATION_NETWORK = kind(
     _G,
     "no_replication_network",
     "The secondary's host does not answer on the replication network.",
-    "the replication network between the two: is the link up, does a firewall drop what goes to `[qemu] reach_port`? It must let "
-    "it through, and refuse nothing in the host's name",
+    "Check the replication network between the two hosts: whether the link is up, and whether a firewall "
+    "drops packets to `[qemu] reach_port`. A firewall must pass them, and must not reject them on the "
+    "host's behalf.",
     _WARNING,
 )
 COPY_FAILED = kind(
     _G,
     "copy_failed",
-    "The copy of a disk to the secondary's host has failed. Look into QEMU's log there.",
-    "the network between the two, or the disk there is full or broken",
+    "The copy of a disk to the secondary's host has failed. See QEMU's log there.",
+    "Check the network between the two hosts, and whether the disk there is full or broken.",
     _WARNING,
 )
 ENCRYPTION_DIFFERS = kind(
     _G,
     "encryption_differs",
-    "One of two hosts encrypts only. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither.",
-    "do that, and restart the agent there",
+    "Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on "
+    "neither.",
+    "Do that, and restart the agent there.",
     _WARNING,
     hosts="host other",
 )
@@ -668,14 +700,14 @@ MEMORY_STALLED = kind(
     _G,
     "memory_stalled",
     "Memory transfer stalled for %(seconds)s s.",
-    "the secondary's QEMU is frozen, or its host out of CPU or memory",
+    "The secondary's QEMU is frozen, or its host is out of CPU or memory.",
     _WARNING,
 )
 MEMORY_NOT_SENT = kind(
     _G,
     "memory_not_sent",
     "The guest's memory could not be sent to the secondary: %(text)s.",
-    "QEMU's own words; more are in its log on either host. Often the network between the two",
+    "QEMU's error message. See its log on either host. Often the network between the two hosts is the cause.",
     _WARNING,
     private="text",
     public="The guest's memory could not be sent to the secondary.",
@@ -684,28 +716,29 @@ NOT_RESUMED = kind(
     _G,
     "not_resumed",
     "The guest did not resume after the memory transfer.",
-    "the first checkpoint has not ended: as for `link_stuck` above",
+    "The first checkpoint has not completed: as for `link_stuck` above.",
     _WARNING,
 )
 DISCONNECTED_NOT_RUNNING = kind(
     _G,
     "disconnected_not_running",
-    "The guest does not run %(seconds)s s after it was disconnected from its secondary.",
-    "**at once**: the guest may be paused. `virsh qemu-monitor-command ID --hmp info status`, and QEMU's log",
+    "The guest is not running %(seconds)s s after it was disconnected from its secondary.",
+    "**Act at once**: the guest may be paused. Check `virsh qemu-monitor-command ID --hmp info status` "
+    "and QEMU's log.",
     _ERROR,
 )
 ALONE_NOT_RUNNING = kind(
     _G,
     "alone_not_running",
-    "The guest does not run %(seconds)s s after it was told to go on alone.",
-    "**at once**: the replica that holds the grant is paused; it is told again by itself. As above",
+    "The guest is not running %(seconds)s s after it was told to run unprotected.",
+    "**Act at once**: the replica that holds the grant is paused. The engine retries. As above.",
     _ERROR,
 )
 NEVER_IN_SYNC = kind(
     _G,
     "never_in_sync",
     "The secondary of %(server)s on %(host)s was never in sync with its primary.",
-    "nothing: it has no memory to go on with, and is not promoted",
+    "Nothing: it has no memory to resume with, and is not promoted.",
     _WARNING,
     hosts="host",
 )
@@ -713,36 +746,36 @@ CREATION_ENDING = kind(
     _G,
     "creation_ending",
     "Creation of the secondary has not ended yet.",
-    "nothing: it is being cancelled and tried again. If it stays, a QEMU waits for the other host: see to the "
-    "replication network",
+    "Nothing: it is being cancelled and retried. If it persists, a QEMU waits for the other host: check the "
+    "replication network.",
     _WARNING,
 )
 NOT_CONNECTED = kind(
     _G,
     "not_connected",
-    "The secondary has not connected within %(seconds)s s.",
-    "does a firewall on the replication network drop what goes to `[qemu] port_min` to `port_max`?",
+    "Timed out after %(seconds)s s waiting for the secondary to connect.",
+    "Check whether a firewall on the replication network drops packets to `[qemu] port_min` to `port_max`.",
     _WARNING,
 )
 CREATION_CANCELLED = kind(
     _G,
     "creation_cancelled",
     "Creation of the secondary was cancelled.",
-    "nothing: its protection was removed meanwhile",
+    "Nothing: the protection was removed in the meantime.",
     _WARNING,
 )
 AGENT_RESTARTED = kind(
     _G,
     "agent_restarted",
-    "The agent was restarted while the secondary was made.",
-    "nothing: the copy begins anew",
+    "The agent was restarted while the secondary was being created.",
+    "Nothing: the copy starts over.",
     _WARNING,
 )
 QEMU_REFUSED = kind(
     _G,
     "qemu_refused",
     "QEMU refused %(command)s: %(text)s",
-    "look into the agent's log and QEMU's; report it, with the version",
+    "See the agent's log and QEMU's. Report it, with the version.",
     _WARNING,
     private="text",
     public="QEMU refused %(command)s.",
@@ -750,15 +783,16 @@ QEMU_REFUSED = kind(
 QEMU_SILENT = kind(
     _G,
     "qemu_silent",
-    "QEMU has not answered %(command)s within %(seconds)s s.",
-    "the process is frozen (stopped, waiting for a dead disk): it counts as not running. `[qemu] command_timeout`",
+    "Timed out after %(seconds)s s waiting for QEMU to answer %(command)s.",
+    "The process is frozen (stopped, or waiting for a dead disk) and counts as not running. The limit is "
+    "`[qemu] command_timeout`.",
     _WARNING,
 )
 LIBVIRT_FAILED = kind(
     _G,
     "libvirt_failed",
     "libvirt: %(text)s",
-    "does libvirtd run? may the agent's user connect to `[qemu] libvirt_uri`?",
+    "Check that libvirtd runs, and that the agent's user may connect to `[qemu] libvirt_uri`.",
     _WARNING,
     private="text",
     public="libvirt failed on the host.",
@@ -767,7 +801,7 @@ FENCE_PORT = kind(
     _G,
     "fence_port",
     "UDP port %(port)s: %(text)s.",
-    "see [fencing](#fencing)",
+    "See [fencing](#fencing).",
     _WARNING,
     private="text",
     public="UDP port %(port)s cannot be used.",
@@ -776,34 +810,35 @@ AGENT_INTERNAL_ERROR = kind(
     _G,
     "agent_internal_error",
     "Internal error of the agent. See its log.",
-    "look for *could not be protected* in the log of nova-colo-agent on the primary's host; tried again by itself",
+    "Search the log of nova-colo-agent on the primary's host for *could not be protected*. The engine "
+    "retries.",
     _ERROR,
 )
 
-# --- what keeps a whole host from carrying replicas; for who may see hosts
+# --- unmet requirements of a host; only for callers who may see hosts
 
 _G = Group.HOST
 HOST_NO_ADDRESS = kind(
     _G,
     "host_no_address",
     "This host has no address in the replication network. Set [qemu] replication_address.",
-    "do that, and restart the agent",
+    "Do that, and restart the agent.",
     _WARNING,
 )
 TLS_MISSING = kind(
     _G,
     "tls_missing",
-    "For TLS there is no %(files)s in %(folder)s.",
-    "put them there; see [certificates](install.md)",
+    "TLS files are missing in %(folder)s: %(files)s.",
+    "Install them there: see [certificates](install.md).",
     _WARNING,
     private="files folder",
-    public="Certificates for TLS are missing.",
+    public="TLS files are missing.",
 )
 TLS_UNREADABLE = kind(
     _G,
     "tls_unreadable",
     "The TLS certificate %(path)s cannot be read: %(text)s.",
-    "it must be in PEM, and readable by the agent's user and QEMU's",
+    "It must be in PEM format, and readable by the agent's user and QEMU's.",
     _WARNING,
     private="path text",
     public="A TLS certificate cannot be read.",
@@ -811,8 +846,8 @@ TLS_UNREADABLE = kind(
 TLS_EXPIRED = kind(
     _G,
     "tls_expired",
-    "The TLS certificate %(path)s is valid from %(begins)s to %(ends)s UTC only.",
-    "renew it; no restart is needed. Pairs that are there run on with the old one",
+    "The TLS certificate %(path)s is only valid from %(begins)s to %(ends)s UTC.",
+    "Renew it. No restart is needed. Existing pairs keep using the old one.",
     _WARNING,
     private="path begins ends",
     public="A TLS certificate is not valid now.",
@@ -820,8 +855,9 @@ TLS_EXPIRED = kind(
 TLS_OTHER_ADDRESS = kind(
     _G,
     "tls_other_address",
-    "The TLS certificate %(path)s is not for %(address)s: it has no such IP address among its alternative names.",
-    "have it issued for this host's `[qemu] replication_address`",
+    "The TLS certificate %(path)s is not for %(address)s: it has no such IP address among its alternative "
+    "names.",
+    "Have it issued for this host's `[qemu] replication_address`.",
     _WARNING,
     private="path address",
     public="A TLS certificate is not for this host.",
@@ -830,16 +866,17 @@ QEMU_LACKS = kind(
     _G,
     "qemu_lacks",
     "QEMU %(version)s has no %(name)s.",
-    "it was built without what COLO needs (`--enable-replication`, `--enable-colo-proxy`), or is too old: take another package",
+    "QEMU was built without what COLO needs (`--enable-replication`, `--enable-colo-proxy`), or is too "
+    "old. Install another package.",
     _WARNING,
     private="version name",
-    public="QEMU lacks what COLO needs.",
+    public="QEMU lacks a feature that COLO needs.",
 )
 QEMU_BROKEN = kind(
     _G,
     "qemu_broken",
     "COLO is known to be broken in QEMU %(version)s. Use 7.2 to 9.2, or 10.2 and later.",
-    "do that. `[qemu] allow_unsuitable_versions` takes it all the same, at the guests' risk",
+    "Do that. `[qemu] allow_unsuitable_versions` overrides the check, at the guests' risk.",
     _WARNING,
     private="version",
     public="COLO is known to be broken in this QEMU.",
@@ -847,17 +884,17 @@ QEMU_BROKEN = kind(
 QEMU_UNKNOWN = kind(
     _G,
     "qemu_unknown",
-    "QEMU cannot be asked what it has: %(text)s.",
-    "is `qemu-system-x86_64` installed, and may the agent run it?",
+    "Querying QEMU's capabilities failed: %(text)s.",
+    "Check that `qemu-system-x86_64` is installed and that the agent may run it.",
     _WARNING,
     private="text",
-    public="QEMU cannot be asked what it has.",
+    public="Querying QEMU's capabilities failed.",
 )
 LIBVIRTD_SILENT = kind(
     _G,
     "libvirtd_silent",
     "libvirtd does not answer: %(text)s.",
-    "start libvirtd; the agent connects again by itself, if need be by starting anew, and guests run on meanwhile",
+    "Start libvirtd. The agent reconnects, and restarts itself if it must; guests keep running meanwhile.",
     _WARNING,
     private="text",
     public="libvirtd does not answer.",
@@ -865,22 +902,23 @@ LIBVIRTD_SILENT = kind(
 LIBVIRTD_STUCK = kind(
     _G,
     "libvirtd_stuck",
-    "libvirtd does not answer: it was asked %(seconds)s s ago.",
-    "the same",
+    "libvirtd has not answered for %(seconds)s s.",
+    "As above.",
     _WARNING,
 )
 FENCED = kind(
     _G,
     "fenced",
-    "Its nova-compute is forced down since the host was lost. It is up again when it is restarted there and has cleaned up.",
-    "restart nova-compute there: see [fencing](#fencing)",
+    "Its nova-compute is forced down since the host was lost. Restart it there; it is up again once it "
+    "has cleaned up.",
+    "Restart nova-compute there: see [fencing](#fencing).",
     _WARNING,
 )
 AGENT_UNKNOWN = kind(
     _G,
     "agent_unknown",
-    "No agent was ever heard of there.",
-    "install nova-colo-agent there: see [installing](install.md)",
+    "No agent has ever reported from this host.",
+    "Install nova-colo-agent there: see [installing](install.md).",
     _WARNING,
 )
 
@@ -890,8 +928,8 @@ _G = Group.OPERATION
 NO_SECONDARY_TO_RESUME = kind(
     _G,
     "no_secondary_to_resume",
-    "There is no secondary on %(host)s that could resume.",
-    "it has ended; the primary goes on. A new one is made",
+    "%(host)s has no secondary that can resume.",
+    "Nothing: it has exited, the primary continues, and a new secondary is created.",
     _WARNING,
     hosts="host",
 )
@@ -899,23 +937,23 @@ GRANT_INVALID = kind(
     _G,
     "grant_invalid",
     "The grant for epoch %(epoch)s is no longer valid.",
-    "another failover came before; nothing",
+    "Nothing: another failover came first.",
     _WARNING,
 )
 GRANT_GIVEN = kind(
     _G,
     "grant_given",
-    "The grant for epoch %(epoch)s was given to %(host)s before.",
-    "the same",
+    "The grant for epoch %(epoch)s was already given to %(host)s.",
+    "As above.",
     _WARNING,
     hosts="host",
 )
-GRANT_MISSED = kind(_G, "grant_missed", "Another grant was given meanwhile.", "the same", _WARNING)
+GRANT_MISSED = kind(_G, "grant_missed", "Another grant was given in the meantime.", "As above.", _WARNING)
 MAY_NOT_RESUME = kind(
     _G,
     "may_not_resume",
     "%(host)s has no secondary of %(server)s that may resume in epoch %(epoch)s.",
-    "the host has seen a later epoch: nothing, unless it repeats",
+    "Nothing, unless it recurs: the host has seen a later epoch.",
     _WARNING,
     hosts="host",
 )
@@ -923,15 +961,15 @@ WRONG_EPOCH = kind(
     _G,
     "wrong_epoch",
     "%(host)s is %(role)s of %(server)s in epoch %(epoch)s, not %(wanted)s.",
-    "the same",
+    "As above.",
     _WARNING,
     hosts="host",
 )
 RUNS_ITSELF = kind(
     _G,
     "runs_itself",
-    "%(host)s runs %(server)s itself, epoch %(epoch)s.",
-    "a secondary was to be made where the server runs: nothing, unless it repeats",
+    "%(host)s itself runs %(server)s, in epoch %(epoch)s.",
+    "Nothing, unless it recurs: a secondary was to be created on the host of the primary.",
     _WARNING,
     hosts="host",
 )
@@ -939,15 +977,16 @@ NO_REPLICA = kind(
     _G,
     "no_replica",
     "%(host)s has no replica of %(server)s.",
-    "the mode of a pair was set that has just ended",
+    "Nothing: the mode was set for a pair that has just ended.",
     _WARNING,
     hosts="host",
 )
 NOT_THE_PRIMARY = kind(
     _G,
     "not_the_primary",
-    "%(host)s is not the primary of %(server)s in epoch %(epoch)s any more.",
-    "Nova has started the guest anew meanwhile; the failover is given up and a new secondary is made",
+    "%(host)s is no longer the primary of %(server)s in epoch %(epoch)s.",
+    "Nothing: Nova restarted the guest in the meantime. The failover is abandoned and a new secondary is "
+    "created.",
     _WARNING,
     hosts="host",
 )
@@ -955,8 +994,8 @@ SERVICE_ERROR = kind(
     _G,
     "service_error",
     "%(service)s answered %(status_code)s: %(text)s",
-    "Nova's or Placement's own words. 403: the engine's user lacks the admin role. 409 of a move: look at the server's task and "
-    "at nova-compute on both hosts",
+    "The error message of Nova or Placement. 403: the engine's user lacks the admin role. 409 during a "
+    "move: check the server's task state, and nova-compute on both hosts.",
     _WARNING,
     private="text",
     public="%(service)s answered %(status_code)s.",
@@ -965,73 +1004,78 @@ SERVICE_SILENT = kind(
     _G,
     "service_silent",
     "%(service)s does not answer.",
-    "Nova, Placement or Keystone is away, or `[nova]`, `[placement]` name the wrong endpoint; tried again by itself",
+    "Nova, Placement or Keystone is unavailable, or `[nova]` or `[placement]` names the wrong endpoint. "
+    "The engine retries.",
     _WARNING,
 )
 NOVA_DID_NOT_FOLLOW = kind(
     _G,
     "nova_did_not_follow",
-    "Nova did not follow to %(host)s (request %(request)s).",
-    "`openstack server event show SERVER REQUEST`, and the log of nova-compute on that host",
+    "Moving Nova's records to %(host)s failed (request %(request)s).",
+    "Run `openstack server event show SERVER REQUEST`, and see the log of nova-compute on that host.",
     _WARNING,
     hosts="host",
 )
 RECORDS_TIMEOUT = kind(
     _G,
     "records_timeout",
-    "Nova's records have not moved within %(seconds)s s.",
-    "as above; `[engine] records_timeout`",
+    "Timed out after %(seconds)s s waiting for Nova to move the server's records.",
+    "As above. The limit is `[engine] records_timeout`.",
     _WARNING,
 )
 TASK_TIMEOUT = kind(
     _G,
     "task_timeout",
-    "Nova's present task has not ended within %(seconds)s s.",
-    "the server has a task of Nova's that does not end: `openstack server show`",
+    "Timed out after %(seconds)s s waiting for the current task of the server in Nova.",
+    "A task of the server does not finish: see `openstack server show`.",
     _WARNING,
 )
 RESTART_TIMEOUT = kind(
-    _G, "restart_timeout", "The server has not restarted within %(seconds)s s.", "as above", _WARNING
+    _G,
+    "restart_timeout",
+    "Timed out after %(seconds)s s waiting for the server to restart.",
+    "As above.",
+    _WARNING,
 )
 MODE_FAILED = kind(
     _G,
     "mode_failed",
     "The mode could not be set to %(mode)s: %(error)s",
-    "see the error; the mode is as before",
+    "See the error. The mode is unchanged.",
     _WARNING,
 )
 
-# --- what has happened
+# --- events
 
 _G = Group.EVENT
-FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "somebody has asked")
+FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "A user requested it.")
 FAILED_OVER = kind(
     _G,
     "failed_over",
     "Failed over from %(source)s to %(target)s: %(reason)s.",
-    "the secondary runs, service is back",
+    "The secondary runs and the service is back.",
     _WARNING,
     hosts="source target",
 )
 RECORDS_FOLLOWED = kind(
     _G,
     "records_followed",
-    "Nova's records have followed to %(host)s.",
-    "the failover is complete",
+    "Nova's records now name %(host)s.",
+    "The failover is complete.",
     hosts="host",
 )
 FAILOVER_UNDONE = kind(
     _G,
     "failover_undone",
     "The failover failed, nothing has changed: %(error)s",
-    "see the error",
+    "See the error.",
     _ERROR,
 )
 FAILOVER_RETURNED = kind(
     _G,
     "failover_returned",
     "The failover failed, the server runs on %(host)s again: %(error)s",
-    "the grant was given back; see the error",
+    "The grant was returned. See the error.",
     _ERROR,
     hosts="host",
 )
@@ -1043,64 +1087,64 @@ PAUSED_FOR = kind(
     _G,
     "paused_for",
     "The guest was paused for %(ms)s ms.",
-    "end of the line before: clients were kept waiting so long in all while the secondary was made",
+    "The end of the previous line: how long the guest was paused in total while the secondary was created.",
 )
 NO_TEST_RETURN = kind(
     _G,
     "no_test_return",
-    "The test failover does not return to %(host)s, which has no capacity or is away.",
-    "end of that line: it stays where it is",
+    "The test failover does not return to %(host)s, which has no capacity or is unavailable.",
+    "The end of that line: the server stays where it is.",
     hosts="host",
 )
 REQUEST_CANCELLED = kind(
     _G,
     "request_cancelled",
     "Request cancelled: a host of the pair failed before it started.",
-    "a move or a mode that waited for others; ask again",
+    "A move or a mode change that was queued. Request it again.",
     _WARNING,
 )
 MOVE_REQUESTED = kind(_G, "move_requested", "A move of the secondary was requested.", "")
-MOVED = kind(_G, "moved", "The secondary has moved from %(old)s to %(new)s.", "", hosts="old new")
+MOVED = kind(_G, "moved", "The secondary was moved from %(old)s to %(new)s.", "", hosts="old new")
 MODE_REQUESTED = kind(_G, "mode_requested", "Mode %(mode)s was requested.", "")
 MODE_SET = kind(_G, "mode_set", "The mode is %(mode)s.", "")
 MODE_CHANGED = kind(
     _G,
     "mode_changed",
-    "Under the policy %(policy)s the pair goes on in mode %(mode)s.",
-    "replies kept differing, or have been given another try: `[qemu] hybrid_run`, `hybrid_wait`, `hybrid_max_wait`",
+    "The pair switched to mode %(mode)s under policy %(policy)s.",
+    "Replies kept differing, or COLO is tried again: `[qemu] hybrid_run`, `hybrid_wait`, `hybrid_max_wait`.",
 )
 SECONDARY_GIVEN_UP = kind(
     _G,
     "secondary_given_up",
-    "Secondary lost: %(reason)s. The primary on %(host)s goes on alone.",
-    "a new secondary follows",
+    "Secondary lost: %(reason)s. The primary on %(host)s runs unprotected.",
+    "A new secondary is created.",
     _WARNING,
     hosts="host",
 )
 NOT_PROTECTED = kind(
-    _G, "not_protected", "The server could not be protected: %(error)s", "see the error", _WARNING
+    _G, "not_protected", "The server could not be protected: %(error)s", "See the error.", _WARNING
 )
 RESERVATION_REPAIRED = kind(
     _G,
     "reservation_repaired",
-    "The reservation of the secondary on %(host)s was missing or wrong in placement. It is there again.",
-    "see [reservations](#reservations-in-placement)",
+    "The reservation of the secondary on %(host)s was missing or wrong in Placement and was repaired.",
+    "See [reservations](#reservations-in-placement).",
     _WARNING,
     hosts="host",
 )
 RESERVATION_LOST = kind(
     _G,
     "reservation_lost",
-    "The reservation of the secondary on %(host)s is missing in placement and its capacity is taken. Move a server away from "
-    "there, or move the secondary.",
-    "do that",
+    "The reservation of the secondary on %(host)s is missing in Placement and its capacity is taken. Move "
+    "a server away from there, or move the secondary.",
+    "Do that.",
     _ERROR,
     hosts="host",
 )
 RESERVATION_REMOVED = kind(
     _G,
     "reservation_removed",
-    "A reservation in placement that belonged to no secondary was removed.",
+    "An orphaned reservation was removed from Placement.",
     "",
     _WARNING,
 )
@@ -1112,20 +1156,22 @@ WAIT_FAILOVER = kind(
     _G, "wait_failover", "A failover of this server is in progress. Wait until it has finished."
 )
 WAIT_STARTING = kind(
-    _G, "wait_starting", "The secondary is still being made. Wait until the server is protected."
+    _G, "wait_starting", "The secondary is still being created. Wait until the server is protected."
 )
 WAIT_RECORDS = kind(
     _G,
     "wait_records",
-    "Nova's records still follow a failover of this server. Wait until they name its new host.",
+    "Nova's records are still being updated after a failover of this server. Wait until they name its new "
+    "host.",
 )
 WAIT_BUSY = kind(
-    _G, "wait_busy", "Something else is being done to this server's pair. Wait until it has finished."
+    _G, "wait_busy", "Another operation on this server's pair is in progress. Wait until it has finished."
 )
 NO_HEALTHY_SECONDARY = kind(
     _G,
     "no_healthy_secondary",
-    "The server has no healthy secondary to fail over to. Wait until it is protected again, or free capacity on another host.",
+    "The server has no healthy secondary to fail over to. Wait until it is protected again, or free capacity "
+    "on another host.",
 )
 NOT_PROTECTED_FORCE = kind(
     _G,
@@ -1173,14 +1219,14 @@ CANNOT_BE_FT = kind(
     _G,
     "cannot_be_fault_tolerant",
     "The server cannot be fault tolerant. %(problems)s",
-    "[what cannot be fault tolerant](actions.md#what-cannot-be-fault-tolerant)",
+    "See [what cannot be fault tolerant](actions.md#what-cannot-be-fault-tolerant).",
     own="problems",
 )
 NO_PAIR_YET = kind(
     _G,
     "no_pair_yet",
     "Instance %(server)s has no secondary yet. Wait until it is protected.",
-    "the engine has not seen the server yet",
+    "The engine has not processed the server yet.",
 )
 NOT_FAULT_TOLERANT = kind(
     _G,
@@ -1189,7 +1235,7 @@ NOT_FAULT_TOLERANT = kind(
 )
 LOCKED = kind(_G, "locked", "Instance %(server)s is locked. Unlock it first.")
 
-#: What a role may not allow, by the action's name on the wire.
+#: Refusals for lack of a role, by the action's name on the wire.
 NOT_ALLOWED = {
     action: kind(_G, f"not_allowed_{action.replace('-', '_')}", f"Your role does not allow you to {deed}.")
     for action, deed in {
@@ -1204,11 +1250,11 @@ NOT_ALLOWED = {
     }.items()
 }
 
-# --- how far the making of a secondary is; the code is in a pair's progress
+# --- stages of creating a secondary; a pair's progress has the code
 
 _G = Group.STAGE
 FINDING_HOST = kind(_G, "finding_host", "finding a host")
-MAKING = kind(_G, "making", "making the secondary")
+MAKING = kind(_G, "making", "creating the secondary")
 REMOVING = kind(_G, "removing", "removing the secondary")
 WAITING_FOR_PRIMARY = kind(_G, "waiting_for_primary", "waiting for the primary")
 COPYING = kind(_G, "copying", "copying disk and memory")
@@ -1217,6 +1263,6 @@ SENDING_MEMORY = kind(_G, "sending_memory", "sending memory")
 
 
 def stage(code: str) -> str:
-    """Return what a stage of a pair's progress is called; what has no code, as of an earlier agent, is called what it says."""
+    """Return the name of a stage of a pair's progress, or the code itself when it is unknown."""
     known = CATALOGUE.get(code)
     return known.template if known is not None and known.group == Group.STAGE else code

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reaches the agents, and says in one line why it does not."""
+"""Calls to the agents, with one-line errors when they fail."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from oslo_config import cfg
 
 from nova_colo import rpc
 from nova_colo.agent.replication import GoneError, ReplicationError
-from nova_colo.standalone.pair import Agents, PairError, Standing, standing_of
+from nova_colo.standalone.pair import Agents, PairError, PairObservation, observation_of
 
-#: Seconds that the broker may take, an agent to say how it is, and an agent to do something.
-CONNECT_S, LOOK_S, DO_S = 5.0, 5.0, 60.0
-#: What an agent is asked and does nothing for.
-QUESTIONS = ("status", "checkpoint_buckets")
+#: Timeouts in seconds: of the connection to the broker, of a query, and of any other call.
+CONNECT_S, QUERY_S, COMMAND_S = 5.0, 5.0, 60.0
+#: Methods of the agents that only read.
+QUERIES = ("status", "checkpoint_buckets")
 
 
 class SilentError(PairError):
@@ -30,19 +30,19 @@ class SilentError(PairError):
 
 
 class RemoteAgents:
-    """The agents behind the broker that transport_url names."""
+    """Clients of the agents behind the broker of transport_url."""
 
     def __init__(self, transport: messaging.Transport):
-        self._asking = rpc.AgentClient(transport, LOOK_S)
-        self._doing = rpc.AgentClient(transport, DO_S)
+        self._query_client = rpc.AgentClient(transport, QUERY_S)
+        self._command_client = rpc.AgentClient(transport, COMMAND_S)
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
-        """Ask an agent to do something and return its answer.
+        """Call a method of an agent and return its result.
 
-        :raises SilentError: when it does not answer
-        :raises PairError: when it refuses or fails
+        :raises SilentError: when the agent does not answer
+        :raises PairError: when the agent refuses the call or fails
         """
-        client = self._asking if method in QUESTIONS else self._doing
+        client = self._query_client if method in QUERIES else self._command_client
         try:
             return client.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
@@ -50,25 +50,27 @@ class RemoteAgents:
         except ReplicationError as error:
             raise PairError(_refusal(host, error)) from error
         except messaging.RemoteError as error:
-            said = str(error.value).rstrip(".")
+            message = str(error.value).rstrip(".")
             raise PairError(
-                f"The agent on {host} failed at {method}: {error.exc_type}: {said}. See its log."
+                f"The agent on {host} failed at {method}: {error.exc_type}: {message}. See its log."
             ) from error
         except messaging.MessagingException as error:
-            raise PairError(f"The agent on {host} cannot be asked: {error}. Check transport_url.") from error
+            raise PairError(
+                f"The agent on {host} cannot be reached: {error}. Check transport_url."
+            ) from error
 
 
 def _refusal(host: str, error: ReplicationError) -> str:
-    said = str(error.reason)
+    message = str(error.reason)
     if isinstance(error, GoneError):
-        said = f"{said} Start the guest, or name the host that it runs on."
-    return said if host in said else f"{host}: {said}"
+        message = f"{message} Start the guest, or name the host that it runs on."
+    return message if host in message else f"{host}: {message}"
 
 
 def connect(conf: cfg.ConfigOpts) -> RemoteAgents:
-    """Return what reaches the agents, once the broker answers.
+    """Return clients of the agents, once the broker answers.
 
-    :raises PairError: when it does not
+    :raises PairError: when the broker cannot be used
     """
     try:
         transport = rpc.transport(conf)
@@ -81,7 +83,7 @@ def connect(conf: cfg.ConfigOpts) -> RemoteAgents:
 
 
 def _check_broker(url: messaging.TransportURL) -> None:
-    """Refuse a broker that does not let us in: oslo.messaging would try for ever."""
+    """Refuse a broker that rejects the connection: oslo.messaging would retry without an end."""
     problems = []
     for host in url.hosts or [messaging.TransportHost("localhost", 5672)]:
         broker = kombu.Connection(
@@ -99,33 +101,36 @@ def _check_broker(url: messaging.TransportURL) -> None:
             problems.append(f"{host.hostname}:{host.port or 5672}: {error}")
         finally:
             broker.release()
-    remedy = "Name that of the agents as transport_url, in the file of --config-file."
+    remedy = "Set transport_url to the broker of the agents, in the file of --config-file."
     raise PairError(f"The message broker cannot be used, {'; '.join(problems)}. {remedy}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Sight:
-    """Where a pair stands, and whose agents have not said so."""
+class PollResult:
+    """The observed state of a pair.
 
-    standing: Standing
+    :param silent: hosts whose agents have not answered
+    """
+
+    observed: PairObservation
     silent: tuple[str, ...]
 
 
 class AgentPool:
-    """The agents, several of them asked at a time."""
+    """The agents of several hosts, polled in parallel."""
 
     def __init__(self, agents: Agents):
         self._agents = agents
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
-        """Ask one agent."""
+        """Call a method of one agent."""
         return self._agents.call(host, method, **arguments)
 
-    def look(self, server_id: str, hosts: Sequence[str], needed: Sequence[str] = ()) -> Sight:
-        """Return where a pair stands.
+    def poll(self, server_id: str, hosts: Sequence[str], needed: Sequence[str] = ()) -> PollResult:
+        """Poll the agents of some hosts for their replicas of a pair.
 
         :param needed: hosts whose agents have to answer
-        :raises SilentError: when one of these does not, or none at all
+        :raises SilentError: when one of these does not answer, or none at all
         """
 
         def ask(host: str) -> Any:
@@ -135,9 +140,11 @@ class AgentPool:
                 return error
 
         with futures.ThreadPoolExecutor(len(hosts)) as pool:
-            asked = dict(zip(hosts, pool.map(ask, hosts), strict=True))
-        silent = tuple(host for host, said in asked.items() if isinstance(said, SilentError))
-        missed = silent if len(silent) == len(hosts) else [host for host in silent if host in needed]
-        if missed:
-            raise SilentError(", ".join(missed))
-        return Sight(standing_of({host: said for host, said in asked.items() if host not in silent}), silent)
+            replies = dict(zip(hosts, pool.map(ask, hosts), strict=True))
+        silent = tuple(host for host, reply in replies.items() if isinstance(reply, SilentError))
+        required_silent = silent if len(silent) == len(hosts) else [host for host in silent if host in needed]
+        if required_silent:
+            raise SilentError(", ".join(required_silent))
+        return PollResult(
+            observation_of({host: reply for host, reply in replies.items() if host not in silent}), silent
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hosts of one pair say of it, asked again and again."""
+"""Periodic observation of the hosts of one pair."""
 
 import threading
 import time
@@ -12,12 +12,14 @@ from nova_colo.pair.liveness import Watch
 from nova_colo.standalone.agents import AgentPool
 from nova_colo.standalone.pair import PairError
 
-#: Seconds between two questions to an agent, and between two looks at their answers.
+#: Seconds between two polls of an agent, and between two evaluations of the replies.
 INTERVAL_S = 0.1
 
 
-class Sights:
-    """The last answers of some hosts. Each is asked in a thread of its own, so that a silent one keeps nobody waiting.
+class Observations:
+    """The last replies of some hosts.
+
+    Each host is polled in a thread of its own, so that a silent one delays none of the others.
 
     :param silence: seconds without an answer after which a host counts as silent
     """
@@ -28,53 +30,55 @@ class Sights:
         self._hosts = hosts
         self._missed = max(round(silence / INTERVAL_S), 2)
         self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self.renew()
+        self._stopped = threading.Event()
+        self.reset()
 
-    def renew(self) -> None:
-        """Forget what was said: something has been done since, and an old answer must not decide about it."""
+    def reset(self) -> None:
+        """Drop all replies: the pair has been changed since, and an old reply must not decide about it."""
         with self._lock:
             self._watch = Watch(INTERVAL_S, self._missed)
             self._replicas: dict[str, dict[str, Any] | None] = {}
             now = time.monotonic()
-            for host in self._hosts:  # each has its time to be heard
+            for host in self._hosts:  # each has the full time to answer
                 self._watch.heard(host, now)
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start polling."""
         for host in self._hosts:
-            threading.Thread(target=self._keep_asking, args=(host,), name=f"ask-{host}", daemon=True).start()
+            threading.Thread(target=self._poll_host, args=(host,), name=f"poll-{host}", daemon=True).start()
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._ended.set()
+        """Stop polling."""
+        self._stopped.set()
 
-    def _keep_asking(self, host: str) -> None:
-        while not self._ended.wait(INTERVAL_S):
+    def _poll_host(self, host: str) -> None:
+        while not self._stopped.wait(INTERVAL_S):
             with self._lock:
                 watch, replicas = self._watch, self._replicas
             try:
                 replica = self._agents.call(host, "status", server_id=self._id)
             except PairError:
                 continue
-            with self._lock:  # an answer to a question before renew() goes where nobody looks
+            with (
+                self._lock
+            ):  # a reply to a call made before reset() goes to objects that are not used any more
                 watch.heard(host, time.monotonic())
                 replicas[host] = replica
 
     def complete(self) -> bool:
-        """Tell whether each host has answered, or has had its time to; to be called about every INTERVAL_S."""
+        """Return whether each host has answered or timed out. Call it about every INTERVAL_S."""
         now = time.monotonic()
         with self._lock:
             self._watch.tick(now)
             return all(host in self._replicas or not self._watch.alive(host, now) for host in self._hosts)
 
     def replica(self, host: str) -> dict[str, Any] | None:
-        """Return what a host that is not silent has said of its replica; None when it has none."""
+        """Return the last report of a host's replica; None when it has none or the host is silent."""
         with self._lock:
             return self._replicas.get(host) if self._watch.alive(host, time.monotonic()) else None
 
     def observation(self, host: str) -> Observation:
-        """Return what is known of a host."""
+        """Return the observation of a host, as arbitration takes it."""
         with self._lock:
             if not self._watch.alive(host, time.monotonic()):
                 return Observation(False)

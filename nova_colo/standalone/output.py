@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is written to standard output: lines and tables for people, or JSON."""
+"""Standard output of colo-pair: lines and tables for people, or JSON."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,16 +8,16 @@ from typing import Any
 from rich import progress
 from rich.console import Console
 
-#: Columns where nobody looks: lines and tables are not to be broken for a screen that is not there.
+#: Columns when standard output is no terminal: lines and tables are not wrapped.
 WIDE = 1000
-#: Percents between two plain lines of progress.
+#: Percent between two plain lines of progress.
 STEP = 10
 
 
-class Screen:
+class Output:
     """Standard output.
 
-    :param as_json: nothing but JSON, one value a line
+    :param as_json: print nothing but JSON, one value a line
     """
 
     def __init__(self, as_json: bool):
@@ -28,31 +28,31 @@ class Screen:
 
     @property
     def live(self) -> bool:
-        """Whether there is somebody for whom lines can be rewritten."""
+        """Whether lines can be rewritten, as on a terminal."""
         return self.console.is_terminal and not self.as_json
 
-    def say(self, text: str) -> None:
-        """Tell a person something."""
+    def message(self, text: str) -> None:
+        """Print a line for people; nothing with --json."""
         if not self.as_json:
             self.console.print(text, soft_wrap=True)
 
     def result(self, text: str, **fields: Any) -> None:
-        """Tell what has come out.
+        """Print the result of a command.
 
-        :param fields: the same for a program
+        :param fields: the same for programs, printed with --json instead
         """
         if self.as_json:
             print(json.dumps(fields), flush=True)
         else:
-            self.say(text)
+            self.message(text)
 
-    def follow(self, stages: Iterable[dict[str, Any]]) -> None:
-        """Show how far the making of a pair is, until it has been made."""
+    def show_progress(self, stages: Iterable[dict[str, Any]]) -> None:
+        """Show the progress of a protect until it ends."""
         if self.live:
             self._draw(stages)
             return
         for line in _lines(stages):
-            self.say(line)
+            self.message(line)
 
     def _draw(self, stages: Iterable[dict[str, Any]]) -> None:
         columns = (
@@ -61,7 +61,7 @@ class Screen:
             progress.TaskProgressColumn(),
         )
         with progress.Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task("asking the hosts", total=100)
+            task = bar.add_task("polling the hosts", total=100)
             for stage in stages:
                 bar.update(
                     task,
@@ -71,7 +71,7 @@ class Screen:
 
 
 def _lines(stages: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Return a line for each stage, and for each STEP percents of it."""
+    """Yield a line for each stage, and for each STEP percent of it."""
     before: tuple[str, int] | None = None
     for stage in stages:
         now = stage["stage"], stage["percent"] // STEP
@@ -81,5 +81,5 @@ def _lines(stages: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a time for people."""
+    """Format a duration in milliseconds; None as a dash."""
     return "-" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.1f}"

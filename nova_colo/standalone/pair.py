@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One pair without OpenStack: what an engine does, with a person, or a program, who gives the grants.
+"""One pair without OpenStack: the work of an engine, with the grants given by the caller.
 
-There is no database: what is known of the pair is what its two agents remember. So whoever lets a replica run alone must be sure
-that nobody else does the same on the other host.
+There is no database: the state of the pair is what its two agents remember. So a caller that lets a replica
+run unprotected must be sure that nothing else does the same on the other host.
 """
 
 import contextlib
@@ -14,29 +14,31 @@ from typing import Any, Protocol
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 
-#: Seconds between two looks at the progress.
+#: Seconds between two polls of the progress.
 INTERVAL = 0.2
 NO_TOTALS = {"mismatch": 0, "periodic": 0, "forced": 0}
 
 
 class PairError(Exception):
-    """Something cannot be done; the message says why."""
+    """An operation is refused or has failed; the message has the cause."""
 
 
 class Agents(Protocol):
-    """What reaches the agents: nova_colo.rpc.AgentClient."""
+    """Calls to the agents, as of nova_colo.rpc.AgentClient."""
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
-        """Ask a host's agent to do something."""
+        """Call a method of a host's agent and return its result."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
-    """Where a pair stands.
+class PairObservation:
+    """The state of a pair as its agents report it.
 
-    :param primary: the host that holds the grant, or gave it up for a failover that was interrupted; None when no host says so
-    :param secondary: the host of its twin, or None
-    :param replicas: what the agents that have one say of their replicas, by host
+    :param primary: host that holds the grant, or gave it up for a failover that was interrupted; None when no
+        host reports that
+    :param secondary: host of the secondary, or None
+    :param epoch: the highest epoch of a primary or a secondary
+    :param replicas: reports of the replicas that exist, by host
     """
 
     primary: str | None
@@ -46,9 +48,9 @@ class Standing:
 
 
 class StandalonePair:
-    """A guest and its twin on two hosts.
+    """The primary and the secondary of a guest on two hosts.
 
-    :param server_id: the domain's uuid, which is the same on both
+    :param server_id: UUID of the domain, which is the same on both hosts
     """
 
     def __init__(self, agents: Agents, server_id: str, name: str):
@@ -56,10 +58,10 @@ class StandalonePair:
         self._id = server_id
         self._name = name
 
-    def standing(self, *hosts: str) -> Standing:
-        """Return where the pair stands, as some hosts know it."""
-        asked = {host: self._agents.call(host, "status", server_id=self._id) for host in hosts}
-        return standing_of(asked)
+    def observe(self, *hosts: str) -> PairObservation:
+        """Return the state of the pair as some hosts report it."""
+        replies = {host: self._agents.call(host, "status", server_id=self._id) for host in hosts}
+        return observation_of(replies)
 
     def protect(
         self,
@@ -72,13 +74,13 @@ class StandalonePair:
         totals: dict[str, int] | None = None,
         timeout: float = 300.0,
     ) -> Generator[dict[str, Any], None, None]:
-        """Make a secondary of a guest that runs, and yield the progress until the two run in step.
+        """Create a secondary for a running guest, and yield the progress until the two are in sync.
 
-        :param epoch: that the primary is in
+        :param epoch: epoch of the primary
         :param interval_ms: milliseconds between two periodic checkpoints; None for the agents' own default
-        :param totals: checkpoints that the server has had before
+        :param totals: earlier checkpoints of the server, by cause
         :param timeout: seconds
-        :raises PairError: with the first error; the guest runs as before then
+        :raises PairError: with the first error; the guest then runs as before
         """
         spec = {
             "server_id": self._id,
@@ -89,32 +91,31 @@ class StandalonePair:
         }
         spec |= {"totals": totals or NO_TOTALS, "mode": mode, "interval_ms": interval_ms}
         try:
-            said = self._agents.call(primary, "describe", spec=spec)
-            offer = self._agents.call(secondary, "prepare_secondary", spec=spec, primary=said)
+            description = self._agents.call(primary, "describe", spec=spec)
+            offer = self._agents.call(secondary, "prepare_secondary", spec=spec, primary=description)
             self._agents.call(primary, "start_replication", spec=spec, secondary=offer)
-            yield from self._until_in_step(primary, timeout)
+            yield from self._wait_in_sync(primary, timeout)
         except BaseException:
-            self._give_up(primary, secondary, epoch)
+            self._roll_back(primary, secondary, epoch)
             raise
 
-    def _give_up(self, primary: str, secondary: str, epoch: int) -> None:
-        """Leave the guest as it was, as far as the agents answer: what has gone wrong before is what matters."""
+    def _roll_back(self, primary: str, secondary: str, epoch: int) -> None:
+        """Restore the guest as far as the agents answer. Errors are suppressed: the first one is raised."""
         with contextlib.suppress(Exception):
-            if (
-                epoch
-            ):  # to be remembered: an earlier primary, not seen since, must not pass for the present one
+            # the epoch must be kept: an earlier primary, not seen since, must not pass for the present one
+            if epoch:
                 self._agents.call(primary, "run_alone", server_id=self._id, epoch=epoch)
             else:
                 self._agents.call(primary, "release", server_id=self._id)
         with contextlib.suppress(Exception):
             self._agents.call(secondary, "discard", server_id=self._id)
 
-    def _until_in_step(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
+    def _wait_in_sync(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
         deadline, before = time.monotonic() + timeout, None
         while True:
             replica = self._agents.call(primary, "status", server_id=self._id)
             if replica is None or not replica["running"]:
-                raise PairError(f"The guest on {primary} ended while its secondary was made.")
+                raise PairError(f"The guest on {primary} ended while its secondary was being created.")
             if replica["error"]:
                 raise PairError(str(reasons.read(replica["error"])))
             if replica["progress"] is None:
@@ -126,100 +127,100 @@ class StandalonePair:
                 raise PairError(str(reasons.SYNC_TIMEOUT(seconds=timeout)))
             time.sleep(INTERVAL)
 
-    def fail_over(self, standing: Standing) -> float | None:
-        """Let the secondary take over from a primary whose host answers; the old primary's guest ends.
+    def fail_over(self, observed: PairObservation) -> float | None:
+        """Fail over to the secondary from a primary whose host answers; the old primary is destroyed.
 
-        :returns: for how many milliseconds nobody ran; None when that is not known
+        :returns: downtime in milliseconds; None when it is not known
         """
-        source, _ = _both(standing)
-        epoch = standing.epoch
+        source, _ = _both(observed)
+        epoch = observed.epoch
         stopped = self._agents.call(source, "demote", server_id=self._id, epoch=epoch + 1, expected=epoch)
-        gap_ms = self.take_over(standing, stopped=bool(stopped))
+        gap_ms = self.take_over(observed, stopped=bool(stopped))
         self._agents.call(source, "discard", server_id=self._id)
         return gap_ms
 
-    def take_over(self, standing: Standing, *, stopped: bool = False) -> float | None:
-        """Let the secondary take over from a primary that is lost.
+    def take_over(self, observed: PairObservation, *, stopped: bool = False) -> float | None:
+        """Promote the secondary of a primary that is lost.
 
-        :param stopped: the primary is not lost: its host has said that its guest stands still for certain
-        :returns: for how many milliseconds nobody ran; None when that is not known
+        :param stopped: the primary is not lost: its host has confirmed that the guest is paused
+        :returns: downtime in milliseconds; None when it is not known
         """
-        target = standing.secondary
+        target = observed.secondary
         if target is None:
             raise PairError("The guest has no secondary.")
         gap_ms = self._agents.call(
-            target, "promote", server_id=self._id, epoch=standing.epoch + 1, stopped=stopped
+            target, "promote", server_id=self._id, epoch=observed.epoch + 1, stopped=stopped
         )
-        self._agents.call(target, "settle", server_id=self._id, epoch=standing.epoch + 1)
+        self._agents.call(target, "settle", server_id=self._id, epoch=observed.epoch + 1)
         return gap_ms
 
-    def go_on_alone(self, standing: Standing) -> None:
-        """Let the primary go on without a secondary that is lost."""
-        if standing.primary is None:
+    def run_unprotected(self, observed: PairObservation) -> None:
+        """Run the primary unprotected, without a secondary that is lost."""
+        if observed.primary is None:
             raise PairError("No host has a primary of this guest.")
-        self._agents.call(standing.primary, "run_alone", server_id=self._id, epoch=standing.epoch + 1)
+        self._agents.call(observed.primary, "run_alone", server_id=self._id, epoch=observed.epoch + 1)
 
-    def settle(self, standing: Standing) -> None:
-        """End a failover that was interrupted after the secondary had taken over."""
-        primary = standing.primary
-        if primary is not None and standing.replicas[primary]["role"] == Role.PROMOTED:
-            self._agents.call(primary, "settle", server_id=self._id, epoch=standing.epoch)
+    def finalize(self, observed: PairObservation) -> None:
+        """Finalize a failover that was interrupted after the promotion of the secondary."""
+        primary = observed.primary
+        if primary is not None and observed.replicas[primary]["role"] == Role.PROMOTED:
+            self._agents.call(primary, "settle", server_id=self._id, epoch=observed.epoch)
 
-    def discard(self, host: str, replica: Mapping[str, Any]) -> None:
-        """End what a host has of the pair, if it still is what it was seen to be."""
+    def destroy_replica(self, host: str, replica: Mapping[str, Any]) -> None:
+        """Destroy the replica on a host, if its role and epoch are still those of the report."""
         self._agents.call(host, "discard", server_id=self._id, role=replica["role"], epoch=replica["epoch"])
 
-    def unprotect(self, standing: Standing) -> None:
-        """Remove the secondary, and what other hosts have left of the pair; the guest runs on as if it had never had one."""
-        if standing.primary is None:
+    def unprotect(self, observed: PairObservation) -> None:
+        """Destroy the secondary and all other replicas; the guest runs on as an ordinary one."""
+        if observed.primary is None:
             raise PairError("No host has a primary of this guest.")
-        self._agents.call(standing.primary, "release", server_id=self._id)
-        for host in standing.replicas:
-            if host != standing.primary:
+        self._agents.call(observed.primary, "release", server_id=self._id)
+        for host in observed.replicas:
+            if host != observed.primary:
                 self._agents.call(host, "discard", server_id=self._id)
 
     def set_mode(
-        self, standing: Standing, mode: str, interval_ms: int | None = None, actual: str | None = None
+        self, observed: PairObservation, mode: str, interval_ms: int | None = None, actual: str | None = None
     ) -> None:
-        """Change how the pair synchronises.
+        """Set the checkpoint mode of the pair.
 
-        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
+        :param actual: mode of a pair under the policy hybrid; by default the initial one
         """
-        source, target = _both(standing)
+        source, target = _both(observed)
         for host in (target, source):
             self._agents.call(
                 host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms, actual=actual
             )
 
 
-def standing_of(asked: Mapping[str, dict[str, Any] | None]) -> Standing:
-    """Return where a pair stands.
+def observation_of(replies: Mapping[str, dict[str, Any] | None]) -> PairObservation:
+    """Return the state of a pair.
 
-    :param asked: what the agents that answer say of their replicas, by host; None for a host that has none
+    :param replies: reports of the agents that answer, by host; None for a host without a replica
     """
-    replicas = {host: replica for host, replica in asked.items() if replica is not None}
-    alone = {
+    replicas = {host: replica for host, replica in replies.items() if replica is not None}
+    primaries = {
         host: replica["epoch"]
         for host, replica in replicas.items()
         if replica["role"] in (Role.PRIMARY, Role.PROMOTED, Role.LEAVING)
     }
-    waiting = {
+    secondaries = {
         host: replica["epoch"] for host, replica in replicas.items() if replica["role"] == Role.SECONDARY
     }
-    epoch = max((*alone.values(), *waiting.values()), default=0)
-    primary = next((host for host in alone if alone[host] == epoch), None)
-    secondary = next((host for host in waiting if waiting[host] == epoch), None)
+    epoch = max((*primaries.values(), *secondaries.values()), default=0)
+    primary = next((host for host in primaries if primaries[host] == epoch), None)
+    secondary = next((host for host in secondaries if secondaries[host] == epoch), None)
     if primary is None and secondary is not None:
-        given_up = {
+        demoted = {
             host
             for host, replica in replicas.items()
             if replica["role"] == Role.DEMOTED and replica["epoch"] == epoch + 1
         }
-        primary = next(iter(given_up), None)
-    return Standing(primary, secondary, epoch, replicas)
+        primary = next(iter(demoted), None)
+    return PairObservation(primary, secondary, epoch, replicas)
 
 
-def _both(standing: Standing) -> tuple[str, str]:
-    if standing.primary is None or standing.secondary is None:
+def _both(observed: PairObservation) -> tuple[str, str]:
+    if observed.primary is None or observed.secondary is None:
         raise PairError("The guest has no secondary.")
-    return standing.primary, standing.secondary
+    return observed.primary, observed.secondary

@@ -14,8 +14,8 @@ from rich.text import Text
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Cause, Role
 from nova_colo.standalone.agents import AgentPool
-from nova_colo.standalone.output import Screen, milliseconds
-from nova_colo.standalone.pair import PairError, Standing
+from nova_colo.standalone.output import Output, milliseconds
+from nova_colo.standalone.pair import PairError, PairObservation
 
 PROBE_S = 3.0
 CAUSES = [cause.value for cause in Cause]
@@ -23,56 +23,56 @@ BY_CAUSE = "/".join(CAUSES)
 UP = {True: "up", False: "down", None: "-"}
 
 
-def status(conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen) -> None:
-    """Show how a pair does, once or again and again."""
+def status(conf: cfg.ConfigOpts, agents: AgentPool, output: Output) -> None:
+    """Show the state of a pair, once or periodically."""
     command = conf.command
     if command.watch is None:
-        _print(screen, seen(agents, command.server, command.hosts, command.probe))
+        _print(output, collect(agents, command.server, command.hosts, command.probe))
         return
     try:
-        if screen.live:
-            with Live(console=screen.console, screen=False, auto_refresh=False) as live:
-                for shown in _again(agents, command):
+        if output.live:
+            with Live(console=output.console, screen=False, auto_refresh=False) as live:
+                for report in _repeat(agents, command):
                     live.update(
-                        Group(_table(shown), Text(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends")), refresh=True
+                        Group(_table(report), Text(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends")), refresh=True
                     )
         else:
-            for shown in _again(agents, command):
-                _print(screen, shown)
+            for report in _repeat(agents, command):
+                _print(output, report)
     except KeyboardInterrupt:
         return
 
 
-def _again(agents: AgentPool, command: Any) -> Any:
+def _repeat(agents: AgentPool, command: Any) -> Any:
     while True:
-        yield seen(agents, command.server, command.hosts, command.probe)
+        yield collect(agents, command.server, command.hosts, command.probe)
         time.sleep(command.watch)
 
 
-def seen(
+def collect(
     agents: AgentPool, server_id: str, hosts: list[str], probe: tuple[str, int] | None
 ) -> dict[str, Any]:
-    """Return what status shows, as its JSON."""
-    sight = agents.look(server_id, hosts)
-    standing = sight.standing
-    rows = [_row(host, standing, host in sight.silent) for host in hosts]
-    shown: dict[str, Any] = {
+    """Poll the hosts and return the state of a pair, as status --json prints it."""
+    polled = agents.poll(server_id, hosts)
+    observed = polled.observed
+    rows = [_row(host, observed, host in polled.silent) for host in hosts]
+    report: dict[str, Any] = {
         "server_id": server_id,
-        "primary": standing.primary,
-        "secondary": standing.secondary,
+        "primary": observed.primary,
+        "secondary": observed.secondary,
     }
-    shown["epoch"] = standing.epoch
+    report["epoch"] = observed.epoch
     for row in rows:
         if row["checkpoints"]:
             row["checkpoints"]["last_minute"] = _last_minute(agents, row["host"], server_id)
     if probe is not None:
-        shown["rtt_ms"] = connect_ms(*probe)
-    return {**shown, "hosts": rows}
+        report["rtt_ms"] = connect_ms(*probe)
+    return {**report, "hosts": rows}
 
 
-def _row(host: str, standing: Standing, silent: bool) -> dict[str, Any]:
-    replica = standing.replicas.get(host)
-    nothing = {
+def _row(host: str, observed: PairObservation, silent: bool) -> dict[str, Any]:
+    replica = observed.replicas.get(host)
+    empty = {
         "role": None,
         "epoch": None,
         "running": None,
@@ -80,24 +80,27 @@ def _row(host: str, standing: Standing, silent: bool) -> dict[str, Any]:
         "checkpoints": None,
         "stood_still_ms": None,
     }
-    row: dict[str, Any] = {"host": host, "answers": not silent, **nothing, "progress": None, "reasons": []}
+    row: dict[str, Any] = {"host": host, "answers": not silent, **empty, "progress": None, "reasons": []}
     if replica is None:
         return row | {"reasons": ["The agent does not answer."] if silent else []}
-    why = [str(reason) for reason in reasons.read_all([*replica.get("reasons", ()), replica.get("error")])]
-    if host not in (standing.primary, standing.secondary):
-        why.append(
-            f"Left over: the pair is in epoch {standing.epoch}. It ends when the guest is protected on this host."
+    messages = [
+        str(reason) for reason in reasons.read_all([*replica.get("reasons", ()), replica.get("error")])
+    ]
+    if host not in (observed.primary, observed.secondary):
+        messages.append(
+            f"Orphaned: the pair is in epoch {observed.epoch}. "
+            "Destroyed when the guest is protected on this host."
         )
     elif replica["role"] == Role.PROMOTED:
-        why.append("Its failover was interrupted. Protect the guest again.")
-    row |= {name: replica.get(name) for name in (*nothing, "progress")}
+        messages.append("Its failover was interrupted. Protect the guest again.")
+    row |= {name: replica.get(name) for name in (*empty, "progress")}
     if row["progress"]:
         row["progress"] |= {"stage": reasons.stage(row["progress"]["stage"])}
-    return row | {"reasons": why}
+    return row | {"reasons": messages}
 
 
 def _last_minute(agents: AgentPool, host: str, server_id: str) -> dict[str, int] | None:
-    """Return the checkpoints of the last minute by cause; None when the agent does not say."""
+    """Return the checkpoints of the last minute by cause; None when the agent does not answer."""
     try:
         buckets = agents.call(host, "checkpoint_buckets", since=int(time.time()) - 70).get(server_id, [])
     except PairError:
@@ -106,24 +109,24 @@ def _last_minute(agents: AgentPool, host: str, server_id: str) -> dict[str, int]
 
 
 def connect_ms(host: str, port: int) -> float | None:
-    """Return how long a TCP connection takes, in milliseconds; None when it does not come about."""
-    begun = time.monotonic()
+    """Return the time to open a TCP connection, in milliseconds; None when it fails."""
+    started = time.monotonic()
     try:
         socket.create_connection((host, port), PROBE_S).close()
     except OSError:
         return None
-    return round((time.monotonic() - begun) * 1000, 3)
+    return round((time.monotonic() - started) * 1000, 3)
 
 
-def _print(screen: Screen, shown: dict[str, Any]) -> None:
-    if screen.as_json:
-        screen.result("", **shown)
+def _print(output: Output, report: dict[str, Any]) -> None:
+    if output.as_json:
+        output.result("", **report)
     else:
-        screen.console.print(_table(shown))
+        output.console.print(_table(report))
 
 
-def _table(shown: dict[str, Any]) -> Table:
-    table = Table(title=f"{shown['server_id']}, epoch {shown['epoch']}", title_justify="left")
+def _table(report: dict[str, Any]) -> Table:
+    table = Table(title=f"{report['server_id']}, epoch {report['epoch']}", title_justify="left")
     columns = (
         "Host",
         "Role",
@@ -133,10 +136,10 @@ def _table(shown: dict[str, Any]) -> Table:
         f"Checkpoints\n{BY_CAUSE}",
         f"Last minute\n{BY_CAUSE}",
     )
-    columns += ("Pause ms\nmean/p99/max", *(("RTT ms",) if "rtt_ms" in shown else ()), "Reasons")
+    columns += ("Pause ms\nmean/p99/max", *(("RTT ms",) if "rtt_ms" in report else ()), "Reasons")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in shown["hosts"]:
+    for row in report["hosts"]:
         cells = [
             row["host"],
             row["role"] or "-",
@@ -145,9 +148,9 @@ def _table(shown: dict[str, Any]) -> Table:
             UP[row["link_up"]],
         ]
         cells += _figures(row["checkpoints"])
-        if "rtt_ms" in shown:
-            cells.append(milliseconds(shown["rtt_ms"]) if row["host"] == shown["primary"] else "-")
-        table.add_row(*map(Text, [*cells, _why(row)]))
+        if "rtt_ms" in report:
+            cells.append(milliseconds(report["rtt_ms"]) if row["host"] == report["primary"] else "-")
+        table.add_row(*map(Text, [*cells, _reasons_cell(row)]))
     return table
 
 
@@ -163,10 +166,10 @@ def _by_cause(counts: dict[str, Any]) -> str:
     return f"{sum(counts[cause] for cause in CAUSES)}\n{'/'.join(str(counts[cause]) for cause in CAUSES)}"
 
 
-def _why(row: dict[str, Any]) -> str:
+def _reasons_cell(row: dict[str, Any]) -> str:
     progress = row["progress"]
-    making = [f"Being made: {progress['stage']}, {progress['percent']} %."] if progress else []
-    return " ".join([*making, *row["reasons"]])
+    protecting = [f"Protecting: {progress['stage']}, {progress['percent']} %."] if progress else []
+    return " ".join([*protecting, *row["reasons"]])
 
 
 def _or_dash(value: Any) -> str:

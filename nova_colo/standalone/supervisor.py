@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""colo-pair run: watches one pair and gives its grants, as an engine does.
+"""colo-pair run: supervise one pair and give its grants, as an engine does.
 
-What the pair is is known here, in memory, and what its hosts are is asked of their agents. There must be one such process for a
-pair, since nothing but its memory keeps it from giving the same grant to both replicas.
+The state of the pair is kept in memory, and the agents are polled for that of its hosts. There must be one
+such process for a pair, since nothing but its memory keeps it from giving the same grant to both replicas.
 """
 
 import contextlib
@@ -22,96 +22,97 @@ from nova_colo.pair.arbitration import Action, Observation
 from nova_colo.pair.model import Mode, Pair, State, actual_mode
 from nova_colo.standalone import commands
 from nova_colo.standalone.agents import AgentPool, SilentError
-from nova_colo.standalone.observation import INTERVAL_S, Sights
-from nova_colo.standalone.output import Screen, milliseconds
-from nova_colo.standalone.pair import PairError, Standing, standing_of
+from nova_colo.standalone.observation import INTERVAL_S, Observations
+from nova_colo.standalone.output import Output, milliseconds
+from nova_colo.standalone.pair import PairError, PairObservation, observation_of
 
-#: Seconds before a host is tried again on which no secondary could be made; doubled at each further failure.
+#: First and longest delay, in seconds, before a host on which no secondary could be created is tried again.
+#: It doubles with each further failure.
 RETRY_S, RETRY_MOST_S = 10.0, 160.0
 
 
 class StoppedError(PairError):
-    """It is not to go on watching, though nobody has said so."""
+    """Supervision ends by itself, without a signal; the message has the cause."""
 
 
-def run(conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen) -> None:
-    """Protect a guest, watch it, and act, until SIGINT or SIGTERM."""
+def run(conf: cfg.ConfigOpts, agents: AgentPool, output: Output) -> None:
+    """Protect a guest and supervise its pair until SIGINT or SIGTERM."""
     stop = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    keeper = Supervisor(conf, agents, screen, stop)
+    supervisor = Supervisor(conf, agents, output, stop)
     try:
-        keeper.begin()
-        keeper.watch()
+        supervisor.begin()
+        supervisor.watch()
     finally:
-        keeper.close()
+        supervisor.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 class Supervisor:
-    """Keeps one pair a pair."""
+    """Keep one guest protected."""
 
-    def __init__(self, conf: cfg.ConfigOpts, agents: AgentPool, screen: Screen, stop: threading.Event):
+    def __init__(self, conf: cfg.ConfigOpts, agents: AgentPool, output: Output, stop: threading.Event):
         command = conf.command
         self._id = command.server
-        self._wanted = {"mode": command.mode, "interval_ms": command.interval_ms}
+        self._checkpoint_params = {"mode": command.mode, "interval_ms": command.interval_ms}
         self._hosts = list(dict.fromkeys([command.primary, command.secondary, *command.spare]))
-        self._first = command.primary
+        self._configured_primary = command.primary
         self._agents = agents
-        self._screen = screen
+        self._output = output
         self._stop = stop
-        self._lone = commands.lone(agents, self._id)
-        self._sights = Sights(
+        self._standalone = commands.standalone_pair(agents, self._id)
+        self._observations = Observations(
             agents, self._id, self._hosts, conf.agent.heartbeat_interval * conf.agent.missed_heartbeats
         )
-        self._refused: dict[str, tuple[float, float]] = {}
-        self._said: str = ""
-        self._mode: str | None = None  # that of a pair under the policy hybrid; None when it is not known
-        self._show: Callable[[str], Any] = lambda text: None
+        self._backoff: dict[str, tuple[float, float]] = {}
+        self._last_message: str = ""
+        self._mode: str | None = None  # current mode under the policy hybrid; None when it is not known
+        self._update_status_line: Callable[[str], Any] = lambda text: None
         self._totals: dict[str, int] | None = None
-        self.pair = Pair(self._id, State.UNPROTECTED, 0, self._first, None, self._first, "ACTIVE")
+        self.pair = Pair(
+            self._id, State.UNPROTECTED, 0, self._configured_primary, None, self._configured_primary, "ACTIVE"
+        )
 
     def begin(self) -> None:
-        """Learn how the pair is.
+        """Read the state of the pair from its agents.
 
-        :raises PairError: when that cannot be known: a primary that is silent may have gone on alone
+        :raises PairError: when it cannot be determined: a primary that is silent may run unprotected
         """
-        sight = self._agents.look(self._id, self._hosts)
-        standing = sight.standing
-        primary = standing.primary or self._first
-        if primary in sight.silent:
+        polled = self._agents.poll(self._id, self._hosts)
+        observed = polled.observed
+        primary = observed.primary or self._configured_primary
+        if primary in polled.silent:
             raise SilentError(primary)
-        if standing.primary is None and standing.secondary is not None:
+        if observed.primary is None and observed.secondary is not None:
             where = (
-                f"{standing.secondary} has a secondary, but none of {', '.join(self._hosts)} has its primary."
+                f"{observed.secondary} has a secondary, but none of {', '.join(self._hosts)} has its primary."
             )
-            raise PairError(
-                f"{where} Decide yourself, with colo-pair failover --lost, then start this again."
-            )
-        if standing.secondary is None and commands.has_twin(standing, primary):
-            silent = [host for host in self._hosts if host in sight.silent]
+            raise PairError(f"{where} Decide with colo-pair failover --lost, then start colo-pair run again.")
+        if observed.secondary is None and commands.has_peer(observed, primary):
+            silent = [host for host in self._hosts if host in polled.silent]
             if not silent:
-                problem = f"The guest on {primary} has a twin, but on none of {', '.join(self._hosts)}."
-                raise PairError(f"{problem} Name its host, or give it up with colo-pair alone.")
-            standing = dataclasses.replace(standing, secondary=silent[0])
-        self._adopt(primary, standing)
-        twin = f"secondary {standing.secondary}" if standing.secondary else "no secondary yet"
-        alone = "No other colo-pair run may watch it."
-        self.tell("watching", f"Watching: primary {primary}, {twin}, epoch {standing.epoch}. {alone}")
+                problem = f"The guest on {primary} has a secondary, but on none of {', '.join(self._hosts)}."
+                raise PairError(f"{problem} Add its host, or give it up with colo-pair alone.")
+            observed = dataclasses.replace(observed, secondary=silent[0])
+        self._adopt(primary, observed)
+        secondary = f"secondary {observed.secondary}" if observed.secondary else "no secondary yet"
+        warning = "No other colo-pair run may watch it."
+        self.emit("watching", f"Watching: primary {primary}, {secondary}, epoch {observed.epoch}. {warning}")
 
-    def _adopt(self, primary: str, standing: Standing) -> None:
-        self._lone.settle(standing)
+    def _adopt(self, primary: str, observed: PairObservation) -> None:
+        self._standalone.finalize(observed)
         self._mode = None
         state = (
             State.PROTECTED
-            if standing.secondary
+            if observed.secondary
             else State.DEGRADED
-            if standing.primary
+            if observed.primary
             else State.UNPROTECTED
         )
-        self._set(primary, standing.secondary, standing.epoch, state)
+        self._set(primary, observed.secondary, observed.epoch, state)
 
     def _set(self, primary: str, secondary: str | None, epoch: int, state: State) -> None:
         self.pair = dataclasses.replace(
@@ -122,52 +123,52 @@ class Supervisor:
             nova_host=primary,
             secondary_host=secondary,
         )
-        self._sights.renew()
+        self._observations.reset()
 
     def watch(self) -> None:
-        """Look at the pair, and act, until told to stop.
+        """Reconcile the pair periodically until the stop event is set.
 
-        :raises StoppedError: when there is no pair left to be watched
+        :raises StoppedError: when no pair is left to supervise
         """
-        self._sights.start()
-        with self._live():
+        self._observations.start()
+        with self._status_line():
             while not self._stop.wait(INTERVAL_S):
-                if self._sights.complete():
-                    self._look()
-                self._show(self._summary())
+                if self._observations.complete():
+                    self._reconcile()
+                self._update_status_line(self._summary())
         pair = self.pair
-        twin = f"secondary {pair.secondary_host}" if pair.secondary_host else "no secondary"
-        left = f"The pair is left as it is: primary {pair.primary_host}, {twin}, epoch {pair.epoch}."
-        self.tell("stopped", f"Stopped watching. {left} Nobody acts when a replica is lost from now on.")
+        secondary = f"secondary {pair.secondary_host}" if pair.secondary_host else "no secondary"
+        left = f"The pair is left as it is: primary {pair.primary_host}, {secondary}, epoch {pair.epoch}."
+        self.emit("stopped", f"Stopped watching. {left} From now on the loss of a replica is not handled.")
 
     def close(self) -> None:
-        """Ask no more."""
-        self._sights.stop()
+        """Stop polling."""
+        self._observations.stop()
 
-    # --- one look
+    # --- reconciliation
 
-    def _look(self) -> None:
+    def _reconcile(self) -> None:
         replicas = {
-            host: replica for host in self._hosts if (replica := self._sights.replica(host)) is not None
+            host: replica for host in self._hosts if (replica := self._observations.replica(host)) is not None
         }
-        standing = standing_of(replicas)
-        if standing.epoch > self.pair.epoch:
-            self._follow(standing)
+        observed = observation_of(replicas)
+        if observed.epoch > self.pair.epoch:
+            self._adopt_external_change(observed)
             return
-        self._note_totals(replicas)
-        decision = arbitration.decide(self.pair, *self._observations())
+        self._record_totals(replicas)
+        decision = arbitration.decide(self.pair, *self._host_observations())
         reason = str(decision.reason or "")
         try:
             self._act(decision.action, reason)
         except StoppedError:
             raise
         except PairError as error:
-            self.tell("failed", f"{decision.action.replace('_', ' ')} has failed: {error}", once=True)
-            self._sights.renew()
+            self.emit("failed", f"{decision.action.replace('_', ' ')} failed: {error}", once=True)
+            self._observations.reset()
 
-    def _observations(self) -> tuple[Observation, Observation]:
+    def _host_observations(self) -> tuple[Observation, Observation]:
         secondary = self.pair.secondary_host
-        return self._sights.observation(self.pair.primary_host), self._sights.observation(
+        return self._observations.observation(self.pair.primary_host), self._observations.observation(
             secondary
         ) if secondary else arbitration.GONE
 
@@ -176,159 +177,164 @@ class Supervisor:
             case Action.FAILOVER:
                 self._take_over(reason)
             case Action.RUN_ALONE:
-                self._go_on_alone(reason)
+                self._run_unprotected(reason)
             case Action.UNPROTECT:
-                self._give_up(reason)
+                self._unprotect(reason)
             case Action.RESTART:
-                self.tell("ended", f"{_sentence(reason)} Start it there again.", once=True)
+                self.emit("ended", f"{_sentence(reason)} Start it there again.", once=True)
             case Action.LOST:
                 raise StoppedError(
-                    f"{_sentence(reason)} Nothing is left that could run on: start the guest, and protect it."
+                    f"{_sentence(reason)} No replica is left to run: start the guest, and protect it."
                 )
             case Action.PROTECT:
                 self._protect()
             case _:
-                self._discard_stale()
+                self._destroy_orphans()
                 self._change_mode()
 
     def _take_over(self, reason: str) -> None:
         pair = self.pair
         target = pair.secondary_host or ""
-        self.tell("failing_over", f"{_sentence(reason)} {target} takes over.")
-        gap_ms = self._lone.take_over(Standing(pair.primary_host, target, pair.epoch, {}))
+        self.emit("failing_over", f"{_sentence(reason)} {target} takes over.")
+        gap_ms = self._standalone.take_over(PairObservation(pair.primary_host, target, pair.epoch, {}))
         self._set(target, None, pair.epoch + 1, State.DEGRADED)
-        self._try_last(pair.primary_host)
-        gap = "" if gap_ms is None else f" Nobody ran for {milliseconds(gap_ms)} ms."
-        self.tell(
-            "failed_over", f"{target} runs the guest alone, epoch {self.pair.epoch}.{gap}", gap_ms=gap_ms
+        self._deprioritize(pair.primary_host)
+        gap = "" if gap_ms is None else f" Downtime: {milliseconds(gap_ms)} ms."
+        self.emit(
+            "failed_over",
+            f"{target} runs the guest unprotected, epoch {self.pair.epoch}.{gap}",
+            gap_ms=gap_ms,
         )
 
-    def _go_on_alone(self, reason: str) -> None:
+    def _run_unprotected(self, reason: str) -> None:
         pair = self.pair
-        self.tell("going_on_alone", f"{_sentence(reason)} {pair.primary_host} goes on alone.")
-        self._lone.go_on_alone(Standing(pair.primary_host, None, pair.epoch, {}))
+        self.emit("going_on_alone", f"{_sentence(reason)} {pair.primary_host} runs on unprotected.")
+        self._standalone.run_unprotected(PairObservation(pair.primary_host, None, pair.epoch, {}))
         self._set(pair.primary_host, None, pair.epoch + 1, State.DEGRADED)
-        self._try_last(pair.secondary_host)
-        self.tell("alone", f"{pair.primary_host} runs the guest alone, epoch {self.pair.epoch}.")
+        self._deprioritize(pair.secondary_host)
+        self.emit("alone", f"{pair.primary_host} runs the guest unprotected, epoch {self.pair.epoch}.")
 
-    def _try_last(self, host: str | None) -> None:
-        """Prefer other hosts to one that has just lost its replica."""
+    def _deprioritize(self, host: str | None) -> None:
+        """Prefer other hosts for the next secondary to one that has just lost its replica."""
         self._hosts.sort(key=lambda other: other == host)
 
-    def _give_up(self, reason: str) -> None:
-        """Remove a secondary whose primary is not its primary any more."""
+    def _unprotect(self, reason: str) -> None:
+        """Destroy a secondary whose primary has left the pair."""
         pair = self.pair
         secondary = pair.secondary_host or ""
-        if self._sights.replica(secondary) is None:
-            raise StoppedError("Somebody else has unprotected the guest. Start this again to protect it.")
-        self.tell("unprotecting", f"{_sentence(reason)}")
+        if self._observations.replica(secondary) is None:
+            raise StoppedError(
+                "Another program unprotected the guest. Start colo-pair run again to protect it."
+            )
+        self.emit("unprotecting", _sentence(reason))
         self._agents.call(secondary, "discard", server_id=self._id)
         self._set(pair.primary_host, None, pair.epoch, State.DEGRADED)
 
     def _change_mode(self) -> None:
-        """Let a pair under the policy hybrid go to the mode that it should be in, as its primary's agent has found."""
+        """Set the mode of a pair under the policy hybrid to the one that its primary's agent reports."""
         pair = self.pair
-        wished = (self._sights.replica(pair.primary_host) or {}).get("mode")
+        wished = (self._observations.replica(pair.primary_host) or {}).get("mode")
         if pair.state != State.PROTECTED or wished in (None, self._mode):
             return
-        standing = Standing(pair.primary_host, pair.secondary_host, pair.epoch, {})
-        self._lone.set_mode(standing, Mode.HYBRID.value, self._wanted["interval_ms"], wished)
+        observed = PairObservation(pair.primary_host, pair.secondary_host, pair.epoch, {})
+        self._standalone.set_mode(observed, Mode.HYBRID.value, self._checkpoint_params["interval_ms"], wished)
         self._mode = wished
-        self.tell("mode", f"The pair is in mode {wished} from now on.")
+        self.emit("mode", f"The pair is in mode {wished} from now on.")
 
-    def _follow(self, standing: Standing) -> None:
-        """Take notice of what somebody else has done to the pair."""
-        if standing.primary is None:
+    def _adopt_external_change(self, observed: PairObservation) -> None:
+        """Adopt a state of the pair that another program has brought about."""
+        if observed.primary is None:
             return
-        self._adopt(standing.primary, standing)
-        self.tell("followed", f"Somebody else has acted: primary {standing.primary}, epoch {standing.epoch}.")
+        self._adopt(observed.primary, observed)
+        self.emit(
+            "followed",
+            f"Another program changed the pair: primary {observed.primary}, epoch {observed.epoch}.",
+        )
 
-    def _discard_stale(self) -> bool:
-        """End what hosts have that are back; tell whether there was something."""
-        found = False
+    def _destroy_orphans(self) -> bool:
+        """Destroy orphaned replicas of hosts that are back; return whether there were any."""
+        destroyed = False
         for host in self._hosts:
-            replica = self._sights.replica(host)
-            if replica is not None and arbitration.is_stale(self.pair, host, replica_of(replica)):
-                found = True
-                self.tell(
+            replica = self._observations.replica(host)
+            if replica is not None and arbitration.is_orphaned(self.pair, host, replica_of(replica)):
+                destroyed = True
+                self.emit(
                     "discarding",
-                    f"{host} has a {replica['role']} replica of epoch {replica['epoch']} left. It is ended.",
+                    commands.destroying_message(host, replica),
                 )
-                self._lone.discard(host, replica)
-        if found:
-            self._sights.renew()
-        return found
+                self._standalone.destroy_replica(host, replica)
+        if destroyed:
+            self._observations.reset()
+        return destroyed
 
     # --- a new secondary
 
     def _protect(self) -> None:
-        target = None if self._discard_stale() else self._target()
+        target = None if self._destroy_orphans() else self._target()
         if target is None:
             return
         source = self.pair.primary_host
-        self.tell("protecting", f"Making a secondary of {source} on {target}.")
-        making = self._lone.protect(
-            source, target, epoch=self.pair.epoch, totals=self._totals, **self._wanted
+        self.emit("protecting", f"Creating a secondary of {source} on {target}.")
+        stages = self._standalone.protect(
+            source, target, epoch=self.pair.epoch, totals=self._totals, **self._checkpoint_params
         )
         try:
-            for progress in making:
-                self._show(f"{progress['stage']}, {progress['percent']} %")
+            for progress in stages:
+                self._update_status_line(f"{progress['stage']}, {progress['percent']} %")
                 if self._stop.is_set():
-                    making.close()  # a secondary that is not there yet is not made
+                    stages.close()  # rolls the protect back
                     return
         except PairError as error:
             if self.pair.state == State.UNPROTECTED and self._hosts[-1] == target:
                 raise StoppedError(str(error)) from error
-            wait = min(2 * self._refused.get(target, (0.0, RETRY_S / 2))[1], RETRY_MOST_S)
-            self._refused[target] = (time.monotonic() + wait, wait)
-            self._sights.renew()
-            self.tell(
-                "not_protected", f"No secondary on {target}: {error} Tried there again in {wait:.0f} s."
-            )
+            wait = min(2 * self._backoff.get(target, (0.0, RETRY_S / 2))[1], RETRY_MOST_S)
+            self._backoff[target] = (time.monotonic() + wait, wait)
+            self._observations.reset()
+            self.emit("not_protected", f"No secondary on {target}: {error} Retrying there in {wait:.0f} s.")
             return
-        self._refused.pop(target, None)
-        self._mode = actual_mode(self._wanted["mode"]).value
+        self._backoff.pop(target, None)
+        self._mode = actual_mode(self._checkpoint_params["mode"]).value
         self._set(source, target, self.pair.epoch, State.PROTECTED)
-        self.tell("protected", f"Protected: primary {source}, secondary {target}, epoch {self.pair.epoch}.")
+        self.emit("protected", f"Protected: primary {source}, secondary {target}, epoch {self.pair.epoch}.")
 
     def _target(self) -> str | None:
-        """Return the first host that answers, has nothing of the guest, and has not just failed."""
+        """Return the first host that answers, has no replica of the guest, and has not just failed."""
         now = time.monotonic()
         for host in self._hosts:
-            free = self._sights.observation(host).alive and self._sights.replica(host) is None
-            if host != self.pair.primary_host and free and self._refused.get(host, (0.0, 0.0))[0] <= now:
+            free = self._observations.observation(host).alive and self._observations.replica(host) is None
+            if host != self.pair.primary_host and free and self._backoff.get(host, (0.0, 0.0))[0] <= now:
                 return host
         return None
 
-    def _note_totals(self, replicas: dict[str, dict[str, Any]]) -> None:
+    def _record_totals(self, replicas: dict[str, dict[str, Any]]) -> None:
         figures = replicas.get(self.pair.primary_host, {}).get("checkpoints")
         if figures:
             self._totals = {cause: figures[cause] for cause in ("mismatch", "periodic", "forced")}
 
-    # --- what is said
+    # --- output
 
-    def tell(self, event: str, text: str, once: bool = False, **fields: Any) -> None:
-        """Say what has happened, in one line.
+    def emit(self, event: str, text: str, once: bool = False, **fields: Any) -> None:
+        """Print one event.
 
-        :param once: not when it was the last that was said
+        :param once: do not repeat the last message
         """
-        if once and text == self._said:
+        if once and text == self._last_message:
             return
-        self._said = text
+        self._last_message = text
         at = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         where = {
             "primary": self.pair.primary_host,
             "secondary": self.pair.secondary_host,
             "epoch": self.pair.epoch,
         }
-        self._screen.result(f"{at} {text}", at=at, event=event, message=text, **where, **fields)
+        self._output.result(f"{at} {text}", at=at, event=event, message=text, **where, **fields)
 
     @contextlib.contextmanager
-    def _live(self) -> Iterator[None]:
-        """Have a line that is rewritten, where somebody sees it."""
-        if self._screen.live:
-            with self._screen.console.status("looking") as line:
-                self._show = line.update
+    def _status_line(self) -> Iterator[None]:
+        """Show a status line on a terminal."""
+        if self._output.live:
+            with self._output.console.status("polling") as line:
+                self._update_status_line = line.update
                 yield
         else:
             yield
@@ -338,9 +344,9 @@ class Supervisor:
         parts = []
         for host in self._hosts:
             role = {pair.primary_host: "primary ", pair.secondary_host: "secondary "}.get(host, "")
-            alive = self._sights.observation(host).alive
+            alive = self._observations.observation(host).alive
             parts.append(f"{role}{host}{'' if alive else ' (silent)'}")
-        replica = self._sights.replica(pair.primary_host) or {}
+        replica = self._observations.replica(pair.primary_host) or {}
         count = (replica.get("checkpoints") or {}).get("total")
         counted = "" if count is None else f", {count} checkpoints"
         return f"epoch {pair.epoch}: {', '.join(parts)}{counted}"

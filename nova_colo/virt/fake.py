@@ -75,7 +75,7 @@ class ColoFakeDriver(ColoDriverMixin, fake.FakeDriverWithoutFakeNodes):
     def resume_state_on_host_boot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Start a guest again after its host has lost power; Nova's fake driver has nothing to start."""
         super().resume_state_on_host_boot(context, instance, *args, **kwargs)
-        if instance.uuid not in self.instances and not self._why_not_start(instance):
+        if instance.uuid not in self.instances and not self._start_refusal(instance):
             self.instances[instance.uuid] = fake.FakeInstance(
                 instance.name, power_state.RUNNING, instance.uuid
             )
@@ -83,5 +83,5 @@ class ColoFakeDriver(ColoDriverMixin, fake.FakeDriverWithoutFakeNodes):
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         LOG.debug("The simulated guest runs here already.", instance=instance)
 
-    def _end_demoted(self, instance: Any) -> None:
+    def _stop_demoted(self, instance: Any) -> None:
         self.instances.pop(instance.uuid, None)

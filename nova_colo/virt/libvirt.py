@@ -10,8 +10,8 @@ from nova.virt.libvirt import blockinfo
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import vif as libvirt_vif
 
-from nova_colo.emulator_options import without_flag
-from nova_colo.hoststate.vifs import WiringStore
+from nova_colo.emulator_options import without_disabled_flag
+from nova_colo.hoststate.vifs import VifStore
 from nova_colo.pair.model import Role, is_fault_tolerant
 from nova_colo.virt.mixin import ColoDriverMixin
 
@@ -39,39 +39,39 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.vif_driver = _VifDriver(self._host)
-        self._wiring = WiringStore(CONF.colo.agent_state_path)
+        self._vif_store = VifStore(CONF.colo.agent_state_path)
 
     def _get_guest_xml(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> str:
         """Let an FT server's twin never find a device switched off that the guest works with."""
         xml: str = super()._get_guest_xml(context, instance, *args, **kwargs)
-        return without_flag(xml) if _is_fault_tolerant(instance) else xml
+        return without_disabled_flag(xml) if _is_fault_tolerant(instance) else xml
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug a server's cards in, and write down how, for its twin."""
         super().plug_vifs(instance, network_info)
         if _is_fault_tolerant(instance):
             vifs = [os_vif_util.nova_to_osvif_vif(vif) for vif in network_info]
-            self._wiring.put(
+            self._vif_store.put(
                 os_vif_util.nova_to_osvif_instance(instance), [vif for vif in vifs if vif is not None]
             )
 
     def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
         super()._unplug_vifs(instance, network_info, ignore_errors)
         # one that was deleted while its records followed has no ports any more, and Nova knows of no card
-        self._wiring.unplug_others(instance.uuid, [vif["id"] for vif in network_info or ()])
-        self._wiring.forget(instance.uuid)
+        self._vif_store.unplug_others(instance.uuid, [vif["id"] for vif in network_info or ()])
+        self._vif_store.delete(instance.uuid)
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         """Attach a card, and write down how it is plugged in, for the twin that there may be later."""
         super().attach_interface(context, instance, image_meta, vif)
         plugged = os_vif_util.nova_to_osvif_vif(vif) if _is_fault_tolerant(instance) else None
         if plugged is not None:
-            self._wiring.add(os_vif_util.nova_to_osvif_instance(instance), plugged)
+            self._vif_store.add(os_vif_util.nova_to_osvif_instance(instance), plugged)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Detach a card, of which no later twin shall have one."""
         super().detach_interface(context, instance, vif)
-        self._wiring.remove(instance.uuid, vif["id"])
+        self._vif_store.remove(instance.uuid, vif["id"])
 
     def list_instances(self) -> list[str]:
         """Return the names of the guests that are Nova's own."""
@@ -134,7 +134,7 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         )
         self._host.write_instance_config(xml)
 
-    def _end_demoted(self, instance: Any) -> None:
+    def _stop_demoted(self, instance: Any) -> None:
         try:
             self._host.get_guest(instance).poweroff()
         except exception.InstanceNotFound:

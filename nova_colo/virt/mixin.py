@@ -48,20 +48,20 @@ _CHECKPOINT_EVENTS = frozenset(
 _PRIMARY = (Role.PRIMARY, Role.LEAVING)
 
 
-def _no_rebuild(reason: str) -> exception.InstanceFaultRollback:
+def _rebuild_refused(reason: str) -> exception.InstanceFaultRollback:
     """Return what leaves a server as it was: ComputeManager._error_out_instance_on_exception makes an ERROR of all else."""
     return exception.InstanceFaultRollback(inner_exception=exception.InstancePowerOffFailure(reason=reason))
 
 
 class ColoDriverMixin:
-    """To be put before a ComputeDriver. Subclasses implement _adopt() and _end_demoted()."""
+    """To be put before a ComputeDriver. Subclasses implement _adopt() and _stop_demoted()."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._state_path = CONF.colo.agent_state_path
         self._roles = RoleStore(self._state_path)
         self._strict = StrictBuild(CONF)
-        self._undisguised: set[str] = set()
+        self._ending: set[str] = set()
 
     def _role(self, uuid: str) -> Role | None:
         record = self._roles.get(uuid)
@@ -70,21 +70,21 @@ class ColoDriverMixin:
     def _hidden(self, uuid: str) -> bool:
         return self._role(uuid) in (Role.SECONDARY, Role.PROMOTED)
 
-    def _disguised(self, uuid: str) -> bool:
+    def _reported_running(self, uuid: str) -> bool:
         """Return whether Nova is told that a guest runs, whatever its QEMU does: its twin runs, or will in a moment."""
         record = self._roles.get(uuid)
-        if record is None or uuid in self._undisguised:
+        if record is None or uuid in self._ending:
             return False
         return record.role == Role.DEMOTED or (record.role in _PRIMARY and record.peer is not None)
 
     @contextlib.contextmanager
-    def _truth(self, uuid: str) -> Iterator[None]:
+    def _actual_state(self, uuid: str) -> Iterator[None]:
         """Let get_info say what is, while Nova ends a guest: LibvirtDriver._destroy waits for it to say SHUTDOWN."""
-        self._undisguised.add(uuid)
+        self._ending.add(uuid)
         try:
             yield
         finally:
-            self._undisguised.discard(uuid)
+            self._ending.discard(uuid)
 
     def _runs_here(self, instance: Any) -> bool:
         """Return whether the guest's QEMU is there."""
@@ -98,11 +98,11 @@ class ColoDriverMixin:
         """Make the running guest of a promoted secondary one of Nova's own."""
         raise NotImplementedError()
 
-    def _end_demoted(self, instance: Any) -> None:
+    def _stop_demoted(self, instance: Any) -> None:
         """End the guest of a primary that was failed over from; no error when it is gone."""
         raise NotImplementedError()
 
-    def _take_over(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
+    def _adopt_promoted(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         record = self._roles.get(instance.uuid)
         self._adopt(context, instance, network_info, block_device_info)
         if record is not None:
@@ -129,23 +129,23 @@ class ColoDriverMixin:
         Otherwise _sync_instance_power_state would call the stop API on a server that serves its clients, and with
         resume_guests_state_on_host_boot a host that was dead would start what runs elsewhere by now.
         """
-        if self._disguised(instance.uuid):
+        if self._reported_running(instance.uuid):
             return hardware.InstanceInfo(state=power_state.RUNNING)
         return super().get_info(instance, use_cache=use_cache)
 
     def emit_event(self, event: Any) -> None:
         """Drop what would make Nova act on a pair, or load its database at each checkpoint."""
-        if not (isinstance(event, virt_event.LifecycleEvent) and self._drops(event)):
+        if not (isinstance(event, virt_event.LifecycleEvent) and self._suppresses(event)):
             super().emit_event(event)
 
-    def _drops(self, event: virt_event.LifecycleEvent) -> bool:
+    def _suppresses(self, event: virt_event.LifecycleEvent) -> bool:
         role = self._role(event.uuid)
         if role is None:
             return False
         if role not in _PRIMARY:
             return True
         if event.transition == virt_event.EVENT_LIFECYCLE_STOPPED:
-            return self._disguised(event.uuid)
+            return self._reported_running(event.uuid)
         return event.transition in _CHECKPOINT_EVENTS
 
     def update_provider_tree(self, provider_tree: Any, nodename: str, *args: Any, **kwargs: Any) -> None:
@@ -158,7 +158,7 @@ class ColoDriverMixin:
 
     # --- what may start a guest
 
-    def _why_not_start(self, instance: Any) -> str:
+    def _start_refusal(self, instance: Any) -> str:
         """Return why a guest must not be started here, with the remedy; an empty string when it may be.
 
         Its twin may run: this host may have been dead, or cut off, when the twin took over.
@@ -179,7 +179,7 @@ class ColoDriverMixin:
 
         :raises nova.exception.InstancePowerOnFailure: with the remedy
         """
-        if reason := self._why_not_start(instance):
+        if reason := self._start_refusal(instance):
             LOG.warning("Not starting the guest: %s.", reason, instance=instance)
             raise exception.InstancePowerOnFailure(reason=reason)
 
@@ -240,11 +240,11 @@ class ColoDriverMixin:
                 reason="this host has the secondary of the server, not the server"
             )
         rebuilt = instance.task_state == task_states.REBUILDING
-        refusal = _no_rebuild if rebuilt else exception.InstancePowerOffFailure
+        refusal = _rebuild_refused if rebuilt else exception.InstancePowerOffFailure
         if self._role(instance.uuid) == Role.DEMOTED:
             # asked for before a failover: Nova would have the server stopped for good, whose guest runs on another host
             raise refusal(reason="it has just failed over. Try again when Nova names its new host")
-        with self._leaving(instance, refusal), self._truth(instance.uuid):
+        with self._leaving(instance, refusal), self._actual_state(instance.uuid):
             super().power_off(instance, *args, **kwargs)
 
     def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
@@ -254,7 +254,7 @@ class ColoDriverMixin:
             return
         self._roles.forget(instance.uuid)
         # the engine may be failing it over: its agent writes a role down again, and destroy would wait for ever
-        with self._truth(instance.uuid):
+        with self._actual_state(instance.uuid):
             super().destroy(context, instance, *args, **kwargs)
 
     # --- records follow an unplanned failover: evacuate
@@ -267,7 +267,7 @@ class ColoDriverMixin:
         # the caller saves with expected_task_state=[REBUILD_SPAWNING], as for ironic
         instance.task_state = task_states.REBUILD_SPAWNING
         instance.save(expected_task_state=[task_states.REBUILDING])
-        self._take_over(context, instance, kwargs.get("network_info"), kwargs.get("block_device_info"))
+        self._adopt_promoted(context, instance, kwargs.get("network_info"), kwargs.get("block_device_info"))
 
     # --- records follow a planned failover: live migration that moves nothing
 
@@ -304,7 +304,7 @@ class ColoDriverMixin:
                 context, instance, dest, post_method, recover_method, block_migration, migrate_data
             )
             return
-        self._end_demoted(instance)
+        self._stop_demoted(instance)
         post_method(context, instance, dest, block_migration, migrate_data)
 
     def post_live_migration_at_source(self, context: Any, instance: Any, network_info: Any) -> None:
@@ -322,7 +322,7 @@ class ColoDriverMixin:
     ) -> None:
         """Adopt the promoted secondary."""
         if self._role(instance.uuid) == Role.PROMOTED:
-            self._take_over(context, instance, network_info, block_device_info)
+            self._adopt_promoted(context, instance, network_info, block_device_info)
         super().post_live_migration_at_destination(
             context, instance, network_info, block_migration, block_device_info
         )

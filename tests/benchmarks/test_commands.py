@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
 from tests.fixtures.cloud import BIN, Cloud
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from lab.schema import connect_as_root
+from lab.cloud.schema import connect_as_root
 from nova_colo.db import migration, pairs
 from nova_colo.db.models import Pair
 from tests.benchmarks.made_up import ft_database, pair_columns
@@ -93,7 +93,7 @@ def _measure(config: pathlib.Path, size: int) -> tuple[float, float]:
         wait_for(
             "the engine has looked at Nova",
             60,
-            lambda: "All servers of Nova were looked at" in log.read_text(),
+            lambda: "Full sync: " in log.read_text(),
         )
         _clear(database)
         with database.writer() as session:

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lab import services
-from lab.hosts.colo import Guest, Testbed
+from lab.cloud import services
+from lab.machines import Guest, Testbed
 from tests.qemu.lives import Life
 
 pytestmark = pytest.mark.timeout(3600)

@@ -9,7 +9,7 @@ import time
 import pytest
 import requests
 
-from lab.schema import connect_as_root
+from lab.cloud.schema import connect_as_root
 from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
 from tests.fixtures.cloud import Cloud
 from tests.fixtures.stock_nova import stock_nova_api

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from lab.hosts.colo import Host
+from lab.machines import Host
 from tests.fixtures.cloud import wait_for
 
 #: Seconds until a capture has begun.

@@ -7,10 +7,10 @@ from typing import Any
 
 import requests
 
-from lab.hosts.colo import Host
-from lab.hosts.colo.client import Counting
+from lab.core.patience import patient
 from lab.hosts.real import Rack
-from lab.patience import patient
+from lab.machines import Host
+from lab.machines.client import Counting
 from tests.cloud_real.nova_server import PATIENCE, NovaServer
 from tests.fixtures.cloud import Cloud, identity, wait_for
 

@@ -11,7 +11,7 @@ from hypothesis import strategies
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.pair.actions import ACTIONS
 from tests.fixtures.api_description import DOCUMENT
 

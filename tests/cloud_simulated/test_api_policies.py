@@ -8,7 +8,7 @@ import re
 import pytest
 import requests
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.pair.model import secondary_id
 from tests.fixtures.cloud import wait_for
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.fixtures.cloud import BIN, wait_for
 
 SERVER = "web-1"

@@ -9,7 +9,7 @@ from concurrent import futures
 import pytest
 from oslo_utils import timeutils, uuidutils
 
-from lab.schema import connect_as_root
+from lab.cloud.schema import connect_as_root
 from nova_colo.db import Database, events, history, migration, operations, pairs, secondaries
 from nova_colo.db.models import Operation
 from nova_colo.pair import reasons

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lab.patience import patient
-from lab.schema import connect_as_root
+from lab.cloud.schema import connect_as_root
+from lab.core.patience import patient
 from nova_colo.engine.runner import WORKFLOWS
 from nova_colo.pair.model import secondary_id
 from tests.fixtures import many_servers

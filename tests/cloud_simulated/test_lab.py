@@ -5,7 +5,7 @@ import stat
 
 import psutil
 
-from lab.process import MARK
+from lab.core.process import MARK
 from tests.fixtures.cloud import lab_command
 
 

@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.fixtures.cloud import wait_for
 
 #: Differ from answer to answer.

@@ -179,7 +179,7 @@ def test_a_reservation_that_somebody_has_deleted_is_made_again(cloud, web):
     assert cloud.placement("DELETE", f"/allocations/{secondary_id(web['server_id'])}").status_code == 204
     wait_for("the reservation", 60, lambda: cloud.reserved(web["server_id"]) == before)
     wait_for(
-        "an event of it", 10, lambda: "missing or wrong in placement" in cloud.events(web["server_id"])[0]
+        "an event of it", 10, lambda: "missing or wrong in Placement" in cloud.events(web["server_id"])[0]
     )
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.fixtures.cloud import BIN, Cloud, wait_for
 
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "recipes.md"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from lab.hosts.colo import Testbed
+from lab.machines import Testbed
 
 PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-colo"
 

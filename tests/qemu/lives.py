@@ -13,9 +13,9 @@ from typing import Any
 import libvirt_qemu
 import oslo_messaging as messaging
 
-from lab.hosts.colo import Guest, Host, Testbed
-from lab.patience import patient
-from nova_colo.standalone.pair import StandalonePair, Standing
+from lab.core.patience import patient
+from lab.machines import Guest, Host, Testbed
+from nova_colo.standalone.pair import PairObservation, StandalonePair
 from tests.fixtures.cloud import wait_for
 
 #: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
@@ -94,7 +94,7 @@ class Life:
         """Return what the agent of a host says of its replica."""
         return self.bed.agents.call(host, "status", server_id=self.guest.uuid)
 
-    def standing(self) -> Standing:
+    def standing(self) -> PairObservation:
         """Return where the pair stands, as all hosts know it that answer."""
         answering = []
         for name in self.hosts:
@@ -103,7 +103,7 @@ class Life:
                 answering.append(name)
             except messaging.MessagingTimeout:
                 pass
-        return self.pair.standing(*answering)
+        return self.pair.observe(*answering)
 
     def epoch(self) -> int:
         """Return the epoch of the host that runs the guest; 0 before the first protection."""
@@ -112,7 +112,7 @@ class Life:
 
     # --- what an engine does
 
-    def protect(self, target: str | None = None, **values: Any) -> Standing:
+    def protect(self, target: str | None = None, **values: Any) -> PairObservation:
         """Make a secondary on another host, unless there is one.
 
         :param target: by default the first that has no replica
@@ -122,18 +122,18 @@ class Life:
             others = [name for name in self.hosts if name != self.on]
             target = target or next(name for name in others if self.replica(name) is None)
             list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=patient(PATIENCE), **values))
-            standing = self.pair.standing(self.on, target)
+            standing = self.pair.observe(self.on, target)
         assert standing.primary == self.on, standing
         for name in (standing.primary, standing.secondary):
             self.wait(f"{name} sees the link", lambda name=name: self.replica(name)["link_up"])
         return standing
 
-    def demote(self, standing: Standing) -> bool:
+    def demote(self, standing: PairObservation) -> bool:
         """Tell the primary that its twin is about to run; gives whether it stands still."""
         told = {"server_id": self.guest.uuid, "epoch": standing.epoch + 1, "expected": standing.epoch}
         return self.bed.agents.call(standing.primary or "", "demote", **told)
 
-    def take_over(self, standing: Standing, *, stopped: bool = False) -> float | None:
+    def take_over(self, standing: PairObservation, *, stopped: bool = False) -> float | None:
         """Grant the secondary to run alone.
 
         :param stopped: the primary stands still

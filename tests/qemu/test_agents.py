@@ -14,7 +14,7 @@ import oslo_messaging as messaging
 import psutil
 import pytest
 
-from lab.hosts.colo import Host, Testbed
+from lab.machines import Host, Testbed
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from tests.fixtures.cloud import wait_for

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab.hosts.colo import Guest, Testbed
-from lab.hosts.colo.host import BRIDGE
-from lab.patience import patient
+from lab.core.patience import patient
+from lab.machines import Guest, Testbed
+from lab.machines.host import BRIDGE
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.conf import qemu
 from nova_colo.standalone.pair import PairError
@@ -165,7 +165,7 @@ def assert_untouched(life: Life) -> None:
         (lambda life: ports_are_taken(life, PRIMARY), "No TCP ports are free from 10500 to 10999."),
         (lambda life: ports_are_taken(life, SECONDARY), "No TCP ports are free from 10500 to 10999."),
         (the_bridge_is_missing, f"{SECONDARY} cannot run the guest: Cannot get interface MTU on 'br-guest'"),
-        (a_disk_is_there_that_is_smaller, "There is a disk already, of 33554432 bytes instead of 67108864."),
+        (a_disk_is_there_that_is_smaller, "A disk of 33554432 bytes exists, instead of 67108864."),
         (the_link_is_cut, "The secondary's host does not answer on the replication network."),
         (there_is_no_space, "The copy of a disk to the secondary's host has failed."),
     ],

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import libvirt
 import pytest
 
-from lab.errors import LabError, RefusalError
-from lab.hosts.colo import Counting, Guest, Host, Link, Testbed
-from lab.identity import ProcessStat
+from lab.core.errors import LabError, RefusalError
+from lab.core.identity import ProcessStat
+from lab.machines import Counting, Guest, Host, Link, Testbed
 from tests.fixtures.cloud import wait_for
 from tests.qemu.conftest import PREFIX
 
@@ -204,7 +204,7 @@ def test_a_guest_may_have_several_of_everything(bed: Testbed, hosts: tuple[Host,
 
 def test_what_a_killed_run_has_left_is_ended_by_the_next() -> None:
     prefix = PREFIX.with_name("test-colo-killed")
-    bring_up = f"from lab.hosts.colo import Testbed; Testbed({str(prefix)!r}, hosts=('a',)).up()"
+    bring_up = f"from lab.machines import Testbed; Testbed({str(prefix)!r}, hosts=('a',)).up()"
     program = f"{bring_up}; import os; os.kill(os.getpid(), 9)"
     python = str(PREFIX.parent / "venv" / "bin" / "python")
     subprocess.run([python, "-c", program], cwd=PREFIX.parents[1], check=False)

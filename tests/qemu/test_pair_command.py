@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lab import services
-from lab.hosts.colo import Guest, Testbed
-from lab.patience import patient
+from lab.cloud import services
+from lab.core.patience import patient
+from lab.machines import Guest, Testbed
 from tests.qemu.lives import Life
 
 A, B, C = "compute-a", "compute-b", "compute-c"
@@ -63,7 +63,7 @@ def program(bed: Testbed) -> Iterator[Program]:
 
 def test_a_guest_is_protected_and_status_shows_it(program):
     said = program.say("protect", "--primary", A, "--secondary", B)
-    assert f"Protected: primary {A}, secondary {B}, epoch 0. The guest stood still for" in said
+    assert f"Protected: primary {A}, secondary {B}, epoch 0. The guest was paused for" in said
     program.life.goes_on()
     shown = program.status()
     assert (shown["primary"], shown["secondary"], shown["epoch"]) == (A, B, 0)
@@ -83,7 +83,7 @@ def test_a_primary_that_is_well_is_not_taken_for_lost(program):
 
 
 def test_a_planned_failover(program):
-    assert f"{B} runs the guest alone, epoch 1." in program.say("failover", *ALL)
+    assert f"{B} runs the guest unprotected, epoch 1." in program.say("failover", *ALL)
     program.life.goes_on()
     assert program.life.runs_on() == [B]
 
@@ -95,7 +95,7 @@ def test_a_failover_when_the_primary_is_lost(program):
     program.life.wait_for_loss(A)
     program.life.wait(f"{B} knows it", lambda: program.life.replica(B)["running"] is False)
     assert f"The QEMU on {B} does not run." in program.refuse("failover", *ALL)
-    assert "You vouch" in program.say("failover", *ALL, "--lost")
+    assert "You confirm" in program.say("failover", *ALL, "--lost")
     program.life.goes_on()
 
 
@@ -103,7 +103,7 @@ def test_the_primary_goes_on_alone(program):
     program.say("protect", "--primary", A, "--secondary", B)  # ends what B has left
     program.life.host(B).kill_qemu(program.life.guest.name)
     program.life.wait_for_loss(A)
-    assert f"{A} runs the guest alone, epoch 3." in program.say("alone", *ALL)
+    assert f"{A} runs the guest unprotected, epoch 3." in program.say("alone", *ALL)
     program.life.goes_on()
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.hosts.colo import Guest, Testbed
-from lab.patience import patient
-from nova_colo.standalone.pair import Standing
+from lab.core.patience import patient
+from lab.machines import Guest, Testbed
+from nova_colo.standalone.pair import PairObservation
 from tests.qemu.lives import OPTIONS, Life
 
 #: Seconds for which nobody must answer while no replica has the grant.
@@ -30,7 +30,7 @@ def life(bed: Testbed) -> Iterator[Life]:
 
 
 @pytest.fixture
-def pair(life: Life) -> Iterator[Standing]:
+def pair(life: Life) -> Iterator[PairObservation]:
     """A pair that runs in step."""
     yield life.protect()
     life.goes_on()
@@ -77,7 +77,7 @@ def test_the_secondary_takes_over_when_the_primary_is_killed_and_not_before_it_m
 def test_the_primary_goes_on_alone_when_the_secondary_is_killed(life, pair):
     life.host(pair.secondary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.primary)
-    life.pair.go_on_alone(pair)
+    life.pair.run_unprotected(pair)
     life.discard(pair.secondary)
     assert life.replica(pair.primary)["epoch"] == pair.epoch + 1
 
@@ -140,7 +140,7 @@ def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
 def test_a_secondary_that_is_frozen_is_given_up(life, pair):
     life.signal_qemu(pair.secondary, signal.SIGSTOP)
     life.wait("it counts as not running", lambda: life.replica(pair.secondary)["running"] is False)
-    life.pair.go_on_alone(pair)
+    life.pair.run_unprotected(pair)
     life.goes_on()
     life.signal_qemu(pair.secondary, signal.SIGCONT)
     life.discard(pair.secondary)
@@ -156,7 +156,7 @@ def test_who_has_the_grant_answers_when_the_link_is_cut_and_nobody_before(life, 
             assert "peer_silent" in [reason["code"] for reason in lost["reasons"]], lost
         assert life.answers(HELD) == 0
         if survivor == "primary":
-            life.pair.go_on_alone(pair)
+            life.pair.run_unprotected(pair)
         else:
             life.take_over(pair)
         life.goes_on()

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from lab.errors import LabError
-from lab.hosts.colo import Guest, Host, Testbed
-from lab.patience import patient
+from lab.core.errors import LabError
+from lab.core.patience import patient
+from lab.machines import Guest, Host, Testbed
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.cmd import test_ca
 from nova_colo.standalone.pair import PairError
@@ -122,11 +122,11 @@ def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_gu
 ):
     standing = life.standing()
     if standing.secondary:
-        life.pair.go_on_alone(standing)
+        life.pair.run_unprotected(standing)
         life.discard(standing.secondary)
     c = life.host("compute-c")
     refused = "QEMU refused blockdev-add: The certificate hasn't got a known issuer"
-    one_sided = r"One of two hosts encrypts only. Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
+    one_sided = r"Only one of the two hosts encrypts. Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
     for folder, words in ((certificates["stranger"], refused), (None, one_sided)):
         life.restart_agent("compute-c", folder)
         with pytest.raises((PairError, ReplicationError), match=words):

@@ -13,7 +13,7 @@ import libvirt
 import libvirt_qemu
 import pytest
 
-from lab.hosts.colo import Guest, Host, Testbed
+from lab.machines import Guest, Host, Testbed
 from tests.qemu.lives import OPTIONS, PATIENCE, Life, listening
 
 VARIANTS = [

@@ -143,7 +143,7 @@ class Placement:
     def is_secondary(self, consumer: str) -> bool:
         return True
 
-    def forget(self, server_id: str, providers: list[str]) -> None:
+    def remove_allocations(self, server_id: str, providers: list[str]) -> None:
         pass
 
     def release(self, consumer: str) -> None:

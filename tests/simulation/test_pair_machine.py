@@ -368,7 +368,7 @@ def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(num
         machine.the_server_is_protected()
         machine.world.ask(actions.FAILOVER, {})
         for engine in machine.world.engines:
-            engine.services.database.undone = number
+            engine.context.database.undone = number
         for _ in range(5):
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
@@ -376,6 +376,6 @@ def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(num
             row.state_reason
         )
         assert [event.reason.code for event in machine.world.events() if event.level == Severity.ERROR] == []
-        assert machine.world.engines[0].services.database.undone is None
+        assert machine.world.engines[0].context.database.undone is None
     finally:
         machine.teardown()

@@ -36,10 +36,10 @@ from nova_colo.agent.replication import ReplicationError
 from nova_colo.db import Database, events, hosts, lease, operations, pairs
 from nova_colo.db.models import BASE, Event
 from nova_colo.engine import context, host_tracker, reconciler, runner
-from nova_colo.engine.capacity import Room
-from nova_colo.engine.host_gate import Gate
-from nova_colo.engine.reservation_repair import Reservations
-from nova_colo.engine.server_sync import Inventory
+from nova_colo.engine.capacity import Capacity
+from nova_colo.engine.host_gate import HostGate
+from nova_colo.engine.reservation_repair import ReservationRepair
+from nova_colo.engine.server_sync import ServerSync
 from nova_colo.pair import actions
 from nova_colo.pair.model import Health, Role, State
 from nova_colo.simulator import hypervisor as hv
@@ -95,31 +95,31 @@ class Engine:
     def __init__(self, world: "World"):
         self._world = world
         self._threads: list[Thread] = []
-        made = object.__new__(context.Services)
+        made = object.__new__(context.Context)
         made.conf = world.conf
         made.database = PausingDatabase(world.database)
         made.agents = Pausing(Agents(world))
         made.nova = Pausing(world.nova)
         made.placement = Pausing(world.placement)
-        made.view = host_tracker.HostView(
+        made.tracker = host_tracker.HostTracker(
             world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats
         )
-        made.gate = Gate(made.nova)
+        made.gate = HostGate(made.nova)
         made.gate._lock = PausingLock()
-        made.room = Room(made.database, made.nova, made.placement, made.view)
-        self.services = made
-        self._inventory = Inventory(made)
-        self._reservations = Reservations(made)
+        made.capacity = Capacity(made.database, made.nova, made.placement, made.tracker)
+        self.context = made
+        self._server_sync = ServerSync(made)
+        self._reservations = ReservationRepair(made)
         self._name = uuidutils.generate_uuid()
         self._active: runner.Runner | None = None
 
     def _activate(self) -> None:
         """Begin to act, as EngineService._act does."""
-        self._active = runner.Runner(self.services)
+        self._active = runner.Runner(self.context)
         self._active._stopping = PausingEvent()
         pool = types.SimpleNamespace(submit=self.spawn, shutdown=lambda **options: None)
         self._active._pools = dict.fromkeys(self._active._pools, pool)
-        self._reconciler = reconciler.Reconciler(self.services, self._active)
+        self._reconciler = reconciler.Reconciler(self.context, self._active)
         self._listens_from = self._world.clock() + 3
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
@@ -145,7 +145,7 @@ class Engine:
             return
         if self._active is None:
             self._activate()
-        self.services.view.tick(now)
+        self.context.tracker.tick(now)
         if now >= self._listens_from:
             self._begin(self._reconciler.reconcile)
 
@@ -156,12 +156,12 @@ class Engine:
 
     def refresh(self) -> None:
         """Look at Nova."""
-        self._begin(self._inventory.refresh)
+        self._begin(self._server_sync.refresh)
 
     def repair(self) -> None:
         """Compare reservations, and use hosts again that are back."""
         self._begin(
-            self._reservations.repair, self.services.gate.enable_forgotten, self._inventory.lift_fences
+            self._reservations.repair, self.context.gate.enable_orphaned, self._server_sync.lift_fences
         )
 
     def threads(self) -> int:
@@ -331,7 +331,7 @@ class World:
         if host.answers_engine:
             report = json.loads(json.dumps(host.manager.report()))
             for engine in self.engines:
-                engine.services.view.heard(name, report, self.clock())
+                engine.context.tracker.record_heartbeat(name, report, self.clock())
 
     def second(self, seconds: float = 1.0, stalled: int | None = None) -> None:
         """Let time pass, all agents tell how they do, and each engine but a stalled one begin to look."""
@@ -354,7 +354,7 @@ class World:
                 return
             plan = actions.plan(action, pairs.core(row), arguments)
             if plan.kind is None:
-                pairs.update_as_seen(session, row, **plan.values)
+                pairs.update_if_current(session, row, **plan.values)
             else:
                 operations.start(session, row, plan.kind, plan.params, requested_by="u", **plan.values)
 

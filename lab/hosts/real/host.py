@@ -6,21 +6,21 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.config import hosts
-from lab.config.ini import Sections, render
+from lab.cloud.config import hosts
+from lab.cloud.config.ini import Sections, render
+from lab.cloud.services import program
+from lab.cloud.spec import Spec
+from lab.core.layout import REPO, write_private
+from lab.core.process import Supervisor
+from lab.core.service import Service
+from lab.core.state import LINKS
+from lab.guest import boot_disk
+from lab.guest.image import GuestImage
 from lab.hosts import parts
-from lab.hosts.colo.agent import RUNTIME_DIRECTORY
-from lab.hosts.colo.host import Host
-from lab.hosts.colo.image import GuestImage
-from lab.hosts.colo.network import Link
-from lab.hosts.real import boot_disk
 from lab.hosts.real.rack import Rack
-from lab.layout import REPO, write_private
-from lab.process import Supervisor
-from lab.service import Service
-from lab.services import program
-from lab.spec import Spec
-from lab.state import LINKS
+from lab.machines.agent import RUNTIME_DIRECTORY
+from lab.machines.host import Host
+from lab.machines.network import Link
 
 KVM = Path("/dev/kvm")
 CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the real hosts of a lab have in common: the switch, this machine's place in their management network, and their client."""
 
-from lab.errors import LabError
-from lab.hosts.colo.broker import Broker
-from lab.hosts.colo.client import Client
-from lab.hosts.colo.host import Host, Room
-from lab.hosts.colo.management import Management, interface
-from lab.hosts.colo.network import NAMESPACES, Namespace, Switch, mark
-from lab.process import Supervisor
-from lab.spec import Spec
+from lab.cloud.spec import Spec
+from lab.core.errors import LabError
+from lab.core.process import Supervisor
+from lab.machines.broker import Broker
+from lab.machines.client import Client
+from lab.machines.host import Host, Room
+from lab.machines.management import Management, interface
+from lab.machines.network import NAMESPACES, Namespace, Switch, mark
 
 
 class Rack:

@@ -9,7 +9,7 @@ from typing import Any
 
 from os_vif import objects, plugin
 
-#: The host's bridge that has the uplink: lab.hosts.colo.host.BRIDGE, which this process need not import.
+#: The host's bridge that has the uplink: lab.machines.host.BRIDGE, which this process need not import.
 BRIDGE = "br-guest"
 
 

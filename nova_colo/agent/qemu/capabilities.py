@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host's QEMU lacks to carry replicas of pairs, by name. It is asked; versions tell only what is known to be broken."""
+"""What a host's QEMU lacks to run replicas, by name.
+
+QEMU itself is queried; its version only rules out releases that are known to be broken.
+"""
 
 import functools
 import json
@@ -23,17 +26,17 @@ COMMANDS = (
     "query-colo-status",
 )
 OPTIONS = ("x-colo", "x-checkpoint-delay")
-#: Known to lose or spoil guests in COLO.
+#: Releases that are known to lose or corrupt guests in COLO.
 BROKEN = ((10, 0), (10, 1))
 
 
 @functools.lru_cache(maxsize=4)
 def _probe(emulator: str, modified: float) -> dict[str, Any]:
-    """Start a QEMU without a guest and ask it what it has."""
+    """Start a QEMU without a guest and query its capabilities."""
     commands = ("qmp_capabilities", "query-version", "query-qmp-schema", "quit")
-    said = "\n".join(json.dumps({"execute": command}) for command in commands)
+    requests = "\n".join(json.dumps({"execute": command}) for command in commands)
     arguments = [emulator, "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio", "-S"]
-    done = subprocess.run(arguments, input=said, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(arguments, input=requests, capture_output=True, text=True, timeout=30, check=False)
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     returned = [answer["return"] for answer in answers if "return" in answer]
     if len(returned) < 3:
@@ -42,7 +45,10 @@ def _probe(emulator: str, modified: float) -> dict[str, Any]:
 
 
 def probe(emulator: str = EMULATOR) -> dict[str, Any]:
-    """Return a QEMU's ``version`` and what it is ``missing``, or an ``error``; asked again when its program has changed."""
+    """Return a QEMU's ``version`` and what it is ``missing``, or an ``error``.
+
+    The result is cached until the program changes.
+    """
     path = shutil.which(emulator)
     if path is None:
         return {"error": f"{emulator} is not installed"}
@@ -50,24 +56,24 @@ def probe(emulator: str = EMULATOR) -> dict[str, Any]:
 
 
 def version(found: dict[str, Any]) -> str:
-    """Return a QEMU's version as people write it; an empty string when it is not known."""
+    """Return a QEMU's version as text; an empty string when it is not known."""
     parts = found.get("version")
     return f"{parts['major']}.{parts['minor']}.{parts['micro']}" if parts else ""
 
 
-def lacks(found: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
-    """Return what keeps a QEMU from carrying replicas of pairs.
+def unmet_requirements(found: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
+    """Return why a QEMU cannot run replicas; nothing when it can.
 
     :param found: as ``probe`` returns it
-    :param allow_broken: take versions that are known to be broken
+    :param allow_broken: accept versions that are known to be broken
     """
     if "error" in found:
         return [reasons.QEMU_UNKNOWN(text=found["error"])]
-    lacking = [reasons.QEMU_LACKS(version=version(found), name=name) for name in found["missing"]]
+    unmet = [reasons.QEMU_LACKS(version=version(found), name=name) for name in found["missing"]]
     release = (found["version"]["major"], found["version"]["minor"])
     if release in BROKEN and not allow_broken:
-        lacking.append(reasons.QEMU_BROKEN(version=version(found)))
-    return lacking
+        unmet.append(reasons.QEMU_BROKEN(version=version(found)))
+    return unmet
 
 
 def _missing(schema: list[dict[str, Any]]) -> list[str]:

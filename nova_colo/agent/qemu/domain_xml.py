@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a domain's XML says: disks, network cards, what its guest sees of it; and the XML of its twin."""
+"""Reads a domain's XML: disks, NICs, what its guest sees. Derives the XML of its secondary."""
 
 import copy
 import dataclasses
@@ -9,13 +9,13 @@ import libvirt
 from lxml import etree
 
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.emulator_options import FLAG_OFF, PARSER, with_options
+from nova_colo.emulator_options import NO_DISABLED_FLAG, PARSER, with_options
 from nova_colo.pair import reasons
 
-#: The option with which QEMU waits for another's memory.
+#: The option that makes QEMU wait for a migration.
 WAIT = ("-incoming", "defer")
 
-#: Where QEMU keeps what a disk drives its node with, by bus.
+#: QOM path of the object whose property ``drive`` names a disk's node, by bus.
 _DRIVES = {"virtio": "/machine/peripheral/{alias}/virtio-backend", "scsi": "/machine/peripheral/{alias}"}
 
 
@@ -24,7 +24,7 @@ class Disk:
     """A disk that the guest can write to.
 
     :param target: e.g. ``vda``
-    :param qom: QEMU's object whose property ``drive`` names the disk's node
+    :param qom: the QEMU object whose property ``drive`` names the disk's node
     :param path: its file
     :param format: raw or qcow2
     """
@@ -37,10 +37,10 @@ class Disk:
 
 @dataclasses.dataclass(frozen=True)
 class Nic:
-    """A network card.
+    """A NIC.
 
-    :param netdev: QEMU's id of what it is connected to
-    :param vnet_hdr: its packets carry virtio's headers
+    :param netdev: QEMU's id of its backend
+    :param vnet_hdr: its packets carry virtio headers
     """
 
     mac: str
@@ -49,16 +49,16 @@ class Nic:
 
 
 def xml_of(domain: libvirt.virDomain) -> str:
-    """Return a running domain's XML as another host could run it, with every address in it."""
+    """Return a running domain's XML in a form that another host can run, with all addresses."""
     return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
 
 
 def disks(domain: libvirt.virDomain) -> list[Disk]:
     """Return the disks of a running domain that the guest can write to.
 
-    :raises ReplicationError: when there is one that cannot be replicated, with all that is wrong
+    :raises ReplicationError: when some cannot be replicated, naming all of them
     """
-    found, lacks = [], []
+    found, unsupported = [], []
     for element in etree.fromstring(domain.XMLDesc(0), PARSER).iterfind("devices/disk"):
         if is_read_only(element):
             continue
@@ -74,21 +74,21 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
             or path is None
             or kind not in ("raw", "qcow2")
         ):
-            lacks.append(f"{name} (bus {bus}, {kind}, {element.get('type')})")
+            unsupported.append(f"{name} (bus {bus}, {kind}, {element.get('type')})")
             continue
         alias = element.find("alias").get("name")
         found.append(Disk(name, _DRIVES[bus].format(alias=alias), path, kind))
-    if lacks:
-        raise ReplicationError(reasons.DISKS_NOT_CARRIED(disks=lacks))
+    if unsupported:
+        raise ReplicationError(reasons.DISKS_NOT_CARRIED(disks=unsupported))
     if not found:
         raise ReplicationError(reasons.NO_DISK())
     return found
 
 
 def nics(domain: libvirt.virDomain) -> list[Nic]:
-    """Return the network cards of a running domain.
+    """Return the NICs of a running domain.
 
-    :raises ReplicationError: when there is one whose packets QEMU does not see
+    :raises ReplicationError: when the packets of one do not pass through QEMU
     """
     found = []
     root = etree.fromstring(domain.XMLDesc(0), PARSER)
@@ -98,7 +98,7 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
         is_carried = element.get("type") in ("bridge", "ethernet", "network") and model.startswith("virtio")
         if (
             is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None
-        ):  # libvirt's default then
+        ):  # vhost is libvirt's default then
             is_carried, kind = False, "vhost"
         if not is_carried:
             raise ReplicationError(reasons.NIC_NOT_CARRIED(mac=mac, model=kind))
@@ -107,24 +107,24 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
     return found
 
 
-def twin_xml(xml: str) -> str:
-    """Return the XML of a domain's twin: the same, but that it waits for the other's memory."""
+def secondary_xml(xml: str) -> str:
+    """Return the XML of a domain's secondary: the same, except that it waits for the primary's memory."""
     root = etree.fromstring(xml, PARSER)
     for path in ("seclabel", "devices/disk/backingStore", "devices/disk/mirror", "devices/graphics/listen"):
-        for element in root.findall(path):  # not iterfind, which loses its place when one is removed
+        for element in root.findall(path):  # not iterfind, which skips elements after a removal
             element.getparent().remove(element)
-    return etree.tostring(with_options(root, WAIT, FLAG_OFF), encoding="unicode")
+    return etree.tostring(with_options(root, WAIT, NO_DISABLED_FLAG), encoding="unicode")
 
 
 def boot_files(xml: str) -> list[str]:
-    """Return the files of its host that a guest boots from."""
+    """Return the files on the host that a guest boots from."""
     root = etree.fromstring(xml, PARSER)
     named = (root.findtext(f"os/{name}") for name in ("kernel", "initrd", "loader"))
     return [path for path in named if path]
 
 
 def media_files(xml: str) -> list[str]:
-    """Return the files of its host that a guest can only read: what is in its CD-ROM drives, and read-only disks."""
+    """Return the files on the host that a guest can only read: CD-ROM media and read-only disks."""
     found = []
     for disk in etree.fromstring(xml, PARSER).iterfind("devices/disk"):
         source = disk.find("source[@file]")
@@ -134,7 +134,7 @@ def media_files(xml: str) -> list[str]:
 
 
 def is_read_only(disk: etree._Element) -> bool:
-    """Return whether a guest can only read a disk: there is nothing to replicate."""
+    """Return whether a guest can only read a disk, so that there is nothing to replicate."""
     return disk.find("readonly") is not None or disk.get("device") != "disk"
 
 
@@ -146,7 +146,7 @@ def log_files(xml: str) -> list[str]:
 
 
 def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
-    """Return the user and group that a running domain's QEMU runs as; None when libvirt does not say."""
+    """Return the user and group that a running domain's QEMU runs as; None when libvirt does not report them."""
     label = etree.fromstring(domain.XMLDesc(0), PARSER).findtext("seclabel[@model='dac']/label")
     if not label:
         return None
@@ -155,12 +155,13 @@ def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
 
 
 def differences(one: str, other: str) -> list[str]:
-    """Return what two domains' guests would see different: machine, CPU, memory, devices, addresses.
+    """Return how two domains differ for their guests: machine, CPU, memory, devices, addresses.
 
     :param one, other: XML as ``xml_of`` returns it
-    :returns: in words, ``what: this, that``; nothing when a guest can move from one to the other
+    :returns: one text ``what: this, that`` per difference; nothing when a guest can move from one to the
+        other
     """
-    here, there = dict(_seen(one)), dict(_seen(other))
+    here, there = dict(_guest_view(one)), dict(_guest_view(other))
     names = sorted(here.keys() | there.keys())
     return [
         f"{name}: {here.get(name, 'none')}, {there.get(name, 'none')}"
@@ -169,11 +170,11 @@ def differences(one: str, other: str) -> list[str]:
     ]
 
 
-def _seen(xml: str) -> Iterator[tuple[str, str]]:
+def _guest_view(xml: str) -> Iterator[tuple[str, str]]:
     root = etree.fromstring(xml, PARSER)
     for path in ("uuid", "memory", "vcpu", "os/type", "cpu", "features", "clock"):
         for element in root.iterfind(path):
-            yield path, _flat(element)
+            yield path, _canonical(element)
     yield "machine", root.find("os/type").get("machine", "")
     devices = root.find("devices")
     kinds: dict[str, int] = {}
@@ -181,11 +182,11 @@ def _seen(xml: str) -> Iterator[tuple[str, str]]:
         if device.tag == "emulator" or isinstance(device, etree._Comment):
             continue
         number = kinds[device.tag] = kinds.get(device.tag, 0) + 1
-        yield f"{device.tag} {number}", _flat(_guest_replica(device))
+        yield f"{device.tag} {number}", _canonical(_guest_visible(device))
 
 
-def _guest_replica(device: etree._Element) -> etree._Element:
-    """Return what a guest sees of a device: not what it is connected to on its host."""
+def _guest_visible(device: etree._Element) -> etree._Element:
+    """Return the part of a device that its guest sees, without what it is connected to on the host."""
     kept = copy.deepcopy(device)
     for path in (
         "source",
@@ -208,7 +209,7 @@ def _guest_replica(device: etree._Element) -> etree._Element:
     return kept
 
 
-def _flat(element: etree._Element) -> str:
+def _canonical(element: etree._Element) -> str:
     return (
         etree.tostring(element, method="c14n", exclusive=True).decode()
         if len(element) or element.attrib

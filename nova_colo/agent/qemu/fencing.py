@@ -45,35 +45,35 @@ class Fence:
         :param process: its pid
         :raises ReplicationError: when that cannot be had
         """
-        waiting = self._socket()
+        listener = self._socket()
         try:
             # the kernel looks at this when the word comes, and would say nothing
             if os.geteuid() not in (0, pathlib.Path(f"/proc/{process}").stat().st_uid):
                 raise PermissionError("the agent must run as root, or as QEMU does")
-            _let_pass(waiting, bytes.fromhex(self.token))
-            waiting.bind((self.address, self.port))
-            fcntl.fcntl(waiting, fcntl.F_SETOWN, process)
-            fcntl.fcntl(waiting, fcntl.F_SETSIG, signal.SIGKILL)
-            fcntl.fcntl(waiting, fcntl.F_SETFL, fcntl.fcntl(waiting, fcntl.F_GETFL) | os.O_ASYNC)
+            _filter_token(listener, bytes.fromhex(self.token))
+            listener.bind((self.address, self.port))
+            fcntl.fcntl(listener, fcntl.F_SETOWN, process)
+            fcntl.fcntl(listener, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(listener, fcntl.F_SETFL, fcntl.fcntl(listener, fcntl.F_GETFL) | os.O_ASYNC)
         except OSError as error:
-            waiting.close()
+            listener.close()
             raise ReplicationError(
                 reasons.FENCE_PORT(port=self.port, text=error.strerror or str(error))
             ) from error
-        return waiting
+        return listener
 
-    def fire(self, patience: float) -> bool:
+    def trigger(self, timeout: float) -> bool:
         """Say the word.
 
-        :param patience: seconds that the host may take to say that nobody waits for it
+        :param timeout: seconds that the host may take to say that nobody waits for it
         :returns: whether it has said that: the QEMU is gone and its agent knows, or the host was started anew
         """
-        with self._socket() as saying:
-            saying.settimeout(patience)
+        with self._socket() as sender:
+            sender.settimeout(timeout)
             try:
-                saying.connect((self.address, self.port))
-                saying.send(bytes.fromhex(self.token))
-                saying.recv(1)
+                sender.connect((self.address, self.port))
+                sender.send(bytes.fromhex(self.token))
+                sender.recv(1)
             except ConnectionRefusedError:
                 return True
             except OSError:  # the host is silent, as one that waits for the word is, or cannot be reached now
@@ -89,7 +89,7 @@ def make(address: str, port: int) -> Fence:
     return Fence(address, port, secrets.token_hex(_TOKEN))
 
 
-def _let_pass(waiting: socket.socket, token: bytes) -> None:
+def _filter_token(listener: socket.socket, token: bytes) -> None:
     """Let the kernel drop whatever comes but one word, before anybody is told of it."""
     words = struct.unpack("!4I", token)
     # each comparison that fails goes to the last instruction
@@ -99,6 +99,6 @@ def _let_pass(waiting: socket.socket, token: bytes) -> None:
         program += [(_WORD, 0, 0, _UDP_HEADER + 4 * number), (_EQUAL, 0, 2 * left + 1, word)]
     program += [(_KEEP, 0, 0, _UDP_HEADER + _TOKEN), (_KEEP, 0, 0, 0)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-    waiting.setsockopt(
+    listener.setsockopt(
         socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
     )

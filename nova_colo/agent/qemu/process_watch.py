@@ -12,7 +12,7 @@ from collections.abc import Callable
 from nova_colo.agent.qemu.qmp.client import Guest
 
 
-class Processes:
+class ProcessWatch:
     """The processes of some QEMUs.
 
     :param ended: called with the id of a server whose QEMU has ended, in a thread of its own
@@ -24,7 +24,7 @@ class Processes:
         self._watched: dict[str, int] = {}  # file descriptors
         self._ended: set[str] = set()
         self._poll = select.epoll()
-        threading.Thread(target=self._keep_waiting, name="processes", daemon=True).start()
+        threading.Thread(target=self._wait_loop, name="processes", daemon=True).start()
 
     def watch(self, server_id: str, guest: Guest) -> None:
         """Watch the QEMU of a server, unless that is done.
@@ -45,7 +45,7 @@ class Processes:
         with self._lock:
             return server_id in self._ended
 
-    def forget(self, server_id: str) -> None:
+    def unwatch(self, server_id: str) -> None:
         """Forget a QEMU: the next one of the server is another."""
         with self._lock:
             self._ended.discard(server_id)
@@ -53,7 +53,7 @@ class Processes:
             if handle is not None:
                 os.close(handle)  # which takes it out of the poll, too
 
-    def _keep_waiting(self) -> None:
+    def _wait_loop(self) -> None:
         while True:
             for handle, _ in self._poll.poll():
                 with self._lock:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this host's agent must remember of a replica when it is restarted. The rest is seen in QEMU."""
+"""The state of this host's replicas that must survive a restart of the agent. The rest is read from QEMU."""
 
 import dataclasses
 import enum
@@ -11,39 +11,39 @@ from nova_colo.pair.model import Mode, actual_mode
 
 
 class Stage(enum.StrEnum):
-    """How far a replica is.
+    """The stage of a replica.
 
-    ``offered``: ports are taken, QEMU is as it was; ``starting``: the pair is being made; ``in_step``: it runs; ``parted``: the
-    twin was lost, or the pair could not be made.
+    ``offered``: ports are reserved, QEMU is unchanged; ``starting``: the pair is being created; ``in_step``:
+    it is in sync; ``parted``: the peer was lost, or the pair could not be created.
     """
 
     OFFERED = "offered"
     STARTING = "starting"
-    IN_STEP = "in_step"
-    PARTED = "parted"
+    IN_SYNC = "in_step"
+    DISCONNECTED = "parted"
 
 
 @dataclasses.dataclass
 class Record:
-    """One server's replica on this host.
+    """The state of one server's replica on this host.
 
     :param ports: those that its QEMU listens on
-    :param peer: the twin's address; None while that is not known
+    :param peer: the address of the peer's host; None while that is not known
     :param disks: files of its disks
-    :param made: those of them that were made for a secondary and are not Nova's yet
-    :param wiring: how the network cards of a secondary were plugged in that are not Nova's yet; None when they were not
+    :param made: files that were created for a secondary and are not Nova's yet
+    :param wiring: how the VIFs of a secondary were plugged; None when they were not, or are Nova's
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
     :param delay_ms: x-checkpoint-delay
-    :param paces: what the primary's host is configured to, in milliseconds: ``delay`` is x-checkpoint-delay in mode colo,
-        ``interval`` that in mode checkpoint where nobody has said another. Both replicas go by it: the secondary's host may be
-        configured otherwise
-    :param error: why the pair could not be made, as Reason.data() returns it
+    :param paces: the configuration of the primary's host, in milliseconds: ``delay`` is x-checkpoint-delay in
+        mode colo, ``interval`` that in mode checkpoint unless another was requested. Both replicas use it:
+        the secondary's host may be configured otherwise
+    :param error: why the pair could not be created, as Reason.data() returns it
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
-    :param fence: what ends the QEMU of the pair's primary, as a Fence's fields; None when it has no network card
-    :param firing: the same of the primary before this one, which may not have ended yet; None when it has
+    :param fence: the fields of the Fence of the pair's primary; None when it has no NIC
+    :param firing: the fields of the Fence of the former primary, which may still run; None when it has ended
     """
 
     server_id: str
@@ -67,14 +67,15 @@ class Record:
 
     @property
     def buffered(self) -> bool:
-        """Whether the guest's output waits for the next checkpoint, in mode checkpoint."""
+        """Whether the guest's output waits for the next checkpoint, as in mode checkpoint."""
         return self.mode == Mode.CHECKPOINT
 
-    def pace(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
-        """Return what this record is to say of how the pair synchronises.
+    def parameters(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
+        """Return the checkpoint parameters for a mode policy, as fields of this record.
 
-        :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint; None for the default
-        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
+        :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint; None for the
+            default
+        :param actual: the mode of a pair under the policy hybrid; by default its initial mode
         """
         mode = Mode(actual) if actual else actual_mode(policy)
         interval = interval_ms or self.paces["interval"]
@@ -82,24 +83,24 @@ class Record:
         return {"policy": policy, "mode": mode.value, "interval_ms": interval, "delay_ms": delay}
 
 
-class Records:
+class StateStore:
     """The records below an agent's state_path."""
 
     def __init__(self, state_path: str):
         self._folder = pathlib.Path(state_path) / "qemu"
 
     def put(self, record: Record) -> None:
-        """Set a server's record."""
+        """Write a server's record."""
         json_file.write(self._folder / f"{record.server_id}.json", dataclasses.asdict(record))
 
-    def forget(self, server_id: str) -> None:
-        """Remove a server's record; no error when there is none."""
+    def delete(self, server_id: str) -> None:
+        """Delete a server's record; no error when there is none."""
         (self._folder / f"{server_id}.json").unlink(missing_ok=True)
 
     def all(self) -> list[Record]:
         """Return all records."""
-        found = (json_file.read(path) for path in sorted(self._folder.glob("*.json")))
-        return [_record(values) for values in found if values is not None]
+        stored = (json_file.read(path) for path in sorted(self._folder.glob("*.json")))
+        return [_record(values) for values in stored if values is not None]
 
 
 def _record(values: dict[str, Any]) -> Record:

@@ -45,7 +45,7 @@ def unload(guest: Guest) -> None:
             guest("object-del", {"id": name})
 
 
-def lacks(folder: str, address: str) -> list[Reason]:
+def unmet_requirements(folder: str, address: str) -> list[Reason]:
     """Return what is wrong with a host's certificates; nothing when QEMU can use them.
 
     :param folder: with FILES in it; keys may be readable by QEMU's user only

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine's Nova and Placement clients have in common: one keystoneauth1 adapter each, configured as OpenStack does."""
+"""The base of the engine's Nova and Placement clients: a keystoneauth1 adapter with OpenStack's usual options."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from nova_colo.engine.errors import ServiceError
 
 
 class RestClient:
-    """A REST service of the cloud, reached as the engine's user.
+    """A client of a REST service, as the engine's user.
 
     :param group: the section of conf with auth, session and adapter options
-    :param default_microversion: sent unless a request names another
+    :param default_microversion: sent unless a request has its own
     """
 
     def __init__(self, conf: cfg.ConfigOpts, group: str, default_microversion: str):
@@ -29,13 +29,13 @@ class RestClient:
         """Send a request and return the response.
 
         :param path: below the service's endpoint
-        :raises ServiceError: when the answer is 400 or above, with the service's own message, and when there is none
+        :raises ServiceError: when the status is 400 or above, with the service's own message, and without an answer
         """
         kwargs.setdefault("microversion", self._microversion)
         try:
             response = self.adapter.request(path, method, raise_exc=False, **kwargs)
         except exceptions.ClientException as error:
-            # the token keeps the catalog of when it was issued: the next request shall see today's
+            # a token keeps the catalog from when it was issued: get a new one for the next request
             if isinstance(error, exceptions.EndpointNotFound):
                 self.adapter.invalidate()
             raise ServiceError(self._name, 0, "") from error
@@ -49,7 +49,7 @@ class RestClient:
 
 
 def _error(response: Any) -> tuple[str, str]:
-    """Return the message and the code in an error body, in Nova's shape or Placement's."""
+    """Return the message and the code in an error body, in Nova's format or Placement's."""
     try:
         body = response.json()
         errors = body.get("errors") or list(body.values())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's public REST API, as far as the engine needs it.
+"""Client of Nova's public REST API, as far as the engine needs it.
 
-Moves use microversion 2.67: from 2.68 on ``force`` is gone, from 2.95 on an evacuation ends with the server stopped.
+Moves use microversion 2.67: 2.68 removes ``force``, and from 2.95 on an evacuated server ends stopped.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ MICROVERSION = "2.67"
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server as Nova shows it. ``host`` is empty while it has none."""
+    """A server as Nova shows it. ``host`` is empty before it is scheduled."""
 
     id: str
     name: str
@@ -89,20 +89,20 @@ class NovaClient(RestClient):
             raise
 
     def live_migrate(self, server_id: str, host: str, operation_id: str) -> str:
-        """Ask for a live migration to a host, past the scheduler. Returns the request's id."""
+        """Force a live migration to a host, past the scheduler. Return the request's id."""
         body: dict[str, Any] = {"host": host, "block_migration": "auto", "force": True}
         return self._act(server_id, {"os-migrateLive": body}, operation_id)
 
     def evacuate(self, server_id: str, host: str, operation_id: str) -> str:
-        """Ask for an evacuation to a host, past the scheduler. Returns the request's id."""
+        """Force an evacuation to a host, past the scheduler. Return the request's id."""
         return self._act(server_id, {"evacuate": {"host": host, "force": True}}, operation_id)
 
     def set_active(self, server_id: str, operation_id: str) -> None:
-        """Let Nova take a server that runs for ACTIVE."""
+        """Reset the status of a running server to ACTIVE."""
         self._act(server_id, {"os-resetState": {"state": "active"}}, operation_id)
 
     def reboot(self, server_id: str, operation_id: str) -> str:
-        """Ask for a hard reboot. Returns the request's id."""
+        """Request a hard reboot. Return the request's id."""
         return self._act(server_id, {"reboot": {"type": "HARD"}}, operation_id)
 
     def _act(self, server_id: str, body: dict[str, Any], operation_id: str) -> str:
@@ -128,25 +128,25 @@ class NovaClient(RestClient):
         }
 
     def providers(self) -> dict[str, str]:
-        """Return the uuid of each host's compute node, which is also its resource provider's."""
+        """Return the uuid of each host's compute node, which is that of its resource provider."""
         hypervisors = self.get("/os-hypervisors/detail")["hypervisors"]
         return {hypervisor["service"]["host"]: hypervisor["id"] for hypervisor in hypervisors}
 
     def force_down(self, host: str, down: bool) -> None:
         """Force a host's nova-compute down, or lift that.
 
-        :raises ServiceError: 400 when it may not be lifted yet: its nova-compute has not cleaned up evacuated servers
+        :raises ServiceError: 400 when it cannot be lifted yet: nova-compute has not cleaned up evacuated servers
         """
         self._update_service(self.compute_services()[host], {"forced_down": down})
 
     def disable(self, host: str, reason: str) -> None:
-        """Disable a host for the scheduler; one that is disabled already stays as it is."""
+        """Disable a host for the scheduler, unless it is disabled already."""
         service = self.compute_services()[host]
         if service["status"] != "disabled":
             self._update_service(service, {"status": "disabled", "disabled_reason": reason})
 
     def enable(self, host: str, reason: str) -> None:
-        """Enable a host again, when it is disabled for the given reason."""
+        """Enable a host again, if it is disabled with the given reason."""
         service = self.compute_services().get(host)
         if service and service["status"] == "disabled" and service["disabled_reason"] == reason:
             self._update_service(service, {"status": "enabled"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement's public REST API, as far as the engine needs it: a secondary's reservation is a consumer of its own."""
+"""Client of Placement's public REST API. A secondary's reservation is a consumer of its own."""
 
 from collections.abc import Collection
 from typing import Any
@@ -11,10 +11,10 @@ from nova_colo.engine.clients.base import RestClient
 from nova_colo.engine.errors import ServiceError
 
 MICROVERSION = "1.38"
-#: What Nova writes its servers' allocations with.
+#: The microversion with which Nova writes its servers' allocations.
 NOVA_MICROVERSION = "1.36"
 CONSUMER_TYPE = "COLO_SECONDARY"
-#: Placement's word for a conflict that is no lack of room.
+#: Placement's error code of a conflict that is no lack of capacity.
 CONCURRENT = "placement.concurrent_update"
 
 
@@ -25,19 +25,19 @@ class PlacementClient(RestClient):
         super().__init__(conf, "placement", MICROVERSION)
 
     def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
-        """Return the uuids of resource providers that have room for the given amounts.
+        """Return the uuids of resource providers that have capacity for the given amounts.
 
-        :param required: traits, forbidden ones with an exclamation mark before
+        :param required: traits; an exclamation mark before one forbids it
         """
         wanted = ",".join(f"{name}:{amount}" for name, amount in sorted(resources.items()))
         body = self.get("/allocation_candidates", resources=wanted, required=",".join(required))
         return list(body["provider_summaries"])
 
     def reserve(self, consumer: str, amounts: dict[str, dict[str, int]]) -> bool:
-        """Reserve amounts; what the consumer had before is replaced, in one step.
+        """Replace a consumer's reservation atomically.
 
         :param amounts: resources by the uuid of their provider
-        :returns: False when there is no room any more
+        :returns: False when there is no capacity any more
         """
         try:
             for attempt in self._retrying():
@@ -50,7 +50,7 @@ class PlacementClient(RestClient):
         return True
 
     def _retrying(self) -> tenacity.Retrying:
-        """Return the patience with what others change at the same moment: Placement gives up after ten attempts of its own."""
+        """Return the retries after concurrent updates: Placement itself gives up after ten attempts."""
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, ServiceError) and error.code == CONCURRENT
@@ -64,7 +64,7 @@ class PlacementClient(RestClient):
         generation = self.get(f"/allocations/{consumer}").get("consumer_generation")
         body: dict[str, Any] = {
             "allocations": {provider: {"resources": resources} for provider, resources in amounts.items()},
-            # in the service project: else secondaries would count against the quota of their servers' project
+            # the service project: else secondaries would count against the quota of their servers' project
             "project_id": self.adapter.get_project_id(),
             "user_id": self.adapter.get_user_id(),
             "consumer_generation": generation,
@@ -73,7 +73,7 @@ class PlacementClient(RestClient):
         self.request("PUT", f"/allocations/{consumer}", json=body)
 
     def allocations_on(self, provider: str) -> dict[str, dict[str, int]]:
-        """Return the resources of each consumer on a provider; none when there is no such provider."""
+        """Return the resources of each consumer on a provider; empty when the provider does not exist."""
         try:
             body = self.get(f"/resource_providers/{provider}/allocations")
         except ServiceError as error:
@@ -86,10 +86,10 @@ class PlacementClient(RestClient):
         """Return whether a consumer is the reservation of a secondary."""
         return self.get(f"/allocations/{consumer}").get("consumer_type") == CONSUMER_TYPE
 
-    def forget(self, server_id: str, providers: Collection[str]) -> None:
-        """Remove a server's own allocations on some providers, and no others.
+    def remove_allocations(self, server_id: str, providers: Collection[str]) -> None:
+        """Remove a server's own allocations on the given providers.
 
-        :raises ServiceError: 409 when somebody has changed them meanwhile
+        :raises ServiceError: 409 when they were changed concurrently
         """
         body = self.request("GET", f"/allocations/{server_id}", microversion=NOVA_MICROVERSION).json()
         kept = {
@@ -103,7 +103,7 @@ class PlacementClient(RestClient):
             self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
 
     def release(self, consumer: str) -> None:
-        """Give a reservation back; no error when there is none."""
+        """Delete a reservation; no error when there is none."""
         try:
             self.request("DELETE", f"/allocations/{consumer}")
         except ServiceError as error:

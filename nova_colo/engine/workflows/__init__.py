@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflows: what the engine does to a pair, step by step."""
+"""Workflows: the engine's operations on a pair."""

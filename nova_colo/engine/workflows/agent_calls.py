@@ -1,72 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several workflows tell the two agents of a pair, and go on when one cannot be told."""
+"""Calls to the agents of a pair that several workflows make. An agent that does not answer is left for later."""
 
 from typing import Any
 
 from oslo_log import log as logging
 
 from nova_colo.db import pairs
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.workflows.base import Job, holds_within
 
 LOG = logging.getLogger(__name__)
 
 
-def demote(services: Services, job: Job) -> None:
-    """Let the old primary's compute driver give the records away; it is not told when it cannot be reached."""
-    _tell(services, job.params["source"], "demote", job.server_id, epoch=job.params["epoch"] + 1)
+def demote(context: Context, job: Job) -> None:
+    """Demote the old primary, so that its compute driver lets Nova move the server, if its agent is alive."""
+    _call(context, job.params["source"], "demote", job.server_id, epoch=job.params["epoch"] + 1)
 
 
-def demote_paired(services: Services, job: Job) -> bool:
-    """Stop the old primary before its twin runs, if it can be reached; tells whether it stands still.
+def demote_paired(context: Context, job: Job) -> bool:
+    """Pause the old primary before its secondary is promoted, if its agent is alive. Return whether it is paused.
 
-    :raises AgentRefusalError: when Nova has started its guest anew: the twin is another's, and the guest may answer clients
+    :raises AgentRefusalError: when Nova has restarted its guest: that guest may reply to clients, and the
+        secondary is not a copy of it
     """
-    # one that cannot be told holds no grant for this epoch: its own agent holds it back, and the twin's host ends it
+    # a primary whose agent does not answer has no grant for this epoch: its own agent blocks its egress,
+    # and the secondary's host fences it
     source, epoch = job.params["source"], job.params["epoch"]
     if job.params.get("planned"):
-        # nothing was lost: an agent that is silent for a moment, as while libvirtd is restarted, is waited for. A secondary that
-        # takes over from a primary that nobody has stopped may cost its clients their connections
-        holds_within(job, lambda: services.alive(source), services.conf.engine.agent_timeout)
-    if services.alive(source):
+        # wait for an agent that is silent for a moment, such as during a restart of libvirtd: clients may lose
+        # their connections when a secondary takes over from a primary that was not paused
+        holds_within(job, lambda: context.alive(source), context.conf.engine.agent_timeout)
+    if context.alive(source):
         try:
             return bool(
-                services.ask(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
+                context.call_agent(source, "demote", server_id=job.server_id, epoch=epoch + 1, expected=epoch)
             )
         except AgentRefusalError:
             raise
         except WorkflowError as error:
-            LOG.warning("demote of server %s is left for later: %s", job.server_id, error)
+            LOG.warning("demote of server %s failed and is left for later: %s", job.server_id, error)
     return False
 
 
-def give_up(services: Services, job: Job, primary: str, secondary: str | None, **values: Any) -> None:
-    """Remove a secondary: the pair has none from now on, whatever its hosts say and whether they can be told.
+def remove_secondary(context: Context, job: Job, primary: str, secondary: str | None, **values: Any) -> None:
+    """Remove a secondary, whether or not its hosts' agents answer.
 
-    :param values: columns of the pair to set with that
+    :param values: columns of the pair to set at the same time
     :raises OperationEndedError: when another engine has ended the operation
     """
-    # first of all: when the primary hears of it, Nova may start its guest anew, and no twin may take over then
-    services.update_claimed(job.server_id, job.id, **(values | pairs.NO_SECONDARY))
-    release(services, job.server_id, primary)
-    discard(services, job.server_id, secondary)
+    # before the agents are called: once the primary is released Nova may restart its guest, and the secondary
+    # must not take over any more
+    context.update_claimed(job.server_id, job.id, **(values | pairs.NO_SECONDARY))
+    unprotect(context, job.server_id, primary)
+    destroy(context, job.server_id, secondary)
 
 
-def release(services: Services, server_id: str, host: str | None) -> None:
-    """Let a primary run without replication. It is told again when it waits for a twin that it has not."""
-    _tell(services, host, "release", server_id)
+def unprotect(context: Context, server_id: str, host: str | None) -> None:
+    """Let a primary run without replication. The call is repeated if the primary still waits for a secondary."""
+    _call(context, host, "release", server_id)
 
 
-def discard(services: Services, server_id: str, host: str | None) -> None:
-    """End a replica that holds no grant; what cannot be reached now is found stale when its agent is back."""
-    _tell(services, host, "discard", server_id)
+def destroy(context: Context, server_id: str, host: str | None) -> None:
+    """Destroy a replica without a grant. If its agent is silent, the reconciler destroys it as orphaned later."""
+    _call(context, host, "discard", server_id)
 
 
-def _tell(services: Services, host: str | None, method: str, server_id: str, **arguments: int) -> None:
-    if host is None or not services.alive(host):
+def _call(context: Context, host: str | None, method: str, server_id: str, **arguments: int) -> None:
+    if host is None or not context.alive(host):
         return
     try:
-        services.ask(host, method, server_id=server_id, **arguments)
+        context.call_agent(host, method, server_id=server_id, **arguments)
     except WorkflowError as error:
-        LOG.warning("%s of server %s is left for later: %s", method, server_id, error)
+        LOG.warning("%s of server %s failed and is left for later: %s", method, server_id, error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What workflows are made of: a job, steps that may be repeated, an outcome."""
+"""The base of workflows: jobs, steps that may be repeated, outcomes."""
 
 import dataclasses
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 import tenacity
 
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.errors import ServiceError, WorkflowError
 from nova_colo.pair import reasons
 from nova_colo.pair.model import State
@@ -17,10 +17,10 @@ from nova_colo.pair.reasons import Kind, Reason, Severity
 
 @dataclasses.dataclass
 class Job:
-    """A workflow on one server.
+    """A run of a workflow on one server.
 
-    :param params: what its steps know; recorded with each
-    :param stopping: set when this engine must begin nothing more; another goes on
+    :param params: the data of its steps; recorded after each step
+    :param stopping: set when this engine must not continue; another engine will
     """
 
     id: str
@@ -32,18 +32,18 @@ class Job:
 
     @property
     def reason(self) -> Reason | None:
-        """Why it was begun."""
+        """The reason for the operation."""
         return reasons.read(self.params.get("reason"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a workflow has ended.
+    """The outcome of a workflow.
 
     :param values: columns of the pair to set
-    :param event: what has happened; None for nothing that users should read of
-    :param level: of the event, if not the severity of its reason
-    :param then: kind and parameters of the workflow that follows at once, with the pair still claimed
+    :param event: the event to record; None for none
+    :param level: the level of the event, if other than the severity of its reason
+    :param then: kind and parameters of the operation that follows at once, with the pair still claimed
     """
 
     values: dict[str, Any]
@@ -57,40 +57,40 @@ class Workflow:
 
     steps: tuple[Callable[[Job], None], ...]
 
-    def __init__(self, services: Services):
-        self._services = services
+    def __init__(self, context: Context):
+        self._context = context
 
     def finish(self, job: Job) -> Outcome:
-        """Return how it has ended well."""
+        """Return the outcome of success."""
         raise NotImplementedError()
 
     def roll_back(self, job: Job, error: Reason) -> Outcome:
-        """Undo what can be undone, by default nothing, and return how it has failed.
+        """Undo what can be undone, by default nothing, and return the outcome of failure.
 
         :param error: the first error
         """
         return Outcome({"state": State.ERROR, "state_reason": error}, error, Severity.ERROR)
 
 
-def wait_for(job: Job, condition: Callable[[], bool], timeout: float, missed: Kind) -> None:
+def wait_for(job: Job, condition: Callable[[], bool], timeout: float, timed_out: Kind) -> None:
     """Wait until a condition holds.
 
     :param timeout: seconds
-    :param missed: the reason of the error; takes ``seconds``
+    :param timed_out: the reason of the error; takes ``seconds``
     :raises WorkflowError: when it does not hold in time, or this engine is stopping
     """
     if not holds_within(job, condition, timeout):
-        raise WorkflowError(missed(seconds=round(timeout)))
+        raise WorkflowError(timed_out(seconds=round(timeout)))
 
 
 def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> bool:
-    """Wait until a condition holds, and return whether it does: not when the time is over, or this engine is stopping.
+    """Wait until a condition holds. Return False when it does not hold in time, or this engine is stopping.
 
     :param timeout: seconds
     """
     waiting = tenacity.Retrying(
         retry=tenacity.retry_any(
-            tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_passing)
+            tenacity.retry_if_result(lambda held: not held), tenacity.retry_if_exception(_is_temporary)
         ),
         wait=tenacity.wait_fixed(0.3),
         sleep=tenacity.sleep_using_event(job.stopping),
@@ -104,6 +104,6 @@ def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> boo
         return False
 
 
-def _is_passing(error: BaseException) -> bool:
-    """Return whether a service is away for a while, as while it is restarted."""
+def _is_temporary(error: BaseException) -> bool:
+    """Return whether an error is temporary, such as while a service is restarted."""
     return isinstance(error, ServiceError) and (error.status == 0 or error.status >= 500)

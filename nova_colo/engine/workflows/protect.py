@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflows that make secondaries and move them."""
+"""Workflows that create and move secondaries."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from oslo_utils import timeutils
 
 from nova_colo.db import pairs
 from nova_colo.db.models import Pair
-from nova_colo.engine.context import Services
+from nova_colo.engine.context import Context
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
@@ -19,47 +19,50 @@ STEPS = 4
 
 
 class Protect(Workflow):
-    """Make a secondary and start COLO. The primary stays as it is whatever happens."""
+    """Create a secondary and start COLO. The primary runs on if that fails."""
 
-    def __init__(self, services: Services):
-        super().__init__(services)
+    def __init__(self, context: Context):
+        super().__init__(context)
         self.steps = (self.reserve, self.prepare, self.start, self.synchronise)
 
     def reserve(self, job: Job) -> None:
-        """Find a host and reserve the room."""
+        """Find a host and reserve capacity for the secondary there."""
         row = self._wanted(job)
-        # what is known of Nova's status may be as old as nova_poll_interval
-        server = self._services.nova.server(job.server_id)
+        # the status in the row may be as old as nova_poll_interval
+        server = self._context.nova.server(job.server_id)
         if server is not None and server.status != "ACTIVE":
-            self._services.update_claimed(job.server_id, job.id, server_status=server.status)
+            self._context.update_claimed(job.server_id, job.id, server_status=server.status)
             raise WorkflowError(reasons.NOT_ACTIVE(status=server.status))
         self._progress(job, reasons.FINDING_HOST, 1)
-        job.params["target"] = self._services.room.take(row)
+        job.params["target"] = self._context.capacity.reserve(row)
 
     def prepare(self, job: Job) -> None:
-        """Make the secondary."""
+        """Create the secondary."""
         self._progress(job, reasons.MAKING, 2)
         job.params["spec"] = self._spec(job)
         spec = job.params["spec"]
-        primary = self._services.ask(spec["primary_host"], "describe", spec=spec)
-        job.params["secondary"] = self._services.ask(
+        primary = self._context.call_agent(spec["primary_host"], "describe", spec=spec)
+        job.params["secondary"] = self._context.call_agent(
             job.params["target"], "prepare_secondary", spec=spec, primary=primary
         )
 
     def start(self, job: Job) -> None:
-        """Start the copy."""
+        """Start replication."""
         spec = job.params["spec"]
-        self._services.ask(
+        self._context.call_agent(
             spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"]
         )
 
     def synchronise(self, job: Job) -> None:
-        """Wait until primary and secondary run in step, or nobody wants it any more."""
+        """Wait until primary and secondary are in sync.
+
+        :raises WorkflowError: also when protection is no longer wanted
+        """
         primary = job.params["spec"]["primary_host"]
 
-        def in_step() -> bool:
+        def in_sync() -> bool:
             row = self._wanted(job)
-            replica = self._services.ask(primary, "status", server_id=job.server_id)
+            replica = self._context.call_agent(primary, "status", server_id=job.server_id)
             if replica is None or not replica["running"]:
                 raise WorkflowError(reasons.GUEST_ENDED(host=primary))
             if replica["role"] == Role.LEAVING:
@@ -69,16 +72,16 @@ class Protect(Workflow):
             if replica["link_up"] is False:
                 raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params["target"]))
             if replica["progress"] and replica["progress"] != row.progress:
-                self._services.update_claimed(job.server_id, job.id, progress=replica["progress"])
+                self._context.update_claimed(job.server_id, job.id, progress=replica["progress"])
             job.params["stood_still_ms"] = replica.get("stood_still_ms")
             return replica["progress"] is None
 
-        wait_for(job, in_step, self._services.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
+        wait_for(job, in_sync, self._context.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
 
     def finish(self, job: Job) -> Outcome:
-        """Return how it has ended well."""
+        """Return the outcome of success."""
         now, target = timeutils.utcnow(), job.params["target"]
-        row = self._services.pair(job.server_id)
+        row = self._context.pair(job.server_id)
         values: dict[str, Any] = {
             "state": State.PROTECTED,
             "state_reason": None,
@@ -100,15 +103,15 @@ class Protect(Workflow):
         return Outcome(values, reasons.PROTECTED(host=target, more=more))
 
     def roll_back(self, job: Job, error: Reason) -> Outcome:
-        """Leave the primary alone and remove what was made."""
-        row = self._services.pair(job.server_id)
-        agent_calls.release(self._services, job.server_id, job.params.get("spec", {}).get("primary_host"))
-        agent_calls.discard(self._services, job.server_id, job.params.get("target"))
-        self._services.placement.release(row.secondary_id)
+        """Let the primary run without replication, and destroy the secondary."""
+        row = self._context.pair(job.server_id)
+        agent_calls.unprotect(self._context, job.server_id, job.params.get("spec", {}).get("primary_host"))
+        agent_calls.destroy(self._context, job.server_id, job.params.get("target"))
+        self._context.placement.release(row.secondary_id)
         values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
         if row.wanted != Wanted.PROTECTED:
             return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
-        if row.server_status != "ACTIVE":  # Nova's doing; nothing has failed
+        if row.server_status != "ACTIVE":  # stopped by Nova; nothing has failed
             pair = pairs.core(row)
             state = (
                 arbitration.idle_state(pair)
@@ -123,15 +126,15 @@ class Protect(Workflow):
             "state_reason": error,
             "first_error": row.first_error or error,
         }
-        again = error == row.first_error  # the same at each attempt is said once
+        again = error == row.first_error  # the same error at each attempt is recorded once
         return Outcome(values, None if again else reasons.NOT_PROTECTED(error=error))
 
     def _wanted(self, job: Job) -> Pair:
         """Return the pair's row.
 
-        :raises WorkflowError: when its users do not want it to be protected any more
+        :raises WorkflowError: when protection is no longer wanted
         """
-        row = self._services.pair(job.server_id)
+        row = self._context.pair(job.server_id)
         unwanted = arbitration.unwanted_reason(pairs.core(row))
         if unwanted is not None:
             raise WorkflowError(unwanted)
@@ -139,10 +142,10 @@ class Protect(Workflow):
 
     def _progress(self, job: Job, stage: Kind, step: int) -> None:
         progress = {"stage": stage.code, "step": step, "of": STEPS, "percent": 0}
-        self._services.update_claimed(job.server_id, job.id, progress=progress)
+        self._context.update_claimed(job.server_id, job.id, progress=progress)
 
     def _spec(self, job: Job) -> dict[str, Any]:
-        row = self._services.pair(job.server_id)
+        row = self._context.pair(job.server_id)
         totals = {
             cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")
         }
@@ -159,35 +162,35 @@ class Protect(Workflow):
 
 
 class MoveSecondary(Protect):
-    """Make the secondary on another host. Room there is held before the present secondary is given up."""
+    """Create the secondary on another host. Capacity is reserved there before the present one is destroyed."""
 
-    def __init__(self, services: Services):
-        super().__init__(services)
+    def __init__(self, context: Context):
+        super().__init__(context)
         self.steps = (self.find, self.leave, self.prepare, self.start, self.synchronise)
 
     def find(self, job: Job) -> None:
-        """Reserve the new place besides the present one."""
+        """Reserve capacity on another host in addition to the present one."""
         row = self._wanted(job)
         self._progress(job, reasons.FINDING_HOST, 1)
-        job.params["target"] = self._services.room.take_besides(row, job.params["wanted_host"])
+        job.params["target"] = self._context.capacity.reserve_additional(row, job.params["wanted_host"])
 
     def leave(self, job: Job) -> None:
-        """Give the present secondary up."""
-        row = self._services.pair(job.server_id)
-        agent_calls.give_up(self._services, job, row.primary_host, job.params["old"])
-        self._services.room.keep(row, job.params["target"])
+        """Remove the present secondary."""
+        row = self._context.pair(job.server_id)
+        agent_calls.remove_secondary(self._context, job, row.primary_host, job.params["old"])
+        self._context.capacity.reserve_on(row, job.params["target"])
 
     def finish(self, job: Job) -> Outcome:
-        """Return how it has ended well."""
-        made = super().finish(job)
-        return Outcome(made.values, reasons.MOVED(old=job.params["old"], new=job.params["target"]))
+        """Return the outcome of success."""
+        result = super().finish(job)
+        return Outcome(result.values, reasons.MOVED(old=job.params["old"], new=job.params["target"]))
 
     def roll_back(self, job: Job, error: Reason) -> Outcome:
-        """Keep the present secondary when it is still there; else the server is to be protected anew."""
-        row = self._services.pair(job.server_id)
+        """Keep the present secondary if it has not been removed; else the server is protected again later."""
+        row = self._context.pair(job.server_id)
         why = reasons.NOT_MOVED(error=error)
         if row.secondary_host is not None:
-            self._services.room.keep(row, row.secondary_host)
+            self._context.capacity.reserve_on(row, row.secondary_host)
             return Outcome({"state": State.PROTECTED, "state_reason": why, "progress": None}, why)
         failed = super().roll_back(job, error)
         state = {"state": State.DEGRADED} if row.wanted == Wanted.PROTECTED else {}

@@ -108,7 +108,7 @@ def test_figures_and_roles_survive_a_restart_of_the_agent(pair, clock, tmp_path)
 def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
     a, b = hosts
     a.hypervisor.remove(SERVER)
-    with pytest.raises(ReplicationError, match="does not run"):
+    with pytest.raises(ReplicationError, match="is not running"):
         replicate(a, b)
     assert b.replica()["role"] == Role.SECONDARY
 

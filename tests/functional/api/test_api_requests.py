@@ -230,7 +230,7 @@ def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(ap
             else None
         )
     told = [(event["message"], event["code"], event["params"]) for event in shown]
-    said = "The grant for epoch {} was given to {} before."
+    said = "The grant for epoch {} was already given to {}."
     assert told == [
         (said.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)
     ]
@@ -304,7 +304,7 @@ def test_what_concerns_hosts_is_hidden_from_tenants(api):
     shown = api.request("GET", f"/servers/{server}/os-fault-tolerance", "manager").json_body[
         "fault_tolerance"
     ]
-    assert shown["first_error"] == "The agent on its host failed. Its log says why."
+    assert shown["first_error"] == "The agent on its host failed. See its log."
     assert (shown["first_error_code"], shown["first_error_params"]) == ("agent_failed", {})
     assert shown["reserved_on"] is None and shown["state_reason"] == "The agent on its host did not answer."
     shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]

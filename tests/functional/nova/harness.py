@@ -37,7 +37,7 @@ from nova.tests.functional import integrated_helpers
 from oslo_config import cfg
 from oslo_utils import timeutils
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo import conf as colo_conf
 from nova_colo.agent.manager import AgentManager
 from nova_colo.cmd import api_paste

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 
 pytestmark = pytest.mark.surface
 

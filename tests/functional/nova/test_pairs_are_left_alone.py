@@ -12,7 +12,7 @@ from nova import exception
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt import event
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.hoststate.roles import RoleRecord
 from nova_colo.pair.model import Role

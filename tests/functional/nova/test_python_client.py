@@ -228,7 +228,7 @@ class PythonClientTest(ColoTestCase):
             self.server, state=State.ERROR, state_reason=reasons.NOT_RUNNING(reason=reasons.BOTH_ENDED())
         )
         with self.assertRaisesRegex(
-            exceptions.WaitFailedError, "^Server first: Not running: both QEMUs of the pair ended.$"
+            exceptions.WaitFailedError, "^Server first: Not running: both QEMUs of the pair exited.$"
         ):
             self.ft.wait_for(self.server["id"], "protected")
         self.assertEqual("error", self.ft.wait_for(self.server["id"], "error").state)

@@ -4,7 +4,7 @@
 import datetime
 import time
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.db.models import Secondary
 from nova_colo.pair.model import secondary_id
 from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ColoTestCase

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import ports
-from lab.layout import Layout
-from lab.process import Supervisor
-from lab.spec import Spec
-from lab.state import State, ensure_passwords
+from lab.cloud.spec import Spec
+from lab.core import ports
+from lab.core.layout import Layout
+from lab.core.process import Supervisor
+from lab.core.state import State, ensure_passwords
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
-from lab import install
 from lab.cli import build_parser, main
-from lab.layout import DEFAULT_PREFIX
+from lab.core import install
+from lab.core.layout import DEFAULT_PREFIX
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_status_as_json_lists_the_services_even_when_nothing_runs(run, spec):
 
 
 def test_status_is_exit_code_1_when_something_does_not_run(run, spec, supervisor):
-    from lab.service import Service
+    from lab.core.service import Service
 
     supervisor.start(Service("keystone", ("sleep", "600")))
     code, output, _ = run("status")

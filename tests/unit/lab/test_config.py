@@ -7,11 +7,11 @@ import json
 
 from oslo_config import cfg
 
-from lab import dashboard
-from lab.config import colo, files, mariadb, nova, rabbitmq
-from lab.config.ini import render
+from lab.cloud import dashboard
+from lab.cloud.config import colo, files, mariadb, nova, rabbitmq
+from lab.cloud.config.ini import render
+from lab.cloud.services import control_plane
 from lab.hosts.simulated import SimulatedHost
-from lab.services import control_plane
 
 
 def all_services(spec, supervisor):

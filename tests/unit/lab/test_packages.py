@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import install
+from lab.core import install
 
 REPO = Path(__file__).resolve().parents[3]
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps run in the order of their needs, side by side where they can."""
 
+import re
 import threading
 
 import pytest
 
-from lab.errors import LabError
-from lab.patience import patient
-from lab.plan import Clock, Plan
+from lab.core.errors import LabError
+from lab.core.patience import patient
+from lab.core.plan import Clock, Plan
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def test_independent_steps_run_at_the_same_time(plan):
 def test_each_step_is_shown_with_the_elapsed_time(plan, shown):
     plan.add("keystone answers", lambda: None)
     plan.run()
-    assert shown == ["   0.0s  keystone answers"]
+    (line,) = shown
+    assert re.fullmatch(r" +\d+\.\ds  keystone answers", line)
 
 
 def test_after_a_failure_no_further_step_begins(plan):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from lab import ports
+from lab.core import ports
 
 
 def test_the_usual_ports_are_taken_when_they_are_free():

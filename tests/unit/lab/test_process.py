@@ -14,13 +14,13 @@ import psutil
 import pytest
 
 from lab import leftovers
-from lab.errors import LabError
-from lab.identity import Identity, ProcessStat
-from lab.layout import Layout
-from lab.patience import patient
-from lab.process import MARK, Supervisor
-from lab.service import Service
-from lab.waiting import wait_for
+from lab.core.errors import LabError
+from lab.core.identity import Identity, ProcessStat
+from lab.core.layout import Layout
+from lab.core.patience import patient
+from lab.core.process import MARK, Supervisor
+from lab.core.service import Service
+from lab.core.waiting import wait_for
 
 SLEEPER = Service("sleeper", ("sleep", "600"))
 #: a parent with a child, both of which end on SIGTERM
@@ -80,7 +80,7 @@ def test_children_that_outlived_their_parent_are_ended_too(supervisor):
 
 
 def test_who_does_not_end_when_asked_is_killed(supervisor, monkeypatch):
-    monkeypatch.setattr("lab.process.STOP_SECONDS", 0.3)
+    monkeypatch.setattr("lab.core.process.STOP_SECONDS", 0.3)
     supervisor.start(STUBBORN)
     assert eventually(lambda: "python" in psutil.Process(supervisor.pid("stubborn")).name())
     supervisor.stop(["stubborn"])
@@ -197,9 +197,9 @@ def killed_run(tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
     prefix = tmp_path / "test-killed"
     program = f"""
 import os, sys
-from lab.layout import Layout
-from lab.process import Supervisor
-from lab.service import Service
+from lab.core.layout import Layout
+from lab.core.process import Supervisor
+from lab.core.service import Service
 layout = Layout.at({str(prefix)!r})
 layout.create()
 supervisor = Supervisor(layout)

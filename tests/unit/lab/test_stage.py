@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import patience
+from lab.core import patience
 from tests import stage
 
 TESTS = """

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import dashboard, install, schema
-from lab.errors import RefusalError
-from lab.layout import Layout, write_private
-from lab.state import State, ensure_passwords, host_names
+from lab.cloud import dashboard, schema
+from lab.core import install
+from lab.core.errors import RefusalError
+from lab.core.layout import Layout, write_private
+from lab.core.state import State, ensure_passwords, host_names
 
 
 def test_passwords_are_generated_once_and_are_the_owners_alone(layout):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's monitor by way of libvirt: commands that end in time, and events.
+"""QEMU's monitor, accessed through libvirt: commands with a timeout, and events.
 
-libvirt's own calls wait for QEMU without an end, and a QEMU may be frozen. So each guest has one thread for its commands, and
-who waits for an answer waits for a bounded time. What could not be answered in time may still be done later.
+libvirt's own calls wait without a limit for a frozen QEMU. So each guest has one thread for its commands, and
+callers wait for a bounded time. A command that timed out may still be executed later.
 """
 
 import collections
@@ -23,18 +23,18 @@ from oslo_log import log as logging
 from nova_colo.agent.replication import GoneError, MonitorError, SilentError
 from nova_colo.pair import reasons
 
-__all__ = ["Event", "GoneError", "Guest", "Hypervisor", "MonitorError", "SilentError", "answers"]
+__all__ = ["Event", "GoneError", "Guest", "Hypervisor", "MonitorError", "SilentError", "libvirtd_answers"]
 
 LOG = logging.getLogger(__name__)
 
-#: Events of a guest that are kept for those who wait for one.
-KEPT = 512
+#: Number of events that are kept for each guest.
+MAX_EVENTS = 512
 _started = threading.Event()
 
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """An event of QEMU's.
+    """A QEMU event.
 
     :param at: QEMU's own time, in seconds since the epoch
     :param number: grows with each event of a guest
@@ -47,9 +47,9 @@ class Event:
 
 
 class Guest:
-    """One QEMU. Calling it sends a command.
+    """The monitor of one QEMU. Calling it sends a command.
 
-    :param timeout: seconds that it may take to answer
+    :param timeout: seconds that a command may take
     """
 
     def __init__(self, uuid: str, lookup: Callable[[], libvirt.virDomain], timeout: float):
@@ -57,15 +57,15 @@ class Guest:
         self._lookup = lookup
         self._timeout = timeout
         self._thread = futures.ThreadPoolExecutor(1, thread_name_prefix=f"qmp-{uuid[:8]}")
-        self._events: collections.deque[Event] = collections.deque(maxlen=KEPT)
-        self._heard = threading.Condition()
+        self._events: collections.deque[Event] = collections.deque(maxlen=MAX_EVENTS)
+        self._arrived = threading.Condition()
         self._number = 0
 
     def __call__(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        """Send a command and return its answer.
+        """Send a command and return its result.
 
         :raises MonitorError: when QEMU refuses it
-        :raises SilentError: when there is no answer in time
+        :raises SilentError: when it times out
         :raises GoneError: when there is no such QEMU
         """
         request = json.dumps(
@@ -88,23 +88,23 @@ class Guest:
         """The number of the last event."""
         return self._number
 
-    def heard(self, name: str, at: float, data: Mapping[str, Any]) -> Event:
-        """Take an event in."""
-        with self._heard:
+    def add_event(self, name: str, at: float, data: Mapping[str, Any]) -> Event:
+        """Record an event and wake the threads that wait for one."""
+        with self._arrived:
             self._number += 1
             event = Event(name, at, data, self._number)
             self._events.append(event)
-            self._heard.notify_all()
+            self._arrived.notify_all()
         return event
 
     def wait_for_event(self, wanted: Callable[[Event], bool], after: int, timeout: float) -> Event | None:
-        """Return the first event that is wanted, or None when there is none in time.
+        """Return the first event that is wanted, or None when it times out.
 
         :param after: only events with a higher number
         :param timeout: seconds
         """
         deadline = time.monotonic() + timeout
-        with self._heard:
+        with self._arrived:
             while True:
                 for event in self._events:
                     if event.number > after and wanted(event):
@@ -112,26 +112,26 @@ class Guest:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None
-                self._heard.wait(left)
+                self._arrived.wait(left)
 
     def since(self, number: int) -> list[Event]:
-        """Return the events after one, as far as they are kept.
+        """Return the recorded events after a given one.
 
         :param number: that of the event
         """
-        with self._heard:
+        with self._arrived:
             return [event for event in self._events if event.number > number]
 
     def close(self) -> None:
-        """End its thread, as soon as it can."""
+        """End the guest's thread, as soon as it is idle."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class Hypervisor:
-    """This host's libvirt. The connection is made again when libvirtd was restarted.
+    """The libvirt of this host. Reconnects when libvirtd was restarted.
 
-    :param on_event: called with each event of each guest, in a thread of its own; must not wait
-    :param on_reconnect: called when events are heard again, some of which may have been missed
+    :param on_event: called with each event of each guest, in a thread of its own; must not block
+    :param on_reconnect: called after a reconnect; events may have been missed
     """
 
     def __init__(
@@ -149,10 +149,10 @@ class Hypervisor:
         self._lock = threading.RLock()
         self._connection: libvirt.virConnect | None = None
         self._guests: dict[str, Guest] = {}
-        self._guests_lock = threading.Lock()  # events come while a connection is being made
+        self._guests_lock = threading.Lock()  # events arrive while a connection is being opened
 
     def connection(self) -> libvirt.virConnect:
-        """Return a connection that works.
+        """Return a working connection.
 
         :raises GoneError: when libvirtd does not answer
         """
@@ -161,19 +161,19 @@ class Hypervisor:
                 return self._connection
             again = self._connection is not None
             try:
-                made = libvirt.open(self._uri)
-                made.setKeepAlive(5, 3)
-                libvirt_qemu.qemuMonitorEventRegister(made, None, None, self._heard, None, 0)
+                connection = libvirt.open(self._uri)
+                connection.setKeepAlive(5, 3)
+                libvirt_qemu.qemuMonitorEventRegister(connection, None, None, self._on_monitor_event, None, 0)
             except libvirt.libvirtError as error:
                 raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
-            self._connection = made
+            self._connection = connection
         if again:
-            LOG.info("Connected to libvirtd again.")
+            LOG.info("Reconnected to libvirtd.")
             self._on_reconnect()
-        return made
+        return connection
 
     def domain(self, uuid: str) -> libvirt.virDomain | None:
-        """Return a domain whose QEMU is there, or None."""
+        """Return the domain of a running QEMU, or None."""
         try:
             found = self.connection().lookupByUUIDString(uuid)
             return found if found.isActive() else None
@@ -183,7 +183,7 @@ class Hypervisor:
             raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
 
     def running(self, uuid: str) -> libvirt.virDomain:
-        """Return a domain whose QEMU is there.
+        """Return the domain of a running QEMU.
 
         :raises GoneError: when there is none
         """
@@ -193,52 +193,54 @@ class Hypervisor:
         return found
 
     def guest(self, uuid: str) -> Guest:
-        """Return the monitor of a guest, whether its QEMU is there or not."""
+        """Return the monitor of a guest, whether its QEMU runs or not."""
         with self._guests_lock:
             if uuid not in self._guests:
                 self._guests[uuid] = Guest(uuid, lambda: self.running(uuid), self._timeout)
             return self._guests[uuid]
 
-    def forget(self, uuid: str) -> None:
-        """Forget the monitor of a guest that has ended."""
+    def close_monitor(self, uuid: str) -> None:
+        """Close the monitor of a guest that has ended."""
         with self._guests_lock:
             guest = self._guests.pop(uuid, None)
         if guest is not None:
             guest.close()
 
-    def _heard(
+    def _on_monitor_event(
         self, connection: Any, domain: Any, name: str, seconds: int, micros: int, details: str, opaque: Any
     ) -> None:
         uuid = domain.UUIDString()
-        event = self.guest(uuid).heard(name, seconds + micros / 1e6, json.loads(details) if details else {})
+        event = self.guest(uuid).add_event(
+            name, seconds + micros / 1e6, json.loads(details) if details else {}
+        )
         try:
             self._on_event(uuid, event)
         except Exception:
-            LOG.exception("The event %s of %s could not be taken in.", name, uuid)
+            LOG.exception("Failed to process event %s of server %s", name, uuid)
 
 
-def answers(uri: str, timeout: float) -> bool:
-    """Tell whether libvirtd answers a process that has just been started.
+def libvirtd_answers(uri: str, timeout: float) -> bool:
+    """Return whether libvirtd answers a new process.
 
     :param timeout: seconds
     """
-    ask = "import libvirt, sys; libvirt.open(sys.argv[1]).getLibVersion()"
+    program = "import libvirt, sys; libvirt.open(sys.argv[1]).getLibVersion()"
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", ask, uri], timeout=timeout, capture_output=True, check=False
+        finished = subprocess.run(
+            [sys.executable, "-c", program, uri], timeout=timeout, capture_output=True, check=False
         )
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
+    return finished.returncode == 0
 
 
 def _start_event_loop() -> None:
-    """Start libvirt's event loop, once for the process; it must be there before the first connection."""
+    """Start libvirt's event loop, once per process; it must run before the first connection."""
     if _started.is_set():
         return
     _started.set()
     libvirt.virEventRegisterDefaultImpl()
-    libvirt.registerErrorHandler(lambda context, error: None, None)  # else each error is printed, too
+    libvirt.registerErrorHandler(lambda context, error: None, None)  # libvirt prints each error otherwise
 
     def run() -> None:
         while True:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How what is ours in a QEMU is named, so that it is found again by looking: ``colo-``, what it is, and a number."""
+"""Names of the objects that the agent creates in a QEMU.
+
+Each is ``colo-``, a kind and a number, so that the agent finds its objects again by querying QEMU.
+"""
 
 PREFIX = "colo-"
-#: What the sockets to the other replica are: a primary's two and a secondary's two, for each network card.
-FAR = ("mirror", "answers", "in", "out")
+#: Kinds of the sockets to the peer, one of each per NIC: a primary has the first two, a secondary the last
+#: two.
+PEER_SOCKETS = ("mirror", "answers", "in", "out")
 
 
 def kind(name: str) -> str:
-    """Return what something of ours is, by its name without the number; an empty string for what is not ours."""
+    """Return the kind of one of the agent's objects from its name; an empty string for any other object."""
     return name.removeprefix(PREFIX).rstrip("0123456789") if name.startswith(PREFIX) else ""

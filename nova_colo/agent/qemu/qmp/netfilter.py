@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network filters of a pair. What is ours has ids that begin with ``colo-``. (QEMU: docs/COLO-FT.txt, docs/colo-proxy.txt)
+"""The network filters of a pair. (QEMU: docs/COLO-FT.txt, docs/colo-proxy.txt)
 
-A primary's incoming packets are mirrored to the secondary; what the two answer is compared, and goes out when it is the same, or
-at the next checkpoint. A secondary's answers go to the primary and nowhere else until it is promoted.
+The agent's objects have ids that begin with ``colo-``.
+
+A primary's incoming packets are mirrored to the secondary. The replies of both are compared, and go out when
+they are the same, or at the next checkpoint. A secondary's replies go to the primary only, until it is
+promoted.
 """
 
 import contextlib
@@ -12,16 +15,17 @@ from typing import Any
 from nova_colo.agent.qemu.domain_xml import Nic
 from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
-from nova_colo.agent.qemu.qmp.names import FAR, PREFIX, kind
+from nova_colo.agent.qemu.qmp.names import PEER_SOCKETS, PREFIX, kind
 
 IOTHREAD = f"{PREFIX}iothread"
-#: Seconds between two attempts of a secondary to reach a primary that does not listen yet.
+#: Seconds between a secondary's attempts to connect to a primary that does not listen yet.
 RECONNECT_S = 1
-#: Microseconds for which a primary's answers can be held: a bit more than an hour; QEMU takes no larger number.
+#: Microseconds for which egress is blocked: a bit more than an hour, the largest value that QEMU accepts.
 HOLD_US = 2**32 - 1
 
 
-#: Where a primary listens for the twin of each of its cards: for who takes its mirrored packets, and for who brings answers.
+#: Where a primary listens for its secondary, for each NIC: for the mirrored packets, and for the secondary's
+#: replies.
 Listening = Sequence[tuple[Endpoint, Endpoint]]
 
 
@@ -53,10 +57,10 @@ def _connect(guest: Guest, name: str, where: Endpoint) -> None:
 
 
 def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> None:
-    """Let a secondary's cards receive what the primary's do, and answer to it alone."""
-    for number, (nic, (mirror, answers)) in enumerate(zip(nics, primary, strict=True)):
+    """Make a secondary's NICs receive the primary's packets, and reply to the primary only."""
+    for number, (nic, (mirror, replies)) in enumerate(zip(nics, primary, strict=True)):
         _connect(guest, f"{PREFIX}in{number}", mirror)
-        _connect(guest, f"{PREFIX}out{number}", answers)
+        _connect(guest, f"{PREFIX}out{number}", replies)
         common = {"netdev": nic.netdev, **_vnet(nic)}
         redirector = {"qom-type": "filter-redirector", **common}
         guest(
@@ -73,10 +77,11 @@ def connect_secondary(guest: Guest, nics: Sequence[Nic], primary: Listening) -> 
         )
 
 
-def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
-    """Discard a secondary's replies, so that the primary's wait for the next checkpoint; or send them to the primary again.
+def discard_replies(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
+    """Discard a secondary's replies, or send them to the primary again.
 
-    The filter that sends them stays in its place: without it, they would go out to the network.
+    When they are discarded, the primary's replies wait for the next checkpoint. The filter that redirects
+    them to the primary stays: without it, they would go out to the network.
     """
     if not on:
         _remove_objects(guest, ("discards",))
@@ -88,7 +93,8 @@ def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
         if name in there:
             continue
         guest("chardev-add", {"id": nowhere, "backend": {"type": "null", "data": {}}})
-        # a guest's packets pass the filters from the last to the first: the rewriter, this one, and the one that sends them
+        # outgoing packets pass the filters from the last to the first: rewriter, this one, redirector to the
+        # primary
         place = {"insert": "behind", "position": f"id={PREFIX}to{number}"}
         redirector = {
             "qom-type": "filter-redirector",
@@ -100,8 +106,11 @@ def buffer_output(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
         guest("object-add", {**redirector, **place, **_vnet(nic)})
 
 
-def release_secondary(guest: Guest) -> None:
-    """Let a promoted secondary's cards speak for themselves. The rewriter stays: connections go on that began before."""
+def remove_secondary_filters(guest: Guest) -> None:
+    """Let a promoted secondary's NICs send to the network.
+
+    The rewriters stay for connections that began before.
+    """
     _remove_objects(guest, ("discards", "to", "from"))
     _remove_chardevs(guest, _chardevs(guest))
 
@@ -112,11 +121,11 @@ def release_secondary(guest: Guest) -> None:
 def listen(guest: Guest, where: Listening, folder: str) -> None:
     """Listen for the secondary.
 
-    :param folder: for the sockets with which this QEMU talks to itself
+    :param folder: for the sockets that connect this QEMU with itself
     """
-    for number, (mirror, answers) in enumerate(where):
+    for number, (mirror, replies) in enumerate(where):
         _listen(guest, f"{PREFIX}mirror{number}", mirror)
-        _listen(guest, f"{PREFIX}answers{number}", answers)
+        _listen(guest, f"{PREFIX}answers{number}", replies)
         for inner in ("own", "agreed"):
             path = {"type": "unix", "data": {"path": f"{folder}/{inner}{number}"}}
             _socket(guest, f"{PREFIX}{inner}{number}", path, server=True)
@@ -124,7 +133,10 @@ def listen(guest: Guest, where: Listening, folder: str) -> None:
 
 
 def compare(guest: Guest, nics: Sequence[Nic]) -> None:
-    """Let a primary's answers wait for the secondary's. A card that was a secondary's has a rewriter, which comes after."""
+    """Hold a primary's replies back until the secondary has sent the same.
+
+    The NIC of a former secondary has a rewriter, which comes after the comparison.
+    """
     guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
     rewriters = _objects(guest)
     for number, nic in enumerate(nics):
@@ -148,14 +160,18 @@ def compare(guest: Guest, nics: Sequence[Nic]) -> None:
         )
 
 
-def hold(guest: Guest, on: bool) -> None:
-    """Let nothing out of a primary's cards at all, not even what cannot be compared, such as answers to ARP; or let it out."""
+def block_egress(guest: Guest, on: bool) -> None:
+    """Block or unblock egress of a primary's NICs.
+
+    This includes packets that are not compared, such as ARP replies.
+    """
     there = _objects(guest)
     for name in sorted(name for name in there if on and kind(name) == "agrees"):
         held = f"{PREFIX}held{name.removeprefix(f'{PREFIX}agrees')}"
         if held not in there:
             netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
-            # the head is the last that a guest's packets pass: what waits to be compared at this moment passes it, too
+            # outgoing packets pass the head last, so this also holds packets that are being compared right
+            # now
             buffer = {
                 "qom-type": "filter-buffer",
                 "netdev": netdev,
@@ -168,8 +184,8 @@ def hold(guest: Guest, on: bool) -> None:
         _remove_objects(guest, ("held",))
 
 
-def release_primary(guest: Guest) -> None:
-    """Let a primary's answers go out by themselves. Nothing is done when they do."""
+def remove_primary_filters(guest: Guest) -> None:
+    """Remove a primary's filters, which releases what they hold back; no error when there are none."""
     _remove_objects(guest, ("held", "compare", "iothread", "mirrors", "agrees", "answers"))
 
 
@@ -179,16 +195,16 @@ def stop_listening(guest: Guest) -> None:
 
 
 def announce(guest: Guest) -> None:
-    """Say on a guest's networks where it is."""
+    """Announce the guest's addresses on its networks."""
     guest("announce-self", {"initial": 50, "max": 550, "rounds": 5, "step": 100})
 
 
 def connections(guest: Guest) -> dict[str, bool]:
-    """Return for each of a replica's sockets to its twin, by name, whether it is connected."""
-    far = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in FAR)
+    """Return whether each of a replica's sockets to its peer is connected, by name."""
+    to_peer = (chardev for chardev in guest("query-chardev") if kind(chardev["label"]) in PEER_SOCKETS)
     return {
         chardev["label"].removeprefix(PREFIX): not chardev["filename"].startswith("disconnected:")
-        for chardev in far
+        for chardev in to_peer
     }
 
 
@@ -206,7 +222,7 @@ def _chardevs(guest: Guest) -> list[str]:
 
 
 def _remove_objects(guest: Guest, kinds: Iterable[str]) -> None:
-    """Remove objects in the order of their kinds."""
+    """Remove objects, in the order of their kinds."""
     there = _objects(guest)
     for wanted in kinds:
         for name in sorted(there):
@@ -216,7 +232,7 @@ def _remove_objects(guest: Guest, kinds: Iterable[str]) -> None:
 
 
 def _remove_chardevs(guest: Guest, names: Iterable[str]) -> None:
-    # those that connect before those that listen
+    # clients before the servers that they are connected to
     for name in sorted(names, key=lambda name: not name.endswith("-end")):
         with contextlib.suppress(MonitorError):
             guest("chardev-remove", {"id": name})

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Virtio devices that a secondary's QEMU leaves switched off.
+"""Virtio devices that remain disabled in a secondary's QEMU.
 
-QEMU has a flag for a device that may not use the guest's memory, as those of a guest that boots. A checkpoint has the flag where
-it is set, and says nothing of it where it is not (hw/virtio/virtio.c: virtio_disabled_needed). So a secondary that has once got
-it, or whose own guest was booting, has it for good: its network card is deaf and mute, also after a failover.
+QEMU has a flag for a virtio device that may not use the guest's memory, as while the guest boots. A
+checkpoint carries the flag only where it is set (hw/virtio/virtio.c: virtio_disabled_needed). A secondary
+that has once received the flag, or whose own guest was booting, therefore keeps it: its NIC neither receives
+nor sends, even after a failover.
 
-An FT server's QEMU does without the flag (nova_colo.emulator_options). One that was started before may send it: then the
-secondary is reset, which clears it, and is what the primary is again from the next checkpoint on.
+The QEMU of an FT server never sets the flag (nova_colo.emulator_options). One that was started before it was
+protected may send it: then the secondary is reset, which clears the flag, and the next checkpoint makes it
+equal to the primary again.
 """
 
 from nova_colo.agent.qemu.qmp.client import Guest
@@ -14,16 +16,18 @@ from nova_colo.agent.qemu.qmp.client import Guest
 DRIVER_OK = "VIRTIO_CONFIG_S_DRIVER_OK"
 
 
-def switched_off(guest: Guest) -> list[str]:
-    """Return the names of the devices that the guest works with, but QEMU does not."""
-    return [device["name"] for device in guest("x-query-virtio") if _is_off(guest, device["path"])]
+def disabled_devices(guest: Guest) -> list[str]:
+    """Return the names of the devices that the guest uses but QEMU has disabled."""
+    return [device["name"] for device in guest("x-query-virtio") if _is_disabled(guest, device["path"])]
 
 
-def _is_off(guest: Guest, path: str) -> bool:
-    seen = guest("x-query-virtio-status", {"path": path})
-    return seen["disabled"] and any(status.startswith(DRIVER_OK) for status in seen["status"]["statuses"])
+def _is_disabled(guest: Guest, path: str) -> bool:
+    device_status = guest("x-query-virtio-status", {"path": path})
+    return device_status["disabled"] and any(
+        status.startswith(DRIVER_OK) for status in device_status["status"]["statuses"]
+    )
 
 
 def reset(guest: Guest) -> None:
-    """Clear the flags of a secondary, whose guest is lost until the next checkpoint."""
+    """Clear the flags of a secondary by a reset. Its guest's state is lost until the next checkpoint."""
     guest("system_reset")

@@ -5,7 +5,7 @@ import pytest
 
 from nova_colo.agent.qemu import domain_xml, read_only_media
 from nova_colo.agent.replication import ReplicationError
-from nova_colo.emulator_options import without_flag
+from nova_colo.emulator_options import without_disabled_flag
 
 XML = """\
 <domain type='kvm'>
@@ -27,16 +27,16 @@ XML = """\
 
 
 def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
-    twin = domain_xml.twin_xml(XML)
+    twin = domain_xml.secondary_xml(XML)
     assert "-incoming" in twin
     assert domain_xml.differences(XML, twin) == []
 
 
 def test_options_of_ours_are_there_once_however_often_a_twin_has_a_twin():
-    once = domain_xml.twin_xml(XML)
-    assert domain_xml.twin_xml(once).count("<qemu:arg") == once.count("<qemu:arg") == 4
-    assert without_flag(once).count("<qemu:arg") == 4
-    alone = without_flag(XML)
+    once = domain_xml.secondary_xml(XML)
+    assert domain_xml.secondary_xml(once).count("<qemu:arg") == once.count("<qemu:arg") == 4
+    assert without_disabled_flag(once).count("<qemu:arg") == 4
+    alone = without_disabled_flag(XML)
     assert alone.count("<qemu:arg") == 2
     assert "-incoming" not in alone
     assert domain_xml.differences(XML, alone) == []
@@ -72,7 +72,7 @@ def test_a_config_drive_is_copied_to_the_other_host_and_never_over_another_file(
     assert there.read_bytes() == here.read_bytes()
     assert list(read_only_media.make(moved)) == []  # it is there
     there.write_bytes(b"somebody else's")
-    with pytest.raises(ReplicationError, match="another file already"):
+    with pytest.raises(ReplicationError, match="different file exists"):
         list(read_only_media.make(moved))
     assert there.read_bytes() == b"somebody else's"
 

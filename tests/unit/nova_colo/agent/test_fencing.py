@@ -41,18 +41,18 @@ def made(request) -> Fence:
 
 def test_the_word_ends_it(made, frozen):
     with made.arm(frozen.pid):
-        assert made.fire(0) is False
+        assert made.trigger(0) is False
         assert frozen.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_it_is_said_when_nobody_waits_for_the_word(made, frozen):
     with made.arm(frozen.pid):
-        assert not made.fire(0.1)
-    assert made.fire(PATIENCE)
+        assert not made.trigger(0.1)
+    assert made.trigger(PATIENCE)
 
 
 def test_a_host_that_cannot_be_reached_says_nothing():
-    assert not fencing.make("255.255.255.255", 9).fire(0.1)
+    assert not fencing.make("255.255.255.255", 9).trigger(0.1)
 
 
 def test_no_other_word_ends_it(frozen):
@@ -67,7 +67,7 @@ def test_no_other_word_ends_it(frozen):
         with pytest.raises(TimeoutError):
             waiting.recv(64)
         assert frozen.poll() is None
-        assert not made.fire(0)  # and after all these the right one does
+        assert not made.trigger(0)  # and after all these the right one does
         assert frozen.wait(PATIENCE) == -signal.SIGKILL
 
 
@@ -88,4 +88,4 @@ def test_a_process_that_is_not_the_agents_to_end_is_refused(made, frozen, monkey
     with pytest.raises(ReplicationError, match="must run as root"):
         made.arm(frozen.pid)
     monkeypatch.undo()
-    assert made.fire(PATIENCE)  # nothing is left behind
+    assert made.trigger(PATIENCE)  # nothing is left behind

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.agent.qemu import peer_probe
 
 PATIENCE = 10
@@ -46,8 +46,8 @@ def asked() -> Asked:
 
 
 @pytest.fixture
-def reached(asked) -> peer_probe.Reach:
-    made = peer_probe.Reach(9, asked.ask, asked.clock)
+def reached(asked) -> peer_probe.PeerProbe:
+    made = peer_probe.PeerProbe(9, asked.ask, asked.clock)
     assert made.age(HOST) == 0
     return made
 

@@ -9,32 +9,32 @@ import pytest
 
 from nova_colo.agent import manager
 from nova_colo.agent.qemu.backend import QemuBackend
-from nova_colo.agent.qemu.process_watch import Processes
+from nova_colo.agent.qemu.process_watch import ProcessWatch
 from nova_colo.hoststate.roles import RoleStore
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 PATIENCE = 10
 
 
-class FakeSide:
+class FakeReplica:
     """A replica of a pair; :ivar meanwhile: done while the agent looks at it."""
 
     def __init__(self, guest):
         self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], made=[], wiring=None)
         self.guest = guest
-        self.called_off = threading.Event()
+        self.cancelled = threading.Event()
         self.meanwhile = lambda: None
 
-    def look(self):
+    def poll(self):
         self.meanwhile()
 
     def close(self):
         pass
 
-    def fire_again(self):
+    def retrigger_fence(self):
         pass
 
-    def ended(self):
+    def on_ended(self):
         pass
 
 
@@ -47,7 +47,7 @@ class FakeHypervisor:
     def domain(self, server_id):
         return self.domains.get(server_id)
 
-    def forget(self, server_id):
+    def close_monitor(self, server_id):
         pass
 
 
@@ -75,15 +75,15 @@ def backend(tmp_path, told):
     made = object.__new__(QemuBackend)
     made._lock, made._replicas, made._hypervisor = threading.Lock(), {}, FakeHypervisor()
     made._ports = made._records = types.SimpleNamespace(
-        give_back=lambda ports: None, forget=lambda server_id: None
+        give_back=lambda ports: None, delete=lambda server_id: None
     )
     made._folder = lambda server_id: tmp_path / server_id
-    made._processes = Processes(lambda server_id: told.set())
+    made._processes = ProcessWatch(lambda server_id: told.set())
     return made
 
 
 def add_replica(backend, qemu):
-    replica = backend._replicas[SERVER] = FakeSide(lambda command: [{"thread-id": qemu.pid}])
+    replica = backend._replicas[SERVER] = FakeReplica(lambda command: [{"thread-id": qemu.pid}])
     return replica
 
 
@@ -93,21 +93,21 @@ def end(qemu):
 
 
 def test_a_qemu_is_seen_to_end(backend, qemu, told):
-    backend._look(add_replica(backend, qemu))
+    backend._poll(add_replica(backend, qemu))
     end(qemu)
     assert told.wait(PATIENCE) and backend._processes.has_ended(SERVER)
 
 
 def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(backend, qemu, told):
     replica = add_replica(backend, qemu)
-    replica.meanwhile = lambda: backend._drop(SERVER)
-    backend._look(replica)
+    replica.meanwhile = lambda: backend._remove(SERVER)
+    backend._poll(replica)
     end(qemu)
     assert not told.wait(1) and not backend._processes.has_ended(SERVER)
 
 
 def test_what_nova_has_started_since_is_not_ended(backend, qemu, told, tmp_path):
-    backend._look(add_replica(backend, qemu))
+    backend._poll(add_replica(backend, qemu))
     end(qemu)
     assert told.wait(PATIENCE)
     agent = manager.AgentManager("a", backend, RoleStore(tmp_path))

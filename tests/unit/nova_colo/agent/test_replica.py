@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.agent.qemu import fencing
 from nova_colo.agent.qemu import replica as replicas
 from nova_colo.agent.qemu.fencing import Fence
@@ -58,7 +58,7 @@ class Guest:
         return []
 
 
-class Reach:
+class Probe:
     silent_s = 0.0
 
     def age(self, address):
@@ -76,7 +76,7 @@ def make_replica(stage, primary=True):
     record = Record(
         "s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S)
     )
-    reach = Reach()
+    reach = Probe()
     made = replicas.Replica(
         record,
         Guest(),
@@ -93,7 +93,7 @@ def make_replica(stage, primary=True):
 @pytest.fixture
 def replica(clock):
     made = make_replica(Stage.STARTING)
-    made.in_step()
+    made.on_in_sync()
     return made
 
 
@@ -102,8 +102,8 @@ def pass_by(replica, clock, seconds, checkpoints=True):
     for _ in range(int(seconds)):
         clock.now += 1
         if checkpoints:
-            replica.heard(Event("RESUME", clock.now, {}, next(NUMBERS)))
-        replica.look()
+            replica.on_event(Event("RESUME", clock.now, {}, next(NUMBERS)))
+        replica.poll()
 
 
 def test_replication_that_stands_still_is_lost(replica, clock):
@@ -123,14 +123,14 @@ def test_nothing_leaves_a_primary_that_has_lost_its_twin_and_has_no_grant(replic
     assert "colo-held0" not in replica.guest.objects, "it has its twin again"
     pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" in replica.guest.objects
-    replica.parted()
+    replica.on_disconnected()
     assert "colo-held0" not in replica.guest.objects, "it runs alone"
     pass_by(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" not in replica.guest.objects
 
 
 def test_what_was_held_back_before_the_agent_was_restarted_is_let_out(clock):
-    made = make_replica(Stage.IN_STEP)
+    made = make_replica(Stage.IN_SYNC)
     made.guest.objects.append("colo-held0")
     pass_by(made, clock, 1, checkpoints=False)
     assert "colo-held0" in made.guest.objects, "nothing is known of the twin"
@@ -145,17 +145,17 @@ def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(replica, clock
     pass_by(replica, clock, 60, checkpoints=False)
     replica.there = True
     clock.now += 1
-    replica.look()  # before its events are heard again
+    replica.poll()  # before its events are heard again
     assert replica.report(paired=True).link_up
-    replica.reconnected()
-    replica.look()
+    replica.on_reconnect()
+    replica.poll()
     assert replica.report(paired=True).link_up
 
 
 def test_nor_is_it_while_libvirt_stood_still(replica, clock):
     pass_by(replica, clock, 5)
     clock.now += 60
-    replica.look()
+    replica.poll()
     assert replica.report(paired=True).link_up
 
 
@@ -163,7 +163,7 @@ def test_nor_after_a_moment_in_which_the_only_checkpoint_of_a_while_was_missed(r
     replica.save(delay_ms=20000)
     pass_by(replica, clock, 1)
     pass_by(replica, clock, 19, checkpoints=False)
-    replica.reconnected()  # one was due, and was not heard
+    replica.on_reconnect()  # one was due, and was not heard
     pass_by(replica, clock, 20, checkpoints=False)
     assert replica.report(paired=True).link_up
 
@@ -173,7 +173,7 @@ def test_a_link_that_is_stuck_when_libvirt_is_back_is_found_out(replica, clock):
     replica.there = None
     pass_by(replica, clock, 60, checkpoints=False)
     replica.there = True
-    replica.reconnected()
+    replica.on_reconnect()
     pass_by(replica, clock, DELAY_S + STUCK_S + 2, checkpoints=False)
     assert replica.report(paired=True).link_up is False
 
@@ -193,7 +193,7 @@ def test_a_qemu_that_does_not_answer_is_not_excused(replica, clock, monkeypatch)
 
 
 def test_an_agent_that_is_new_finds_out_that_replication_stands_still(clock):
-    replica = make_replica(Stage.IN_STEP)
+    replica = make_replica(Stage.IN_SYNC)
     pass_by(replica, clock, 5, checkpoints=False)
     assert replica.report(paired=True).link_up
     pass_by(replica, clock, DELAY_S + STUCK_S, checkpoints=False)
@@ -202,11 +202,11 @@ def test_an_agent_that_is_new_finds_out_that_replication_stands_still(clock):
 
 def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event_tells(clock):
     replica = make_replica(Stage.STARTING, primary=False)
-    replica.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
-    replica.in_step()
+    replica.on_event(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+    replica.on_in_sync()
     pass_by(replica, clock, 2)
     assert replica.report(paired=True).link_up
-    replica.heard(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+    replica.on_event(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
     assert replica.report(paired=True).link_up is False
 
 
@@ -214,26 +214,26 @@ def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():
     record = Record(
         "s-1", primary=False, stage=Stage.STARTING, ports=[], paces={"delay": 7000, "interval": 50}
     )
-    assert record.pace("colo", None) == {
+    assert record.parameters("colo", None) == {
         "policy": "colo",
         "mode": "colo",
         "interval_ms": 50,
         "delay_ms": 7000,
     }
-    assert record.pace("checkpoint", None)["delay_ms"] == 50
-    assert record.pace("checkpoint", 300)["delay_ms"] == 300
-    assert record.pace("hybrid", 300, "checkpoint")["delay_ms"] == 300
-    assert record.pace("hybrid", 300)["delay_ms"] == 7000
+    assert record.parameters("checkpoint", None)["delay_ms"] == 50
+    assert record.parameters("checkpoint", 300)["delay_ms"] == 300
+    assert record.parameters("hybrid", 300, "checkpoint")["delay_ms"] == 300
+    assert record.parameters("hybrid", 300)["delay_ms"] == 7000
 
 
 def test_that_its_twins_host_is_silent_is_told_at_once_and_once(replica, clock):
     pass_by(replica, clock, 1)
-    assert not replica.is_cut_off() and not replica.look()
+    assert not replica.is_peer_silent() and not replica.poll()
     replica.reach.silent_s = 2.1
-    assert replica.is_cut_off()  # so it is looked at now
-    assert replica.look()
+    assert replica.is_peer_silent()  # so it is looked at now
+    assert replica.poll()
     assert replica.report(True).link_up is False
-    assert not replica.is_cut_off() and not replica.look()
+    assert not replica.is_peer_silent() and not replica.poll()
 
 
 @pytest.fixture
@@ -251,22 +251,22 @@ def fenced(replica):
 def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
     pass_by(fenced, clock, 1)
     assert fenced.report(True).reasons == []
-    twin = make_replica(Stage.IN_STEP, primary=False)
+    twin = make_replica(Stage.IN_SYNC, primary=False)
     twin.record.fence = fenced.record.fence
-    twin.fire()
+    twin.trigger_fence()
     assert fenced.guest.process.wait(patient(10)) == -signal.SIGKILL
-    twin.fire_again()
+    twin.retrigger_fence()
     assert twin.record.firing  # until the host has said that it knows
-    fenced.ended()
-    twin.fire_again()
+    fenced.on_ended()
+    twin.retrigger_fence()
     assert twin.record.firing is None
 
 
-@pytest.mark.parametrize("end", [lambda replica: replica.parted(), lambda replica: replica.close()])
+@pytest.mark.parametrize("end", [lambda replica: replica.on_disconnected(), lambda replica: replica.close()])
 def test_a_primary_without_a_twin_cannot_be_ended_by_it(fenced, clock, end):
     pass_by(fenced, clock, 1)
     end(fenced)
-    assert Fence(**fenced.record.fence).fire(10)
+    assert Fence(**fenced.record.fence).trigger(10)
     assert fenced.guest.process.poll() is None
 
 
@@ -274,6 +274,6 @@ def test_a_primary_that_cannot_be_ended_says_why(fenced, clock):
     with Fence(**fenced.record.fence).arm(fenced.guest.process.pid):
         pass_by(fenced, clock, 1)
         [reason] = fenced.report(True).reasons
-        assert str(reason).startswith("The primary cannot be ended from its peer's host: UDP port ")
+        assert str(reason).startswith("The primary cannot be killed from its peer's host: UDP port ")
     pass_by(fenced, clock, 1)
     assert fenced.report(True).reasons == []

@@ -44,8 +44,8 @@ def test_certificates_are_good_for_what_they_are_for_and_nothing_else(ca):
         verify(ca, ca / host / "client-cert.pem", "sslclient")
         with pytest.raises(subprocess.CalledProcessError):
             verify(ca, ca / host / "client-cert.pem", "sslserver")
-    assert tls.lacks(str(ca / "compute-a"), ADDRESS) == []
-    assert tls.lacks(str(ca / "compute-b"), "2001:db8:0::12") == []
+    assert tls.unmet_requirements(str(ca / "compute-a"), ADDRESS) == []
+    assert tls.unmet_requirements(str(ca / "compute-b"), "2001:db8:0::12") == []
 
 
 def test_keys_are_for_their_owner_only(ca):
@@ -104,22 +104,22 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def test_an_agent_says_what_is_wrong_with_its_certificates(ca, tmp_path):
     folder = ca / "compute-a"
-    said = tls.lacks(str(folder), "192.0.2.99")
+    said = tls.unmet_requirements(str(folder), "192.0.2.99")
     assert said == [reasons.TLS_OTHER_ADDRESS(path=f"{folder}/server-cert.pem", address="192.0.2.99")]
     (folder / "client-cert.pem").write_text("no certificate")
-    (unreadable,) = tls.lacks(str(folder), ADDRESS)
+    (unreadable,) = tls.unmet_requirements(str(folder), ADDRESS)
     assert str(unreadable).startswith(f"The TLS certificate {folder}/client-cert.pem cannot be read: ")
     (folder / "client-key.pem").unlink()
-    assert tls.lacks(str(folder), ADDRESS) == [
+    assert tls.unmet_requirements(str(folder), ADDRESS) == [
         reasons.TLS_MISSING(files=["client-key.pem"], folder=str(folder))
     ]
-    assert tls.lacks("/no/such/folder", ADDRESS) == [
+    assert tls.unmet_requirements("/no/such/folder", ADDRESS) == [
         reasons.TLS_MISSING(files=tls.FILES, folder="/no/such/folder")
     ]
 
 
 def test_an_agent_says_that_a_certificate_has_expired(tmp_path):
     for made in test_ca.issue(str(tmp_path / "ca"), {"compute-a": ip_address(ADDRESS)}, days=0):
-        said = tls.lacks(str(made), ADDRESS)
+        said = tls.unmet_requirements(str(made), ADDRESS)
     assert len(said) == 3
     assert {reason.code for reason in said} == {"tls_expired"}

@@ -46,7 +46,7 @@ def plugged(monkeypatch):
 
 @pytest.fixture
 def store(tmp_path, plugged):
-    made = vifs.WiringStore(str(tmp_path))
+    made = vifs.VifStore(str(tmp_path))
     vif = objects.vif.VIFBridge(id=PORT, address="fa:16:3e:4d:00:10", bridge_name="qbr-1", plugin="test")
     made.put(objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001"), [vif])
     return made
@@ -69,7 +69,7 @@ def test_cards_that_were_attached_are_plugged_in_too_and_those_that_were_detache
     store.remove(SERVER, PORT)
     vifs.plug(store.get(SERVER))
     assert plugged.done == [("plug", SERVER, OTHER_PORT, "qbr-2")]
-    store.forget(SERVER)
+    store.delete(SERVER)
     store.remove(SERVER, OTHER_PORT)
     assert store.get(SERVER) is None
 
@@ -79,13 +79,13 @@ def test_cards_that_nova_does_not_know_of_any_more_can_be_unplugged(store, plugg
     assert plugged.done == []
     store.unplug_others(SERVER, [OTHER_PORT])
     assert plugged.done == [("unplug", SERVER, PORT, "qbr-1")]
-    store.forget(SERVER)
+    store.delete(SERVER)
     store.unplug_others(SERVER, [])
 
 
 def test_nothing_is_plugged_in_for_a_guest_that_nova_knows_nothing_of(store, plugged):
-    store.forget(SERVER)
-    store.forget(SERVER)
+    store.delete(SERVER)
+    store.delete(SERVER)
     vifs.plug(store.get(SERVER))
     vifs.unplug(store.get(SERVER))
     assert plugged.done == []
@@ -96,7 +96,7 @@ def test_a_card_that_cannot_be_plugged_in_is_an_error_and_one_that_cannot_be_unp
     store, plugged, refusal
 ):
     plugged.refusal = refusal
-    with pytest.raises(vifs.WiringError):
+    with pytest.raises(vifs.VifPlugError):
         vifs.plug(store.get(SERVER))
     vifs.unplug(store.get(SERVER))
 
@@ -104,6 +104,6 @@ def test_a_card_that_cannot_be_plugged_in_is_an_error_and_one_that_cannot_be_unp
 def test_what_another_release_of_os_vif_has_written_is_an_error_only_where_it_matters(store, plugged):
     written = store.get(SERVER)
     written["vifs"][0]["versioned_object.version"] = "99.0"
-    with pytest.raises(vifs.WiringError):
+    with pytest.raises(vifs.VifPlugError):
         vifs.plug(written)
     vifs.unplug(written)

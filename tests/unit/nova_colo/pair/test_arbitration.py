@@ -193,12 +193,12 @@ def test_the_primary_runs_alone_only_when_it_surely_runs(one, other):
 
 def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
     after = pair(epoch=4, primary_host="b", secondary_host="c", nova_host="b")
-    assert arbitration.is_stale(after, "a", replica(epoch=3))
-    assert arbitration.is_stale(after, "c", replica(Role.SECONDARY, epoch=3))
-    assert not arbitration.is_stale(after, "b", replica(Role.PROMOTED, epoch=4))
-    assert not arbitration.is_stale(after, "c", replica(Role.SECONDARY, epoch=4))
-    assert arbitration.is_stale(None, "b", replica())
+    assert arbitration.is_orphaned(after, "a", replica(epoch=3))
+    assert arbitration.is_orphaned(after, "c", replica(Role.SECONDARY, epoch=3))
+    assert not arbitration.is_orphaned(after, "b", replica(Role.PROMOTED, epoch=4))
+    assert not arbitration.is_orphaned(after, "c", replica(Role.SECONDARY, epoch=4))
+    assert arbitration.is_orphaned(None, "b", replica())
 
 
 def test_a_host_that_is_ahead_of_what_is_known_of_the_pair_is_left_alone():
-    assert not arbitration.is_stale(pair(epoch=5), "b", replica(Role.PROMOTED, epoch=6))
+    assert not arbitration.is_orphaned(pair(epoch=5), "b", replica(Role.PROMOTED, epoch=6))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""colo-pair: what it refuses, in which words, and what it leaves with. The agents are made up here; tests/qemu has real ones."""
+"""colo-pair: refusals, messages and exit codes, with fake agents; tests/qemu has real ones."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ import time
 import pytest
 from oslo_config import cfg
 
-from lab.patience import patient
+from lab.core.patience import patient
 from nova_colo.cmd import pair
 from nova_colo.standalone.agents import SilentError
 from nova_colo.standalone.pair import PairError
@@ -21,7 +21,7 @@ FIGURES = {"total": 3, "mismatch": 1, "periodic": 2, "forced": 0, "per_min": 1.5
 
 
 class Host:
-    """What a host's agent remembers, and whether it answers."""
+    """A host: the replica of its agent, whether the agent answers, and the method that fails."""
 
     def __init__(self):
         self.replica = None
@@ -31,7 +31,7 @@ class Host:
 
 
 class FakeAgents:
-    """Two or three agents whose pairs are made at once and whose QEMUs do what they are told."""
+    """Agents whose pairs are created at once and whose QEMUs carry out every call."""
 
     def __init__(self, *names):
         self.hosts = {name: Host() for name in names}
@@ -115,7 +115,7 @@ def paired(agents):
 
 @pytest.fixture
 def say(agents, capsys, tmp_path):
-    """Say a command; return its exit code, its output and its complaint."""
+    """Run a command; return its exit code, its standard output and its standard error."""
     conf = tmp_path / "colo-pair.conf"
     conf.write_text("[agent]\nheartbeat_interval = 0.2\n")  # a host counts as silent after three of them
 
@@ -146,16 +146,16 @@ def refused(answer):
     ("arguments", "words"),
     [
         (("status",), "--hosts"),
-        (("status", "--hosts", "a,a"), "no list of different hosts"),
-        (("status", *HOSTS, "--watch", "no"), "no number of seconds"),
+        (("status", "--hosts", "a,a"), "not a list of different hosts"),
+        (("status", *HOSTS, "--watch", "no"), "not a number of seconds"),
         (("status", *HOSTS, "--probe", "guest"), "not HOST:PORT"),
-        (("protect", "--primary", "a", "--secondary", "a"), "both a. A twin needs another host."),
+        (("protect", "--primary", "a", "--secondary", "a"), "both a. The secondary needs another host."),
         (("protect", "--primary", "a", "--secondary", "b", "--interval-ms", "1"), "10 or more"),
         (("mode", *HOSTS, "fast"), "invalid"),
         (("failover", *HOSTS, "--force"), "with --lost only"),
     ],
 )
-def test_a_wrong_command_line_is_2_and_says_what_is_wrong(say, arguments, words):
+def test_a_wrong_command_line_exits_with_2_and_names_the_mistake(say, arguments, words):
     code, out, err = say(*arguments)
     assert (code, out) == (2, "")
     assert words in err
@@ -168,10 +168,10 @@ def test_a_server_is_a_uuid(agents, capsys):
     assert "virsh domuuid" in capsys.readouterr().err
 
 
-def test_protect_says_how_far_it_is_and_how_long_the_guest_stood_still(say, agents):
+def test_protect_shows_its_progress_and_the_pause_of_the_guest(say, agents):
     assert say("protect", "--primary", "a", "--secondary", "b") == (
         0,
-        "Protected: primary a, secondary b, epoch 0. The guest stood still for 25.0 ms.\n",
+        "Protected: primary a, secondary b, epoch 0. The guest was paused for 25.0 ms.\n",
         "",
     )
     assert agents.done == [("a", "describe"), ("b", "prepare_secondary"), ("a", "start_replication")]
@@ -181,28 +181,28 @@ def test_protect_says_how_far_it_is_and_how_long_the_guest_stood_still(say, agen
     )
 
 
-def test_a_pair_that_cannot_be_made_is_undone_and_the_first_error_is_said(say, agents):
+def test_a_failed_protect_is_rolled_back_and_shows_its_first_error(say, agents):
     agents.hosts["b"].fails = "prepare_secondary"
     assert refused(say("protect", "--primary", "a", "--secondary", "b")) == "colo-pair: b has no room.\n"
     assert agents.done[-2:] == [("a", "release"), ("b", "discard")]
 
 
-def test_a_pair_that_had_a_failover_keeps_its_epoch_when_a_new_twin_cannot_be_made(say, agents):
+def test_a_failed_protect_after_a_failover_keeps_the_epoch(say, agents):
     agents.hosts["a"].replica = replica("primary", 3, link_up=None)
     agents.hosts["b"].fails = "prepare_secondary"
     refused(say("protect", "--primary", "a", "--secondary", "b"))
     assert agents.hosts["a"].replica["epoch"] == 3
 
 
-def test_protect_ends_what_is_left_over_and_refuses_another_hosts_guest(say, agents):
+def test_protect_destroys_an_orphaned_replica_and_refuses_the_guest_of_another_host(say, agents):
     agents.hosts["a"].replica = replica("primary", 0, running=False)
     agents.hosts["b"].replica = replica("primary", 1, link_up=None)
-    assert "Say --primary b." in refused(say("protect", "--primary", "a", "--secondary", "b"))
+    assert "Use --primary b." in refused(say("protect", "--primary", "a", "--secondary", "b"))
     code, out, _ = say("protect", "--primary", "b", "--secondary", "a")
-    assert code == 0 and "a has a primary replica of epoch 0 left. It is ended." in out
+    assert code == 0 and "Destroying an orphaned primary replica of epoch 0 on a." in out
 
 
-def test_protect_refuses_a_guest_whose_twin_is_elsewhere(say, paired):
+def test_protect_refuses_a_guest_with_a_secondary_on_another_host(say, paired):
     assert "colo-pair alone" in refused(say("protect", "--primary", "a", "--secondary", "c"))
     assert paired.done == []
 
@@ -248,7 +248,7 @@ def test_a_planned_failover(say, paired):
     assert paired.done == [("a", "demote"), ("b", "promote"), ("b", "settle"), ("a", "discard")]
 
 
-def test_a_failover_that_was_interrupted_is_ended_when_it_is_said_again(say, paired):
+def test_an_interrupted_failover_is_completed_when_it_is_repeated(say, paired):
     paired.hosts["a"].replica = replica("demoted", 1)
     assert say("failover", *HOSTS)[0] == 0
     assert paired.hosts["a"].replica is None and paired.hosts["b"].replica["epoch"] == 1
@@ -259,30 +259,30 @@ def test_a_failover_that_was_interrupted_is_ended_when_it_is_said_again(say, pai
     [
         ({"a": {"running": False}}, "QEMU on a does not run"),
         ({"b": {"link_up": False}}, "link between a and b is down"),
-        ({"a": {"progress": {"stage": "copying disks", "percent": 3}}}, "still being made"),
+        ({"a": {"progress": {"stage": "copying disks", "percent": 3}}}, "still being created"),
     ],
 )
-def test_a_planned_failover_needs_a_pair_in_step(say, paired, broken, words):
+def test_a_planned_failover_needs_a_pair_in_sync(say, paired, broken, words):
     for name, values in broken.items():
         paired.hosts[name].replica |= values
     assert words in refused(say("failover", *HOSTS))
     assert paired.done == []
 
 
-def test_a_planned_failover_from_a_silent_primary_names_the_other_way(say, paired):
+def test_a_planned_failover_from_a_silent_primary_suggests_lost(say, paired):
     paired.hosts["a"].silent = True
     line = refused(say("failover", *HOSTS))
     assert "The agent on a does not answer." in line and "--lost" in line
 
 
-def test_a_lost_primary_is_not_asked_and_the_person_told_what_that_means(say, paired):
+def test_a_failover_from_a_lost_primary_does_not_call_it_and_warns(say, paired):
     paired.hosts["a"].silent = True
     code, out, _ = say("failover", *HOSTS, "--lost")
-    assert code == 0 and "You vouch that the guest on a is dead" in out
+    assert code == 0 and "You confirm that the guest on a is dead" in out
     assert paired.done == [("b", "promote"), ("b", "settle")]
 
 
-def test_a_primary_that_is_well_is_no_lost_one_unless_forced(say, paired):
+def test_a_healthy_primary_is_not_lost_unless_forced(say, paired):
     assert "--force" in refused(say("failover", *HOSTS, "--lost"))
     assert say("failover", *HOSTS, "--lost", "--force")[0] == 0
     assert paired.done == [("b", "promote"), ("b", "settle")]
@@ -298,13 +298,13 @@ def test_a_secondary_that_is_not_there_cannot_take_over(say, paired, broken):
     assert paired.done == []
 
 
-def test_the_primary_goes_on_alone(say, paired):
+def test_alone_runs_the_primary_unprotected(say, paired):
     code, out, _ = say("alone", *HOSTS)
-    assert code == 0 and "a runs the guest alone, epoch 1." in out
+    assert code == 0 and "a runs the guest unprotected, epoch 1." in out
     assert paired.done == [("a", "run_alone"), ("b", "discard")]
 
 
-def test_a_primary_that_is_silent_or_dead_does_not_go_on_alone(say, paired):
+def test_alone_is_refused_for_a_silent_or_dead_primary(say, paired):
     paired.hosts["a"].replica["running"] = False
     assert "--lost" in refused(say("alone", *HOSTS))
     paired.hosts["a"].silent = True
@@ -323,27 +323,26 @@ def test_unprotect_and_mode(say, paired):
 
 
 def run_until(say, agents, steps, *more):
-    """Run ``run`` until each step has been seen, doing what it says then, and return what it left with."""
+    """Run ``run``, wait for the condition of each step and act, then stop it; return its outcome."""
 
-    def lead():
-        for seen, do in steps:
+    def drive():
+        for condition, act in steps:
             deadline = time.monotonic() + patient(30)
-            while not seen() and time.monotonic() < deadline:
+            while not condition() and time.monotonic() < deadline:
                 time.sleep(0.05)
-            do()
-        if (
-            signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
-        ):  # else it has ended by itself, and we would end
+            act()
+        # with the default handler ``run`` has ended by itself, and the signal would end the tests
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
             signal.raise_signal(signal.SIGTERM)
 
-    leader = threading.Thread(target=lead)
-    leader.start()
-    answer = say("run", "--primary", "a", "--secondary", "b", "--json", *more)
-    leader.join()
-    return answer
+    driver = threading.Thread(target=drive)
+    driver.start()
+    outcome = say("run", "--primary", "a", "--secondary", "b", "--json", *more)
+    driver.join()
+    return outcome
 
 
-def test_run_protects_takes_over_and_protects_again_on_the_spare(say, agents):
+def test_run_protects_fails_over_and_protects_again_on_the_spare(say, agents):
     hosts = agents.hosts
 
     def lose():
@@ -378,7 +377,7 @@ def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
     def fall_silent():
         primary.silent, primary.asked = True, 0
 
-    # three times as often as a host may leave unanswered
+    # several times the polls that a host may miss
     steps = [(lambda: primary.asked >= 5, fall_silent), (lambda: primary.asked >= 20, lambda: None)]
     code, out, _ = run_until(say, paired, steps)
     assert primary.silent and primary.asked >= 20
@@ -386,7 +385,7 @@ def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["watching", "stopped"]
 
 
-def test_run_moves_a_hybrid_pair_to_the_mode_that_its_primary_has_found(say, agents):
+def test_run_sets_the_mode_of_a_hybrid_pair_that_its_primary_reports(say, agents):
     hosts = agents.hosts
     steps = [
         (
@@ -398,11 +397,14 @@ def test_run_moves_a_hybrid_pair_to_the_mode_that_its_primary_has_found(say, age
     ]
     code, out, err = run_until(say, agents, steps, "--mode", "hybrid")
     assert (code, err, agents.modes) == (0, "", ["checkpoint"] * 2 + ["colo"] * 2)
-    said = [event["message"] for event in map(json.loads, out.splitlines()) if event["event"] == "mode"]
-    assert said == ["The pair is in mode checkpoint from now on.", "The pair is in mode colo from now on."]
+    messages = [event["message"] for event in map(json.loads, out.splitlines()) if event["event"] == "mode"]
+    assert messages == [
+        "The pair is in mode checkpoint from now on.",
+        "The pair is in mode colo from now on.",
+    ]
 
 
-def test_run_does_not_begin_with_a_primary_that_it_cannot_know(say, paired):
+def test_run_refuses_to_start_with_a_silent_primary(say, paired):
     paired.hosts["a"].silent = True
     assert "The agent on a does not answer." in refused(say("run", "--primary", "a", "--secondary", "b"))
 

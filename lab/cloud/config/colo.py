@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of fault tolerance: engine, paste filter, agents."""
+
+from lab.cloud.config import common
+from lab.cloud.config.ini import Sections
+from lab.cloud.spec import Spec
+from lab.core.patience import FACTOR, patient
+from nova_colo import conf
+
+#: After a restart of the broker hosts are heard again within two seconds of each other, and not of half a minute.
+BROKER: Sections = {"oslo_messaging_rabbit": {"rabbit_interval_max": 2}}
+#: Options that say when something that is slow counts as lost, or as not well.
+LIMITS = {
+    "agent": ("missed_heartbeats",),
+    "engine": ("agent_timeout",),
+    "qemu": ("command_timeout", "link_silent", "checkpoint_stuck", "checkpoint_late", "pause_long"),
+}
+
+
+def engine_conf(spec: Spec) -> Sections:
+    """Return nova-colo.conf, which the engine, nova-colo-manage and the filter in nova-api read."""
+    auth = spec.service_auth()
+    return {
+        "DEFAULT": {**common.logging(), "transport_url": spec.transport_url()},
+        **BROKER,
+        "database": common.database(spec, "nova_colo"),
+        "nova": auth,
+        "placement": auth,
+        "agent": limits("agent"),
+        "engine": {**_intervals(spec), **limits("engine")},
+    }
+
+
+def agent_conf(spec: Spec, host: str) -> Sections:
+    """Return the configuration of the agent on ``host``, whose disk is the host's folder."""
+    return {
+        "DEFAULT": {
+            **common.logging(),
+            "transport_url": spec.transport_url(),
+            "host": host,
+            "state_path": spec.layout.host(host) / "state",
+        },
+        **BROKER,
+        "agent": limits("agent"),
+        "simulated": {"directory": spec.layout.simulated},
+    }
+
+
+def limits(section: str) -> dict[str, object]:
+    """Return the LIMITS of a section, multiplied by FACTOR of lab/core/patience.py."""
+    if FACTOR == 1:
+        return {}
+    options = {option.dest: option for option in dict(conf.list_opts())[section]}
+    return {name: type(options[name].default)(patient(options[name].default)) for name in LIMITS[section]}
+
+
+def _intervals(spec: Spec) -> dict[str, object]:
+    """Return shorter ones than a cloud would have: what a person does here is to be seen at once, and tests wait for them."""
+    if spec.state.short_intervals:
+        return {
+            "nova_poll_interval": 2,
+            "lease_time": 4,
+            "repair_interval": 5,
+            "retry_interval": 3,
+            "fence_delay": patient(5),
+        }
+    return {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10}

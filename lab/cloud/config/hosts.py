@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of a real compute host: nova-compute's and the agent's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.cloud.config import colo, nova
+from lab.cloud.config.ini import Sections, render
+from lab.cloud.spec import Spec
+from lab.core.layout import VENV
+
+if TYPE_CHECKING:
+    from lab.machines.host import Host
+
+#: Seconds between two runs of nova-compute's periodic tasks that end or remove what they take to be nobody's.
+PERIODIC_S = 12
+
+
+def plugin_files() -> dict[str, str]:
+    """Return the metadata of a distribution whose entry point names our os-vif plugin, to be put on a host's path."""
+    folder = "colo_lab_vif-0.dist-info"
+    metadata = "Metadata-Version: 2.1\nName: colo-lab-vif\nVersion: 0\n"
+    # Nova has no kind of VIF that a plugin of somebody else's could take; this one has lost its own plugin
+    return {
+        f"{folder}/METADATA": metadata,
+        f"{folder}/entry_points.txt": render({"os_vif": {"ivs": "lab.hosts.real.vif:FlatBridge"}}),
+    }
+
+
+def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sections:
+    """Return the nova.conf of a host.
+
+    :param machine: the host as a machine
+    :param emulated: there is no KVM
+    """
+    stock = nova.compute_conf(
+        spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {}
+    )
+    privsep = {
+        "helper_command": f"{VENV}/bin/privsep-helper --config-file {spec.layout.etc / 'hosts' / name / 'nova.conf'}"
+    }
+    return {
+        **stock,
+        "DEFAULT": {
+            **stock["DEFAULT"],
+            "my_ip": machine.management_address,
+            "state_path": machine.nova_path,
+            "instances_path": machine.instances,
+            "reserved_host_memory_mb": 512,
+            "shutdown_timeout": 5,  # the guests of the lab's image do not know ACPI
+            "sync_power_state_interval": PERIODIC_S,
+            "running_deleted_instance_poll_interval": PERIODIC_S,
+            "default_log_levels": "oslo_service.periodic_task=DEBUG",  # so that it can be seen when they have run
+        },
+        # images that no server of a host needs are removed soon, too
+        "image_cache": {
+            "manager_interval": PERIODIC_S,
+            "remove_unused_original_minimum_age_seconds": PERIODIC_S,
+        },
+        "libvirt": {
+            "virt_type": "qemu" if emulated else "kvm",
+            "cpu_mode": "custom",
+            "cpu_models": "qemu64",
+            "hw_machine_type": "x86_64=pc",
+            "mem_stats_period_seconds": 0,
+            "live_migration_scheme": "tcp",
+            "live_migration_inbound_addr": machine.address,
+        },
+        # an emulated CPU need not be like this machine's
+        "workarounds": {
+            **stock["workarounds"],
+            "skip_cpu_compare_at_startup": emulated,
+            "skip_cpu_compare_on_dest": emulated,
+        },
+        "compute": {"live_migration_wait_for_vif_plug": False},
+        "nova_sys_admin": privsep,
+        "privsep_osbrick": privsep,
+        **({"colo": {"agent_state_path": machine.state_path}} if spec.state.colo else {}),
+    }
+
+
+def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> Sections:
+    """Return the configuration of a host's agent.
+
+    :param machine: the host as a machine
+    :param runtime_directory: for QEMU's sockets, as the host sees it
+    """
+    return {
+        "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
+        **colo.BROKER,
+        "agent": {"replication_backend": "qemu", **colo.limits("agent")},
+        "qemu": {
+            "replication_address": machine.address,
+            "runtime_directory": runtime_directory,
+            # checkpoints are more frequent than a cloud would have them: there is to be something to see
+            "checkpoint_delay": 2000 if spec.state.short_intervals else 5000,
+            **colo.limits("qemu"),
+        },
+    }

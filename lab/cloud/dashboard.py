@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Get Horizon ready: its settings and its static files, which take a while and are made again only when they change."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from lab.cloud.config import horizon
+from lab.cloud.config.ini import render
+from lab.cloud.services import program
+from lab.cloud.spec import Spec
+from lab.core.layout import CACHE, REPO, keep, write_private
+from lab.core.process import Supervisor
+
+_INPUT_SUFFIXES = {".html", ".scss", ".css", ".js", ".svg", ".png", ".py"}
+
+
+def write_settings(spec: Spec) -> None:
+    """Write Horizon's configuration files."""
+    etc = spec.layout.etc
+    write_private(etc / "horizon" / "local" / "__init__.py", "")
+    write_private(etc / "horizon" / "local" / "local_settings.py", horizon.local_settings(spec))
+    write_private(etc / "uwsgi" / "horizon.ini", render(horizon.uwsgi_conf(spec)))
+    for folder in ("static", "cache"):
+        (spec.layout.prefix / "horizon" / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
+    """Collect and compress the static files, or take those of a lab that has made the same, unless nothing has changed."""
+    stamp = spec.layout.done / "horizon-static"
+    wanted = _inputs_digest(spec.state.theme)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    supervisor.stop(["horizon"])  # a running one keeps the old files' names in memory
+    stamp.unlink(missing_ok=True)
+    static, kept = spec.layout.prefix / "horizon" / "static", CACHE / f"horizon-{wanted[:12]}"
+    shutil.rmtree(static, ignore_errors=True)
+    if kept.exists():
+        shutil.copytree(kept, static)
+    else:
+        _make(spec, supervisor)
+        keep(static, kept)
+    write_private(stamp, wanted)
+
+
+def _make(spec: Spec, supervisor: Supervisor) -> None:
+    environment = {
+        "PYTHONPATH": str(spec.layout.etc / "horizon"),
+        "DJANGO_SETTINGS_MODULE": "openstack_dashboard.settings",
+    }
+    for command in (("collectstatic", "--noinput", "-v", "0"), ("compress", "--force")):
+        supervisor.run("setup-horizon", (program("python"), "-m", "django", *command), environment)
+
+
+def _inputs_digest(theme: str) -> str:
+    """Return what the static files depend on: Horizon's version, its settings and theme, and the plugin's own files."""
+    digest = hashlib.sha256((REPO / "constraints.txt").read_bytes() + theme.encode())
+    digest.update(Path(horizon.__file__).read_bytes())
+    for folder in (REPO / "colo_dashboard", REPO / "enabled"):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in _INPUT_SUFFIXES and (path.suffix != ".py" or folder.name == "enabled"):
+                digest.update(str(path.relative_to(REPO)).encode() + path.read_bytes())
+    return digest.hexdigest()

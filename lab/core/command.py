@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one command to its end."""
+
+import subprocess
+
+from lab.core.errors import LabError
+
+
+def run(*argv: str) -> str:
+    """Run a command and return its output.
+
+    :raises LabError: when it fails, with what it wrote to stderr
+    """
+    result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise LabError(f"'{' '.join(argv)}' ended with {result.returncode}: {result.stderr.strip()}")
+    return result.stdout
