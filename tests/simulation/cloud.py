@@ -127,6 +127,8 @@ class Placement:
     def __init__(self) -> None:
         self.held: dict[str, dict[str, dict[str, int]]] = {}
         self.full: set[str] = set()
+        #: whether a failed live migration holds the server's allocation on its host
+        self.migration_holds = False
 
     def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
         return [name for name in HOSTS if name not in self.full]
@@ -145,6 +147,9 @@ class Placement:
 
     def remove_allocations(self, server_id: str, providers: list[str]) -> None:
         pass
+
+    def return_allocation(self, server_id: str, provider: str, migrations: list[str]) -> None:
+        self.migration_holds = False
 
     def release(self, consumer: str) -> None:
         self.held.pop(consumer, None)
@@ -193,6 +198,9 @@ class Nova:
         self._requests += 1
         self.task = (task, host, f"req-{self._requests}")
         return self.task[2]
+
+    def migrations(self, server_id: str) -> list[str]:
+        return []
 
     def action_failed(self, server_id: str, request_id: str) -> bool:
         return request_id in self.failed
@@ -251,10 +259,12 @@ class Nova:
             "rebooting": self._reboot,
             "powering-off": self._power_off,
         }
-        if not (well and able and does[task](source, there)):
+        held = self._world.placement.migration_holds and task in ("migrating", "rebuilding")
+        if not (well and able and not held and does[task](source, there)):
             self.failed.add(request_id)
             if task in ("migrating", "rebuilding"):
                 self.status = "ERROR"
+            self._world.placement.migration_holds |= task == "migrating"
         elif late and task in ("migrating", "rebuilding"):
             self.failed.add(request_id)
             self.status = "ERROR"

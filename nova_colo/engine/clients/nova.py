@@ -120,6 +120,11 @@ class NovaClient(RestClient):
             raise
         return action["message"] == "Error"
 
+    def migrations(self, server_id: str) -> list[str]:
+        """Return the uuids of a server's migrations, which are consumers in Placement; those in progress, too."""
+        body = self.get("/os-migrations", instance_uuid=server_id)
+        return [migration["uuid"] for migration in body["migrations"]]
+
     def compute_services(self) -> dict[str, dict[str, Any]]:
         """Return Nova's records of the nova-compute services, by host."""
         return {

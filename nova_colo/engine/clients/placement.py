@@ -91,16 +91,43 @@ class PlacementClient(RestClient):
 
         :raises ServiceError: 409 when they were changed concurrently
         """
-        body = self.request("GET", f"/allocations/{server_id}", microversion=NOVA_MICROVERSION).json()
-        kept = {
-            provider: {"resources": held["resources"]}
-            for provider, held in body["allocations"].items()
-            if provider not in providers
-        }
-        if kept and len(kept) < len(body["allocations"]):
-            same = {name: body[name] for name in ("project_id", "user_id", "consumer_generation")}
-            json = same | {"allocations": kept}
+        body = self._allocations(server_id)
+        held = body["allocations"]
+        kept = {provider: each for provider, each in held.items() if provider not in providers}
+        if kept and len(kept) < len(held):
+            json = body | {"allocations": kept}
             self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
+
+    def return_allocation(self, server_id: str, provider: str, migrations: Collection[str]) -> None:
+        """Return to a server what a failed live migration still holds of it on its host, and drop the rest.
+
+        Nova moves a server's allocation to the migration before it claims resources on the target, and moves it
+        back when the migration fails (nova.conductor.tasks.migrate). A nova-compute that ends in between does
+        not, and Nova then fails each further forced move with a KeyError in claim_resources_on_destination.
+
+        :param provider: uuid of the provider of the server's host
+        :param migrations: uuids of the server's ended migrations, which are consumers
+        :raises ServiceError: 409 when one of the allocations was changed concurrently
+        """
+        own = self._allocations(server_id)
+        if provider in own["allocations"]:
+            return
+        holders = set(migrations) & set(self.allocations_on(provider))
+        if not holders:
+            return
+        bodies = {consumer: self._allocations(consumer) for consumer in sorted(holders)}
+        returned = own | {"allocations": next(iter(bodies.values()))["allocations"]}
+        emptied = {consumer: body | {"allocations": {}} for consumer, body in bodies.items()}
+        self.request(
+            "POST", "/allocations", json=emptied | {server_id: returned}, microversion=NOVA_MICROVERSION
+        )
+
+    def _allocations(self, consumer: str) -> dict[str, Any]:
+        """Return a consumer's allocations as they can be written again with Nova's microversion."""
+        body = self.request("GET", f"/allocations/{consumer}", microversion=NOVA_MICROVERSION).json()
+        held = {provider: {"resources": each["resources"]} for provider, each in body["allocations"].items()}
+        same = ("project_id", "user_id", "consumer_generation")
+        return {name: body[name] for name in same if name in body} | {"allocations": held}
 
     def release(self, consumer: str) -> None:
         """Delete a reservation; no error when there is none."""

@@ -171,6 +171,12 @@ class RecordSync(Workflow):
         except ServiceError as error:
             LOG.info("Failed to remove allocations of %s: %s", server.id, error)
 
+    def _return_allocation(self, server: Server) -> None:
+        """Undo what a nova-compute that ended during a live migration has left undone: Nova refuses a forced move else."""
+        nova = self._context.nova
+        provider = nova.providers()[server.host]
+        self._context.placement.return_allocation(server.id, provider, nova.migrations(server.id))
+
     def _is_source_lost(self, job: Job) -> bool:
         """Return whether the source host stays down: an unneeded fence costs a restart of its nova-compute."""
         source, context = job.params["source"], self._context
@@ -186,6 +192,7 @@ class RecordSync(Workflow):
 
     def _start_move(self, job: Job, server: Server, lost: bool) -> str:
         nova, source, target = self._context.nova, job.params["source"], job.params["target"]
+        self._return_allocation(server)
         if not lost:
             if server.status == "ERROR":  # after a failed move; Nova would refuse another one
                 nova.set_active(job.server_id, job.id)

@@ -291,7 +291,7 @@ def test_hosts_say_what_they_carry(api):
 def test_a_host_that_is_back_says_why_it_is_still_forced_down(api):
     api.host("a", seen_at=timeutils.utcnow(), fenced_at=timeutils.utcnow(), capable=True)
     (host,) = api.get("/os-fault-tolerance/hosts")["hosts"]
-    assert "restarted there" in host["reasons"][0] and host["fenced_since"] and not host["capable"]
+    assert "Restart it there" in host["reasons"][0] and host["fenced_since"] and not host["capable"]
     server = api.pair(primary_host="b", secondary_host="c")
     refused = api.request("POST", f"/servers/{server}/action", body={"ft-migrate-secondary": {"host": "a"}})
     assert refused.status_code == 409

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that has lost two hosts in a row, the first of which is still down."""
+"""Allocations that Nova has left where they keep it from moving the server again."""
+
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from nova_colo.engine.clients import placement
 from nova_colo.pair.model import Role
 from tests.functional.nova.harness import ColoTestCase, node_id
 
@@ -10,6 +14,8 @@ pytestmark = pytest.mark.surface
 
 
 class LeftoverAllocationTest(ColoTestCase):
+    """A server that has lost two hosts in a row, the first of which is still down."""
+
     def setUp(self):
         super().setUp()
         self.server = self.ft_server("h1")
@@ -86,6 +92,90 @@ class LeftoverAllocationTest(ColoTestCase):
         self.force_down("h2", False)
         self.assertEqual({"h3"}, self._allocated())
         self.assertEqual(("ACTIVE", None, "h3"), self.seen(self.server))
+
+
+class EndedMigrationTest(ColoTestCase):
+    """A server whose live migration was accepted by a nova-compute that ended before it began."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server("h1")
+        self.protect(self.server, "h2")
+        self.hosts["h1"].agent.demote({}, self.server["id"], 1)
+        self.hosts["h2"].agent.promote({}, self.server["id"], 1)
+        self.release(self.server)
+        with mock.patch.object(self.hosts["h1"].compute.manager, "live_migration") as taken:
+            self._migrate()
+            self._wait_for_call(taken)
+        self.start_host("h1")
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
+
+    def _wait_for_call(self, taken):
+        self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": "migrating"})
+        for _ in range(300):
+            if taken.called:
+                return
+            self.clock.sleep(0.1)
+        self.fail("nova-compute was not asked to migrate")
+
+    def _migrate(self):
+        body = {"os-migrateLive": {"host": "h2", "force": True, "block_migration": "auto"}}
+        answer = self.move(self.server, body)
+        self.assertEqual(202, answer.status_int, answer.text)
+
+    def _migrations(self):
+        answer = self.request("GET", f"/os-migrations?instance_uuid={self.server['id']}")
+        return [migration["uuid"] for migration in answer.json["migrations"]]
+
+    def _return_allocation(self):
+        PlacementOf(self.placement).return_allocation(self.server["id"], node_id("h1"), self._migrations())
+
+    def _allocated(self, consumer):
+        return set(self.placement.get(f"/allocations/{consumer}", version="1.36").body["allocations"])
+
+    def test_nova_fails_each_further_live_migration(self):
+        self.assertEqual({node_id("h2")}, self._allocated(self.server["id"]))
+        self._migrate()
+        self._wait_for_server_parameter(self.server, {"status": "ERROR"})
+        self.assertEqual("h1", self.seen(self.server)[2])
+
+    def test_with_its_allocation_returned_it_moves(self):
+        (ended,) = self._migrations()
+        self.assertEqual({node_id("h1")}, self._allocated(ended))
+        for _ in range(2):  # a second time changes nothing
+            self._return_allocation()
+            self.assertEqual({node_id("h1")}, self._allocated(self.server["id"]))
+            self.assertEqual(set(), self._allocated(ended))
+        self._migrate()
+        self._wait_for_server_parameter(
+            self.server, {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
+        )
+        self.assertEqual({node_id("h2")}, self._allocated(self.server["id"]))
+
+
+    def test_with_its_allocation_returned_it_is_evacuated(self):
+        """Without it Nova fails too, and leaves the server's task at "rebuilding" for good."""
+        self.power_cut("h1")
+        self._return_allocation()
+        self.move(self.server, {"evacuate": {"host": "h2", "force": True}})
+        self._wait_for_server_parameter(
+            self.server, {"OS-EXT-SRV-ATTR:host": "h2", "status": "ACTIVE", "OS-EXT-STS:task_state": None}
+        )
+
+
+class PlacementOf(placement.PlacementClient):
+    """The engine's client, which talks to the Placement of Nova's fixture."""
+
+    def __init__(self, fixture: Any):
+        self._fixture = fixture
+        self._microversion = placement.MICROVERSION
+
+    def request(self, method: str, path: str, **kwargs: Any) -> Any:
+        call = getattr(self._fixture, method.lower())
+        arguments = [kwargs["json"]] if "json" in kwargs else []
+        answer = call(path, *arguments, version=kwargs.get("microversion", self._microversion))
+        assert answer.status < 400, answer.body
+        return mock.Mock(json=lambda: answer.body)
 
 
 def fake_guest(server):
