@@ -10,9 +10,9 @@ import pytest
 from lab import Lab
 from tests.cloud_real.server import FtServer
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.conftest import browser, log_in
+from tests.ui.conftest import browser, chromium, log_in
 
-__all__ = ["browser", "log_in"]  # fixtures
+__all__ = ["browser", "chromium", "log_in"]  # fixtures
 
 PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-real"
 

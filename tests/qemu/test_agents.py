@@ -91,7 +91,7 @@ def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(
             "it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"]
         )
         wait_for(
-            "the agent starts anew", 90, lambda: "It ends, to be started again." in one.agent_log.read_text()
+            "the agent starts anew", 90, lambda: "Exiting to be restarted." in one.agent_log.read_text()
         )
         wait_for(
             "all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"]

@@ -10,8 +10,8 @@ from typing import Any
 
 from selenium.webdriver.remote.webdriver import WebDriver
 
-from lab.layout import CACHE
-from lab.patience import patient
+from lab.core.layout import CACHE
+from lab.core.patience import patient
 
 VERSION = "4.14.1"
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -13,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.ui.panel import address
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -51,18 +52,27 @@ def start_browser(profile: Path) -> Iterator[WebDriver]:
 
 
 def log_in_to(browser: WebDriver, lab: Any, user: str) -> None:
-    """Log a user of the lab in."""
-    browser.get(address(lab, "auth/login/"))
+    """Log a user of the lab in, whose settings are shown then: no other page is made as fast."""
+    browser.get(address(lab, f"auth/login/?next={urlsplit(address(lab, 'settings/')).path}"))
     browser.find_element(By.ID, "id_username").send_keys(user)
     browser.find_element(By.ID, "id_password").send_keys(lab.password(user))
     browser.find_element(By.ID, "loginBtn").click()
     WebDriverWait(browser, PAGE_S).until(lambda driver: driver.find_elements(By.ID, "sidebar"))
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[WebDriver]:
-    with start_browser(tmp_path / "chromium") as driver:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """Start a browser for the tests of a module."""
+    with start_browser(tmp_path_factory.mktemp("chromium")) as driver:
         yield driver
+
+
+@pytest.fixture
+def browser(chromium: WebDriver) -> Iterator[WebDriver]:
+    """Lend the browser to a test; nobody is logged in."""
+    yield chromium
+    chromium.get("about:blank")  # the page before asks for news all the time
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lab.patience import patient
+from lab.core.patience import patient
 
 #: Seconds in which a page or a dialog is there.
 DIALOG_S = 30

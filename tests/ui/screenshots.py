@@ -8,7 +8,7 @@ from pathlib import Path
 from selenium.webdriver.remote.webdriver import WebDriver
 
 from lab import Lab
-from lab.state import THEMES
+from lab.core.state import THEMES
 from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to, start_browser
 from tests.ui.panel import address, click, dialog, shown

@@ -11,7 +11,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says, shown
 

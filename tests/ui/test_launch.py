@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lab.patience import patient
+from lab.core.patience import patient
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import Cloud, wait_for
 from tests.ui.conftest import log_in_to
@@ -32,6 +32,19 @@ def cloud(lab: Any) -> Iterator[Cloud]:
         for flavor in cloud.request("GET", "/flavors?is_public=None").json()["flavors"]:
             if flavor["name"] == FLAVOR:
                 cloud.request("DELETE", f"/flavors/{flavor['id']}")
+
+
+@pytest.fixture
+def block(browser: WebDriver) -> Iterator[Callable[[list[str]], None]]:
+    """Let the browser get no answer from addresses."""
+
+    def block(patterns: list[str]) -> None:
+        browser.execute_cdp_cmd("Network.enable", {})
+        browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": patterns})
+
+    yield block
+    block([])
+    browser.execute_cdp_cmd("Network.disable", {})
 
 
 def _create_flavor(browser: WebDriver, lab: Any) -> None:
@@ -95,11 +108,10 @@ def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(
 
 @pytest.mark.timeout(300)
 def test_horizons_dialog_is_as_ever_where_the_panel_does_not_answer(
-    lab: Any, log_in: Callable[[str], WebDriver]
+    lab: Any, log_in: Callable[[str], WebDriver], block: Callable[[list[str]], None]
 ) -> None:
     browser = log_in("demo")
-    browser.execute_cdp_cmd("Network.enable", {})
-    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/project/fault_tolerance/*"]})
+    block(["*/project/fault_tolerance/*"])
     browser.get(address(lab, "project/instances/"))
     shown(browser, "#instances__action_launch-ng").click()
     link = shown(browser, ".modal.in .wizard-nav a", "Flavor")
