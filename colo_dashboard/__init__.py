@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Horizon plugin: shows and steers COLO fault tolerance."""
+"""Horizon plugin for COLO fault tolerance."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of a pair, and in which words."""
+"""The actions on a pair, with their texts."""
 
 import dataclasses
 from typing import Any
@@ -13,14 +13,14 @@ from novaclient_colo.fault_tolerance import FaultTolerance
 class Action:
     """One of the API's actions.
 
-    :ivar slug: in URLs and names, and FaultToleranceManager's method
-    :ivar wire: what the API calls it
-    :ivar sentence: what will be done, about ``%(name)s``
-    :ivar caution: what it means for the server, or nothing
-    :ivar failed: that it was refused: ``%(name)s``, ``%(reason)s``
-    :ivar asked: that it was asked for: ``%(name)s``
+    :ivar slug: its name in URLs, and of FaultToleranceManager's method
+    :ivar wire: its name in the API
+    :ivar sentence: the effect of the action, with ``%(name)s``
+    :ivar caution: the risk for the server, or nothing
+    :ivar failed: the message of a refusal, with ``%(name)s`` and ``%(reason)s``
+    :ivar asked: the message of an accepted request, with ``%(name)s``
     :ivar danger: whether its button is red
-    :ivar instead_of: the action in whose place it is offered, when it is possible
+    :ivar instead_of: the action that it replaces when it is possible
     """
 
     slug: str
@@ -34,10 +34,11 @@ class Action:
     instead_of: str = ""
 
 
-_ALONE = _(
-    "Afterwards the server runs alone until it is re-protected. If its new host dies in that time, the server stops."
+_AFTER_FAILOVER = _(
+    "Afterwards the server runs unprotected until it is re-protected. "
+    "If its new host dies in that time, the server stops."
 )
-_UNPROTECTED = _("Until then the server runs alone: if its host dies, it stops.")
+_WITHOUT_SECONDARY = _("Until then the server runs unprotected: if its host dies, it stops.")
 
 ACTIONS = (
     Action(
@@ -45,9 +46,10 @@ ACTIONS = (
         "failover",
         _("Fail over"),
         _(
-            "The secondary of %(name)s becomes its primary. The server keeps its memory, addresses and connections."
+            "The secondary of %(name)s becomes its primary. "
+            "The server keeps its memory, addresses and connections."
         ),
-        _ALONE,
+        _AFTER_FAILOVER,
         _("Unable to fail over %(name)s: %(reason)s"),
         _("Failover of %(name)s was requested. Its row follows the progress."),
         danger=True,
@@ -57,9 +59,10 @@ ACTIONS = (
         "ft-test-failover",
         _("Test failover"),
         _(
-            "The secondary of %(name)s becomes its primary, to see that it works. Nothing is lost if it does not."
+            "The secondary of %(name)s becomes its primary, to see that it works. "
+            "Nothing is lost if it does not."
         ),
-        _ALONE,
+        _AFTER_FAILOVER,
         _("Unable to test the failover of %(name)s: %(reason)s"),
         _("Test failover of %(name)s was requested. Its row follows the progress."),
     ),
@@ -78,9 +81,10 @@ ACTIONS = (
         "ft-unprotect",
         _("Unprotect"),
         _(
-            "The secondary of %(name)s is removed, and its room is free for other servers. Protect the server again at any time."
+            "The secondary of %(name)s is removed, and its capacity is free for other servers. "
+            "Protect the server again at any time."
         ),
-        _UNPROTECTED,
+        _WITHOUT_SECONDARY,
         _("Unable to unprotect %(name)s: %(reason)s"),
         _("Removal of the protection of %(name)s was requested."),
     ),
@@ -98,8 +102,11 @@ ACTIONS = (
         "suspend",
         "ft-suspend",
         _("Suspend protection"),
-        _("The secondary of %(name)s is removed, and its room is kept. Resume the protection at any time."),
-        _UNPROTECTED,
+        _(
+            "The secondary of %(name)s is removed, and its reservation is kept. "
+            "Resume the protection at any time."
+        ),
+        _WITHOUT_SECONDARY,
         _("Unable to suspend the protection of %(name)s: %(reason)s"),
         _("Suspension of the protection of %(name)s was requested."),
     ),
@@ -107,8 +114,8 @@ ACTIONS = (
         "migrate_secondary",
         "ft-migrate-secondary",
         _("Move secondary"),
-        _("The secondary of %(name)s is made anew on another host. The server itself stays where it is."),
-        _("The server runs alone while its secondary moves."),
+        _("The secondary of %(name)s is created again on another host. The server itself stays where it is."),
+        _("The server runs unprotected while its secondary moves."),
         _("Unable to move the secondary of %(name)s: %(reason)s"),
         _("Move of the secondary of %(name)s was requested. Its row follows the progress."),
     ),
@@ -126,7 +133,7 @@ BY_SLUG = {action.slug: action for action in ACTIONS}
 
 
 def is_offered(action: Action, pair: FaultTolerance) -> bool:
-    """Tell whether an action has its place among those of a pair: of two opposite ones the one that makes sense now has."""
+    """Return whether an action is offered for a pair: of two opposite ones, only the possible one is."""
     if not any(known["name"] == action.wire for known in pair.actions):
         return False
     if action.instead_of:

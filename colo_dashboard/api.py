@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fault tolerance for Horizon's user: novaclient_colo, logged in with the request's token."""
+"""The API for Horizon's user: novaclient_colo with the token of the request."""
 
 import hashlib
 from typing import Any
@@ -15,7 +15,7 @@ from novaclient import exceptions as nova_exceptions
 from openstack_auth import utils as auth_utils
 from openstack_dashboard.api import base, keystone
 
-from colo_dashboard.reasons import told
+from colo_dashboard.reasons import translated
 from novaclient_colo import client
 from novaclient_colo.exceptions import FaultToleranceNotSupported
 from novaclient_colo.fault_tolerance import (
@@ -27,9 +27,9 @@ from novaclient_colo.fault_tolerance import (
     Page,
 )
 
-# The sidebar of every page asks whether the cloud has fault tolerance.
+# The sidebar of every page needs to know whether the cloud has fault tolerance.
 SUPPORTED_CACHE_S = 60
-# While the API fails the panel stays, but pages must not all wait for it.
+# While the API fails the panel stays, but not every page may wait for the API.
 FAILING_CACHE_S = 10
 
 API_ERRORS = (nova_exceptions.ClientException, keystone_exceptions.ClientException)
@@ -37,7 +37,7 @@ API_ERRORS = (nova_exceptions.ClientException, keystone_exceptions.ClientExcepti
 
 @memoized.memoized
 def fault_tolerance(request: HttpRequest) -> FaultToleranceManager:
-    """The manager, as the user of the request."""
+    """Return the manager, with the credentials of the request's user."""
     endpoint = base.url_for(request, "compute")
     session = auth_utils.get_session(
         auth=token_endpoint.Token(endpoint=endpoint, token=request.user.token.id),
@@ -48,27 +48,27 @@ def fault_tolerance(request: HttpRequest) -> FaultToleranceManager:
 
 
 def supported(request: HttpRequest) -> bool:
-    """Whether the cloud has fault tolerance; also true while its API fails, for then nobody knows."""
+    """Return whether the cloud has fault tolerance; True while its API fails, since that is unknown then."""
     try:
         endpoint = base.url_for(request, "compute")
     except horizon_exceptions.ServiceCatalogException:
         return False
     key = "colo_dashboard.supported." + hashlib.sha256(endpoint.encode()).hexdigest()
-    answer: bool | None = cache.get(key)
-    if answer is None:
-        answer, seconds = True, SUPPORTED_CACHE_S
+    result: bool | None = cache.get(key)
+    if result is None:
+        result, seconds = True, SUPPORTED_CACHE_S
         try:
             fault_tolerance(request).discovery()
         except FaultToleranceNotSupported:
-            answer = False
+            result = False
         except API_ERRORS:
             seconds = FAILING_CACHE_S
-        cache.set(key, answer, seconds)
-    return answer
+        cache.set(key, result, seconds)
+    return result
 
 
 def list_pairs(request: HttpRequest, all_projects: bool = False, **query: Any) -> Page:
-    """One page of the pairs, with the numbers of all of them.
+    """Return one page of the pairs, with a summary of all pairs.
 
     :param query: filters, order, limit and marker as :meth:`FaultToleranceManager.page` takes them
     """
@@ -76,12 +76,12 @@ def list_pairs(request: HttpRequest, all_projects: bool = False, **query: Any) -
 
 
 def get_pair(request: HttpRequest, server_id: str) -> FaultTolerance:
-    """Show one pair."""
+    """Return one pair."""
     return fault_tolerance(request).get(server_id)
 
 
 def act(request: HttpRequest, server_id: str, method: str, **arguments: Any) -> None:
-    """Ask something of a pair.
+    """Request an action on a pair.
 
     :param method: of :class:`FaultToleranceManager`, for example ``failover``
     """
@@ -89,35 +89,35 @@ def act(request: HttpRequest, server_id: str, method: str, **arguments: Any) -> 
 
 
 def events(request: HttpRequest, server_id: str, limit: int) -> list[Event]:
-    """List what has happened to a pair, newest first."""
-    found: list[Event] = fault_tolerance(request).events(server_id, limit=limit)
-    return found
+    """List the events of a pair, newest first."""
+    result: list[Event] = fault_tolerance(request).events(server_id, limit=limit)
+    return result
 
 
 def checkpoints(request: HttpRequest, server_id: str, since: str) -> Checkpoints:
-    """Show the history of a pair's checkpoints since a time."""
+    """Return the history of a pair's checkpoints since a time."""
     return fault_tolerance(request).checkpoints(server_id, since=since)
 
 
 def hosts(request: HttpRequest) -> list[Host]:
-    """List the hosts that can carry sides of pairs."""
-    found: list[Host] = fault_tolerance(request).hosts()
-    return found
+    """List the hosts that can carry replicas."""
+    result: list[Host] = fault_tolerance(request).hosts()
+    return result
 
 
 def project_names(request: HttpRequest) -> dict[str, str]:
-    """Names of projects by id; empty where the user may not list them."""
+    """Return the names of projects by id; none if the user may not list them."""
     try:
         projects, _more = keystone.tenant_list(request)
     except Exception:
-        # Names are a convenience: without them the page shows ids.
+        # Without names the page shows ids.
         horizon_exceptions.handle(request, ignore=True)
         return {}
     return {project.id: project.name for project in projects}
 
 
 def project_name(request: HttpRequest, project_id: str) -> str:
-    """Name of one project, or its id where the user may not see it."""
+    """Return the name of one project, or its id if the user may not see it."""
     try:
         name: str = keystone.tenant_get(request, project_id).name
     except Exception:
@@ -127,10 +127,10 @@ def project_name(request: HttpRequest, project_id: str) -> str:
 
 
 def explain(error: Exception) -> Any:
-    """What the API says is wrong, for people."""
+    """Return the message of an error of the API, in the user's language."""
     if isinstance(error, nova_exceptions.ClientException):
         details = error.details if isinstance(error.details, dict) else {}
-        return told(error.message, details.get("code"), details.get("params"))
+        return translated(error.message, details.get("code"), details.get("params"))
     if isinstance(error, keystone_exceptions.ConnectFailure):
         return _("The compute API does not answer.")
     return str(error)

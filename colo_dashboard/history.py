@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history of a pair's checkpoints as charts: what is drawn where."""
+"""Charts of the history of a pair's checkpoints."""
 
 import dataclasses
 import datetime
@@ -11,16 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from novaclient_colo.fault_tolerance import Bucket, Checkpoints
 
 CAUSES = (("mismatch", _("Mismatch")), ("periodic", _("Periodic")), ("forced", _("Forced")))
-#: Units of the drawing, which is scaled to the room that it has.
+#: Size of a chart in its own units; the page scales it.
 WIDTH, HEIGHT = 600, 120
 
 
 @dataclasses.dataclass(frozen=True)
 class Period:
-    """How far back charts go.
+    """A period that charts show, up to now.
 
-    :ivar seconds: so far
-    :ivar step: seconds that one bar stands for
+    :ivar seconds: its length
+    :ivar step: seconds per bar
     """
 
     slug: str
@@ -29,7 +29,7 @@ class Period:
     step: int
 
     def since(self) -> str:
-        """Return when it began, as the API reads it."""
+        """Return the start of the period, in the API's format."""
         return (timezone.now() - datetime.timedelta(seconds=self.seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -41,15 +41,15 @@ PERIODS = (
 
 
 def period(slug: str | None) -> Period:
-    """Return a period by its name; the hour when it has none."""
+    """Return a period by its slug; the hour if it is unknown."""
     return next((known for known in PERIODS if known.slug == slug), PERIODS[1])
 
 
 @dataclasses.dataclass
 class Bar:
-    """What happened within one step.
+    """The checkpoints within one step.
 
-    :ivar start: when it began
+    :ivar start: when the step began
     :ivar counts: checkpoints by cause
     """
 
@@ -60,12 +60,12 @@ class Bar:
 
     @property
     def total(self) -> int:
-        """Checkpoints of all causes."""
+        """The number of checkpoints of all causes."""
         return sum(self.counts.values())
 
     @property
     def mean_ms(self) -> float | None:
-        """How long the guest stood still for one of them, on average."""
+        """The mean pause of a checkpoint; None when no pause is known."""
         return self.paused_ms / self.total if self.total and self.longest_ms is not None else None
 
     def add(self, bucket: Bucket) -> None:
@@ -77,27 +77,27 @@ class Bar:
             self.longest_ms = max(self.longest_ms or 0.0, bucket.pause_ms["max"])
 
 
-def bars(shown: Checkpoints, of: Period) -> list[Bar]:
-    """Return a bar for each step of a period, those without a checkpoint included.
+def bars(checkpoints: Checkpoints, of: Period) -> list[Bar]:
+    """Return a bar for each step of a period, including those without a checkpoint.
 
-    :param shown: the buckets within the period
+    :param checkpoints: the history of the period
     """
-    until = datetime.datetime.fromisoformat(shown.until)
+    until = datetime.datetime.fromisoformat(checkpoints.until)
     last = int(until.timestamp()) // of.step
     first = last - of.seconds // of.step + 1
-    made = {
+    by_number = {
         number: Bar(datetime.datetime.fromtimestamp(number * of.step, datetime.UTC))
         for number in range(first, last + 1)
     }
-    for bucket in shown.buckets:
+    for bucket in checkpoints.buckets:
         number = int(datetime.datetime.fromisoformat(bucket.start).timestamp()) // of.step
-        if number in made:
-            made[number].add(bucket)
-    return list(made.values())
+        if number in by_number:
+            by_number[number].add(bucket)
+    return list(by_number.values())
 
 
-def drawn(of: list[Bar]) -> dict[str, Any]:
-    """Return rectangles and lines of the two charts, and what their axes end with."""
+def chart(of: list[Bar]) -> dict[str, Any]:
+    """Return the rectangles of the two charts, and the maxima of their axes."""
     most = max((bar.total for bar in of), default=0)
     longest = max((bar.longest_ms or 0.0 for bar in of), default=0.0)
     wide = WIDTH / max(len(of), 1)

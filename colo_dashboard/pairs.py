@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a pair is shown: its badges, and whether its row follows what happens to it."""
+"""Presentation of a pair: its badges, its row, and whether the row is polled."""
 
 import dataclasses
 import functools
@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from colo_dashboard import reasons, times
 from novaclient_colo.fault_tolerance import UNDER_WAY, FaultTolerance
 
-# A failover that was asked for here is followed this long, also through the states in which nothing moves for a moment.
+# Seconds for which the row of a requested failover is polled, also in states that look final.
 FOLLOW_S = 120
-# What else was asked for shows in the state by then.
+# The same for other actions, whose progress shows in the state by then.
 FOLLOW_OTHERS_S = 15
-# Between two looks of an open page at what has changed, unless settings say otherwise.
+# Default of the setting, in seconds between two polls of an open page.
 POLL_INTERVAL_S = 5
 SESSION_KEY = "fault_tolerance_followed"
 
@@ -29,7 +29,10 @@ SETTLED = ("protected", "unprotected", "suspended", "error")
 
 
 class Badge(NamedTuple):
-    """A word with its icon (Font Awesome, those the Material theme maps too) and style (`colo-badge-<style>`)."""
+    """A label with an icon and a style (`colo-badge-<style>`).
+
+    Icons are those of Font Awesome that the Material theme maps too.
+    """
 
     label: Any
     icon: str
@@ -66,12 +69,12 @@ MODE = {"colo": _("COLO"), "checkpoint": _("Checkpoint"), "hybrid": _("Hybrid")}
 
 
 def badge(badges: dict[str, Badge], value: str) -> Badge:
-    """The badge of a value; a value that a newer cloud invented is shown as it is."""
+    """Return the badge of a value; an unknown value, of a newer cloud, is shown as it is."""
     return badges.get(value) or Badge(value.replace("_", " "), "question-circle", "default")
 
 
 def mode(value: str) -> Any:
-    """The name of a mode."""
+    """Return the label of a mode."""
     return MODE.get(value, value)
 
 
@@ -79,19 +82,19 @@ def _number(value: float | None) -> str:
     return "-" if value is None else formats.number_format(value, 1)
 
 
-def _since(side: dict[str, Any] | None) -> str:
-    return (
-        gettext("since %(when)s") % {"when": times.age(side["since"])} if side and side.get("since") else ""
-    )
+def _since(replica: dict[str, Any] | None) -> str:
+    if not replica or not replica.get("since"):
+        return ""
+    return gettext("since %(when)s") % {"when": times.age(replica["since"])}
 
 
 @dataclasses.dataclass(frozen=True)
 class PairRow:
     """One row of the table.
 
-    :ivar project: name of the project, where it is shown
-    :ivar followed: what the user asked for and is under way, see :func:`followed`
-    :ivar dashboard: whose pages the row leads to, ``project`` or ``admin``
+    :ivar project: name of the project, if it is shown
+    :ivar followed: the user's request that is in progress, see :func:`followed`
+    :ivar dashboard: the dashboard of the row's links, ``project`` or ``admin``
     """
 
     pair: FaultTolerance
@@ -131,22 +134,24 @@ class PairRow:
 
     @property
     def reasons(self) -> list[str]:
-        """Why its health is not better, as far as its state does not say so already."""
-        told = reasons.told_all(self.pair.health_reasons, getattr(self.pair, "health_reason_details", ()))
-        return [reason for reason in told if reason != reasons.told_of(self.pair, "state_reason")]
+        """The reasons of its health, without the reason of its state."""
+        details = getattr(self.pair, "health_reason_details", ())
+        state_reason = reasons.translated_member(self.pair, "state_reason")
+        texts = reasons.translated_all(self.pair.health_reasons, details)
+        return [text for text in texts if text != state_reason]
 
     @functools.cached_property
     def figures(self) -> dict[str, str]:
-        """What changes all the time, as text."""
-        made = self.pair.checkpoints
-        pauses = made["pause_ms"] or {}
+        """The figures that change constantly, as text."""
+        checkpoints = self.pair.checkpoints
+        pauses = checkpoints["pause_ms"] or {}
         return {
-            "last_checkpoint": times.age(made["last_at"]),
-            "per_min": _number(made["per_min"]),
+            "last_checkpoint": times.age(checkpoints["last_at"]),
+            "per_min": _number(checkpoints["per_min"]),
             "totals": gettext(
                 "%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced"
             )
-            % made,
+            % checkpoints,
             "p99": gettext("%s ms") % _number(pauses.get("p99")) if pauses.get("p99") is not None else "-",
             "pauses": self._pauses(pauses),
             "primary_since": _since(self.pair.primary),
@@ -161,7 +166,7 @@ class PairRow:
 
     @property
     def digest(self) -> str:
-        """Differs when something else of the row has changed than its figures."""
+        """A hash of all that the row shows except its figures."""
         pair = self.pair
         shown = [
             pair.name,
@@ -182,12 +187,12 @@ class PairRow:
 
     @property
     def mode(self) -> Any:
-        """How the pair synchronises now."""
+        """The mode in which the pair synchronises now."""
         return mode(self.pair.mode)
 
     @property
     def mode_policy(self) -> Any:
-        """How it was asked to."""
+        """The mode that was requested."""
         return mode(self.pair.mode_policy)
 
     @property
@@ -197,7 +202,7 @@ class PairRow:
 
     @property
     def can_be_forced(self) -> bool:
-        """Whether the API has something to say of a failover that is forced: there is a secondary, and an operator."""
+        """Whether a forced failover is offered: to operators, while there is a secondary."""
         return (
             self.dashboard == "admin"
             and self.pair.secondary is not None
@@ -206,48 +211,50 @@ class PairRow:
 
     @property
     def row_status(self) -> str:
-        """What the row is for Horizon: `moving` rows are polled."""
+        """The row's status for Horizon, which polls `moving` rows."""
         if self.followed or self.pair.progress or self.pair.state in UNDER_WAY:
             return "moving"
         return "error" if self.pair.state == "error" else "settled"
 
 
 def make_row(request: HttpRequest, pair: FaultTolerance, dashboard: str, project: str = "") -> PairRow:
-    """Return what the pages of a dashboard show of a pair to the user of a request."""
+    """Return the row of a pair on a dashboard's pages, for the user of a request."""
     return PairRow(pair, project, followed(request, pair), dashboard)
 
 
 def poll_interval() -> int:
-    """Return how many seconds are between two looks of an open page at what has changed."""
+    """Return the seconds between two polls of an open page."""
     return max(1, getattr(settings, "FAULT_TOLERANCE_POLL_INTERVAL", POLL_INTERVAL_S))
 
 
 def hosts_of(pair: FaultTolerance) -> set[str | None]:
-    """Hosts of a pair's sides."""
+    """Return the hosts of a pair's replicas."""
     return {pair.primary_host, pair.secondary_host}
 
 
 def follow(request: HttpRequest, pair: FaultTolerance, what: str) -> None:
-    """Remember what this user asked of the pair as it is now: ``failover``, or something else."""
+    """Record in the session that this user requested an action on a pair.
+
+    :param what: ``failover``, or another action
+    """
     followed = request.session.get(SESSION_KEY, {})
     followed[pair.server_id] = [pair.epoch, time.time(), what]
     request.session[SESSION_KEY] = followed
 
 
 def followed(request: HttpRequest, pair: FaultTolerance) -> str:
-    """What this user asked for that is still under way; an empty string when nothing is.
+    """Return this user's request on a pair that is still in progress; an empty string if there is none.
 
-    The request is taken before anything moves: until the engine takes it up the pair looks as before, and would not be
-    polled.
+    Until the engine starts the operation, the pair itself looks as before, so its row would not be polled.
     """
-    asked = request.session.get(SESSION_KEY, {})
-    if pair.server_id not in asked:
+    requests = request.session.get(SESSION_KEY, {})
+    if pair.server_id not in requests:
         return ""
-    epoch, since, what = asked[pair.server_id]
+    epoch, since, what = requests[pair.server_id]
     failover = what == "failover"
     over = pair.state == "error" or (failover and pair.epoch > epoch and pair.state in SETTLED)
     if not over and time.time() < since + (FOLLOW_S if failover else FOLLOW_OTHERS_S):
         return str(what)
-    del asked[pair.server_id]
-    request.session[SESSION_KEY] = asked
+    del requests[pair.server_id]
+    request.session[SESSION_KEY] = requests
     return ""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's reasons in the user's language: why, how far, and what has happened.
+"""Translation of the API's reasons, stages and events into the user's language.
 
-A reason whose code is not known here, because it is a newer cloud's, is shown as the API says it.
+A reason with an unknown code, of a newer cloud, is shown in the API's own words.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from colo_dashboard.sentences import SENTENCES
 from novaclient_colo.fault_tolerance import FaultTolerance, Permission
 
 _NAME = re.compile(r"%\((\w+)\)s")
-#: Values of parameters that are words for people, too.
+#: Values of parameters that are translated too.
 WORDS = (
     gettext_noop("protected"),
     gettext_noop("starting"),
@@ -26,44 +26,45 @@ WORDS = (
 )
 
 
-def told(text: str | None, code: str | None = None, params: Mapping[str, Any] | None = None) -> str:
+def translated(text: str | None, code: str | None = None, params: Mapping[str, Any] | None = None) -> str:
     """Return a reason in the user's language.
 
-    :param text: as the API says it, in English
-    :param code, params: the same for programs
+    :param text: the API's text, in English
+    :param code: the code of the reason
+    :param params: its parameters
     """
     if not text or code not in SENTENCES or (get_language() or "en").split("-")[0] == "en":
         return text or ""
     return _sentence(code, params or {})
 
 
-def told_of(thing: Any, name: str) -> str:
-    """Return the reason that something has under a name, with its code and parameters beside it.
+def translated_member(thing: Any, name: str) -> str:
+    """Return a reason in the user's language, from the member of an object with its text.
 
-    :param thing: a resource of the client's, or a dict
+    :param thing: a resource of the client, or a dict; its code and parameters are in members beside the text
     """
     members = thing if isinstance(thing, dict) else vars(thing)
-    return told(members.get(name), members.get(f"{name}_code"), members.get(f"{name}_params"))
+    return translated(members.get(name), members.get(f"{name}_code"), members.get(f"{name}_params"))
 
 
 def permission(pair: FaultTolerance, action: str) -> Permission:
-    """Return whether the user can do something with a pair now, and in the user's language why not.
+    """Return whether the user can perform an action now, with the reason in the user's language if not.
 
-    :param action: its name on the wire
+    :param action: its name in the API
     """
     known: dict[str, Any] = next((known for known in pair.actions if known["name"] == action), {})
-    return Permission(pair.permission(action).allowed, told_of(known, "reason"))
+    return Permission(pair.permission(action).allowed, translated_member(known, "reason"))
 
 
-def told_all(texts: Iterable[str], details: Iterable[Mapping[str, Any]]) -> list[str]:
+def translated_all(texts: Iterable[str], details: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return reasons in the user's language.
 
-    :param details: their codes and parameters, in the same order; none of a cloud of an earlier release
+    :param details: their codes and parameters, in the same order; none from a cloud of an earlier release
     """
     nothing: Mapping[str, Any] = {}
     padded = itertools.chain(details, itertools.repeat(nothing))
     return [
-        told(text, detail.get("code"), detail.get("params"))
+        translated(text, detail.get("code"), detail.get("params"))
         for text, detail in zip(texts, padded, strict=False)
     ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's times, for people."""
+"""Formatting of the API's times."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 
 
 def when(value: str | None) -> datetime | None:
-    """The API's time as a datetime, which Django shows in the user's time zone."""
+    """Return a time of the API as a datetime, which Django shows in the user's time zone."""
     try:
         return datetime.fromisoformat(value) if value else None
     except ValueError:
@@ -16,7 +16,10 @@ def when(value: str | None) -> datetime | None:
 
 
 def age(value: str | None) -> str:
-    """How long ago a time of the API is, with seconds, which Django's timesince leaves out; never negative, for clocks differ."""
+    """Return the age of a time of the API, with seconds, which Django's timesince leaves out.
+
+    It is never negative, since clocks differ.
+    """
     moment = when(value)
     if moment is None:
         return gettext("never")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the panels of fault tolerance have in common. Put this file into openstack_dashboard/local/enabled/, before theirs."""
+"""Common parts of the fault tolerance panels.
+
+Put this file into openstack_dashboard/local/enabled/; its name sorts before the panels' files.
+"""
 
 FEATURE = "fault_tolerance"
 ADD_INSTALLED_APPS = ["colo_dashboard"]

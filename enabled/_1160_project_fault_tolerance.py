@@ -5,7 +5,7 @@ PANEL = "fault_tolerance"
 PANEL_DASHBOARD = "project"
 PANEL_GROUP = "compute"
 ADD_PANEL = "colo_dashboard.panels.project.fault_tolerance.panel.FaultTolerance"
-# FT flavors say so where servers are launched
+# Marks FT flavors in the launch dialog
 ADD_ANGULAR_MODULES = ["colo_dashboard"]
 ADD_JS_FILES = ["colo_dashboard/js/launch.js"]
 # The same overview on Horizon's own page of a server

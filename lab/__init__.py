@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole OpenStack on one machine, every service its own process on loopback.
+"""A whole OpenStack on one machine; every service is a process on loopback.
 
 From a shell: ``python3 -m lab up``. From Python, in the lab's virtual environment::
 
@@ -10,7 +10,7 @@ From a shell: ``python3 -m lab up``. From Python, in the lab's virtual environme
     lab.host("compute-a").kill()
     lab.down()
 
-Importing this package needs the standard library only; :class:`lab.cloud.lab.Lab` is loaded when it is first asked for.
+Importing this package needs the standard library only; :class:`lab.cloud.lab.Lab` is loaded on first access.
 """
 
 from typing import TYPE_CHECKING, Any

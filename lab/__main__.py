@@ -3,8 +3,8 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - the interpreter need not be one that the project declares
-    sys.exit(f"lab: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+if sys.version_info < (3, 11):  # noqa: UP036 - this runs under any interpreter of the system
+    sys.exit(f"lab: Python 3.11 or newer is required, this is {sys.version.split()[0]}")
 
 from lab.cli import main
 

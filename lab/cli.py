@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``python3 -m lab``. Standard library only until the virtual environment is there."""
+"""The command line: ``python3 -m lab``. Standard library only until the virtual environment exists."""
 
 import argparse
 import os
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from lab.cloud.lab import Lab
 
 
-#: What can be done to a compute host, and what is said then.
+#: Actions on a compute host, with the message printed after each.
 HOST_ACTIONS = {
-    "kill": "has lost its power",
+    "kill": "is powered off",
     "stop": "has stopped",
     "start": "has started",
-    "cut-link": "is cut off from the {network} network",
+    "cut-link": "is disconnected from the {network} network",
     "freeze": "is frozen",
-    "heal": "is healed; if Nova has forced it down, restart its nova-compute: python3 -m lab service restart {name}-nova-compute",
+    "heal": (
+        "is healed; if Nova has forced it down, restart its nova-compute:"
+        " python3 -m lab service restart {name}-nova-compute"
+    ),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0, 1 for a failure, 2 for a refusal, 3 for not up."""
+    """Run one command. Return its exit code: 0, 1 for a failure, 2 for a refusal, 3 if the lab is not up."""
     options = build_parser().parse_args(arguments)
     try:
         return int(options.run(options, list(arguments)))
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print(
-            "lab: interrupted; 'python3 -m lab up' goes on, 'python3 -m lab down' stops what runs",
+            "lab: interrupted; 'python3 -m lab up' continues, 'python3 -m lab down' stops the lab",
             file=sys.stderr,
         )
         return 130
@@ -54,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m lab", description="A whole OpenStack with fault tolerance on one machine."
     )
-    # Before or behind the command: behind it has no default, which would undo what was said before it.
+    # Accepted before and after the command. After it, a default would override a value given before it.
     parser.add_argument(
         "--prefix", default=DEFAULT_PREFIX, metavar="DIR", help="folder of the lab (.lab/run)"
     )
@@ -65,13 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    up = command("up", _up, "bring the lab up, or what is missing of it")
+    up = command("up", _up, "start the lab, or those parts of it that do not run")
     up.add_argument("--hosts", type=int, metavar="N", help="number of compute hosts (3)")
     up.add_argument("--dashboard", action=argparse.BooleanOptionalAction, help="with Horizon (yes)")
     up.add_argument("--theme", choices=THEMES, help="Horizon's theme (default)")
-    up.add_argument(
-        "--demo", action=argparse.BooleanOptionalAction, help="with servers to try things on (yes)"
-    )
+    up.add_argument("--demo", action=argparse.BooleanOptionalAction, help="with demo servers (yes)")
     up.add_argument(
         "--colo", action=argparse.BooleanOptionalAction, help="with fault tolerance, or stock (yes)"
     )
@@ -79,45 +80,47 @@ def build_parser() -> argparse.ArgumentParser:
         "--hypervisor", choices=HYPERVISORS, help="real libvirt and QEMU, or simulated guests (simulated)"
     )
     down = command("down", _down, "stop the lab")
-    down.add_argument("--purge", action="store_true", help="also remove its data")
-    status = command("status", _status, "show the services; exit code 3 when not up, 1 when one does not run")
+    down.add_argument("--purge", action="store_true", help="also delete its data")
+    status = command(
+        "status", _status, "show the services; exit code 3 if the lab is not up, 1 if a service does not run"
+    )
     status.add_argument("--json", action="store_true", help="as JSON")
     env = command("env", _env, "print shell exports for a user of the cloud")
     env.add_argument("user", nargs="?", default="admin", help="admin, demo, manager, viewer or outsider")
     host = command(
         "host",
         _host,
-        "list, kill (power cut), stop or start compute hosts; cut off, freeze or heal real ones",
+        "list, kill (power off), stop or start compute hosts; disconnect, freeze or heal real ones",
     )
     host.add_argument("action", choices=["list", *HOST_ACTIONS])
     host.add_argument("name", nargs="?", help="name of the compute host")
     host.add_argument(
-        "--network", choices=LINKS, default=LINKS[0], help="what cut-link cuts it off from (replication)"
+        "--network", choices=LINKS, default=LINKS[0], help="network that cut-link disconnects (replication)"
     )
     client = command(
-        "client", _client, "count on a server and show what its user notices; on real hosts only"
+        "client", _client, "run a client of a server and show its interruptions; real hosts only"
     )
     client.add_argument("server", help="name of the server")
     service = command("service", _service, "start, stop, kill or restart one service")
     service.add_argument("action", choices=["start", "stop", "kill", "restart"])
     service.add_argument("name", help="name as 'status' shows it")
-    log = command("logs", _logs, "show the end of logs, of all services when none is named")
+    log = command("logs", _logs, "show the end of the logs; those of all services by default")
     log.add_argument("service", nargs="*")
-    log.add_argument("-f", "--follow", action="store_true", help="go on as they grow")
+    log.add_argument("-f", "--follow", action="store_true", help="follow the logs")
     log.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="number of lines (20)")
-    command("sweep", _sweep, "remove what tests that were killed have left: processes, namespaces, data")
-    command("install", _install, "only install what is missing: Debian packages and the virtual environment")
-    venv = command("venv", _venv, "only create the virtual environment, or bring it up to date")
+    command("sweep", _sweep, "remove leftovers of killed tests: processes, namespaces, data")
+    command("install", _install, "only install missing Debian packages and the virtual environment")
+    venv = command("venv", _venv, "only create or update the virtual environment")
     other = venv.add_mutually_exclusive_group()
     other.add_argument(
         "--nova",
         choices=sorted(install.NOVA_RELEASES),
-        help="instead, that of the functional tests with this release of Nova",
+        help="the one of the functional tests with this release of Nova instead",
     )
     other.add_argument(
         "--horizon",
         choices=sorted(install.HORIZON_RELEASES),
-        help="instead, that of the dashboard's tests with this Horizon",
+        help="the one of the dashboard's tests with this release of Horizon instead",
     )
     return parser
 
@@ -125,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace, arguments: list[str]) -> int:
     if os.geteuid() != 0:
         raise RefusalError(
-            "the lab has to be started as root (Debian packages, MariaDB and RabbitMQ of its own)"
+            "the lab must be started as root: it installs Debian packages and runs MariaDB and RabbitMQ"
         )
     _install(options, arguments)
     if not install.in_venv():
@@ -134,11 +137,18 @@ def _up(options: argparse.Namespace, arguments: list[str]) -> int:
 
     clock = Clock()
     lab = _lab(options)
-    wished = (options.hosts, options.dashboard, options.demo, options.colo, options.theme, options.hypervisor)
-    if all(wish is None for wish in wished) and lab.is_complete():
+    choices = (
+        options.hosts,
+        options.dashboard,
+        options.demo,
+        options.colo,
+        options.theme,
+        options.hypervisor,
+    )
+    if all(choice is None for choice in choices) and lab.is_complete():
         print(f"already up: all {len(lab.status())} services run and answer")
     else:
-        lab.up(*wished)
+        lab.up(*choices)
         clock.say(f"up: all {len(lab.status())} services run")
     print(welcome(lab))
     return 0
@@ -151,11 +161,11 @@ def _down(options: argparse.Namespace, arguments: list[str]) -> int:
     clock = Clock()
     was_up = _lab(options).down(purge=options.purge)
     if was_up:
-        clock.say("down: every process of the lab has ended")
+        clock.say("down: all processes of the lab have ended")
     else:
         print("not up")
     if options.purge:
-        print("its data is removed")
+        print("its data is deleted")
     return 0
 
 
@@ -189,7 +199,7 @@ def _host(options: argparse.Namespace, arguments: list[str]) -> int:
             print(f"{name}  {'running' if lab.host(name).is_running() else 'not running'}")
         return 0
     if options.name is None:
-        raise RefusalError(f"which compute host? There are: {', '.join(lab.hosts())}")
+        raise RefusalError(f"no compute host named; there are: {', '.join(lab.hosts())}")
     host = lab.host(options.name)
     if options.action == "cut-link":
         host.cut_link(options.network)
@@ -223,8 +233,8 @@ def _sweep(options: argparse.Namespace, arguments: list[str]) -> int:
         return 0  # no environment, no tests
     from lab import leftovers
 
-    for said in leftovers.remove():
-        print(f"removed what tests have left at {said}")
+    for summary in leftovers.remove():
+        print(f"removed leftovers of tests at {summary}")
     return 0
 
 
@@ -252,7 +262,7 @@ def _lab(options: argparse.Namespace) -> "Lab":
 
 
 def _enter(arguments: list[str]) -> bool:
-    """Go on in the virtual environment; returns False when there is none, and therefore no lab that runs."""
+    """Re-execute in the virtual environment. Return False when there is none, so that no lab can run."""
     if install.in_venv():
         return True
     if not (install.VENV / "bin" / "python").exists():

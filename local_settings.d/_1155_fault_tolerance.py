@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the panels of fault tolerance. Put this file into openstack_dashboard/local/local_settings.d/."""
+"""Settings of the fault tolerance panels. Put this file into openstack_dashboard/local/local_settings.d/."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from openstack_dashboard import defaults
 
 import colo_dashboard
 
-# Who is shown what: nova_colo's own defaults, and where this cloud's policy differs, the same rules in this file beside Horizon's
-# other policy files. The API decides in any case.
+# Policy of the panels: nova_colo's defaults, and this cloud's overrides in a file beside Horizon's other
+# policy files. The API enforces its own policy in any case.
 POLICY_FILES = globals().get("POLICY_FILES", defaults.POLICY_FILES) | {
     "fault_tolerance": "fault_tolerance_policy.yaml"
 }
@@ -16,7 +16,7 @@ DEFAULT_POLICY_FILES = globals().get("DEFAULT_POLICY_FILES", defaults.DEFAULT_PO
     "fault_tolerance": str(Path(colo_dashboard.__file__).parent / "conf" / "default_policies.yaml")
 }
 
-# Seconds between two looks of an open page at what has changed. Each is one request to the API.
+# Seconds between two polls of an open page. Each is one request to the API.
 FAULT_TOLERANCE_POLL_INTERVAL = 5
 
 # Servers on a page, for users who have not chosen: Horizon's own setting, for all of its pages.

@@ -16,15 +16,16 @@ ENGINE_TOPIC = "colo-engine"
 AGENT_TOPIC = "colo-agent"
 VERSION = "1.0"
 
-#: Seconds without a sign of life from a call's receiver after which the call is lost. Agents send them twice as often.
+#: Seconds without a keep-alive message from the receiver of a call after which the call counts as lost.
+#: Agents send two in that time.
 LOST_S = 4
 
 
 def transport(conf: cfg.ConfigOpts) -> messaging.Transport:
-    """Return the transport that conf's transport_url names.
+    """Return the transport of conf's transport_url.
 
-    conf must be oslo.config's global options: oslo.messaging registers some of its own there only. The exchange
-    is in every target and not a default, which would change Nova's too in the process of the filter.
+    conf must be oslo.config's global options: oslo.messaging registers some of its own there only. The
+    exchange is in every target and not a default, which would change Nova's too in the process of the filter.
     """
     return messaging.get_rpc_transport(conf, allowed_remote_exmods=["nova_colo.agent.replication"])
 
@@ -42,13 +43,17 @@ class EngineClient:
 
     def __init__(self, transport: messaging.Transport):
         target = messaging.Target(exchange=EXCHANGE, topic=ENGINE_TOPIC, version=VERSION)
-        # A late heartbeat is worthless, but the first retry is what opens a new channel (kombu's Connection.ensure).
-        # Without a retry an agent could never send again once all engines had been away for the second time: the
-        # broker closes a channel on which a message is sent to an exchange that does not exist.
+        # A late heartbeat is worthless, but the first retry is what opens a new channel (kombu's
+        # Connection.ensure). Without a retry an agent could never send again once all engines had been away
+        # for the second time: the broker closes a channel on which a message is sent to an exchange that does
+        # not exist.
         self._client = messaging.get_rpc_client(transport, target, retry=1).prepare(fanout=True)
 
     def heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
-        """Send a host's report to all engines, or only a sign of life with None."""
+        """Send a heartbeat to all engines.
+
+        :param report: the report of the host's agent; None for a heartbeat without a report
+        """
         self._client.cast({}, "heartbeat", host=host, report=report)
 
     def wake(self) -> None:
@@ -72,8 +77,8 @@ class ReservationClient:
         :param host: where the server is being built
         :returns: the host of its secondary
         :raises oslo_messaging.MessagingTimeout: when no engine answers
-        :raises oslo_messaging.RemoteError: of the type ``BuildError`` when there is no capacity, with the cause
-            for the server's owner as its ``value``; of another type when the engine fails
+        :raises oslo_messaging.RemoteError: of the type ``BuildError`` when there is no capacity, with the
+            cause for the server's owner as its ``value``; of another type when the engine fails
         """
         return self._client.call({}, "reserve", server_id=server_id, host=host)
 

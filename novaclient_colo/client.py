@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A novaclient that knows fault tolerance, from a keystoneauth1 session."""
+"""A novaclient with fault tolerance, created from a keystoneauth1 session."""
 
 from typing import Any
 
@@ -19,14 +19,15 @@ def make_client(
     endpoint_override: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Make a novaclient with the ``fault_tolerance`` manager.
+    """Return a novaclient with the ``fault_tolerance`` manager.
 
     :param session: an authenticated keystoneauth1 session
     :param region_name: region whose compute endpoint is used
     :param interface: interface of the compute endpoint
     :param endpoint_override: the compute endpoint itself, instead of the catalog's
     :param kwargs: further arguments of ``novaclient.client.Client``
-    :returns: a novaclient; ``fault_tolerance`` is a :class:`novaclient_colo.fault_tolerance.FaultToleranceManager`
+    :returns: a novaclient; ``fault_tolerance`` is a
+        :class:`novaclient_colo.fault_tolerance.FaultToleranceManager`
     """
     return client.Client(
         API_VERSION,

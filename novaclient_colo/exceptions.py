@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of the client beyond those of novaclient, each one of novaclient's too."""
+"""Errors of the client; those of requests are subclasses of novaclient's."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from novaclient import exceptions
 
 
 class _OneLineMixin:
-    """One line for people; the HTTP code behind it says nothing to them."""
+    """Show the message only, without novaclient's HTTP code."""
 
     message: str
 
@@ -18,43 +18,45 @@ class _OneLineMixin:
 class FaultToleranceNotSupported(_OneLineMixin, exceptions.NotFound):
     """The cloud's compute API has no fault tolerance.
 
-    :ivar endpoint: the compute endpoint that was asked
+    :ivar endpoint: the compute endpoint
     """
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         super().__init__(
             404,
-            f"This cloud's compute API has no fault tolerance: the nova-colo API filter is not installed at {endpoint}.",
+            "This cloud's compute API has no fault tolerance: "
+            f"the nova-colo API filter is not installed at {endpoint}.",
         )
 
 
 class ActionNotSupported(_OneLineMixin, exceptions.BadRequest):
-    """The cloud has fault tolerance, of a release that does not know what was asked for.
+    """The cloud's release of fault tolerance does not have the requested action.
 
-    :ivar action: the action's name on the wire
+    :ivar action: the action's name in the API
     """
 
     def __init__(self, action: str, endpoint: str) -> None:
         self.action = action
         super().__init__(
             400,
-            f"The cloud at {endpoint} does not know {action}: its nova-colo is older than this client. Ask for an upgrade.",
+            f"The cloud at {endpoint} does not support {action}: its nova-colo is older than this client. "
+            "Ask for an upgrade.",
         )
 
 
 class NotFaultTolerant(_OneLineMixin, exceptions.BadRequest):
-    """The server is no FT server. The message says how to make one."""
+    """The server is not an FT server. The message has the remedy."""
 
 
 class NoHealthySecondary(_OneLineMixin, exceptions.Conflict):
-    """There is no healthy secondary to fail over to. The message says what to do instead."""
+    """There is no healthy secondary to fail over to. The message has the remedy."""
 
 
 class WaitTimeoutError(Exception):
-    """A pair has not come to a state in time; what was asked for goes on.
+    """A pair did not reach a state in time; the requested operation continues.
 
-    :ivar pair: the last that was seen, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
+    :ivar pair: the pair at the last poll, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
     """
 
     def __init__(self, pair: Any, message: str) -> None:
@@ -63,9 +65,9 @@ class WaitTimeoutError(Exception):
 
 
 class WaitFailedError(Exception):
-    """What was asked for has failed; the message is the pair's reason.
+    """The requested operation has failed; the message has the pair's reason.
 
-    :ivar pair: the last that was seen, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
+    :ivar pair: the pair at the last poll, a :class:`~novaclient_colo.fault_tolerance.FaultTolerance`
     """
 
     def __init__(self, pair: Any, message: str) -> None:

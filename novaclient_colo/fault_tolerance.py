@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python API to fault tolerance.
+"""The Python API of fault tolerance.
 
-All times are ISO 8601 strings in UTC, all pauses milliseconds. Errors are novaclient's (``novaclient.exceptions``), whose
-``message`` says what to do instead and whose ``details``, where there are any, are the same for programs: ``{"code": str,
-"params": dict}``; and those of :mod:`novaclient_colo.exceptions`.
+All times are ISO 8601 strings in UTC, all pauses milliseconds. Errors are those of
+:mod:`novaclient_colo.exceptions` and novaclient's (``novaclient.exceptions``). Their ``message`` has the
+remedy; their ``details``, if any, are the reason as data: ``{"code": str, "params": dict}``.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from novaclient import exceptions as nova_exceptions
 from novaclient_colo import exceptions, paging
 from novaclient_colo.flavors import FtFlavorManager
 
-# How bad each value is, 0 is fine. A value this client does not know yet counts as 1.
+# Severity of each value; 0 is fine. A value of a newer release counts as 1.
 STATE_SEVERITY = {
     "error": 3,
     "degraded": 2,
@@ -27,40 +27,41 @@ STATE_SEVERITY = {
     "starting": 1,
     "protected": 0,
 }
-# States in which something is under way.
+# States in which an operation is in progress.
 UNDER_WAY = ("failing_over", "starting")
 HEALTH_SEVERITY = {"critical": 3, "warning": 2, "unknown": 1, "ok": 0}
 
-# What people must be told wherever such a pair's figures are shown
+# Note for users wherever figures of a simulated pair are shown
 SIMULATED_NOTE = "Figures come from the simulated backend: no guest is replicated."
 
 LIST = "/os-fault-tolerance/servers"
-#: Answers of which a list is made.
+#: The responses with the pages of a list.
 Responses = list[Any]
 
-#: Seconds between two looks at a pair that is waited for.
+#: Seconds between two polls of a pair while waiting for it.
 POLL_INTERVAL_S = 1.0
 
 
 class Permission(NamedTuple):
-    """Whether the caller can do something now, and why not."""
+    """Whether the caller can perform an action now, and the reason if not."""
 
     allowed: bool
     reason: str
 
 
 class FaultTolerance(base.Resource):
-    """An FT server's pair, with the members of the wire format as attributes.
+    """An FT server's pair, with the members of the API's object as attributes.
 
-    ``server_id, name, project_id, flavor, ft_status, state, state_reason, health, health_reasons (list), wanted, first_error,
-    mode, mode_policy, checkpoint_interval_ms, auto_reprotect, backend, epoch (int), primary and secondary ({host, since} or
-    None), reserved_on, protected_since, progress ({stage, step, of, percent} or None), checkpoints ({total, mismatch,
-    periodic, forced, last_at, window_s, per_min, pause_ms}), stale_since, failovers ({total, last_at, last_reason,
-    last_gap_ms}), actions``
+    ``server_id, name, project_id, flavor, ft_status, state, state_reason, health, health_reasons (list),
+    wanted, first_error, mode, mode_policy, checkpoint_interval_ms, auto_reprotect, backend, epoch (int),
+    primary and secondary ({host, since} or None), reserved_on, protected_since, progress ({stage, step, of,
+    percent} or None), checkpoints ({total, mismatch, periodic, forced, last_at, window_s, per_min,
+    pause_ms}), stale_since, failovers ({total, last_at, last_reason, last_gap_ms}), actions``
 
-    Reasons are sentences. Beside each is the same for programs: ``state_reason_code`` and ``state_reason_params``, so too with
-    ``first_error``, with ``last_reason`` in ``failovers``, and with ``reason`` in ``actions``; ``stage_code`` in ``progress``;
-    and ``health_reason_details``, a list of ``{"code": str, "params": dict}``. A cloud of an earlier release has none of these.
+    Reasons are sentences. Each has a code and parameters beside it: ``state_reason_code`` and
+    ``state_reason_params``, and likewise for ``first_error``, for ``last_reason`` in ``failovers``, and for
+    ``reason`` in ``actions``; ``stage_code`` in ``progress``; and ``health_reason_details``, a list of
+    ``{"code": str, "params": dict}``. A cloud of an earlier release has none of these.
     """
 
     def __repr__(self) -> str:
@@ -68,17 +69,17 @@ class FaultTolerance(base.Resource):
 
     @property
     def id(self) -> str:
-        """The server's id: a pair is named by its server."""
+        """The server's id, which also identifies its pair."""
         return self.server_id
 
     @property
     def primary_host(self) -> str | None:
-        """Host of the primary, None where the caller may not see hosts."""
+        """Host of the primary; None when the caller may not see hosts."""
         return (self.primary or {}).get("host")
 
     @property
     def secondary_host(self) -> str | None:
-        """Host of the secondary, None where there is no secondary or the caller may not see hosts."""
+        """Host of the secondary; None when there is no secondary or the caller may not see hosts."""
         return (self.secondary or {}).get("host")
 
     @property
@@ -88,22 +89,23 @@ class FaultTolerance(base.Resource):
 
     @property
     def urgency(self) -> tuple[int, int, str]:
-        """Sort key that puts the pair that needs a person most first."""
+        """Sort key by which the pair that most needs attention is first."""
         state, health = STATE_SEVERITY.get(self.state, 1), HEALTH_SEVERITY.get(self.health, 1)
         return -max(state, health), -(state + health), self.name
 
     def rests_in(self, state: str) -> bool:
-        """Say whether it is in a state; in one to stay in, with nothing under way any more.
+        """Return whether the pair is in a state; in a stable one, with no operation in progress.
 
         :param state: for example ``suspended``
         """
         return self.state == state and (state in UNDER_WAY or not self.progress)
 
     def permission(self, action: str) -> Permission:
-        """Say whether the caller can do an action now.
+        """Return whether the caller can perform an action now.
 
         :param action: name of the action, for example ``failover``
-        :returns: a :class:`Permission`; not allowed, with an empty reason, if the cloud does not know the action
+        :returns: a :class:`Permission`; not allowed, with an empty reason, if the cloud does not have the
+            action
         """
         for known in self.actions:
             if known["name"] == action:
@@ -112,38 +114,49 @@ class FaultTolerance(base.Resource):
 
 
 class Event(base.Resource):
-    """Something that has happened to a pair: ``id (int), at, kind (a word), level (info, warning or error), message, code,
-    params (dict), request_id, user_id``; the last two are None for what nobody has asked for."""
+    """An event of a pair.
+
+    ``id (int), at, kind, level (info, warning or error), message, code, params (dict), request_id, user_id``;
+    the last two are None for an event that no user requested.
+    """
 
     def __repr__(self) -> str:
         return f"<Event: {self.at} {self.kind}>"
 
 
 class Bucket(base.Resource):
-    """The checkpoints that began within an interval: ``start, seconds, mismatch, periodic, forced (counts), pause_ms ({mean,
-    max}, each a number or None)``."""
+    """The checkpoints that began within an interval.
+
+    ``start, seconds, mismatch, periodic, forced (counts), pause_ms ({mean, max}, each a number or None)``
+    """
 
     def __repr__(self) -> str:
         return f"<Bucket: {self.start} {self.total}>"
 
     @property
     def total(self) -> int:
-        """Checkpoints of all causes."""
+        """The number of checkpoints of all causes."""
         return self.mismatch + self.periodic + self.forced
 
 
 class Checkpoints(base.Resource):
-    """The history of a pair's checkpoints: ``since, until, bucket_s (seconds), buckets (of :class:`Bucket`, oldest first; those
-    without a checkpoint are left out)``."""
+    """The history of a pair's checkpoints.
+
+    ``since, until, bucket_s (seconds), buckets (of :class:`Bucket`, oldest first; those without a checkpoint
+    are left out)``
+    """
 
     def __repr__(self) -> str:
         return f"<Checkpoints: {self.since} to {self.until}>"
 
 
 class Host(base.Resource):
-    """A host that can carry sides of pairs: ``host, agent ({state: up or down, seen_at, version, backend}), versions (by name),
-    capable (bool), reasons (list), reason_details (list of {code, params}), primaries, secondaries, reserved_memory_mb (int),
-    fenced_since``."""
+    """A host that can carry replicas.
+
+    ``host, agent ({state: up or down, seen_at, version, backend}), versions (by name), capable (bool),
+    reasons (list), reason_details (list of {code, params}), primaries, secondaries, reserved_memory_mb (int),
+    fenced_since``
+    """
 
     NAME_ATTR = "host"
 
@@ -154,8 +167,9 @@ class Host(base.Resource):
 class Page(NamedTuple):
     """One page of a list of pairs.
 
-    ``summary`` counts all that the list is about, whatever state and health it asks for: ``{"total": int, "state": {state:
-    int}, "health": {health: int}, "secondaries": {"total": int, "memory_mb": int}}``. ``next_marker`` is None on the last page.
+    ``summary`` counts all pairs of the list, whatever its filters of state and health: ``{"total": int,
+    "state": {state: int}, "health": {health: int}, "secondaries": {"total": int, "memory_mb": int}}``.
+    ``next_marker`` is None on the last page.
     """
 
     pairs: list[FaultTolerance]
@@ -164,12 +178,13 @@ class Page(NamedTuple):
 
 
 class FaultToleranceManager(base.Manager):
-    """Asks and steers fault tolerance. ``client.fault_tolerance`` of a novaclient with this extension.
+    """Manager of fault tolerance: ``client.fault_tolerance`` of a novaclient with this extension.
 
-    Whatever asks for one server takes a server, a :class:`FaultTolerance` or a server's id, and raises
-    ``novaclient.exceptions.NotFound`` when there is no such server, ``NotFaultTolerant`` when it is no FT server, ``Forbidden``
-    when the caller may not, ``FaultToleranceNotSupported`` when the cloud has no fault tolerance. What is asked of a pair is
-    answered at once and done afterwards; ``Conflict`` says that it is not possible now, and what to do instead.
+    Methods on one server take a server, a :class:`FaultTolerance` or a server's id. They raise
+    ``novaclient.exceptions.NotFound`` when there is no such server, ``NotFaultTolerant`` when it is not an FT
+    server, ``Forbidden`` when policy does not allow the request, and ``FaultToleranceNotSupported`` when the
+    cloud has no fault tolerance. Actions on pairs return at once and are carried out afterwards; ``Conflict``
+    means that an action is not possible now, and its message has the remedy.
     """
 
     resource_class = FaultTolerance
@@ -179,13 +194,14 @@ class FaultToleranceManager(base.Manager):
         """The FT flavors of the cloud."""
         return FtFlavorManager(self.api)
 
-    # --- what there is
+    # --- queries
 
     def discovery(self) -> dict[str, Any]:
-        """Ask what the cloud can do.
+        """Return the features of the cloud's fault tolerance.
 
-        :returns: ``{"version": str, "modes": [str], "actions": [str], "can_see_hosts": bool, "simulated": bool, "limits":
-            {"max_limit": int, "checkpoint_buckets": int}, "filters": [str], "sort_keys": [str]}``
+        :returns: ``{"version": str, "modes": [str], "actions": [str], "can_see_hosts": bool, "simulated":
+            bool, "limits": {"max_limit": int, "checkpoint_buckets": int}, "filters": [str], "sort_keys":
+            [str]}``
         :raises FaultToleranceNotSupported: the cloud has no fault tolerance
         """
         _resp, body = self._get_or_unsupported("/os-fault-tolerance")
@@ -195,16 +211,16 @@ class FaultToleranceManager(base.Manager):
         """List the pairs of the caller's project, in the server's order.
 
         :param all_tenants: list those of all projects
-        :param limit: at most so many; None for all
+        :param limit: maximum number of pairs; None for all
         :param filters: those of :meth:`iterate`
         :returns: a list of :class:`FaultTolerance`
         :raises novaclient.exceptions.Forbidden: the caller may not list all projects
-        :raises novaclient.exceptions.BadRequest: a filter has a value that the cloud does not know
+        :raises novaclient.exceptions.BadRequest: a filter has an unknown value
         :raises FaultToleranceNotSupported: the cloud has no fault tolerance
         """
-        pages: Responses = []
-        found = itertools.islice(self._iterate(pages, all_tenants, limit, filters), limit)
-        return base.ListWithMeta(list(found), pages)
+        responses: Responses = []
+        pairs = itertools.islice(self._iterate(responses, all_tenants, limit, filters), limit)
+        return base.ListWithMeta(list(pairs), responses)
 
     def iterate(
         self,
@@ -220,16 +236,16 @@ class FaultToleranceManager(base.Manager):
         marker: str | None = None,
         page_size: int | None = None,
     ) -> Iterator[FaultTolerance]:
-        """Yield the pairs of the caller's project; each page is asked for when it is needed.
+        """Yield the pairs of the caller's project; each page is requested when it is needed.
 
-        :param state: those in this state, or in any of these
-        :param health: those of this health, or of any of these
-        :param host: those with a side on this host; needs the right to see hosts
-        :param project_id: those of this project
-        :param name: those whose name contains this
+        :param state: only pairs in this state, or in any of these
+        :param health: only pairs of this health, or of any of these
+        :param host: only pairs with a replica on this host; needs the right to see hosts
+        :param project_id: only pairs of this project
+        :param name: only pairs whose name contains this
         :param sort_key: one of discovery()'s ``sort_keys``
         :param sort_dir: ``asc`` or ``desc``
-        :param marker: the server_id of the last one before
+        :param marker: the server_id of the last pair before the first one to yield
         :param page_size: pairs per request; the cloud has a limit of its own
         """
         filters = {"state": state, "health": health, "host": host, "project_id": project_id, "name": name}
@@ -239,28 +255,28 @@ class FaultToleranceManager(base.Manager):
     def _iterate(
         self, responses: Responses, all_tenants: bool, page_size: int | None, query: dict[str, Any]
     ) -> Iterator[FaultTolerance]:
-        """Yield pairs, and keep the responses that they were in."""
-        wanted = {"all_tenants": 1 if all_tenants else None, "limit": page_size} | query
-        for response, body in paging.pages(self._get_or_unsupported, LIST, wanted, "servers"):
+        """Yield pairs, and append the response of each page to ``responses``."""
+        query = {"all_tenants": 1 if all_tenants else None, "limit": page_size} | query
+        for response, body in paging.pages(self._get_or_unsupported, LIST, query, "servers"):
             responses.append(response)
             yield from (FaultTolerance(self, pair, loaded=True) for pair in body["servers"])
 
     def page(self, all_tenants: bool = False, limit: int | None = None, **filters: Any) -> Page:
-        """Show one page of a list of pairs, by one request.
+        """Return one page of a list of pairs, by one request.
 
-        :param all_tenants: of the pairs of all projects
+        :param all_tenants: list the pairs of all projects
         :param limit: pairs on the page; the cloud has a limit of its own
-        :param filters: those of :meth:`iterate` but ``page_size``
+        :param filters: those of :meth:`iterate` except ``page_size``
         :returns: a :class:`Page`
         """
         query = {"all_tenants": 1 if all_tenants else None, "limit": limit} | filters
         _resp, body = self._get_or_unsupported(paging.url(LIST, query))
-        found = [FaultTolerance(self, pair, loaded=True) for pair in body["servers"]]
+        pairs = [FaultTolerance(self, pair, loaded=True) for pair in body["servers"]]
         more = any(link["rel"] == "next" for link in body.get("servers_links", ()))
-        return Page(found, body["summary"], found[-1].server_id if more and found else None)
+        return Page(pairs, body["summary"], pairs[-1].server_id if more and pairs else None)
 
     def summary(self, all_tenants: bool = False) -> dict[str, Any]:
-        """Count the pairs of the caller's project.
+        """Return the numbers of pairs of the caller's project.
 
         :param all_tenants: count those of all projects
         :returns: ``{"total": int, "state": {state: int}, "health": {health: int}}``
@@ -270,7 +286,7 @@ class FaultToleranceManager(base.Manager):
         return body["summary"]
 
     def get(self, server: Any) -> FaultTolerance:
-        """Show one pair.
+        """Return one pair.
 
         :returns: a :class:`FaultTolerance`
         """
@@ -278,30 +294,30 @@ class FaultToleranceManager(base.Manager):
         return FaultTolerance(self, body["fault_tolerance"], loaded=True, resp=resp)
 
     def checkpoints(self, server: Any, since: str | None = None, until: str | None = None) -> Checkpoints:
-        """Show the history of a pair's checkpoints.
+        """Return the history of a pair's checkpoints.
 
         :param since: ISO 8601, in UTC; an hour before ``until`` by default
         :param until: ISO 8601, in UTC; now by default
         :returns: a :class:`Checkpoints`
-        :raises novaclient.exceptions.BadRequest: times that cannot be read, or in the wrong order
+        :raises novaclient.exceptions.BadRequest: a time cannot be parsed, or they are in the wrong order
         """
         resp, body = self._get_of(paging.url(_path(server, "/checkpoints"), {"since": since, "until": until}))
-        shown = body["checkpoints"]
-        buckets = [Bucket(self, bucket, loaded=True) for bucket in shown["buckets"]]
-        return Checkpoints(self, shown | {"buckets": buckets}, loaded=True, resp=resp)
+        history = body["checkpoints"]
+        buckets = [Bucket(self, bucket, loaded=True) for bucket in history["buckets"]]
+        return Checkpoints(self, history | {"buckets": buckets}, loaded=True, resp=resp)
 
     def events(self, server: Any, limit: int | None = None) -> base.ListWithMeta:
-        """List what has happened to a pair, newest first.
+        """List the events of a pair, newest first.
 
-        :param limit: at most so many; None for all that the cloud has kept
+        :param limit: maximum number of events; None for all that the cloud has kept
         :returns: a list of :class:`Event`
         """
-        pages: Responses = []
-        found = itertools.islice(self._iterate_events(pages, server, limit), limit)
-        return base.ListWithMeta(list(found), pages)
+        responses: Responses = []
+        events = itertools.islice(self._iterate_events(responses, server, limit), limit)
+        return base.ListWithMeta(list(events), responses)
 
     def iterate_events(self, server: Any, page_size: int | None = None) -> Iterator[Event]:
-        """Yield what has happened to a pair, newest first; each page is asked for when it is needed."""
+        """Yield the events of a pair, newest first; each page is requested when it is needed."""
         return self._iterate_events([], server, page_size)
 
     def _iterate_events(self, responses: Responses, server: Any, page_size: int | None) -> Iterator[Event]:
@@ -321,36 +337,36 @@ class FaultToleranceManager(base.Manager):
         resp, body = self._get_or_unsupported("/os-fault-tolerance/hosts")
         return base.ListWithMeta([Host(self, host, loaded=True) for host in body["hosts"]], resp)
 
-    # --- what can be asked of a pair
+    # --- actions on a pair
 
     def failover(self, server: Any, force: bool = False) -> base.TupleWithMeta:
-        """Ask that the secondary becomes the primary. The pair's epoch grows when it is done.
+        """Request a failover to the secondary. The pair's epoch is higher when it is done.
 
         :param force: fail over although the pair is not healthy
-        :returns: an empty tuple that carries ``request_ids``, as for all that is asked of a pair
+        :returns: an empty tuple with ``request_ids``, as for all actions on a pair
         :raises NoHealthySecondary: there is none to fail over to
-        :raises novaclient.exceptions.Conflict: not possible in the pair's state; the message says what to do instead
+        :raises novaclient.exceptions.Conflict: not possible in the pair's state; the message has the remedy
         """
         return self._act(server, "failover", {"force": True} if force else None)
 
     def protect(self, server: Any) -> base.TupleWithMeta:
-        """Ask for a secondary, after the server was unprotected."""
+        """Request a secondary, after the server was unprotected."""
         return self._act(server, "ft-protect", None)
 
     def unprotect(self, server: Any) -> base.TupleWithMeta:
-        """Ask that the secondary is removed, and none made until somebody asks."""
+        """Request the removal of the secondary; none is created until it is requested."""
         return self._act(server, "ft-unprotect", None)
 
     def suspend(self, server: Any) -> base.TupleWithMeta:
-        """Ask that the secondary is removed, and its room kept."""
+        """Request the removal of the secondary; its capacity stays reserved."""
         return self._act(server, "ft-suspend", None)
 
     def resume(self, server: Any) -> base.TupleWithMeta:
-        """Ask for a secondary, after protection was suspended."""
+        """Request a secondary, after protection was suspended."""
         return self._act(server, "ft-resume", None)
 
     def test_failover(self, server: Any, and_return: bool = False) -> base.TupleWithMeta:
-        """Ask for a failover between hosts that are both well.
+        """Request a failover between two healthy hosts.
 
         :param and_return: fail back when the pair is protected again
         :raises novaclient.exceptions.Conflict: the pair is not protected
@@ -358,16 +374,16 @@ class FaultToleranceManager(base.Manager):
         return self._act(server, "ft-test-failover", {"return": True} if and_return else None)
 
     def migrate_secondary(self, server: Any, host: str | None = None) -> base.TupleWithMeta:
-        """Ask that the secondary moves to another host. Needs the right to name hosts when one is named.
+        """Request the move of the secondary to another host. Naming a host needs the right to do so.
 
-        :param host: None for the next that has room
+        :param host: None for the next host with capacity
         :raises novaclient.exceptions.BadRequest: the host has no agent
         :raises novaclient.exceptions.Conflict: the pair is not protected, or the host cannot take it
         """
         return self._act(server, "ft-migrate-secondary", {"host": host})
 
     def set_mode(self, server: Any, mode: str) -> base.TupleWithMeta:
-        """Ask that the pair synchronises otherwise.
+        """Request a change of the pair's mode.
 
         :param mode: one of discovery()'s ``modes``: colo, checkpoint or hybrid
         """
@@ -380,16 +396,17 @@ class FaultToleranceManager(base.Manager):
         timeout: float = 300.0,
         progress: Callable[[FaultTolerance], None] | None = None,
     ) -> FaultTolerance:
-        """Wait until a pair is as it is wanted.
+        """Wait until a pair is in a state, or fulfils a condition.
 
-        :param server: best the :class:`FaultTolerance` that was there before something was asked of it: an error that it had
-            then, and has still, is none of what was asked
-        :param done: a state, with nothing under way any more where it is one to stay in; or what says whether a pair is as wanted
+        :param server: preferably the :class:`FaultTolerance` from before the request: an error that it had
+            then, and still has, is not a failure of the request
+        :param done: a state, which must be stable with no operation in progress if it is a final one; or a
+            function that returns whether the condition is fulfilled
         :param timeout: seconds
-        :param progress: called with each pair that is not yet
-        :returns: the pair then
-        :raises WaitTimeoutError: when it is not in time; what was asked for goes on
-        :raises WaitFailedError: when the pair is in the state ``error``, and that was not waited for
+        :param progress: called with the pair at each poll until then
+        :returns: the pair
+        :raises WaitTimeoutError: when the time is over; the requested operation continues
+        :raises WaitFailedError: when the pair is in the state ``error``, unless that is what to wait for
         """
         reached = done if callable(done) else lambda pair: pair.rests_in(done)
         deadline = time.monotonic() + timeout
@@ -408,14 +425,14 @@ class FaultToleranceManager(base.Manager):
             time.sleep(min(POLL_INTERVAL_S, max(0.0, deadline - time.monotonic())))
         return pair
 
-    # --- how it is asked
+    # --- requests
 
     def _get_of(self, url: str) -> tuple[Any, dict[str, Any]]:
-        """Ask for something of one server."""
+        """Send a GET for one server."""
         try:
             return self.client.get(url)
         except nova_exceptions.NotFound:
-            # An unknown server and a cloud without the filter both answer 404: only discovery tells them apart.
+            # An unknown server and a cloud without the filter both give 404: only discovery tells them apart.
             self.discovery()
             raise
         except nova_exceptions.BadRequest as error:
@@ -441,7 +458,7 @@ class FaultToleranceManager(base.Manager):
             raise exceptions.FaultToleranceNotSupported(self.client.get_endpoint()) from None
 
 
-#: Reasons of refusals that are errors of their own.
+#: Codes of refusals with an exception type of their own.
 _TYPES: dict[str, type[nova_exceptions.ClientException]] = {
     "not_fault_tolerant": exceptions.NotFaultTolerant,
     "no_healthy_secondary": exceptions.NoHealthySecondary,
@@ -449,7 +466,7 @@ _TYPES: dict[str, type[nova_exceptions.ClientException]] = {
 
 
 def _typed(error: nova_exceptions.ClientException) -> nova_exceptions.ClientException:
-    """Return an error as the type that the code of its reason stands for."""
+    """Return an error as the exception type of its reason's code."""
     code = error.details.get("code") if isinstance(error.details, dict) else None
     kind = _TYPES.get(code) if code else None
     if kind is None or not issubclass(kind, type(error)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FT flavors: those whose servers get a secondary. They are Nova's flavors with extra specs that begin with ``ft:``."""
+"""FT flavors: Nova's flavors with extra specs ``ft:*``, whose servers get a secondary."""
 
 import contextlib
 import copy
@@ -13,14 +13,14 @@ from oslo_utils import strutils
 
 from novaclient_colo import paging
 
-#: From here on Nova's lists of flavors have their extra specs, and Nova refuses wrong ones.
+#: From this microversion on Nova lists flavors with their extra specs, and refuses invalid ones.
 VERSION = "2.86"
 ENABLED, MODE, INTERVAL, REPROTECT = "ft:enabled", "ft:mode", "ft:checkpoint_interval_ms", "ft:auto_reprotect"
 KEYS = (ENABLED, MODE, INTERVAL, REPROTECT)
 
 
 class FtFlavor(base.Resource):
-    """A flavor of Nova's, with its extra specs: ``id, name, vcpus, ram (MB), disk (GB), extra_specs``."""
+    """A flavor with its extra specs: ``id, name, vcpus, ram (MB), disk (GB), extra_specs``."""
 
     def __repr__(self) -> str:
         return f"<FtFlavor: {self.name}>"
@@ -42,25 +42,26 @@ class FtFlavor(base.Resource):
 
     @property
     def checkpoint_interval_ms(self) -> int | None:
-        """Milliseconds between two periodic checkpoints in mode checkpoint; None for the hosts' own."""
+        """Milliseconds between two periodic checkpoints in mode checkpoint; None for the hosts' default."""
         value = self.extra_specs.get(INTERVAL)
         return int(value) if value is not None else None
 
     @property
     def auto_reprotect(self) -> bool:
-        """Whether a lost secondary is replaced without being asked for."""
+        """Whether a lost secondary is replaced automatically."""
         return strutils.bool_from_string(self.extra_specs.get(REPROTECT, "true"), default=True)
 
     @property
     def secondary_ram(self) -> int:
-        """MB that the secondary takes on its host."""
+        """Memory of the secondary on its host, in MB."""
         return 2 * self.ram
 
 
 class FtFlavorManager:
     """FT flavors of a cloud: ``client.fault_tolerance.flavors``.
 
-    Changes concern servers that are made from then on: a server keeps the flavor that it was made or last resized with.
+    A change applies to servers created or resized after it: a server keeps the flavor as it was when the
+    server was created or last resized.
 
     :param api: a novaclient
     """
@@ -73,7 +74,7 @@ class FtFlavorManager:
     def list(self, every: bool = False) -> list[FtFlavor]:
         """List the FT flavors that the caller may see, by name; administrators see private ones too.
 
-        :param every: those that are not fault tolerant, too
+        :param every: include flavors that are not fault tolerant
         :returns: a list of :class:`FtFlavor`
         """
         return sorted(
@@ -87,7 +88,7 @@ class FtFlavorManager:
             yield from (FtFlavor(self, flavor, loaded=True) for flavor in body["flavors"])
 
     def get(self, flavor: Any) -> FtFlavor:
-        """Show one flavor.
+        """Return one flavor.
 
         :param flavor: a flavor or its id
         :raises novaclient.exceptions.NotFound: no such flavor
@@ -108,30 +109,31 @@ class FtFlavorManager:
         projects: Iterable[str] = (),
         flavor_id: str = "auto",
     ) -> FtFlavor:
-        """Make an FT flavor. When a part of it fails, no flavor is left.
+        """Create an FT flavor. If a part fails, the flavor is deleted again.
 
         :param ram: MB
         :param disk: GB
         :param mode: colo, checkpoint or hybrid; None for colo
-        :param checkpoint_interval_ms: milliseconds between two periodic checkpoints; None for the hosts' own
-        :param auto_reprotect: whether a lost secondary is replaced without being asked for; None for yes
-        :param projects: ids of those that may use it; all may when there are none
-        :param flavor_id: by default Nova makes one
-        :raises novaclient.exceptions.Conflict: there is a flavor of that name or id
+        :param checkpoint_interval_ms: milliseconds between two periodic checkpoints; None for the hosts'
+            default
+        :param auto_reprotect: whether a lost secondary is replaced automatically; None for yes
+        :param projects: ids of the projects that may use it; none for all projects
+        :param flavor_id: by default a new UUID
+        :raises novaclient.exceptions.Conflict: a flavor with that name or id exists
         :raises novaclient.exceptions.BadRequest: Nova refuses a value
-        :raises novaclient.exceptions.Forbidden: the caller may not make flavors
+        :raises novaclient.exceptions.Forbidden: the caller may not create flavors
         """
         allowed = [*projects]
-        made = self._api.flavors.create(name, ram, vcpus, disk, flavorid=flavor_id, is_public=not allowed)
+        flavor = self._api.flavors.create(name, ram, vcpus, disk, flavorid=flavor_id, is_public=not allowed)
         try:
-            self._set_specs(made.id, mode, checkpoint_interval_ms, auto_reprotect)
+            self._set_specs(flavor.id, mode, checkpoint_interval_ms, auto_reprotect)
             for project in allowed:
-                self._api.flavor_access.add_tenant_access(made, project)
+                self._api.flavor_access.add_tenant_access(flavor, project)
         except BaseException:
-            with contextlib.suppress(nova_exceptions.ClientException):  # the first error is what matters
-                made.delete()
+            with contextlib.suppress(nova_exceptions.ClientException):  # the first error is raised
+                flavor.delete()
             raise
-        return self.get(made)
+        return self.get(flavor)
 
     def set(
         self,
@@ -141,7 +143,7 @@ class FtFlavorManager:
         checkpoint_interval_ms: int | None = None,
         auto_reprotect: bool | None = None,
     ) -> FtFlavor:
-        """Make a flavor an FT flavor, or change what it says of fault tolerance; what is None stays as it is.
+        """Make a flavor an FT flavor, or change its policy; arguments that are None change nothing.
 
         :param flavor: a flavor or its id
         :raises novaclient.exceptions.BadRequest: Nova refuses a value; nothing is changed
@@ -150,7 +152,7 @@ class FtFlavorManager:
         return self.get(flavor)
 
     def unset(self, flavor: Any) -> FtFlavor:
-        """Make a flavor an ordinary one: remove all that it says of fault tolerance.
+        """Make a flavor an ordinary one: remove its extra specs of fault tolerance.
 
         :param flavor: a flavor or its id
         """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands of ``nova``, kept for scripts written for ORBIT.
 
-novaclient takes the last base.Manager subclass it finds in this module's namespace as the extension's manager, so
-:class:`FaultToleranceManager` is the only one to be imported here by name.
+novaclient takes the last base.Manager subclass in this module's namespace as the extension's manager, so
+:class:`FaultToleranceManager` must be the only one imported here by name.
 """
 
 import json
@@ -12,7 +12,8 @@ from typing import Any
 
 from novaclient import exceptions, utils
 
-from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultToleranceManager  # noqa: F401  novaclient looks for it here
+# novaclient expects the manager in this namespace
+from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultToleranceManager  # noqa: F401
 
 
 def _find_server(cs: Any, name_or_id: str) -> Any:
@@ -33,10 +34,10 @@ def _server(cs: Any, args: Any) -> Any:
         raise exceptions.CommandError(str(error)) from None
 
 
-def _ask(cs: Any, args: Any, ask: Callable[..., Any], what: str, **more: Any) -> None:
-    """Ask something of a server's pair, and say that it was asked."""
+def _request(cs: Any, args: Any, request: Callable[..., Any], what: str, **more: Any) -> None:
+    """Request an action on a server's pair, and print that it was requested."""
     server = _server(cs, args)
-    ask(server, **more)
+    request(server, **more)
     print(f"{what} of server {server.name} requested.")
 
 
@@ -44,31 +45,31 @@ def _ask(cs: Any, args: Any, ask: Callable[..., Any], what: str, **more: Any) ->
 @utils.arg("--force", action="store_true", default=False, help="Fail over although the pair is not healthy.")
 def do_failover(cs: Any, args: Any) -> None:
     """Make the secondary of an FT server its primary."""
-    _ask(cs, args, cs.fault_tolerance.failover, "Failover", force=args.force)
+    _request(cs, args, cs.fault_tolerance.failover, "Failover", force=args.force)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_protect(cs: Any, args: Any) -> None:
     """Give an FT server a secondary after it was unprotected."""
-    _ask(cs, args, cs.fault_tolerance.protect, "Protection")
+    _request(cs, args, cs.fault_tolerance.protect, "Protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_unprotect(cs: Any, args: Any) -> None:
-    """Remove the secondary of an FT server and give its room back."""
-    _ask(cs, args, cs.fault_tolerance.unprotect, "Removal of the protection")
+    """Remove the secondary of an FT server and release its reservation."""
+    _request(cs, args, cs.fault_tolerance.unprotect, "Removal of the protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_suspend(cs: Any, args: Any) -> None:
-    """Remove the secondary of an FT server and keep its room."""
-    _ask(cs, args, cs.fault_tolerance.suspend, "Suspension of the protection")
+    """Remove the secondary of an FT server and keep its reservation."""
+    _request(cs, args, cs.fault_tolerance.suspend, "Suspension of the protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_resume(cs: Any, args: Any) -> None:
     """Give an FT server a secondary after its protection was suspended."""
-    _ask(cs, args, cs.fault_tolerance.resume, "Protection")
+    _request(cs, args, cs.fault_tolerance.resume, "Protection")
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
@@ -80,8 +81,8 @@ def do_ft_resume(cs: Any, args: Any) -> None:
     help="Fail back when it is protected again.",
 )
 def do_ft_test_failover(cs: Any, args: Any) -> None:
-    """Fail an FT server over between hosts that are both well."""
-    _ask(cs, args, cs.fault_tolerance.test_failover, "Test failover", and_return=args.and_return)
+    """Fail an FT server over between two healthy hosts."""
+    _request(cs, args, cs.fault_tolerance.test_failover, "Test failover", and_return=args.and_return)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
@@ -102,7 +103,7 @@ def do_ft_show(cs: Any, args: Any) -> None:
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg("--limit", metavar="<number>", type=int, default=None, help="The newest only, so many.")
 def do_ft_event_list(cs: Any, args: Any) -> None:
-    """List what has happened to an FT server, newest first."""
+    """List the events of an FT server, newest first."""
     if args.limit is not None and args.limit < 1:
         raise exceptions.CommandError(f"--limit {args.limit}: a number from 1 on is wanted.")
     events = cs.fault_tolerance.events(_server(cs, args), limit=args.limit)
@@ -126,8 +127,8 @@ def do_ft_event_list(cs: Any, args: Any) -> None:
 def do_ft_flavor_create(cs: Any, args: Any) -> None:
     """Create a flavor whose servers get a secondary."""
     policy = {"mode": args.mode, "checkpoint_interval_ms": args.checkpoint_interval}
-    made = cs.fault_tolerance.flavors.create(args.name, args.vcpus, args.ram, args.disk, **policy)
-    _print_flavors([made])
+    flavor = cs.fault_tolerance.flavors.create(args.name, args.vcpus, args.ram, args.disk, **policy)
+    _print_flavors([flavor])
 
 
 def do_ft_flavor_list(cs: Any, args: Any) -> None:

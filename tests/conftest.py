@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab: one whole OpenStack, started once for all tests that need one."""
+"""Options of all tests, and the lab: one OpenStack deployment shared by the tests that need one."""
 
 import pathlib
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from lab import Lab
 from lab.core.addresses import LOOPBACK
 from tests.fixtures.timeouts import pytest_collection_modifyitems
 
-__all__ = ["pytest_collection_modifyitems"]  # a hook
+__all__ = ["pytest_collection_modifyitems"]  # a pytest hook
 
-# Properties are checked for what they say, however long a busy machine takes for it; with the same examples each time, so that a
-# change is not charged with what it did not do. Others are looked for in the long profile.
+# Properties are checked without a deadline, since a busy machine may be slow, and with the same examples in
+# each
+# run, so that a failure is due to the change under test. The long profile searches for further examples.
 settings.register_profile(
     "usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
@@ -31,29 +32,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A running lab with three hosts, the dashboard and the demo servers."""
+    """Return a running lab with three hosts, the dashboard and the demo servers."""
     prefix = request.config.getoption("--lab")
     if prefix:
         yield Lab(pathlib.Path(prefix).resolve())
         return
-    made = Lab(PREFIX)
-    made.down(purge=True)
-    made.up(hosts=3, short_intervals=True)
+    test_lab = Lab(PREFIX)
+    test_lab.down(purge=True)
+    test_lab.up(hosts=3, short_intervals=True)
     try:
-        yield made
+        yield test_lab
     finally:
-        ports = {status.port for status in made.status() if status.port}
-        made.down(purge=True)
+        ports = {status.port for status in test_lab.status() if status.port}
+        test_lab.down(purge=True)
         assert not _processes_of(PREFIX), "processes of the lab are left"
         assert not ports & _listening(), "ports of the lab are left"
 
 
 def _processes_of(prefix: pathlib.Path) -> list[str]:
-    found = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
-    return [line for line in found if f"{prefix}/" in line]
+    command_lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in command_lines if f"{prefix}/" in line]
 
 
 def _listening() -> set[int]:
-    """Return the ports that somebody listens on at the lab's address."""
+    """Return the TCP ports in LISTEN state at the lab's address."""
     listening = (c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
     return {address.port for address in listening if address.ip == LOOPBACK}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one stage of the tests, or report on all: ``python3 tests/stage.py run NAME COMMAND...``. Standard library only.
+"""Run one stage of the tests, or report on all: ``python3 tests/stage.py run NAME COMMAND...``.
 
-A stage's output is shown with the stage's name and minutes before each line, since two may run side by side, and kept in
-``.lab/results/NAME.log``. pytest's own count of its tests comes from its JUnit file.
+Each line of a stage's output is shown after the stage's name and minutes, since two stages may run
+concurrently, and written to ``.lab/results/NAME.log``. The numbers of tests are from pytest's JUnit file.
+Standard library only.
 """
 
 import argparse
@@ -25,9 +26,9 @@ REASON = 300
 class Result:
     """Result of a stage.
 
-    :ivar began: as of time.time()
-    :ivar busy: share of this machine's CPUs that was in use meanwhile, by whomever
-    :ivar counts: pytest's numbers, see COUNTS; None for a stage without tests
+    :ivar began: time of its start, as of time.time()
+    :ivar busy: share of CPU time of this machine in use meanwhile, by all processes
+    :ivar counts: numbers of pytest, see COUNTS; None for a stage without tests
     """
 
     name: str
@@ -39,18 +40,18 @@ class Result:
 
     @property
     def failed(self) -> int:
-        """The tests that have failed; 1 where nothing else says that the stage has."""
+        """Number of failed tests; 1 if the stage failed without any."""
         failures = self.counts["failures"] + self.counts["errors"] if self.counts else 0
         return failures or int(self.exit_code != 0)
 
     @property
     def skipped(self) -> int:
-        """The tests that say why they did not run."""
+        """Number of skipped tests."""
         return self.counts["skipped"] if self.counts else 0
 
     @property
     def passed(self) -> int:
-        """The tests that have passed."""
+        """Number of passed tests."""
         return (
             max(0, self.counts["tests"] - self.failed - self.skipped)
             if self.counts
@@ -59,14 +60,14 @@ class Result:
 
 
 def begin() -> None:
-    """Forget the results of the run before."""
+    """Delete the results of the previous run."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for path in RESULTS.iterdir():
         path.unlink()
 
 
 def run(name: str, command: list[str]) -> int:
-    """Run a stage, show and keep its output, and keep its result. Returns its exit code."""
+    """Run a stage, show and store its output, and store its result. Return its exit code."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     junit = RESULTS / f"{name}.xml"
     junit.unlink(missing_ok=True)
@@ -83,7 +84,7 @@ def run(name: str, command: list[str]) -> int:
             stderr=subprocess.STDOUT,
             env=environment,
             text=True,
-            close_fds=False,  # among them are make's, by which a make below it takes part in its jobs
+            close_fds=False,  # a make in the stage inherits the job server of the calling make
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -100,7 +101,7 @@ def run(name: str, command: list[str]) -> int:
 
 
 def report() -> int:
-    """Print the table of all stages. Returns 1 when one of them has failed, or none has run."""
+    """Print the table of all stages. Return 1 if one has failed, or if none has run."""
     results = sorted(
         (Result(**json.loads(path.read_text())) for path in RESULTS.glob("*.json")), key=lambda one: one.began
     )
@@ -110,9 +111,8 @@ def report() -> int:
     print(f"\n{'stage':16}{'tests':>7}{'passed':>8}{'failed':>8}{'skipped':>9}{'minutes':>9}{'CPU':>6}")
     for one in results:
         tests = str(one.counts["tests"]) if one.counts else "-"
-        print(
-            f"{one.name:16}{tests:>7}{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds / 60:>9.1f}{one.busy:>6.0%}"
-        )
+        numbers = f"{tests:>7}{one.passed:>8}{one.failed:>8}{one.skipped:>9}"
+        print(f"{one.name:16}{numbers}{one.seconds / 60:>9.1f}{one.busy:>6.0%}")
     passed, failed, skipped = (
         sum(getattr(one, name) for one in results) for name in ("passed", "failed", "skipped")
     )
@@ -128,7 +128,7 @@ def report() -> int:
 
 
 def slowest(number: int) -> int:
-    """Print the tests that took longest, fixtures included, with the seconds and the stage of each."""
+    """Print the slowest tests, fixtures included, with the seconds and the stage of each."""
     cases = [
         (float(case.get("time", 0)), path.stem, f"{case.get('classname')}.{case.get('name')}")
         for path in RESULTS.glob("*.xml")
@@ -140,14 +140,14 @@ def slowest(number: int) -> int:
 
 
 def _cpu() -> tuple[int, int]:
-    """Return the time that all CPUs have had so far, and the part of it for which they had nothing to do."""
+    """Return the total time of all CPUs so far, and their idle time."""
     fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle, waiting = fields[3:5]
     return sum(fields), idle + waiting
 
 
 def _counts(junit: pathlib.Path) -> dict[str, int] | None:
-    """Return pytest's numbers; None when it has written none."""
+    """Return the numbers of pytest, or None if it has written none."""
     if not junit.exists():
         return None
     suites = list(ET.parse(junit).getroot().iter("testsuite"))
@@ -155,7 +155,7 @@ def _counts(junit: pathlib.Path) -> dict[str, int] | None:
 
 
 def _failures(junit: pathlib.Path) -> list[tuple[str, str]]:
-    """Return the tests that have failed, each with the first line of the reason."""
+    """Return the failed tests, each with the first line of its reason."""
     if not junit.exists():
         return []
     failed = [
@@ -167,14 +167,14 @@ def _failures(junit: pathlib.Path) -> list[tuple[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Do as the command line says."""
+    """Run the command of the command line."""
     parser = argparse.ArgumentParser(prog="tests/stage.py", description="Run the stages of the tests.")
     commands = parser.add_subparsers(dest="what", required=True)
-    commands.add_parser("begin", help="forget the results of the run before")
+    commands.add_parser("begin", help="delete the results of the previous run")
     commands.add_parser(
-        "report", help="print the table of the stages that have run since; fail if one of them has"
+        "report", help="print the table of the stages that have run since; fail if one of them failed"
     )
-    longest = commands.add_parser("slowest", help="print the tests that took longest, with their fixtures")
+    longest = commands.add_parser("slowest", help="print the slowest tests, fixtures included")
     longest.add_argument("number", nargs="?", type=int, default=40, help="how many (40)")
     one = commands.add_parser("run", help="run a stage")
     one.add_argument("name")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Panels, by the dashboard they belong to."""
+"""Panels, by dashboard."""

@@ -10,28 +10,28 @@ register = template.Library()
 register.filter("when", times.when)
 register.filter("age", times.age)
 register.filter("mode", pairs.mode)
-register.filter("told", reasons.told_of)
+register.filter("translated", reasons.translated_member)
 
 
 @register.filter
-def told_event(event: Event) -> str:
-    """Return what has happened, in the user's language."""
-    return reasons.told(event.message, getattr(event, "code", None), getattr(event, "params", None))
+def event_text(event: Event) -> str:
+    """Return the text of an event in the user's language."""
+    return reasons.translated(event.message, getattr(event, "code", None), getattr(event, "params", None))
 
 
 @register.filter
-def told_reasons(host: Host) -> list[str]:
-    """Return what a host lacks, in the user's language."""
-    return reasons.told_all(host.reasons, getattr(host, "reason_details", ()))
+def host_reasons(host: Host) -> list[str]:
+    """Return a host's unmet requirements in the user's language."""
+    return reasons.translated_all(host.reasons, getattr(host, "reason_details", ()))
 
 
 @register.filter
 def level_badge(level: str) -> pairs.Badge:
-    """The badge of an event's level."""
+    """Return the badge of an event's level."""
     return pairs.badge(pairs.LEVEL, level)
 
 
 @register.filter
 def agent_badge(state: str) -> pairs.Badge:
-    """The badge of an agent's state."""
+    """Return the badge of an agent's state."""
     return pairs.badge(pairs.AGENT, state)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sphinx directives that show one request, or one object, of the OpenAPI description as tables.
 
-sphinxcontrib-openapi (0.10) was tried first: of this description, which is OpenAPI 3.1, it shows neither the words of
-enumerations, nor the members of what may be null, nor the bodies of the actions, which are alternatives.
+sphinxcontrib-openapi 0.10 does not do: of this description, which is OpenAPI 3.1, it shows neither the values
+of enumerations, nor the members of nullable objects, nor the bodies of the actions, which are alternatives.
 """
 
 import json
@@ -21,12 +21,12 @@ Schema = dict[str, Any]
 
 
 class OpenApi(SphinxDirective):
-    """What the directives have in common."""
+    """The common base of the directives."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the nodes of what the argument names."""
+        """Return the nodes of the request or object that the argument names."""
         self.env.note_dependency(str(DOCUMENT))
         text = "\n".join(self.lines(json.loads(DOCUMENT.read_text()), self.arguments[0]))
         return self.parse_text_to_nodes(text)
@@ -121,7 +121,7 @@ def table(
     yield from (f".. list-table:: {title}", "   :header-rows: 1", "")
     for row in (heads, *((f"``{first}``", *rest) for first, *rest in rows)):
         for position, cell in enumerate(row):
-            # a marked-up name in a description, as in "health and state", is none: only what looks like markup is escaped
+            # descriptions are plain text: escape what looks like markup
             text = cell if position < 2 else re.sub(r"([*`_|\\])", r"\\\1", cell)
             yield f"   {'*' if position == 0 else ' '} - {text}"
     yield ""

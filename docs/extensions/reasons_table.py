@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Sphinx directive that shows a group of the catalogue of reasons as a table: code, text, and what to do about it."""
+"""A Sphinx directive that shows a group of the catalogue of reasons as a table: code, text and remedy."""
 
 import re
 from collections.abc import Iterator

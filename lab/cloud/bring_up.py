@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring a lab up: the steps, what each needs, and when each counts as done. Every step may be repeated."""
+"""Bring a lab up: the steps, their dependencies, and their checks. All steps are idempotent."""
 
 from functools import cached_property
 from pathlib import Path
@@ -32,11 +32,11 @@ from lab.core.waiting import wait_for
 from lab.guest import boot_disk
 from lab.guest.image import GuestImage
 from lab.hosts import ComputeHost
-from lab.hosts.real import Rack
+from lab.hosts.real import CloudTestbed
 
 
 class BringUp:
-    """The way from nothing, or from whatever is left of a lab, to a lab that is up."""
+    """Bring a lab up, from nothing or from what exists of it."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class BringUp:
         services: dict[str, Service],
         hosts: list[ComputeHost],
         clock: Clock,
-        rack: Rack | None = None,
+        testbed: CloudTestbed | None = None,
     ) -> None:
         self._spec = spec
         self._supervisor = supervisor
         self._services = services
         self._hosts = hosts
         self._clock = clock
-        self._rack = rack
+        self._testbed = testbed
 
     @cached_property
     def _admin(self) -> Connection:
@@ -64,7 +64,7 @@ class BringUp:
         return connect(self._spec, "admin", "demo")
 
     def run(self) -> None:
-        """Run all steps, independent ones at the same time. Raises the first failure."""
+        """Run all steps, independent ones concurrently. Raise the first failure."""
         plan = Plan(self._clock)
         self._add_foundation(plan)
         self._add_apis(plan)
@@ -77,14 +77,14 @@ class BringUp:
 
     def _add_foundation(self, plan: Plan) -> None:
         schemas = Schemas(self._spec, self._supervisor)
-        if self._rack is None:
+        if self._testbed is None:
             plan.add("configuration written", self._configure)
         else:
-            plan.add("hosts' networks", self._rack.power_on)
+            plan.add("hosts' networks", self._testbed.power_on)
             plan.add("configuration written", self._configure, ["hosts' networks"])
         plan.add("MariaDB answers", self._start_mariadb, ["configuration written"])
         plan.add("RabbitMQ answers", self._start_rabbitmq, ["configuration written"])
-        # Nova's tables take longest and everybody waits for the catalog: these two first, then the other tables.
+        # Nova's tables take longest, and all services wait for the catalog. Other tables are created later.
         plan.add("nova tables", schemas.nova, ["MariaDB answers"])
         plan.add("keystone tables", schemas.keystone, ["MariaDB answers"])
         plan.add("keystone answers", lambda: self._start_api("keystone"), ["keystone tables"])
@@ -104,7 +104,8 @@ class BringUp:
         plan.add("network", network, ["users and catalog", "neutron answers"])
 
     def _add_compute(self, plan: Plan) -> None:
-        # Nova's services keep the catalog that they saw first, and end when Placement does not answer as they start.
+        # Nova's services cache the first catalog that they get, and exit if Placement does not answer
+        # when they start.
         needs = ["nova tables", "users and catalog", "RabbitMQ answers", "placement answers"]
         if self._spec.state.colo:
             plan.add("engine started", lambda: self._start("engine"), ["fault tolerance tables", *needs])
@@ -124,9 +125,9 @@ class BringUp:
 
     def _add_demo(self, plan: Plan) -> None:
         if self._stamp("servers").exists():
-            return  # from now on the servers are the user's
-        plan.add("servers asked for", self._seed_servers, ["compute hosts up", "image", "network"])
-        plan.add("servers active", self._wait_for_servers, ["servers asked for"])
+            return  # later changes of the servers are the user's
+        plan.add("servers requested", self._seed_servers, ["compute hosts up", "image", "network"])
+        plan.add("servers active", self._wait_for_servers, ["servers requested"])
         if self._spec.state.colo:
             needs = ["servers active", "engine started"]
             plan.add("FT servers protected", self._wait_for_protection, needs)
@@ -135,14 +136,14 @@ class BringUp:
             plan.add("demo complete", self._stamp("servers").touch, ["servers active"])
 
     def _boot_disk(self) -> Path | None:
-        """Return what guests boot from; None where they are only written down."""
+        """Return the boot disk of guests, or None if guests are simulated."""
         return boot_disk.ensure(GuestImage.ensure()) if self._spec.is_real else None
 
     def _stamp(self, name: str) -> Path:
         return self._spec.layout.done / name
 
     def _once(self, name: str, action: Action) -> Action:
-        """Return an action that does nothing when it was done before: what is made in the cloud is the user's then."""
+        """Return an action that runs once per lab, since what exists in the cloud later is the user's."""
 
         def run() -> None:
             if not self._stamp(name).exists():
@@ -193,7 +194,7 @@ class BringUp:
         addresses = " ".join(self._spec.endpoint(kind) for kind in ("identity", *CATALOG))
         stamp = self._stamp("identity")
         if not stamp.exists() or stamp.read_text() != addresses:
-            # A connection keeps the catalog of its token: this one is not used for anything else.
+            # A connection caches the catalog of its token, so this one is used for nothing else.
             seed_identity(connect(self._spec), self._spec)
             write_private(stamp, addresses)
 
@@ -239,7 +240,7 @@ class BringUp:
 
 
 def probe_http(service: Service) -> str | None:
-    """Say what is wrong with the answer of an API; None when it is fine. Raises when there is no answer."""
+    """Return an error if an API answers with a server error, else None. Raise if it does not answer."""
     if service.url is None:
         return None
     answer = requests.get(service.url, timeout=patient(20), allow_redirects=False)

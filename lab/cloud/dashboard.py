@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Get Horizon ready: its settings and its static files, which take a while and are made again only when they change."""
+"""Prepare Horizon: its settings, and its static files, which are built only when their inputs change."""
 
 import hashlib
 import shutil
@@ -9,7 +9,7 @@ from lab.cloud.config import horizon
 from lab.cloud.config.ini import render
 from lab.cloud.services import program
 from lab.cloud.spec import Spec
-from lab.core.layout import CACHE, REPO, keep, write_private
+from lab.core.layout import CACHE, REPO, add_to_cache, write_private
 from lab.core.process import Supervisor
 
 _INPUT_SUFFIXES = {".html", ".scss", ".css", ".js", ".svg", ".png", ".py"}
@@ -26,20 +26,20 @@ def write_settings(spec: Spec) -> None:
 
 
 def make_static_files(spec: Spec, supervisor: Supervisor) -> None:
-    """Collect and compress the static files, or take those of a lab that has made the same, unless nothing has changed."""
+    """Collect and compress the static files, or copy them from the cache, unless nothing has changed."""
     stamp = spec.layout.done / "horizon-static"
     wanted = _inputs_digest(spec.state.theme)
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    supervisor.stop(["horizon"])  # a running one keeps the old files' names in memory
+    supervisor.stop(["horizon"])  # a running one has the names of the old files in memory
     stamp.unlink(missing_ok=True)
-    static, kept = spec.layout.prefix / "horizon" / "static", CACHE / f"horizon-{wanted[:12]}"
+    static, cached = spec.layout.prefix / "horizon" / "static", CACHE / f"horizon-{wanted[:12]}"
     shutil.rmtree(static, ignore_errors=True)
-    if kept.exists():
-        shutil.copytree(kept, static)
+    if cached.exists():
+        shutil.copytree(cached, static)
     else:
         _make(spec, supervisor)
-        keep(static, kept)
+        add_to_cache(static, cached)
     write_private(stamp, wanted)
 
 
@@ -53,7 +53,7 @@ def _make(spec: Spec, supervisor: Supervisor) -> None:
 
 
 def _inputs_digest(theme: str) -> str:
-    """Return what the static files depend on: Horizon's version, its settings and theme, and the plugin's own files."""
+    """Return a digest of their inputs: Horizon's version, settings and theme, and the plugin's files."""
     digest = hashlib.sha256((REPO / "constraints.txt").read_bytes() + theme.encode())
     digest.update(Path(horizon.__file__).read_bytes())
     for folder in (REPO / "colo_dashboard", REPO / "enabled"):

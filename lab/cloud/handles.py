@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one holds in hand to deal with a single service or compute host of a running lab."""
+"""Handles on single services and compute hosts of a running lab."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ from lab.hosts.real import RealHost
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """How a service does: ``running``, ``dead`` (ended unasked) or ``stopped`` (never started, or told to)."""
+    """The state of a service: ``running``, ``dead`` (ended by itself) or ``stopped`` (or never started)."""
 
     name: str
     host: str | None
@@ -32,7 +32,7 @@ class ServiceHandle:
         self._supervisor = supervisor
 
     def start(self) -> bool:
-        """Start it unless it runs; if it speaks HTTP, wait until it answers. Returns whether it had to be started."""
+        """Start it unless it runs, and wait until it answers HTTP, if any. Return whether it was started."""
         started = self._supervisor.start(self._service)
         name = self._service.name
         if self._service.url:
@@ -40,11 +40,11 @@ class ServiceHandle:
         return started
 
     def stop(self) -> bool:
-        """Ask it to end and wait until it has. Returns whether it ran."""
+        """Terminate it and wait for its end. Return whether it ran."""
         return bool(self._supervisor.stop([self._service.name]))
 
     def kill(self) -> bool:
-        """Kill it with SIGKILL, children included. Returns whether it ran."""
+        """Kill it with SIGKILL, children included. Return whether it ran."""
         return bool(self._supervisor.kill([self._service.name]))
 
     def restart(self) -> None:
@@ -53,7 +53,7 @@ class ServiceHandle:
         self.start()
 
     def status(self) -> ServiceStatus:
-        """Return how it does now."""
+        """Return its current state."""
         service = self._service
         pid = self._supervisor.pid(service.name)
         state: Literal["running", "dead", "stopped"] = "running"
@@ -63,7 +63,7 @@ class ServiceHandle:
 
 
 class Host:
-    """One compute host of a lab, with whatever kind of host is behind it."""
+    """One compute host of a lab, of either kind."""
 
     def __init__(self, host: ComputeHost, supervisor: Supervisor) -> None:
         self._host = host
@@ -71,39 +71,39 @@ class Host:
 
     @property
     def name(self) -> str:
-        """Its name, as Nova knows it."""
+        """Its name in Nova."""
         return self._host.name
 
     def kill(self) -> None:
-        """Cut its power: every process dies at once, its memory is gone, its disk stays."""
+        """Power it off: all processes end at once, its memory is lost, its disk remains."""
         self._host.kill()
 
     def stop(self) -> None:
-        """End its services gracefully; its guests and its disk stay."""
+        """Stop its services gracefully; its guests and its disk remain."""
         self._host.stop()
 
     def start(self) -> None:
-        """Switch it on; returns before Nova has seen it."""
+        """Power it on; do not wait until it is up in Nova."""
         self._host.prepare()
         self._host.start()
 
     def restart_libvirtd(self) -> None:
-        """End a real host's libvirtd gracefully and start it again; its guests go on."""
+        """Restart a real host's libvirtd gracefully; its guests keep running."""
         self._real().restart_libvirtd()
 
     def cut_link(self, network: str = "replication") -> None:
-        """Cut a real host off from a network, with nobody told.
+        """Disconnect a real host from a network, silently.
 
         :param network: ``replication``, ``management`` or ``guest``
         """
         self._real().cut_link(network)
 
     def freeze(self) -> None:
-        """Stop every process of a real host, with nobody told."""
+        """Stop every process of a real host with SIGSTOP."""
         self._real().freeze()
 
     def heal(self) -> None:
-        """End what freeze() and cut_link() have begun. If Nova has forced it down, nova-compute must be restarted there."""
+        """Revert freeze() and cut_link(). If Nova has forced the host down, restart its nova-compute too."""
         self._real().heal()
 
     def _real(self) -> RealHost:
@@ -111,10 +111,10 @@ class Host:
             raise RefusalError(f"{self.name} is simulated; real hosts: python3 -m lab up --hypervisor real")
         if not self._host.machine.is_on():
             raise RefusalError(
-                f"{self.name} has no power; switch it on: python3 -m lab host start {self.name}"
+                f"{self.name} is powered off; power it on: python3 -m lab host start {self.name}"
             )
         return self._host
 
     def is_running(self) -> bool:
-        """Tell whether all of its services run."""
+        """Return whether all of its services run."""
         return all(self._supervisor.is_running(service.name) for service in self._host.services())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lab as a Python object: what the command line and the tests' fixtures use."""
+"""One lab as a Python object, for the command line and the tests' fixtures."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ from lab.core.process import Supervisor
 from lab.core.service import Service
 from lab.core.state import USERS, State, ensure_passwords, load_passwords
 from lab.hosts import ComputeHost
-from lab.hosts.real import Rack, RealHost
+from lab.hosts.real import CloudTestbed, RealHost
 from lab.hosts.simulated import SimulatedHost
 from lab.machines.management import free_network
 
@@ -27,9 +27,9 @@ from lab.machines.management import free_network
 class Lab:
     """A whole OpenStack under one prefix.
 
-    The object holds nothing that is not on disk: several of them, in several processes, may speak of the same lab.
+    All state is on disk, so that several objects, in several processes, can represent the same lab.
 
-    :param prefix: folder of the lab; ``<repository>/.lab/run`` when not given
+    :param prefix: folder of the lab, by default ``<repository>/.lab/run``
     :param show: called with each line of progress
     """
 
@@ -50,19 +50,20 @@ class Lab:
         hypervisor: str | None = None,
         short_intervals: bool | None = None,
     ) -> None:
-        """Bring the lab up and wait until all of it answers. May be repeated: what runs is left alone.
+        """Bring the lab up and wait until all of it answers. Services that run are not restarted.
 
-        What is not given stays as it was, or is 3 simulated hosts, with dashboard, with demo servers, with fault tolerance.
+        Omitted settings are unchanged. Those of a new lab are 3 simulated hosts, with dashboard, demo servers
+        and fault tolerance.
 
         :param hosts: number of compute hosts; may grow, not shrink
-        :param dashboard: whether Horizon is part of it
-        :param demo: whether the servers web-1, web-2 (FT) and plain-1 are made in the project demo
-        :param colo: whether fault tolerance is part of it; without, it is a stock OpenStack
-        :param theme: Horizon's, one of state.THEMES; another one than before is compressed anew, which takes half a minute
-        :param hypervisor: what its hosts have, one of state.HYPERVISORS
-        :param short_intervals: whether its services look and retry more often than a cloud's would, for tests that wait for that
-        :raises RefusalError: when that cannot be, with nothing changed
-        :raises LabError: when a service died or did not answer in time; says which, with the end of its log
+        :param dashboard: start Horizon
+        :param demo: create the servers web-1, web-2 (FT) and plain-1 in the project demo
+        :param colo: add fault tolerance; else it is a stock OpenStack
+        :param theme: Horizon's theme, one of state.THEMES; to compress another one takes half a minute
+        :param hypervisor: kind of its hosts, one of state.HYPERVISORS
+        :param short_intervals: poll and retry more often than a cloud would, for tests that wait for it
+        :raises RefusalError: the settings are not possible; nothing was changed
+        :raises LabError: a service died or did not answer in time; has its name and the end of its log
         """
         self.layout.create()
         with self._changing():
@@ -70,11 +71,11 @@ class Lab:
             self._supervisor.stop_strays()
             spec = self._choose(hosts, dashboard, demo, colo, theme, hypervisor, short_intervals)
             services = {service.name: service for service in control_plane(spec)}
-            BringUp(spec, self._supervisor, services, self._hosts(spec), clock, self._rack(spec)).run()
+            BringUp(spec, self._supervisor, services, self._hosts(spec), clock, self._testbed(spec)).run()
             self._verify()
 
     def is_complete(self) -> bool:
-        """Tell whether all of it runs, and its APIs answer."""
+        """Return whether all services run and the APIs answer."""
         statuses = self.status()
         if not statuses or any(status.state != "running" for status in statuses):
             return False
@@ -85,9 +86,9 @@ class Lab:
         return False
 
     def down(self, purge: bool = False) -> bool:
-        """Stop what ``up`` has started, and nothing else. Returns whether there was anything to stop.
+        """Stop the processes that ``up`` has started, and no others. Return whether there were any.
 
-        :param purge: also remove the prefix with all data
+        :param purge: also delete the prefix with all data
         """
         if not self.layout.prefix.is_dir():
             return False
@@ -97,27 +98,30 @@ class Lab:
             for group in LAST_TO_STOP:
                 stopped += self._supervisor.stop(group)
             state = State.load(self.layout)
-            if state and (rack := self._rack(Spec(self.layout, state, {}))):
-                rack.remove()
+            if state and (testbed := self._testbed(Spec(self.layout, state, {}))):
+                testbed.remove()
             strays = self._supervisor.stop_strays()
         if purge:
             shutil.rmtree(self.layout.prefix)
         return bool(stopped) or strays > 0
 
     def status(self) -> list[ServiceStatus]:
-        """Return every service of the lab with its state; an empty list when the lab was never brought up."""
+        """Return the status of every service; an empty list if the lab was never brought up."""
         if State.load(self.layout) is None:
             return []
         return [self.service(service.name).status() for service in self.services()]
 
     def is_up(self) -> bool:
-        """Tell whether any of the lab runs."""
+        """Return whether any service runs."""
         return any(status.state == "running" for status in self.status())
 
-    # ---- what it consists of
+    # ---- components
 
     def spec(self) -> Spec:
-        """Return the description of the lab. Raises NotUpError when it was never brought up."""
+        """Return the description of the lab.
+
+        :raises NotUpError: it was never brought up
+        """
         state = State.load(self.layout)
         if state is None:
             raise NotUpError(f"no lab at {self.layout.prefix}; start one: python3 -m lab up")
@@ -131,7 +135,7 @@ class Lab:
     def service(self, name: str) -> ServiceHandle:
         """Return a handle on one service: ``start()``, ``stop()``, ``kill()``, ``restart()``, ``status()``.
 
-        :raises RefusalError: when there is no such service; names the known ones
+        :raises RefusalError: there is no such service; the message lists the services
         """
         known = {service.name: service for service in self.services()}
         if name not in known:
@@ -143,19 +147,19 @@ class Lab:
         return list(self.spec().state.hosts)
 
     def host(self, name: str) -> Host:
-        """Return a handle on one compute host: ``kill()`` (power cut), ``stop()``, ``start()``, ``is_running()``.
+        """Return a handle on one compute host: ``kill()`` (power off), ``stop()``, ``start()``, ...
 
-        :raises RefusalError: when there is no such host; names the known ones
+        :raises RefusalError: there is no such host; the message lists the hosts
         """
         known = {host.name: host for host in self._hosts(self.spec())}
         if name not in known:
             raise RefusalError(f"no compute host {name!r}; there are: {', '.join(known)}")
         return Host(known[name], self._supervisor)
 
-    # ---- how to reach it
+    # ---- access
 
     def url(self, what: str) -> str:
-        """Return a URL: of ``dashboard``, ``identity``, ``compute``, ``image``, ``network`` or ``placement``."""
+        """Return the URL of ``dashboard``, ``identity``, or of another service in the catalog."""
         spec = self.spec()
         if what == "dashboard":
             return spec.address("horizon", "/")
@@ -173,32 +177,32 @@ class Lab:
         self._check_user(user)
         return self.spec().user_environment(user, project)
 
-    # ---- inside
+    # ---- internal
 
     def _check_user(self, user: str) -> None:
         if user not in USERS:
             raise RefusalError(f"no user {user!r}; there are: {', '.join(USERS)}")
 
     def _hosts(self, spec: Spec) -> list[ComputeHost]:
-        rack = self._rack(spec)
-        if rack is None:
+        testbed = self._testbed(spec)
+        if testbed is None:
             return [SimulatedHost(name, spec, self._supervisor) for name in spec.state.hosts]
-        return [RealHost(name, spec, self._supervisor, rack) for name in spec.state.hosts]
+        return [RealHost(name, spec, self._supervisor, testbed) for name in spec.state.hosts]
 
-    def rack(self) -> Rack:
-        """Return the machines of a lab with real hosts.
+    def testbed(self) -> CloudTestbed:
+        """Return the testbed of a lab with real hosts.
 
-        :raises RefusalError: when its hosts are simulated
+        :raises RefusalError: its hosts are simulated
         """
-        rack = self._rack(self.spec())
-        if rack is None:
+        testbed = self._testbed(self.spec())
+        if testbed is None:
             raise RefusalError(
                 "the hosts of this lab are simulated; real ones: python3 -m lab up --hypervisor real"
             )
-        return rack
+        return testbed
 
-    def _rack(self, spec: Spec) -> Rack | None:
-        return Rack(spec, self._supervisor) if spec.is_real else None
+    def _testbed(self, spec: Spec) -> CloudTestbed | None:
+        return CloudTestbed(spec, self._supervisor) if spec.is_real else None
 
     def _choose(
         self,
@@ -210,20 +214,22 @@ class Lab:
         hypervisor: str | None,
         short_intervals: bool | None,
     ) -> Spec:
-        """Settle what this lab is, and keep it."""
-        kept = State.load(self.layout)
-        state = kept or State()
-        if hosts is not None and kept is not None:
+        """Determine the settings of this lab, and store them."""
+        saved = State.load(self.layout)
+        state = saved or State()
+        if hosts is not None and saved is not None:
             state.grow_to(hosts)
         elif hosts is not None:
             state = State.with_hosts(hosts)
-        if colo is not None and kept is not None and colo != kept.colo:
+        if colo is not None and saved is not None and colo != saved.colo:
             raise RefusalError(
-                "fault tolerance is chosen at the first up; start anew: python3 -m lab down --purge"
+                "fault tolerance cannot be changed after the first up;"
+                " delete the lab first: python3 -m lab down --purge"
             )
-        if hypervisor is not None and kept is not None and hypervisor != kept.hypervisor:
+        if hypervisor is not None and saved is not None and hypervisor != saved.hypervisor:
             raise RefusalError(
-                "the hypervisor is chosen at the first up; start anew: python3 -m lab down --purge"
+                "the hypervisor cannot be changed after the first up;"
+                " delete the lab first: python3 -m lab down --purge"
             )
         state.hypervisor = hypervisor or state.hypervisor
         state.dashboard = state.dashboard if dashboard is None else dashboard
@@ -233,18 +239,18 @@ class Lab:
         state.short_intervals = state.short_intervals if short_intervals is None else short_intervals
         running = [name for name in self._supervisor.started_names() if self._supervisor.is_running(name)]
         if state.hypervisor == "real" and not running:
-            if kept and (left := self._rack(Spec(self.layout, kept, {}))):
-                left.remove()  # of an up that was interrupted
+            if saved and (testbed := self._testbed(Spec(self.layout, saved, {}))):
+                testbed.remove()  # left by an interrupted up
             state.network = free_network()
         broker = ["rabbitmq-distribution"] if "rabbitmq" in running else []
         try:
             state.ports = ports.choose(state.ports, [*running, *broker])
         except OSError as error:
             raise RefusalError(str(error)) from error
-        if kept and kept.ports and running and state.ports != kept.ports:
-            moved = [name for name, port in kept.ports.items() if state.ports[name] != port]
+        if saved and saved.ports and running and state.ports != saved.ports:
+            moved = [name for name, port in saved.ports.items() if state.ports[name] != port]
             raise RefusalError(
-                f"somebody else has taken the port of {', '.join(moved)} while the rest of the lab runs;"
+                f"another process uses the port of {', '.join(moved)} while other services of the lab run;"
                 " stop the lab first: python3 -m lab down"
             )
         state.save(self.layout)
@@ -258,7 +264,7 @@ class Lab:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """Let one command at a time change the lab. The lock goes with the process that holds it."""
+        """Lock the lab, so that one command at a time changes it. The lock ends with its process."""
         with self.layout.lock_file.open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mechanism driver for Neutron's ML2 plugin that binds every port at once: no layer 2 agent is needed.
 
-Neutron loads it by an entry point of a distribution that the lab writes for it: what is installed on a cloud knows no lab.
+Neutron loads it by an entry point of a distribution that the lab writes, since the product's own distribution
+must not contain parts of the lab.
 """
 
 from typing import Any
 
-# neutron 29 with SQLAlchemy 2.1 answers 500 on GET /ports unless the backref Port.port_forwardings is configured.
+# neutron 29 with SQLAlchemy 2.1 answers 500 on GET /ports unless the backref Port.port_forwardings is
+# configured.
 from neutron.db import models_v2
 from neutron.db.models import port_forwarding  # noqa: F401
 from neutron_lib import constants
@@ -17,22 +19,22 @@ from sqlalchemy import orm
 
 
 class BindAll(api.MechanismDriver):
-    """Binds any port on any host, and says that it is plugged.
+    """Bind any port on any host, and report it as plugged.
 
-    :cvar VIF_TYPE: how
-    :cvar VIF_DETAILS: and what Nova has to know besides
+    :cvar VIF_TYPE: the VIF type of the binding
+    :cvar VIF_DETAILS: the VIF details of the binding, for Nova
     """
 
     VIF_TYPE = portbindings.VIF_TYPE_OTHER
     VIF_DETAILS: dict[str, Any] = {portbindings.CAP_PORT_FILTER: False}
 
     def initialize(self) -> None:
-        """Configure the mappers: see the import above."""
+        """Configure the mappers; see the import above."""
         orm.configure_mappers()
 
     @property
     def connectivity(self) -> str:
-        """Say that the ports have layer 2 connectivity."""
+        """Return that the ports have layer 2 connectivity."""
         return str(portbindings.CONNECTIVITY_L2)
 
     def bind_port(self, context: Any) -> None:
@@ -45,22 +47,22 @@ class BindAll(api.MechanismDriver):
     def filter_hosts_with_segment_access(
         self, context: Any, segments: Any, candidate_hosts: Any, agent_getter: Any
     ) -> set[str]:
-        """Say that every host reaches every segment."""
+        """Return all hosts: each reaches every segment."""
         return set(candidate_hosts)
 
 
 class BindToBridge(BindAll):
-    """Binds any port on any host to the bridge of the guests' network there; lab.hosts.real.vif plugs it in.
+    """Bind any port on any host to the host's bridge of the guests' network; lab.hosts.real.vif plugs it.
 
-    The guests of the lab's image have no DHCP client: they have the address 10.77.SS.NN by the MAC address fa:16:3e:4d:SS:NN. So
-    a port gets the MAC address of its IP address.
+    The guests of the lab's image have no DHCP client: with the MAC address fa:16:3e:4d:SS:NN they use the
+    address 10.77.SS.NN. So a port gets the MAC address that belongs to its IP address.
     """
 
-    VIF_TYPE = "ivs"  # the one bridged type that Nova leaves to an os-vif plugin
+    VIF_TYPE = "ivs"  # the only bridged type that Nova leaves to an os-vif plugin
     VIF_DETAILS = {**BindAll.VIF_DETAILS, portbindings.OVS_HYBRID_PLUG: True}
 
     def create_port_precommit(self, context: Any) -> None:
-        """Give a new port its MAC address."""
+        """Set the MAC address of a new port."""
         port = context.current
         if not port["fixed_ips"]:
             return
@@ -70,7 +72,7 @@ class BindToBridge(BindAll):
         row.mac_address = port["mac_address"]
 
     def update_port_postcommit(self, context: Any) -> None:
-        """Say that a port is plugged that was bound elsewhere before: no agent will."""
+        """Set a port that was bound to another host before to ACTIVE, since no agent does."""
         port = context.current
         if (
             port[portbindings.VIF_TYPE] == self.VIF_TYPE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line shows of a lab."""
+"""The output of the command line about a lab."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ LOGINS = {
     "admin": "everything: all projects, hosts, fault tolerance",
     "manager": "fails over the servers of project demo",
     "demo": "works in project demo, protects its servers",
-    "viewer": "looks at project demo",
+    "viewer": "reads project demo",
     "outsider": "manages another project",
 }
 
@@ -33,7 +33,7 @@ def status_json(statuses: Sequence[ServiceStatus]) -> str:
 
 
 def welcome(lab: Lab) -> str:
-    """Return where to go and what to try in a lab that is up."""
+    """Return the message for a lab that is up: URL, logins, and commands to try."""
     spec = lab.spec()
     option = "" if lab.layout.prefix == DEFAULT_PREFIX else f" --prefix {lab.layout.prefix}"
     command = f"python3 -m lab{option}"
@@ -51,10 +51,10 @@ def welcome(lab: Lab) -> str:
         lines += [
             f'  2. in a shell: eval "$({command} env admin)"',
             f"     {_relative(VENV)}/bin/openstack server failover web-1 --wait",
-            f"  3. cut the power of a host and watch: {command} host kill {spec.state.hosts[0]}",
+            f"  3. power off a host and watch: {command} host kill {spec.state.hosts[0]}",
         ]
         if spec.is_real:
-            lines.append(f"     what a user of web-1 notices, in another shell: {command} client web-1")
+            lines.append(f"     interruptions of a client of web-1, in another shell: {command} client web-1")
     lines += ["", f"Stop it with: {command} down"]
     return "\n".join(lines)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the databases' tables, once: each part is stamped when it is complete and made anew when it is not."""
+"""Create the databases' tables once. A database without a stamp is incomplete, and is created again."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ import pymysql
 
 from lab.cloud.services import program
 from lab.cloud.spec import REGION, Spec
-from lab.core.layout import CACHE, REPO, VENV, keep
+from lab.core.layout import CACHE, REPO, VENV, add_to_cache
 from lab.core.process import Supervisor
 from lab.core.state import DATABASES
 
@@ -25,7 +25,7 @@ class Schemas:
         self._supervisor = supervisor
 
     def keystone(self) -> None:
-        """Keystone's tables, its keys, and the cloud's administrator."""
+        """Create Keystone's tables, its keys, and the cloud's administrator."""
         config = self._config("keystone/keystone.conf")
         keys = self._spec.layout.prefix / "keystone"
         keys.mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +44,7 @@ class Schemas:
             self._finish("keystone")
 
     def placement(self) -> None:
-        """Placement's tables."""
+        """Create Placement's tables."""
         if self._begin("placement"):
             config = self._config("placement/placement.conf")
             self._fill(
@@ -53,7 +53,7 @@ class Schemas:
             self._finish("placement")
 
     def glance(self) -> None:
-        """Glance's tables, and the metadata definitions without which Horizon's flavor pages fail."""
+        """Create Glance's tables, and load the metadata definitions that Horizon's flavor pages require."""
         if self._begin("glance"):
             config = self._config("glance/glance-api.conf")
             commands = [("db_sync",), ("db_load_metadefs", str(VENV / "etc" / "glance" / "metadefs"))]
@@ -61,7 +61,7 @@ class Schemas:
             self._finish("glance")
 
     def neutron(self) -> None:
-        """Neutron's tables."""
+        """Create Neutron's tables."""
         if self._begin("neutron"):
             config = self._config("neutron/neutron.conf")
             self._fill(
@@ -74,9 +74,10 @@ class Schemas:
             self._finish("neutron")
 
     def nova(self) -> None:
-        """Nova's tables and its cells.
+        """Create Nova's tables and its cells.
 
-        The cells are mapped by templates that Nova fills in from nova.conf: no password is in the command or the table.
+        The cells are mapped by templates that Nova fills in from nova.conf, so that neither the command nor
+        the table has a password.
         """
         databases = ("nova_api", "nova_cell0", "nova")
         if self._begin(*databases):
@@ -94,7 +95,7 @@ class Schemas:
             self._finish(*databases)
 
     def colo(self) -> None:
-        """Fault tolerance's tables. Its migrations are under development, so they run each time."""
+        """Create fault tolerance's tables. Its migrations are under development, so they run each time."""
         self._begin("nova_colo")
         config = self._config("nova-colo/nova-colo.conf")
         self._run("nova-colo-manage", "nova_colo.cmd.manage:main", config, [("db", "sync")])
@@ -107,9 +108,9 @@ class Schemas:
         return self._spec.layout.done / f"schema-{database}"
 
     def _begin(self, *databases: str) -> bool:
-        """Tell whether the databases have to be filled; empty them of what an interrupted attempt left.
+        """Return whether the databases must be filled, and empty them if an earlier attempt was interrupted.
 
-        MariaDB cannot take back a half-done migration, so half of one means starting over.
+        MariaDB cannot roll back a migration, so an incomplete one starts again with an empty database.
         """
         if all(self._stamp(database).exists() for database in databases):
             return False
@@ -131,14 +132,14 @@ class Schemas:
         config: tuple[str, str],
         commands: Sequence[tuple[str, ...]],
     ) -> None:
-        """Fill databases with what another lab has kept of the same, else by commands whose outcome depends on no lab."""
+        """Fill databases from the cache, else by commands, whose result is then the same in all labs."""
         inputs = (REPO / "constraints.txt").read_bytes() + Path(__file__).read_bytes()
-        kept = CACHE / f"schema-{hashlib.sha256(inputs).hexdigest()[:12]}-{databases[0]}"
+        cached = CACHE / f"schema-{hashlib.sha256(inputs).hexdigest()[:12]}-{databases[0]}"
         options = f"--defaults-extra-file={self._spec.layout.etc / 'mariadb' / 'client.cnf'}"
-        if kept.exists():
+        if cached.exists():
             for database in databases:
                 self._supervisor.run(
-                    f"setup-{name}", ("mariadb", options, database, "-e", f"source {kept / database}.sql")
+                    f"setup-{name}", ("mariadb", options, database, "-e", f"source {cached / database}.sql")
                 )
             return
         self._run(name, entry_point, config, commands)
@@ -146,7 +147,7 @@ class Schemas:
             for database in databases:
                 dump = ("mariadb-dump", options, f"--result-file={folder}/{database}.sql", database)
                 self._supervisor.run(f"setup-{name}", dump)
-            keep(Path(folder), kept)
+            add_to_cache(Path(folder), cached)
 
     def _run(
         self,
@@ -156,21 +157,24 @@ class Schemas:
         commands: Sequence[tuple[str, ...]],
         environment: dict[str, str] | None = None,
     ) -> None:
-        """Run management commands of one program, see lab/core/forked.py."""
+        """Run management commands of one program; see lab/core/forked.py."""
         words = [json.dumps([*config, *command]) for command in commands]
         argv = (program("python"), "-m", "lab.core.forked", entry_point, name, *words)
         self._supervisor.run(f"setup-{name}", argv, {"PYTHONPATH": str(REPO), **(environment or {})})
 
 
 def connect_as_root(spec: Spec) -> "pymysql.Connection[pymysql.cursors.Cursor]":
-    """Return a connection to MariaDB as its administrator; raises pymysql.Error when it does not answer."""
+    """Return a connection to MariaDB as its administrator.
+
+    :raises pymysql.Error: it does not answer
+    """
     return pymysql.connect(
         unix_socket=str(spec.layout.database_socket), user="root", password=spec.passwords["database:root"]
     )
 
 
 def install_data_folder(spec: Spec, supervisor: Supervisor) -> None:
-    """Make MariaDB's data folder, whole or not at all."""
+    """Create MariaDB's data folder atomically."""
     folder = spec.layout.prefix / "mariadb"
     folder.mkdir(mode=0o700, exist_ok=True)
     if (folder / "data").exists():

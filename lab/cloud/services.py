@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services of the control plane, in the order in which a reader wants to see them."""
+"""The services of the control plane, in the order in which they are shown."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ from lab.core.install import RABBITMQ_SERVER
 from lab.core.layout import REPO, VENV
 from lab.core.service import Service
 
-#: Stopped after all others, in this order: whoever stops still wants to say goodbye to them.
+#: Stopped after all others, in this order, since the others use them while they stop.
 LAST_TO_STOP = (("mariadb", "rabbitmq"), ("epmd",))
 
 
 def control_plane(spec: Spec) -> list[Service]:
-    """Return every service of the control plane of this lab."""
+    """Return all services of this lab's control plane."""
     services = [_mariadb(spec), *broker(spec, spec.listens("rabbitmq"))]
     services += [
         _api(spec, "keystone", {"OS_KEYSTONE_CONFIG_DIR": "keystone"}, "/v3"),
@@ -46,7 +46,7 @@ def control_plane(spec: Spec) -> list[Service]:
 
 
 def broker(spec: Spec, address: str = LOOPBACK) -> list[Service]:
-    """Return RabbitMQ, which listens on one address, after what it needs."""
+    """Return RabbitMQ, which listens on one address, and before it the service it needs."""
     return [_epmd(spec), _rabbitmq(spec, address)]
 
 
@@ -78,7 +78,7 @@ def _mariadb(spec: Spec) -> Service:
 
 
 def _epmd(spec: Spec) -> Service:
-    """RabbitMQ would start this port mapper itself, as a daemon that nobody stops."""
+    """Return Erlang's port mapper, which RabbitMQ would start as a daemon that is never stopped."""
     port = spec.port("epmd")
     return Service("epmd", (_find_epmd(), "-address", "127.0.0.1", "-port", str(port)), port=port)
 
@@ -86,7 +86,7 @@ def _epmd(spec: Spec) -> Service:
 def _find_epmd() -> str:
     found = sorted(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"))
     if not found:
-        raise RefusalError("Erlang's epmd is missing, which comes with the Debian package rabbitmq-server")
+        raise RefusalError("Erlang's epmd is missing; it comes with the Debian package rabbitmq-server")
     return str(found[-1])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything the parts of one lab have to know of each other: folders, ports, addresses, passwords."""
+"""The description of one lab: folders, ports, addresses, passwords."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ CATALOG: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Spec:
-    """One lab, described; nothing in here starts or writes anything."""
+    """The description of one lab. It starts and writes nothing."""
 
     layout: Layout
     state: State
@@ -33,11 +33,11 @@ class Spec:
 
     @property
     def is_real(self) -> bool:
-        """Whether its compute hosts are machines of their own."""
+        """Whether its compute hosts are real, with libvirt and QEMU."""
         return self.state.hypervisor == "real"
 
     def listens(self, service: str) -> str:
-        """Return the address that ``service`` listens on: one that real hosts reach, where there are such hosts."""
+        """Return the address that ``service`` listens on, which real hosts, if any, can reach."""
         if self.state.network is None or service == "horizon":
             return LOOPBACK
         return management(self.state.network, OWN)
@@ -52,25 +52,25 @@ class Spec:
         return self.address("keystone", "/v3")
 
     def endpoint(self, catalog_type: str) -> str:
-        """Return the URL that the catalog has for ``compute``, ``image``, ``network``, ``placement``, ``identity``."""
+        """Return the catalog's URL of ``compute``, ``image``, ``network``, ``placement`` or ``identity``."""
         if catalog_type == "identity":
             return self.auth_url
         service, path = CATALOG[catalog_type]
         return self.address(service, path)
 
     def database_url(self, database: str) -> str:
-        """Return the SQLAlchemy URL of ``database``; it holds a password."""
+        """Return the SQLAlchemy URL of ``database``, with its password."""
         user = DATABASES[database]
         password = self.passwords[f"database:{user}"]
         socket = self.layout.database_socket
         return f"mysql+pymysql://{user}:{password}@localhost/{database}?charset=utf8&unix_socket={socket}"
 
     def transport_url(self) -> str:
-        """Return the oslo.messaging URL of the broker; it holds a password."""
+        """Return the oslo.messaging URL of the broker, with its password."""
         return f"rabbit://lab:{self.passwords['broker']}@{self.listens('rabbitmq')}:{self.port('rabbitmq')}/"
 
     def service_auth(self) -> dict[str, str]:
-        """Return the keystoneauth options with which one service calls another."""
+        """Return the keystoneauth options of a service that calls another."""
         return {
             "auth_type": "password",
             "auth_url": self.auth_url,
@@ -83,7 +83,7 @@ class Spec:
         }
 
     def user_environment(self, user: str, project: str | None = None) -> dict[str, str]:
-        """Return the OS_* variables of a cloud user; OS_PASSWORD is among them."""
+        """Return the OS_* variables of a cloud user, with OS_PASSWORD."""
         return {
             "OS_AUTH_URL": self.auth_url,
             "OS_AUTH_TYPE": "password",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user of a server, whose line on the terminal shows whether a failover was noticed."""
+"""A client of a server that shows interruptions on the terminal."""
 
 import sys
 import time
@@ -9,39 +9,39 @@ from lab.cloud.seed import connect
 from lab.core.errors import LabError, RefusalError
 from lab.machines.client import Stats
 
-#: Seconds between two looks.
+#: Seconds between two updates of the line.
 INTERVAL = 0.5
 
 
 def watch(lab: Lab, name: str) -> int:
-    """Count on a server until that is interrupted, and show how it goes.
+    """Count on a server until interrupted, and show the statistics.
 
-    :param name: of the server, in any project
-    :returns: an exit code: 1 when the connection was lost, or a count was
+    :param name: name of the server, in any project
+    :returns: the exit code: 1 if the connection or a count was lost
     """
-    client = lab.rack().client
+    client = lab.testbed().client
     address = _address(lab, name)
     client.wait_for_answer(address)
-    print(f"counting on {name} at {address}, over one connection; end it with Ctrl-C")
+    print(f"counting on {name} at {address} over one connection; stop with Ctrl-C")
     with client.count(address, "d") as counting:
         try:
-            while (seen := counting.stats()).error is None:
-                print(f"\r{_line(seen)}", end="", flush=True)
+            while (stats := counting.stats()).error is None:
+                print(f"\r{_line(stats)}", end="", flush=True)
                 time.sleep(INTERVAL)
         except KeyboardInterrupt:
             pass
-    seen = counting.stats()
-    print(f"\r{_line(seen)}")
-    if seen.error is not None or not seen.contiguous:
-        print(f"lost: {seen.error or 'a count is missing'}", file=sys.stderr)
+    stats = counting.stats()
+    print(f"\r{_line(stats)}")
+    if stats.error is not None or not stats.contiguous:
+        print(f"lost: {stats.error or 'a count is missing'}", file=sys.stderr)
         return 1
     return 0
 
 
-def _line(seen: Stats) -> str:
+def _line(stats: Stats) -> str:
     return (
-        f"answers {seen.answers:>7}  no answer for {seen.gap_s:6.2f} s  longest {seen.max_gap_s:6.2f} s  "
-        f"median {seen.p50_ms:5.1f} ms"
+        f"answers {stats.answers:>7}  no answer for {stats.gap_s:6.2f} s  longest {stats.max_gap_s:6.2f} s  "
+        f"median {stats.p50_ms:5.1f} ms"
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one command to its end."""
+"""Run one command and wait for it."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from lab.core.errors import LabError
 def run(*argv: str) -> str:
     """Run a command and return its output.
 
-    :raises LabError: when it fails, with what it wrote to stderr
+    :raises LabError: the command failed; has its stderr
     """
     result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode:

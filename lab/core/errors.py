@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lab raises; the command line turns it into one message and an exit code."""
+"""Exceptions of the lab. The command line prints their message and returns their exit code."""
 
 
 class LabError(Exception):
-    """Something did not work. The message is meant for the person who started the lab."""
+    """An operation of the lab failed. The message is shown to the user."""
 
     exit_code = 1
 
 
 class RefusalError(LabError):
-    """The request cannot be served as asked (wrong name, not root, missing package): nothing was changed."""
+    """The request is refused (wrong name, not root, missing package). Nothing was changed."""
 
     exit_code = 2
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run several management commands one after the other, importing their program once.
 
-Importing nova-manage takes far longer than most of what it is asked to do; a fork per command gives each a fresh state.
+Importing nova-manage takes far longer than most of its commands. Each command runs in a fork, with a fresh
+state.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import sys
 
 
 def main() -> int:
-    """Run ``MODULE:FUNCTION NAME JSON...``, each JSON a list of arguments; stop at the first failure."""
+    """Run ``MODULE:FUNCTION NAME JSON...``, each JSON a list of arguments. Stop at the first failure."""
     target, name, *commands = sys.argv[1:]
     module, _, function = target.partition(":")
     entry_point = getattr(importlib.import_module(module), function)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who a process is: a pid alone is recycled, a pid with its start time and the machine's boot is not."""
+"""Identify a process by pid, start time and boot id, since a pid alone is recycled."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-#: A shell that writes down who it is and then becomes the service: it keeps its pid and its start time, and there is no
-#: moment at which the service runs and is not on record, whenever the starter is killed.
+#: A shell script that records its own identity and then executes the service, which keeps pid and start time.
+#: So a running service always has its pid file, even if the starter is killed at any moment.
 RECORD_AND_BECOME = (
     f'read -r s </proc/$$/stat; read -r b <{BOOT_ID}; umask 077; echo "$s $b" >"$0"; exec "$@"'
 )
@@ -15,7 +15,7 @@ RECORD_AND_BECOME = (
 
 @dataclass(frozen=True)
 class ProcessStat:
-    """The fields of /proc/PID/stat that say who a process is (proc_pid_stat(5))."""
+    """The fields of /proc/PID/stat that identify a process (proc_pid_stat(5))."""
 
     pid: int
     state: str
@@ -24,14 +24,14 @@ class ProcessStat:
 
     @classmethod
     def parse(cls, line: str) -> "ProcessStat":
-        """Return the fields of one line of /proc/PID/stat; the command's name in it may hold anything."""
+        """Return the fields of a line of /proc/PID/stat, where the command's name may have any character."""
         head, _, tail = line.rpartition(")")
         fields = tail.split()
         return cls(pid=int(head.split()[0]), state=fields[0], session=int(fields[3]), started=int(fields[19]))
 
     @classmethod
     def of(cls, pid: int) -> "ProcessStat | None":
-        """Return who ``pid`` is now, None when there is no such process or only its zombie."""
+        """Return the stat of ``pid``, or None if there is no such process or only its zombie."""
         try:
             stat = cls.parse(Path(f"/proc/{pid}/stat").read_text())
         except (FileNotFoundError, ProcessLookupError):
@@ -41,7 +41,7 @@ class ProcessStat:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a started process was."""
+    """The identity of a started process."""
 
     pid: int
     started: int
@@ -49,7 +49,7 @@ class Identity:
 
     @classmethod
     def read(cls, pid_file: Path) -> "Identity | None":
-        """Return what a pid file says, None when there is none or it was not finished."""
+        """Return the identity in a pid file, or None if the file is missing or incomplete."""
         try:
             line, boot = pid_file.read_text().rsplit(maxsplit=1)
             stat = ProcessStat.parse(line)
@@ -58,14 +58,15 @@ class Identity:
         return cls(stat.pid, stat.started, boot)
 
     def is_running(self) -> bool:
-        """Tell whether that very process runs, not another one which got its pid later."""
+        """Return whether this process runs, and not another one with a recycled pid."""
         now = ProcessStat.of(self.pid)
         return now is not None and now.started == self.started and self.boot == BOOT_ID.read_text().strip()
 
     def owns_session(self) -> bool:
-        """Tell whether the session with this pid as its number is the one that this process began.
+        """Return whether the session with this pid as its id is the one that this process created.
 
-        Linux does not give a number away again while a session has it: with the leader gone, whoever is in it is ours.
+        Linux does not reuse a number while a session has it. So when the leader is gone, the members are
+        still ours.
         """
         if self.boot != BOOT_ID.read_text().strip():
             return False

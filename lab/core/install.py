@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Install what is missing: Debian packages and the virtual environment. Standard library only."""
+"""Install missing Debian packages and the virtual environment. Standard library only."""
 
 import fcntl
 import hashlib
@@ -37,14 +37,14 @@ PIP_PACKAGES = (
     "PyMySQL",
 )
 
-#: The releases of Nova that the server side is tested with, by the name that the command line takes.
+#: Releases of Nova that the server side is tested with, by their names in the command line.
 NOVA_RELEASES = {"32": "32.0.0", "33": "33.0.0", "34": "34.0.0"}
-#: The clients of the same time, with which the server side of each is tested: novaclient, openstackclient.
+#: Clients released at the same time, which the server side is tested with too: novaclient, openstackclient.
 CLIENT_RELEASES = {"32": ("18.11.0", "8.2.0"), "33": ("18.12.0", "9.0.0"), "34": ("18.13.1", "10.5.0")}
-#: The Python that each is tested with, where this machine has it.
+#: Python that each release is tested with, if this machine has it.
 PYTHON_RELEASES = {"32": "3.11", "33": "3.12", "34": "3.13"}
 
-#: The older releases of Horizon that the dashboard is tested with, by the name that the command line takes.
+#: Older releases of Horizon that the dashboard is tested with, by their names in the command line.
 HORIZON_RELEASES = {"25.5": "25.5.2", "25.7": "25.7.3"}
 
 #: Installs Python packages; see ensure_uv.
@@ -57,9 +57,9 @@ Say = Callable[[str], None]
 class Environment:
     """A virtual environment with this repository in it.
 
-    :param extras: of this repository's package
-    :param constraints: file that pins the versions, relative to the repository
-    :param interpreter: Python that it is made with; the one that makes it when None
+    :ivar extras: extras of this repository's package
+    :ivar constraints: file that pins the versions, relative to the repository
+    :ivar interpreter: Python to create it with; None for the running one
     """
 
     folder: Path
@@ -74,12 +74,12 @@ class Environment:
         return self.folder / "bin" / "python"
 
     def is_current(self) -> bool:
-        """Tell whether it holds what the constraints and the project ask for."""
+        """Return whether it has what the constraints and the project require."""
         stamp = self.folder / "lab-stamp"
         return self._has_interpreter() and stamp.exists() and stamp.read_text() == self._stamp()
 
     def ensure(self, say: Say, log: Path) -> None:
-        """Create it, or bring it up to date; nothing happens when it is current."""
+        """Create or update it, unless it is current."""
         if self.is_current():
             return
         ensure_uv(say, log)
@@ -87,21 +87,19 @@ class Environment:
             interpreter = self.interpreter or sys.executable
             say(f"creating {self.folder.relative_to(REPO)} with {interpreter}")
             _uv(["venv", "--clear", "--seed", "--python", interpreter, str(self.folder)], log)
-        say(
-            f"installing Python packages in {self.folder.relative_to(REPO)} (up to a minute when nothing is cached)"
-        )
-        wanted = ["-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"]
-        _uv(["pip", "install", "--python", str(self.python), *wanted], log)
+        say(f"installing Python packages in {self.folder.relative_to(REPO)} (takes a minute without a cache)")
+        requirements = ["-c", str(REPO / self.constraints), *self.packages, "-e", f"{REPO}[{self.extras}]"]
+        _uv(["pip", "install", "--python", str(self.python), *requirements], log)
         (self.folder / "lab-stamp").write_text(self._stamp())
 
     def _has_interpreter(self) -> bool:
-        """Tell whether it is whole and of the interpreter wanted; its own is a link to one that may be gone by now."""
+        """Return whether it is complete and has the right interpreter, whose link may be broken."""
         if not all((self.folder / "bin" / name).exists() for name in ("python", "pip")):
             return False
         return self.interpreter is None or self.python.resolve() == Path(self.interpreter).resolve()
 
     def _stamp(self) -> str:
-        """Return what it was made from: a change of any of it means pip has to run again."""
+        """Return a digest of its inputs; when that changes, the packages are installed again."""
         digest = hashlib.sha256(repr(self.packages).encode())
         translations = sorted((REPO / "colo_dashboard" / "locale").rglob("*.po"))
         for path in (
@@ -115,14 +113,14 @@ class Environment:
         return f"{REPO} {digest.hexdigest()}\n"
 
 
-#: The lab's own: what every service of it runs in.
+#: The environment of the lab's services.
 LAB_ENVIRONMENT = Environment(VENV, PIP_PACKAGES, "dashboard,docs,libvirt,server,test", "constraints.txt")
 
 
 def ensure_uv(say: Say, log: Path) -> None:
-    """Install uv, which fills the other environments from one cache, in an environment of its own."""
+    """Install uv, which installs the other environments from one cache, in an environment of its own."""
     LAB_DIR.mkdir(exist_ok=True)
-    with (LAB_DIR / "uv.lock").open("w") as lock:  # environments may be made side by side
+    with (LAB_DIR / "uv.lock").open("w") as lock:  # environments may be created at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if UV.exists():
             return
@@ -133,11 +131,12 @@ def ensure_uv(say: Say, log: Path) -> None:
 
 
 def _uv(arguments: list[str], log: Path) -> None:
-    """Run uv: with what is in its cache, or with what the registry has where that does not do.
+    """Run uv with its cache alone, and if that fails with the package index.
 
-    Asked for what is pinned, a registry that tells no version of its files has all of them fetched and built again.
+    A package index that does not return the version of its source archives makes uv download and build all of
+    them again, even for pinned versions.
     """
-    # Linked files would be changed in the cache, too, by whoever edits them in an environment.
+    # With links, an edit in an environment would also change the cache.
     environment = {
         **os.environ,
         "UV_LINK_MODE": "copy",
@@ -164,36 +163,40 @@ def functional_environment(nova: str) -> Environment:
 
 def dashboard_environment(horizon: str) -> Environment:
     """Return the environment of the dashboard's tests with a release of Horizon, one of HORIZON_RELEASES."""
-    tested_with = ("Babel", "lxml", "oslo.policy", "pytest", "pytest-django", "pytest-timeout")
-    packages = (f"horizon=={HORIZON_RELEASES[horizon]}", *tested_with)
+    test_packages = ("Babel", "lxml", "oslo.policy", "pytest", "pytest-django", "pytest-timeout")
+    packages = (f"horizon=={HORIZON_RELEASES[horizon]}", *test_packages)
     return Environment(
         LAB_DIR / f"horizon-{horizon}", packages, "dashboard", f"constraints-horizon-{horizon}.txt"
     )
 
 
 def find_python(release: str) -> str | None:
-    """Return the path of an interpreter of a release of Python, e.g. ``3.12``; None where there is none.
+    """Return the path of an interpreter of a release of Python, e.g. ``3.12``, or None if there is none.
 
-    pyenv has a program of that name for every release, which works for those only that somebody has chosen.
+    pyenv's shims exist for every release, but work for selected ones only, so each candidate is run.
     """
     name = f"python{release}"
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    found = [sys.executable, *sorted(map(str, pyenv.glob(f"{release}.*/bin/{name}"))), shutil.which(name)]
-    asked = "import ensurepip, sys; print(*sys.version_info[:2], sep='.')"
-    for program in filter(None, found):
-        told = subprocess.run([program, "-c", asked], capture_output=True, text=True, check=False)
-        if told.stdout.strip() == release:
+    candidates = [
+        sys.executable,
+        *sorted(map(str, pyenv.glob(f"{release}.*/bin/{name}"))),
+        shutil.which(name),
+    ]
+    script = "import ensurepip, sys; print(*sys.version_info[:2], sep='.')"
+    for program in filter(None, candidates):
+        result = subprocess.run([program, "-c", script], capture_output=True, text=True, check=False)
+        if result.stdout.strip() == release:
             return program
     return None
 
 
 def in_venv() -> bool:
-    """Tell whether this interpreter is the lab's own."""
+    """Return whether this interpreter is that of the lab's virtual environment."""
     return Path(sys.prefix).resolve() == VENV.resolve()
 
 
 def enter_venv(arguments: Sequence[str]) -> None:
-    """Replace this process by the same command under the lab's own interpreter."""
+    """Replace this process by the same command in the lab's virtual environment."""
     python = VENV / "bin" / "python"
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPO), environment.get("PYTHONPATH")]))
@@ -202,31 +205,31 @@ def enter_venv(arguments: Sequence[str]) -> None:
 
 
 def venv_is_current() -> bool:
-    """Tell whether the virtual environment holds what the constraints and the project ask for."""
+    """Return whether the virtual environment has what the constraints and the project require."""
     return LAB_ENVIRONMENT.is_current()
 
 
 def missing_packages() -> list[str]:
-    """Return the Debian packages that the lab needs and this machine lacks."""
+    """Return the Debian packages that the lab needs and that are not installed."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-    wanted = [
+    required = [
         (
             "mariadb-server",
             shutil.which("mariadbd", path=path) and shutil.which("mariadb-install-db", path=path),
         ),
         ("rabbitmq-server", RABBITMQ_SERVER.exists()),
         ("chromium", shutil.which("chromium", path=path)),
-        ("npm", shutil.which("npm", path=path)),  # has axe-core, which looks at pages for what bars people
+        ("npm", shutil.which("npm", path=path)),  # installs axe-core, which checks the accessibility of pages
         ("chromium-driver", shutil.which("chromedriver", path=path)),
     ]
-    missing = [package for package, present in [*wanted, *_hypervisor(path)] if not present]
+    missing = [package for package, present in [*required, *_hypervisor(path)] if not present]
     return list(dict.fromkeys(missing + _missing_build_packages()))
 
 
 def _hypervisor(path: str) -> list[tuple[str, bool]]:
-    """Return the Debian packages that hosts with a real hypervisor and their guests need, and whether they are there.
+    """Return the Debian packages that real hosts and their guests need, and whether they are installed.
 
-    :param path: the folders in which programs are looked for
+    :param path: the search path of programs
     """
     return [
         ("qemu-system-x86", shutil.which("qemu-system-x86_64", path=path) is not None),
@@ -237,32 +240,33 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
             any(Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so")),
         ),
         ("iproute2", all(shutil.which(program, path=path) for program in ("ip", "tc"))),
-        # A busybox that needs libraries is no use in a guest that has none.
+        # The guests have no libraries, so their busybox must be static.
         ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),
         ("tcpdump", shutil.which("tcpdump", path=path) is not None),
         ("syslinux", shutil.which("syslinux", path=path) is not None),
         ("syslinux-common", Path("/usr/lib/syslinux/mbr/mbr.bin").exists()),
         ("mtools", shutil.which("mformat", path=path) is not None),
-        (
-            "genisoimage",
-            shutil.which("genisoimage", path=path) is not None,
-        ),  # Nova makes config drives with it
+        # Nova creates config drives with it
+        ("genisoimage", shutil.which("genisoimage", path=path) is not None),
         ("gcc", shutil.which("gcc", path=path) is not None),
         ("libc6-dev", any(Path("/usr/lib").glob("*/libc.a"))),
     ]
 
 
 def ensure_packages(say: Say, log: Path) -> None:
-    """Install the missing Debian packages. Raises RefusalError when that is not possible here."""
+    """Install the missing Debian packages.
+
+    :raises RefusalError: not root, or no apt-get
+    """
     if POLICY_RC.exists() and POLICY_RC.read_text() == POLICY_RC_TEXT:
-        POLICY_RC.unlink()  # left by an installation that was killed
+        POLICY_RC.unlink()  # left by a killed installation
     packages = missing_packages()
     if packages:
         _apt_install(packages, say, log)
 
 
 def ensure_venv(say: Say, log: Path) -> None:
-    """Create the virtual environment, or bring it up to date with constraints.txt and setup.cfg."""
+    """Create the virtual environment, or update it to constraints.txt and setup.cfg."""
     build = _missing_build_packages()
     if build:
         _apt_install(build, say, log)
@@ -270,17 +274,16 @@ def ensure_venv(say: Say, log: Path) -> None:
 
 
 def ensure_functional(nova: str, say: Say, log: Path) -> None:
-    """Create the environment of the functional tests with a release of Nova, or bring it up to date."""
+    """Create or update the environment of the functional tests with a release of Nova."""
     environment = functional_environment(nova)
     if environment.interpreter is None:
-        say(
-            f"no Python {PYTHON_RELEASES[nova]} here: Nova {nova} and its clients are tested with {sys.executable}"
-        )
+        python = PYTHON_RELEASES[nova]
+        say(f"Python {python} is not installed: using {sys.executable} for Nova {nova} and its clients")
     _ensure_tests(environment, say, log)
 
 
 def ensure_dashboard(horizon: str, say: Say, log: Path) -> None:
-    """Create the environment of the dashboard's tests with a release of Horizon, or bring it up to date."""
+    """Create or update the environment of the dashboard's tests with a release of Horizon."""
     _ensure_tests(dashboard_environment(horizon), say, log)
 
 
@@ -291,7 +294,7 @@ def _ensure_tests(environment: Environment, say: Say, log: Path) -> None:
 
 
 def _missing_build_packages() -> list[str]:
-    """Return what uWSGI and libvirt-python, which PyPI has as source only, and the venv module need and this machine lacks."""
+    """Return missing packages for the venv module and to build uWSGI and libvirt-python (no wheels)."""
     if venv_is_current():
         return []
     packages = []
@@ -318,16 +321,12 @@ def _has_module(name: str) -> bool:
 
 def _apt_install(packages: list[str], say: Say, log: Path) -> None:
     if os.geteuid() != 0:
-        raise RefusalError(
-            f"these Debian packages are missing and only root can install them: {' '.join(packages)}"
-        )
+        raise RefusalError(f"missing Debian packages, which only root can install: {' '.join(packages)}")
     if not shutil.which("apt-get"):
-        raise RefusalError(
-            f"these programs are missing and there is no apt-get to install them: {' '.join(packages)}"
-        )
+        raise RefusalError(f"missing Debian packages, and no apt-get to install them: {' '.join(packages)}")
     say(f"installing Debian packages: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Debian starts a service as soon as its package is there; the lab runs its own, and a laptop wants neither.
+    # Debian starts the services of a new package; the lab runs its own and needs none of the system.
     ours = not POLICY_RC.exists()
     if ours:
         POLICY_RC.write_text(POLICY_RC_TEXT)

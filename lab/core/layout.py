@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are on disk."""
+"""Files and folders of a lab."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from lab.core.errors import RefusalError
 REPO = Path(__file__).resolve().parents[2]
 LAB_DIR = REPO / ".lab"
 VENV = LAB_DIR / "venv"
-#: What labs make that is the same for all, so that the next one need not.
+#: Files that are the same for all labs and are reused by the next one.
 CACHE = LAB_DIR / "cache"
 DEFAULT_PREFIX = LAB_DIR / "run"
 #: unix(7): sun_path has 108 bytes, the last of which is 0.
@@ -22,7 +22,7 @@ MAX_SOCKET_PATH = 107
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one lab. Everything a lab writes lies below its prefix, which only its owner may enter."""
+    """The folders of one lab. A lab writes below its prefix only, and only its owner may enter that."""
 
     prefix: Path
 
@@ -33,7 +33,7 @@ class Layout:
 
     @property
     def etc(self) -> Path:
-        """Configuration files; they hold passwords."""
+        """Configuration files; they contain passwords."""
         return self.prefix / "etc"
 
     @property
@@ -53,12 +53,12 @@ class Layout:
 
     @property
     def simulated(self) -> Path:
-        """The memory of the simulated hosts and the wire between them."""
+        """Memory of the simulated hosts, and the network between them."""
         return self.prefix / "simulated"
 
     @property
     def state_file(self) -> Path:
-        """What was chosen for this lab: hosts, ports, parts."""
+        """The settings of this lab: hosts, ports, components."""
         return self.prefix / "lab.json"
 
     @property
@@ -68,12 +68,12 @@ class Layout:
 
     @property
     def lock_file(self) -> Path:
-        """Held by whoever changes the lab."""
+        """Lock file, held by the command that changes the lab."""
         return self.prefix / "lock"
 
     @property
     def database_socket(self) -> Path:
-        """MariaDB's only door."""
+        """Socket of MariaDB, which listens on nothing else."""
         return self.prefix / "mariadb" / "socket"
 
     def log(self, service: str) -> Path:
@@ -89,13 +89,16 @@ class Layout:
         return self.prefix / "hosts" / name
 
     def create(self) -> None:
-        """Create the folders that every part needs. Raises RefusalError when the prefix cannot hold a lab."""
+        """Create the common folders.
+
+        :raises RefusalError: the path of the prefix cannot be used for a lab
+        """
         if not re.fullmatch(r"[A-Za-z0-9_./-]+", str(self.prefix)):
             raise RefusalError(
-                f"only letters, digits and _ . / - may be in the lab's folder, not: {self.prefix}"
+                f"the lab's folder may contain only letters, digits and _ . / - in its path: {self.prefix}"
             )
         if len(str(self.database_socket)) > MAX_SOCKET_PATH:
-            raise RefusalError(f"the lab's folder is too deep for a Unix socket in it: {self.prefix}")
+            raise RefusalError(f"the lab's folder has too long a path for a Unix socket in it: {self.prefix}")
         self.prefix.mkdir(parents=True, exist_ok=True)
         self.prefix.chmod(0o700)
         for folder in (self.etc, self.logs, self.pids, self.done, self.simulated, self.prefix / "home"):
@@ -103,9 +106,9 @@ class Layout:
 
 
 def write_private(path: Path, text: str) -> bool:
-    """Write ``text`` to ``path`` so that only the owner can read it and no reader ever sees half of it.
+    """Write ``text`` to ``path`` atomically and readable by the owner only.
 
-    Returns whether the file changed.
+    :returns: whether the file changed
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.read_text() == text and path.stat().st_mode & 0o777 == 0o600:
@@ -118,11 +121,11 @@ def write_private(path: Path, text: str) -> bool:
     return True
 
 
-def keep(made: Path, kept: Path) -> None:
-    """Copy a folder into the cache, whole or not at all, for others to take; nothing happens when another lab was faster."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
+def add_to_cache(folder: Path, cached: Path) -> None:
+    """Copy a folder into the cache atomically; do nothing if another lab has added it meanwhile."""
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
         copy = Path(temporary) / "copy"
-        shutil.copytree(made, copy)
-        if not kept.exists():
-            copy.rename(kept)
+        shutil.copytree(folder, copy)
+        if not cached.exists():
+            copy.rename(cached)

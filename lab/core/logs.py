@@ -9,7 +9,7 @@ from lab.core.layout import Layout
 
 
 def show(layout: Layout, services: Sequence[str], lines: int, follow: bool) -> int:
-    """Show the end of the logs with tail(1), of all services when none is named; returns tail's exit code."""
+    """Show the end of the logs with tail(1), of all services by default. Return the exit code of tail."""
     known = sorted(path.stem for path in layout.logs.glob("*.log")) if layout.logs.is_dir() else []
     for name in services:
         if name not in known:

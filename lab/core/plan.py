@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run steps that depend on each other, as many at once as their dependencies allow, and show how long each took."""
+"""Run steps that depend on each other, concurrently where possible, and show the elapsed time."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,23 +13,23 @@ Action = Callable[[], None]
 
 
 class Clock:
-    """Shows lines with the seconds since it was made."""
+    """Show lines with the seconds since its creation."""
 
     def __init__(self, show: Show = print) -> None:
         self._began = time.monotonic()
         self._show = show
 
     def seconds(self) -> float:
-        """Return the seconds since the clock was made."""
+        """Return the seconds since the clock was created."""
         return time.monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """Show ``text`` behind the elapsed time."""
+        """Show the elapsed time, then ``text``."""
         self._show(f"{self.seconds():6.1f}s  {text}")
 
 
 def _explain(step: str, error: BaseException) -> LabError:
-    """Return what failed and why, as the person who waits for it should read it."""
+    """Return the error to show to the user for a failed step."""
     if isinstance(error, LabError):
         return error
     explained = LabError(f"the step '{step}' failed: {type(error).__name__}: {error}")
@@ -39,21 +39,21 @@ def _explain(step: str, error: BaseException) -> LabError:
 
 @dataclass
 class Plan:
-    """Steps by name, each with the names of the steps it needs."""
+    """Steps by name, each with the names of the steps that it depends on."""
 
     clock: Clock
     _steps: dict[str, tuple[Action, tuple[str, ...]]] = field(default_factory=dict)
 
     def add(self, name: str, action: Action, needs: Iterable[str] = ()) -> None:
-        """Add a step; what it needs must have been added before, so there are no circles."""
+        """Add a step. Its dependencies must have been added before, so there are no cycles."""
         needs = tuple(needs)
         unknown = [need for need in needs if need not in self._steps]
         if unknown or name in self._steps:
-            raise ValueError(f"step {name!r} is there already or needs unknown steps: {unknown}")
+            raise ValueError(f"step {name!r} exists already or needs unknown steps: {unknown}")
         self._steps[name] = (action, needs)
 
     def run(self) -> None:
-        """Run all steps. After the first failure no further step is begun; that failure is raised."""
+        """Run all steps. After the first failure no further step is started, and that failure is raised."""
         waiting = dict(self._steps)
         done: set[str] = set()
         running: dict[Future[None], str] = {}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose the TCP ports of a lab: the usual ones, or the next free ones."""
+"""Choose the TCP ports of a lab: the defaults, or the next free ones."""
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
 
-# All below 32768, where Linux takes the ports of outgoing connections from.
+# All below 32768, where Linux's range for outgoing connections begins.
 DEFAULTS: dict[str, int] = {
     "keystone": 15000,
     "placement": 18778,
@@ -20,7 +20,7 @@ SEARCHED = 400
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on ``port`` of the loopback interface."""
+    """Return whether no process listens on ``port`` of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -35,10 +35,10 @@ def choose(
 ) -> dict[str, int]:
     """Return a port for every service.
 
-    :param kept: the ports of an earlier run; they are used again unless somebody else has taken them since
-    :param in_use_by_us: services that run now, whose ports are therefore rightly taken
-    :param free: tells whether a port can be listened on
-    :raises OSError: when no free port was found
+    :param kept: the ports of an earlier run; they are reused unless another process has taken them
+    :param in_use_by_us: services that run now, and therefore use their ports
+    :param free: returns whether a port is free
+    :raises OSError: no free port was found
     """
     ours = set(in_use_by_us)
     chosen = {name: port for name, port in kept.items() if name in DEFAULTS and (name in ours or free(port))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start, watch and stop the lab's processes, and nobody else's."""
+"""Start, watch and stop the lab's processes, and no others."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from lab.core.layout import VENV, Layout
 from lab.core.patience import patient
 from lab.core.service import Service
 
-#: What the environment of everything that is started says: for which lab, and by which process.
+#: Environment variables of every started process: the lab's prefix, and the pid of the starter.
 MARK = "COLO_LAB_PREFIX"
 STARTER = "COLO_LAB_STARTER"
 STOP_SECONDS = patient(20.0)
@@ -27,9 +27,9 @@ POLL_SECONDS = 0.05
 class Supervisor:
     """The processes of one lab.
 
-    A service is started in a session of its own, with its identity in a pid file; a stop or kill reaches all of the
-    session and nothing else. Everything started carries the lab's prefix in its environment, by which what a killed
-    ``up`` left half-way is found again.
+    A service runs in a session of its own, with its identity in a pid file; a stop or kill affects all
+    processes of the session and no others. Every process has the lab's prefix in its environment, so that
+    leftovers of a killed ``up`` can be found.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -38,7 +38,7 @@ class Supervisor:
         self._lock = threading.Lock()
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment of the lab's processes: small, so that no proxy or OS_* of the caller gets in."""
+        """Return the environment of the lab's processes, without proxies or OS_* variables of the caller."""
         return {
             "PATH": f"{VENV / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self._layout.prefix / "home"),
@@ -51,7 +51,7 @@ class Supervisor:
         }
 
     def start(self, service: Service) -> bool:
-        """Start ``service`` unless it runs. Returns whether it had to be started."""
+        """Start ``service`` unless it runs. Return whether it was started."""
         if self.is_running(service.name):
             return False
         self.kill([service.name])  # workers that outlived their parent
@@ -76,7 +76,10 @@ class Supervisor:
         return True
 
     def run(self, log_name: str, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Run a command to its end, its output in the log ``log_name``. Raises LabError with that when it fails."""
+        """Run a command, with its output in the log ``log_name``.
+
+        :raises LabError: the command failed; has the end of the log
+        """
         log = self._layout.log(log_name)
         with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as out:
             result = subprocess.run(
@@ -93,7 +96,7 @@ class Supervisor:
             raise LabError(f"{name} ended with exit code {result.returncode}\n{self.log_tail(log_name)}")
 
     def log_tail(self, name: str, lines: int = 20) -> str:
-        """Return the last lines of a log with a heading that says where it is."""
+        """Return the last lines of a log, with its path as the heading."""
         log = self._layout.log(name)
         try:
             text = log.read_text(errors="replace").splitlines()[-lines:]
@@ -102,20 +105,20 @@ class Supervisor:
         return "\n".join([f"--- the last {len(text)} lines of {log}", *text])
 
     def pid(self, name: str) -> int | None:
-        """Return the pid of a running service, None when it does not run."""
+        """Return the pid of a service, or None if it does not run."""
         identity = Identity.read(self._layout.pid(name))
         return identity.pid if identity and identity.is_running() else None
 
     def is_running(self, name: str) -> bool:
-        """Tell whether the service runs."""
+        """Return whether the service runs."""
         return self.pid(name) is not None
 
     def was_started(self, name: str) -> bool:
-        """Tell whether the service was started and not stopped since: it should run."""
+        """Return whether the service was started and not stopped since, and so should run."""
         return self._layout.pid(name).exists()
 
     def exit_code(self, name: str) -> int | None:
-        """Return how a service that this process started ended; None when it runs or when that is not known."""
+        """Return the exit code of a service; None if it runs, or was not started by this process."""
         child = self._children.get(name)
         return child.poll() if child else None
 
@@ -126,7 +129,7 @@ class Supervisor:
         )
 
     def stop(self, names: Iterable[str]) -> list[str]:
-        """Ask the services to end, all at once, and kill what has not ended in time. Returns those that had run."""
+        """Terminate the services, all at once, and kill those that do not end. Return those that ran."""
         names = list(names)
         ran = self._end(names, signal.SIGTERM, STOP_SECONDS)
         for name in names:
@@ -134,11 +137,11 @@ class Supervisor:
         return ran
 
     def kill(self, names: Iterable[str]) -> list[str]:
-        """Kill every process of the services with SIGKILL; they stay on record, dead. Returns those that had run."""
+        """Kill the services with SIGKILL, and keep their pid files. Return those that ran."""
         return self._end(list(names), signal.SIGKILL, STOP_SECONDS)
 
     def stop_strays(self) -> int:
-        """Stop what carries the lab's mark and is on no record: commands of a killed ``up``. Returns how many."""
+        """Stop processes with the lab's mark but no pid file: those of a killed ``up``. Return the number."""
         recorded = {i.pid for i in map(Identity.read, map(self._layout.pid, self.started_names())) if i}
         strays = [process for process in psutil.process_iter() if self._is_stray(process, recorded)]
         for process in strays:
@@ -149,9 +152,9 @@ class Supervisor:
         return len(strays)
 
     def _is_stray(self, process: psutil.Process, recorded: set[int]) -> bool:
-        """Tell whether a process carries the lab's mark but descends from no recorded session.
+        """Return whether a process has the lab's mark but no ancestor in a recorded session.
 
-        Descent counts because Erlang's helper begins a session of its own below the broker.
+        Ancestors matter because a helper of Erlang creates a session of its own below the broker.
         """
         try:
             if process.environ().get(MARK) != str(self._layout.prefix):
@@ -162,20 +165,20 @@ class Supervisor:
         return family[0] is not None and not any(stat and stat.session in recorded for stat in family)
 
     def _members(self, name: str) -> list[int]:
-        """Return the pids of the service's session."""
+        """Return the pids in the service's session."""
         identity = Identity.read(self._layout.pid(name))
         if identity is None or not identity.owns_session():
             return []
         stats = (ProcessStat.of(pid) for pid in psutil.pids())
         return [stat.pid for stat in stats if stat and stat.session == identity.pid]
 
-    def _end(self, names: list[str], signal_number: signal.Signals, patience: float) -> list[str]:
+    def _end(self, names: list[str], signal_number: signal.Signals, timeout: float) -> list[str]:
         members = {name: self._members(name) for name in names}
         for pid in (pid for pids in members.values() for pid in pids):
             _signal(pid, signal_number)
         waiting = {name for name, pids in members.items() if pids}
-        give_up = time.monotonic() + patience
-        while waiting and time.monotonic() < give_up:
+        deadline = time.monotonic() + timeout
+        while waiting and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             waiting = {name for name in waiting if self._members(name)}
         for pid in (pid for name in waiting for pid in self._members(name)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one service of the lab is: how it is started and how one sees that it answers."""
+"""The description of a service: its command, and the URL or port to check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 class Service:
     """One long-running process (with its children) of the lab.
 
-    :ivar name: what the command line and the log file call it
-    :ivar argv: the command; holds no secret, everybody can read it
+    :ivar name: its name in the command line and the log's file name
+    :ivar argv: the command; without secrets, since all users can read it
     :ivar environment: added to the lab's own small environment
     :ivar port: the TCP port it listens on, if any
-    :ivar url: what answers with a status below 500 once it is ready, if it speaks HTTP
+    :ivar url: a URL that returns a status below 500 once the service is ready, if it speaks HTTP
     :ivar host: the compute host it belongs to, None for the control plane
     """
 

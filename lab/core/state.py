@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was chosen for one lab, kept in its prefix so that every later command finds the same lab."""
+"""The settings of one lab, stored in its prefix for later commands."""
 
 import json
 import secrets
@@ -11,12 +11,12 @@ from lab.core.errors import RefusalError
 from lab.core.layout import Layout, write_private
 
 MAX_HOSTS = 26
-#: Those that Horizon ships.
+#: The themes that Horizon ships.
 THEMES = ("default", "material")
-#: What compute hosts can be: processes with guests that are only written down, or machines with libvirt and QEMU.
+#: Kinds of compute hosts: processes with simulated guests, or machines with libvirt and QEMU.
 HYPERVISORS = ("simulated", "real")
 DEFAULT_HOSTS = 3
-#: What a real host is cabled to: its twins' hosts, the cloud's services, the guests' users.
+#: Networks of a real host: to the other hosts, to the cloud's services, to the guests' users.
 LINKS = ("replication", "management", "guest")
 
 #: database -> the database user that owns it
@@ -58,13 +58,17 @@ def host_names(count: int) -> list[str]:
 
 @dataclass
 class State:
-    """The choices of one lab.
+    """The settings of one lab.
 
-    ``hosts`` are the compute hosts, ``ports`` the TCP port of each service, ``dashboard`` says whether Horizon is part
-    of it, ``theme`` which of its themes Horizon has, ``colo`` whether fault tolerance is part of it (else it is a stock
-    OpenStack), ``demo`` whether servers are made in it, ``hypervisor`` which of HYPERVISORS its hosts have, ``network`` the
-    third number of the addresses in the management network of real hosts, None for simulated ones, ``short_intervals`` whether
-    services look and retry more often than a cloud's would.
+    :ivar hosts: names of the compute hosts
+    :ivar ports: TCP port of each service
+    :ivar dashboard: with Horizon
+    :ivar theme: Horizon's theme
+    :ivar colo: with fault tolerance; else it is a stock OpenStack
+    :ivar demo: with demo servers
+    :ivar hypervisor: kind of its hosts, one of HYPERVISORS
+    :ivar network: third number of the addresses in the management network of real hosts, else None
+    :ivar short_intervals: services poll and retry more often than those of a cloud would
     """
 
     hosts: list[str] = field(default_factory=lambda: host_names(DEFAULT_HOSTS))
@@ -84,34 +88,41 @@ class State:
 
     @classmethod
     def load(cls, layout: Layout) -> "State | None":
-        """Return the state kept in the prefix, None when there is none."""
+        """Return the stored state, or None if there is none."""
         try:
             return cls(**json.loads(layout.state_file.read_text()))
         except FileNotFoundError:
             return None
 
     def save(self, layout: Layout) -> None:
-        """Keep the state in the prefix."""
+        """Store the state in the prefix."""
         write_private(layout.state_file, json.dumps(asdict(self), indent=2) + "\n")
 
     def grow_to(self, hosts: int) -> None:
-        """Have ``hosts`` compute hosts. Raises RefusalError when that would be fewer than before."""
+        """Set the number of compute hosts.
+
+        :raises RefusalError: the lab has more
+        """
         names = host_names(hosts)
         if len(names) < len(self.hosts):
             raise RefusalError(
-                f"this lab has {len(self.hosts)} compute hosts; for fewer start anew: python3 -m lab down --purge"
+                f"this lab has {len(self.hosts)} compute hosts; to have fewer, delete it first:"
+                " python3 -m lab down --purge"
             )
         self.hosts = names
 
 
 def load_passwords(layout: Layout) -> dict[str, str]:
-    """Return the passwords kept in the prefix; raises FileNotFoundError when there are none."""
+    """Return the stored passwords.
+
+    :raises FileNotFoundError: there are none
+    """
     passwords: dict[str, str] = json.loads(layout.passwords_file.read_text())
     return passwords
 
 
 def ensure_passwords(layout: Layout) -> dict[str, str]:
-    """Return the lab's passwords, generating those that are missing. Letters and digits only: no quoting anywhere."""
+    """Return the lab's passwords; generate missing ones, of letters and digits, which need no quoting."""
     try:
         known: Mapping[str, str] = load_passwords(layout)
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wait for a condition, with a bound, and say what went wrong when it does not come."""
+"""Wait for a condition with a timeout, and report the reason of a failure."""
 
 from collections.abc import Callable, Iterable
 
@@ -19,12 +19,12 @@ def wait_for(
     services: Iterable[str] = (),
     seconds: float = 120.0,
 ) -> None:
-    """Call ``probe`` until it returns None; the text it returns meanwhile, or its exception, says what is missing.
+    """Call ``probe`` until it returns None. Its text or exception is the reason to wait.
 
-    :param what: what is waited for, for the message
-    :param services: the services that have to run for it to come true, the one to suspect first
-    :param seconds: on a machine at rest, see :mod:`lab.core.patience`
-    :raises LabError: after ``seconds``, or as soon as one of ``services`` has died, with the end of its log
+    :param what: the condition, for the message
+    :param services: the services that must run meanwhile, the one most likely at fault first
+    :param seconds: the timeout on an idle machine, see :mod:`lab.core.patience`
+    :raises LabError: on a timeout, or as soon as one of ``services`` has died; has the end of its log
     """
     names, seconds = list(services), patient(seconds)
 
@@ -47,11 +47,13 @@ def wait_for(
     if missing is not None:
         tail = supervisor.log_tail(names[0]) if names else ""
         others = f"\nsee also the logs of {', '.join(names[1:])}" if names[1:] else ""
-        raise LabError(f"waited {seconds:.0f} s for {what}, in vain: {missing}\n{tail}{others}".rstrip())
+        raise LabError(
+            f"timed out after {seconds:.0f} s waiting for {what}: {missing}\n{tail}{others}".rstrip()
+        )
 
 
 def check_running(services: Iterable[str], supervisor: Supervisor, what: str) -> None:
-    """Raise LabError with exit code and log when one of ``services`` does not run."""
+    """Raise LabError, with exit code and log, if one of ``services`` does not run."""
     for name in services:
         if not supervisor.is_running(name):
             code = supervisor.exit_code(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guests' image as clouds have them: a disk that boots by itself."""
+"""The guests' image as a bootable disk, for Glance."""
 
 import hashlib
 import struct
@@ -11,11 +11,11 @@ from lab.guest.image import GuestImage
 
 EMULATOR = Path(__file__).parent / "emulator.sh"
 SECTOR = 512
-#: Where the file system begins: behind the place where the guest's service writes to the disk.
+#: Start of the file system, behind the block that the guest's service writes.
 BEGIN = 2 << 20
 SIZE = 48 << 20
 MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
-#: Of a partition: FAT16 with LBA, to be booted.
+#: Type and flag of the partition: FAT16 with LBA, bootable.
 FAT16, ACTIVE = 0x0E, 0x80
 PARTITION_TABLE = 446
 
@@ -30,7 +30,7 @@ LABEL guest
 
 
 def ensure(image: GuestImage) -> Path:
-    """Return a raw disk with a boot loader and the guest's kernel and ramdisk; it is made when it is not there."""
+    """Return a raw disk with a boot loader and the guest's kernel and ramdisk. Create it if it is missing."""
     disk = _folder(image) / "disk.raw"
     if not disk.exists():
         with tempfile.TemporaryDirectory(dir=disk.parent) as temporary:
@@ -41,7 +41,7 @@ def ensure(image: GuestImage) -> Path:
 
 
 def _folder(image: GuestImage) -> Path:
-    """Return the folder of what is made from an image by the present sources."""
+    """Return the folder of the files that the present sources create from an image."""
     digest = hashlib.sha256(EMULATOR.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
     folder = image.folder / f"real-{digest}"
     folder.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def _make(disk: Path, image: GuestImage, folder: Path) -> None:
         handle.truncate(SIZE)
         handle.write(MBR.read_bytes()[:PARTITION_TABLE])
         begin, sectors = BEGIN // SECTOR, (SIZE - BEGIN) // SECTOR
-        no_cylinders = b"\xfe\xff\xff"  # boot loaders of today look at the sectors' numbers
+        no_cylinders = b"\xfe\xff\xff"  # current boot loaders use the sector numbers
         entry = struct.pack("<B3sB3sII", ACTIVE, no_cylinders, FAT16, no_cylinders, begin, sectors)
         handle.seek(PARTITION_TABLE)
         handle.write(entry)
@@ -70,7 +70,7 @@ def _make(disk: Path, image: GuestImage, folder: Path) -> None:
 
 
 def emulator(image: GuestImage) -> Path:
-    """Return the folder with what libvirt is to take for QEMU where there is no KVM; it is made when it is not there."""
+    """Return the folder of the program to use in place of QEMU without KVM. Create it if it is missing."""
     program = _folder(image) / "emulator" / "qemu-system-x86_64"
     program.parent.mkdir(exist_ok=True)
     if not program.exists():

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest is, and its libvirt domain: a plain one, with nothing of COLO in it, as an operator or Nova would write it.
+"""A guest and its libvirt domain: a plain one without COLO, as an operator or Nova would write it.
 
-Two things in it are there only because there is no KVM here, and belong in no other place:
+Two workarounds in it are for TCG only, and are not needed with KVM:
 
-* the environment of QEMU names the library of ``guest/tcg_shim.c``, without which the emulator's primary dead-locks;
-* its memory is no multiple of 256 KiB, or the emulator's secondary finds its own spoilt. libvirt rounds, so QEMU's own
-  options say it.
+* QEMU's environment preloads the library of ``guest/tcg_shim.c``, without which the primary deadlocks;
+* its memory is not a multiple of 256 KiB, since the secondary's memory is corrupted otherwise. libvirt rounds
+  the size, so it is set by options of QEMU.
 """
 
 import uuid
@@ -68,14 +68,14 @@ NIC = """\
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest as its domain describes it.
+    """A guest.
 
-    :ivar number: last part of its addresses, 16 to 254; different guests of a bed have different ones
-    :ivar disks: how many disks it has
-    :ivar bus: what they hang on
-    :ivar nics: how many network cards it has, 1 to 4
-    :ivar checked_pages: how many pages of its memory are rewritten and checked all the time
-    :ivar arguments: more for the kernel's command line
+    :ivar number: last part of its addresses, 16 to 254; unique in a testbed
+    :ivar disks: number of disks
+    :ivar bus: bus of the disks
+    :ivar nics: number of NICs, 1 to 4
+    :ivar checked_pages: number of memory pages that are rewritten and checked continuously
+    :ivar arguments: additional kernel arguments
     """
 
     name: str
@@ -90,31 +90,31 @@ class Guest:
 
     @property
     def uuid(self) -> str:
-        """Its uuid, always the same for its name."""
+        """Its UUID, derived from its name."""
         return str(uuid.uuid5(NAMESPACE, self.name))
 
     @property
     def address(self) -> str:
-        """The address of its first network card."""
+        """The address of its first NIC."""
         return self.addresses[0]
 
     @property
     def addresses(self) -> list[str]:
-        """The addresses that its network cards take from their MAC addresses, each in a subnet of its own."""
+        """The addresses of its NICs, derived from their MAC addresses, each in its own subnet."""
         return [f"10.77.{nic}.{self.number}" for nic in range(self.nics)]
 
     @property
     def macs(self) -> list[str]:
-        """The MAC addresses of its network cards."""
+        """The MAC addresses of its NICs."""
         return [f"fa:16:3e:4d:{nic:02x}:{self.number:02x}" for nic in range(self.nics)]
 
     def disk_paths(self, instances: Path) -> list[Path]:
-        """Return the raw files of its disks, as its hosts see them."""
+        """Return the raw files of its disks, as paths inside its hosts."""
         names = ["disk", *(f"disk.{number}" for number in range(1, self.disks))]
         return [instances / self.uuid / name for name in names]
 
     def console_path(self, instances: Path) -> Path:
-        """Return the log of its serial console, as its hosts see it."""
+        """Return the log of its serial console, as a path inside its hosts."""
         return instances / self.uuid / "console.log"
 
 

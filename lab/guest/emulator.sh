@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# libvirt's QEMU where there is no KVM. Without KVM, COLO needs two things that no configuration of Nova's or libvirt's can say:
-# the library of guest/tcg_shim.c, without which the primary waits for itself, and a guest's memory that is no multiple of
-# 256 KiB, or the secondary finds its own spoilt.
+# Used by libvirt in place of QEMU without KVM. With TCG, COLO needs two workarounds that neither Nova nor
+# libvirt can configure: the library of guest/tcg_shim.c, without which the primary deadlocks, and a memory
+# size that is not a multiple of 256 KiB, since the secondary's memory is corrupted otherwise.
 MORE_KIB=8
 SHIM=@shim@
 

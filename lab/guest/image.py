@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest's kernel and ramdisk, made from Debian's cloud kernel, busybox and the sources in ``guest/``."""
+"""The guest's kernel and ramdisk, built from Debian's cloud kernel, busybox and the sources in ``guest/``."""
 
 import contextlib
 import gzip
@@ -20,15 +20,15 @@ SOURCES = Path(__file__).parent / "sources"
 CACHE = layout.CACHE / "guest"
 BUSYBOX = Path("/bin/busybox")
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-#: The modules for the hardware that QEMU shows a guest, without those that they need themselves.
+#: Modules for the guest's virtual hardware, without their dependencies.
 MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "virtio_scsi", "sd_mod")
-#: A module says in its own .modinfo section what it depends on.
+#: Dependencies of a module in its .modinfo section.
 DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 @dataclass(frozen=True)
 class GuestImage:
-    """What a guest boots from, and the library that QEMU needs under emulation. Never changed once it is there."""
+    """The files that a guest boots from, and the library that QEMU needs with TCG. They are never changed."""
 
     folder: Path
 
@@ -39,7 +39,7 @@ class GuestImage:
 
     @property
     def initrd(self) -> Path:
-        """The ramdisk, all that the guest's system is."""
+        """The ramdisk with the guest's whole system."""
         return self.folder / "initrd"
 
     @property
@@ -49,7 +49,7 @@ class GuestImage:
 
     @classmethod
     def ensure(cls, cache: Path = CACHE) -> "GuestImage":
-        """Return the image of the present sources; it is made when the cache does not have it."""
+        """Return the image of the present sources. Build it if it is not in the cache."""
         kernel = _ensure_kernel(cache)
         image = cls(cache / f"image-{_digest(kernel)}")
         with _new_folder(image.folder) as new:
@@ -59,7 +59,7 @@ class GuestImage:
 
 
 def _digest(kernel: Path) -> str:
-    """Return what an image is made from, as the name of its folder."""
+    """Return a digest of the inputs of an image, for the name of its folder."""
     digest = hashlib.sha256(repr((kernel.resolve().name, MODULES)).encode())
     for source in (*sorted(SOURCES.iterdir()), Path(__file__)):
         digest.update(source.name.encode() + source.read_bytes())
@@ -68,7 +68,7 @@ def _digest(kernel: Path) -> str:
 
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[Path | None]:
-    """Give a temporary folder that becomes ``folder`` in the end, so that nobody ever sees it half made; None if it is there."""
+    """Yield a temporary folder that is renamed to ``folder`` at the end, or None if ``folder`` exists."""
     if folder.exists():
         yield None
         return
@@ -77,12 +77,12 @@ def _new_folder(folder: Path) -> Iterator[Path | None]:
         new = Path(temporary, folder.name)
         new.mkdir()
         yield new
-        with contextlib.suppress(OSError):  # somebody else was faster
+        with contextlib.suppress(OSError):  # another process was faster
             new.rename(folder)
 
 
 def _ensure_kernel(cache: Path) -> Path:
-    """Return the unpacked kernel package; it is downloaded when the cache does not have it."""
+    """Return the unpacked kernel package. Download it if it is not in the cache."""
     kernel = cache / "kernel"
     with _new_folder(kernel) as new:
         if new:
@@ -92,21 +92,21 @@ def _ensure_kernel(cache: Path) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    """Download the package that the kernel's metapackage stands for; nothing is installed."""
+    """Download the package that the kernel's metapackage depends on, without installing it."""
     depends = re.search(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", KERNEL_PACKAGE))
     if depends is None:
-        raise LabError(f"apt does not know what {KERNEL_PACKAGE} depends on")
+        raise LabError(f"apt lists no kernel that {KERNEL_PACKAGE} depends on")
     result = subprocess.run(
         ["apt-get", "download", depends[1]], cwd=folder, capture_output=True, text=True, check=False
     )
-    found = list(folder.glob("*.deb"))
-    if result.returncode or not found:
+    packages = list(folder.glob("*.deb"))
+    if result.returncode or not packages:
         raise LabError(f"'apt-get download {depends[1]}' failed: {result.stderr.strip()}")
-    return found[0]
+    return packages[0]
 
 
 def _retried_with_update(download: Callable[[], Path]) -> Path:
-    """Download, and once again with fresh package lists if that fails: old ones name packages that are gone."""
+    """Download; if that fails, retry with new package lists, as old ones list removed packages."""
     try:
         return download()
     except LabError:
@@ -140,7 +140,7 @@ def _build(image: GuestImage, kernel: Path) -> None:
 
 
 def _add_modules(root: Path, kernel: Path) -> None:
-    """Copy the modules, and say in which order they are to be loaded."""
+    """Copy the modules, and write the order in which they are loaded."""
     folder = root / "modules"
     folder.mkdir()
     files = {path.stem.replace("-", "_"): path for path in kernel.rglob("*.ko")}

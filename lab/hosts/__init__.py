@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where compute hosts live.
+"""Compute hosts.
 
-A kind of host is a class with the methods of :class:`ComputeHost`; everything that differs between kinds is behind it.
+A kind of host is a class with the methods of :class:`ComputeHost`, which hides all differences between the
+kinds.
 :class:`lab.hosts.simulated.SimulatedHost` is a few processes on loopback with Nova's fake driver,
 :class:`lab.hosts.real.RealHost` a machine of its own with libvirt.
 """
@@ -18,19 +19,19 @@ class ComputeHost(Protocol):
     name: str
 
     def prepare(self) -> None:
-        """Write its configuration and whatever has to be there before it is switched on. May be repeated."""
+        """Write its configuration and create its folders. Idempotent."""
 
     def services(self) -> list[Service]:
         """Return the services that run on it."""
 
     def start(self) -> None:
-        """Switch it on, if it is not; returns before its services answer."""
+        """Power it on, unless it is on; do not wait until its services answer."""
 
     def stop(self) -> None:
-        """End its services gracefully; its guests and its disk stay."""
+        """Stop its services gracefully; its guests and its disk remain."""
 
     def kill(self) -> None:
-        """Cut its power: nothing on it runs any more, its memory is gone, its disk stays."""
+        """Power it off: all processes end, its memory is lost, its disk remains."""
 
     def env(self) -> Mapping[str, str]:
-        """Return the environment variables that its processes have besides the lab's own."""
+        """Return additional environment variables of its processes."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute hosts that are a few processes on loopback, with guests that are only written down."""
+"""Simulated compute hosts: a few processes on loopback, with simulated guests."""
 
 import shutil
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from lab.hosts import parts
 class SimulatedHost:
     """A compute host without a hypervisor.
 
-    Its disk is PREFIX/hosts/NAME; its memory, with all that would be lost without power, PREFIX/simulated/NAME.
+    Its disk is PREFIX/hosts/NAME; its memory, which a power cut deletes, is PREFIX/simulated/NAME.
     """
 
     def __init__(self, name: str, spec: Spec, supervisor: Supervisor) -> None:
@@ -45,16 +45,16 @@ class SimulatedHost:
             self._supervisor.start(service)
 
     def stop(self) -> None:
-        """End its services; simulated guests keep running, as QEMU processes would."""
+        """Stop its services; simulated guests keep running, as QEMU processes would."""
         self._supervisor.stop(service.name for service in self.services())
 
     def kill(self) -> None:
-        """Kill its services with SIGKILL and forget its memory."""
+        """Kill its services with SIGKILL and delete its memory."""
         self._supervisor.kill(service.name for service in self.services())
         shutil.rmtree(self._spec.layout.simulated / self.name, ignore_errors=True)
 
     def env(self) -> Mapping[str, str]:
-        """Return nothing: a simulated host is no place of its own."""
+        """Return no variables: a simulated host has no namespaces."""
         return {}
 
     def _service(self, part: str, command: str, config: str) -> Service:

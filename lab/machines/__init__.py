@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts with real QEMU, without a cloud: where COLO in QEMU is developed and tested.
+"""Hosts with real QEMU, without a cloud, to develop and test COLO in QEMU.
 
-A :class:`Testbed` is a set of network namespaces that act as machines: hosts, each with its own libvirtd, and a client
-that connects to the guests. Guests are small Linux systems under QEMU, started as any operator would start them, except
-for the two workarounds of :mod:`lab.guest.domain`, without which COLO fails under QEMU's emulator. Nothing in this
+A :class:`Testbed` is a set of network namespaces that act as machines: hosts, each with its own libvirtd, and
+a client that connects to the guests. Guests are small Linux systems under QEMU, started as an operator would,
+except for the two workarounds of :mod:`lab.guest.domain`, without which COLO fails under TCG. Nothing in this
 package depends on COLO.
 
 ::

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration of a host's nova-colo-agent, and how one sees that it is up."""
+"""The configuration of a host's nova-colo-agent, and the check that it is up."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lab.cloud.config.ini import Sections
 if TYPE_CHECKING:
     from lab.machines.host import Host
 
-#: Below what a power cut takes. As seen from inside; QEMU makes sockets there, whose paths have to be short.
+#: Path inside the host. A power cut deletes it. QEMU creates sockets there, so it must be short.
 RUNTIME_DIRECTORY = "/run/libvirt/nova-colo"
 
 
 def conf(host: Host, transport_url: str, options: Sections) -> Sections:
     """Return the configuration of the agent of ``host``.
 
-    :param transport_url: the broker's
-    :param options: more of it, section by section; what is in here too is replaced
+    :param transport_url: URL of the broker
+    :param options: additional options by section; they override the others
     """
     sections: dict[str, Mapping[str, object]] = {
         "DEFAULT": {
@@ -42,11 +42,13 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
     return {name: {**sections.get(name, {}), **options.get(name, {})} for name in {**sections, **options}}
 
 
-def missing(host: Host, begun: float) -> str | None:
-    """Return what is missing before an agent that was started at ``begun`` is up.
+def missing(host: Host, started: float) -> str | None:
+    """Return why an agent is not up yet, None if it is.
 
-    It writes its health down with each heartbeat, and begins with those once it has the broker's ear.
+    It writes its health file with each heartbeat, and sends heartbeats once it is connected to the broker.
+
+    :param started: when it was started, as of time.time()
     """
     health = host.state_path / "agent.json"
     written = json.loads(health.read_text())["at"] if health.exists() else 0.0
-    return None if written >= begun else "it has not begun to send heartbeats"
+    return None if written >= started else "it has not sent a heartbeat"

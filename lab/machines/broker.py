@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's RabbitMQ on a bed's management network, for the hosts' agents."""
+"""RabbitMQ on a testbed's management network, for the hosts' agents."""
 
 import json
 import secrets
@@ -17,15 +17,15 @@ from lab.core.state import State
 from lab.core.waiting import wait_for
 from lab.machines.management import Management
 
-#: A lab may be started later and would like to have its usual ports, and so would the other beds.
+#: Different from the default ports of labs, and per testbed, so that later ones get their default ports.
 PREFERRED_FROM = 15700
 PORTS = ("rabbitmq", "rabbitmq-distribution", "epmd")
 
 
 class Broker:
-    """RabbitMQ, outside of all hosts. It keeps its address and password as long as the bed is up.
+    """RabbitMQ, outside of all hosts. Its address and password are constant while the testbed is up.
 
-    :ivar transport_url: what oslo.messaging wants to know; holds the password
+    :ivar transport_url: URL for oslo.messaging, with the password
     """
 
     def __init__(self, layout: Layout, supervisor: Supervisor, management: Management) -> None:
@@ -39,7 +39,7 @@ class Broker:
         self._write()
 
     def start(self) -> None:
-        """Start it, if it does not run, and wait until it takes connections."""
+        """Start it, unless it runs, and wait until it accepts connections."""
         names = []
         for service in services.broker(self._spec, self._address):
             self._supervisor.start(service)
@@ -54,7 +54,7 @@ class Broker:
         wait_for("RabbitMQ to answer", probe, self._supervisor, names, seconds=120)
 
     def stop(self) -> None:
-        """End it gracefully."""
+        """Stop it gracefully."""
         self._supervisor.stop(["rabbitmq"])
 
     def kill(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine from which the guests are used, and what a user of a guest notices."""
+"""The client machine of the guests, and the interruptions that it measures."""
 
 import itertools
 import json
@@ -24,22 +24,22 @@ from lab.machines.network import GUEST, Namespace, Switch
 PORT = f"{GUEST}-client"
 DEVICE = "net"
 SUBNETS = 4
-#: A lost reply is asked for again by TCP for much longer than any failover takes.
-PATIENCE_SECONDS = patient(120.0)
-#: Of this process's countings, whoever begins them.
+#: TCP retransmits for much longer than any failover takes.
+REPLY_SECONDS = patient(120.0)
+#: Numbers the countings of this process.
 _NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What a user has noticed of a guest.
+    """Statistics of a counting.
 
-    :ivar answers: how many answers there were
-    :ivar contiguous: whether no count was lost, repeated or taken back
-    :ivar error: why the counting ended by itself, None while it goes on
+    :ivar answers: number of answers
+    :ivar contiguous: whether no count was lost, repeated or reverted
+    :ivar error: why the counting ended by itself, None while it runs
     :ivar last: the last counter
-    :ivar gap_s: how long there has been no answer now; 0 when the counting has ended
-    :ivar max_gap_s: the longest time without an answer, up to now while the counting goes on
+    :ivar gap_s: seconds since the last answer; 0 when the counting has ended
+    :ivar max_gap_s: the longest time without an answer, including the current one while the counting runs
     :ivar p50_ms: time to an answer, median
     :ivar p99_ms: time to an answer, 99th percentile
     :ivar max_ms: time to an answer, longest
@@ -57,20 +57,23 @@ class Stats:
 
 
 class Counting:
-    """A process that counts on a guest over one connection that it never renews. As a context manager it stops in the end."""
+    """A process that counts on a guest over a single connection. As a context manager it stops at the end."""
 
     def __init__(self, argv: Sequence[str], log: Path, supervisor: Supervisor) -> None:
         self._log = log
         self._supervisor = supervisor
         self._stopped = False
         environment = supervisor.environment()
-        with log.open("wb") as out:  # in a session of its own, so that Ctrl-C ends only who waits for it
+        with log.open("wb") as out:  # in a session of its own, so that Ctrl-C does not end it
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, env=environment, start_new_session=True
             )
 
     def stats(self, since: float = 0.0, until: float = float("inf")) -> Stats:
-        """Return what was noticed of the answers between two times (of time.time()); contiguity is that of all answers."""
+        """Return the statistics of the answers between two times, as of time.time().
+
+        ``contiguous``, ``error`` and ``last`` refer to all answers.
+        """
         now = time.time()
         running = self._process.poll() is None
         records = self._records()
@@ -97,18 +100,18 @@ class Counting:
         )
 
     def wait_for_more(self, answers: int = 10, seconds: float = 60.0) -> None:
-        """Wait until there are that many answers more than now. Raises LabError when they do not come, or it has ended."""
+        """Wait for that many more answers. Raise LabError on a timeout, or if the counting has ended."""
         wanted = self._count() + answers
 
         def missing() -> str | None:
             if self._process.poll() is not None:
                 raise LabError(f"the counting has ended: {self.stats().error}")
-            return None if self._count() >= wanted else f"{self._count()} of {wanted} answers are there"
+            return None if self._count() >= wanted else f"{self._count()} of {wanted} answers received"
 
         wait_for(f"{answers} more answers", missing, self._supervisor, seconds=seconds)
 
     def stop(self) -> Stats:
-        """End it, if it runs, and return what was noticed."""
+        """Stop it, if it runs, and return its statistics."""
         self._stopped = True
         self._process.terminate()
         self._process.wait(timeout=patient(20))
@@ -126,7 +129,7 @@ class Counting:
         return None if running or self._stopped else "the process that counts was killed"
 
     def _records(self) -> list[dict]:
-        """Return what it has written; a line that is not finished does not count."""
+        """Return the records that it has written, without an incomplete last line."""
         return [
             json.loads(line)
             for line in self._log.read_text().splitlines(keepends=True)
@@ -148,14 +151,14 @@ class Client:
         self._countings: list[Counting] = []
 
     def power_on(self) -> None:
-        """Make it, with an address in each of the guests' subnets."""
+        """Create it, with an address in each of the guests' subnets."""
         self.namespace.create()
         self._switch.plug(GUEST, PORT, self.namespace, DEVICE)
         for subnet in range(SUBNETS):
             self.namespace.ip("address", "add", f"10.77.{subnet}.1/24", "dev", DEVICE)
 
     def power_off(self) -> None:
-        """End what it runs, and remove it."""
+        """Stop its countings, and remove it."""
         for counting in self._countings:
             counting.stop()
         self._countings.clear()
@@ -166,15 +169,15 @@ class Client:
         return ["nsenter", f"--net={self.namespace.path}", "--", *argv]
 
     def ask(self, address: str, command: str, seconds: float = 10.0) -> str:
-        """Return a guest's answer to one command, over a connection of its own. Raises LabError when there is none in time."""
-        return self._said("ask", address, patient(seconds), command).rstrip("\n")
+        """Return a guest's answer to one command, over a new connection. Raise LabError on a timeout."""
+        return self._converse("ask", address, patient(seconds), command).rstrip("\n")
 
     def measure(self, address: str, command: str, duration: float) -> list[float]:
-        """Repeat a command for some seconds, each time as soon as it is answered; gives milliseconds to each answer.
+        """Repeat a command for some seconds, without pauses. Return the milliseconds to each answer.
 
-        :raises LabError: when the connection is lost
+        :raises LabError: the connection is lost
         """
-        return json.loads(self._said("measure", address, PATIENCE_SECONDS, command, str(duration)))
+        return json.loads(self._converse("measure", address, REPLY_SECONDS, command, str(duration)))
 
     def wait_for_answer(self, address: str, seconds: float = 120.0) -> None:
         """Wait until a guest's service answers."""
@@ -189,19 +192,19 @@ class Client:
         wait_for(f"the guest at {address}", missing, self._supervisor, seconds=seconds)
 
     def count(self, address: str, command: str = "i", interval: float = 0.02) -> Counting:
-        """Begin to count on a guest.
+        """Start to count on a guest.
 
         :param command: ``i`` counts in memory, ``d`` on its disks too
-        :param interval: seconds between an answer and the next question
+        :param interval: seconds between an answer and the next command
         """
-        argv = self._conversation("count", address, str(PATIENCE_SECONDS), command, str(interval))
+        argv = self._conversation("count", address, str(REPLY_SECONDS), command, str(interval))
         log = self._logs / f"counting-{os.getpid()}-{next(_NUMBERS)}.jsonl"
         counting = Counting(argv, log, self._supervisor)
         self._countings.append(counting)
         return counting
 
-    def _said(self, mode: str, address: str, seconds: float, command: str, *more: str) -> str:
-        """Return what a conversation has printed that has ended. Raises LabError when the guest did not answer."""
+    def _converse(self, mode: str, address: str, seconds: float, command: str, *more: str) -> str:
+        """Run a conversation and return its output. Raise LabError if the guest did not answer."""
         argv = self._conversation(mode, address, str(seconds), command, *more)
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode:
@@ -215,12 +218,12 @@ class Client:
 
 
 def _follows(before: dict, after: dict) -> bool:
-    """Tell whether no count is missing between two answers; other users may have counted meanwhile."""
+    """Return whether no count is missing between two answers; other clients may have counted meanwhile."""
     return after["number"] == before["number"] + 1 and after["counter"] > before["counter"]
 
 
 def _max_gap(answered: list[float], since: float, until: float | None) -> float:
-    """Return the longest gap of those that ended after ``since``; an open one ends at ``until``, if that is given."""
+    """Return the longest of the gaps that ended after ``since``; an open gap ends at ``until``, if given."""
     times = [time for time in answered if until is None or time <= until]
     if until is not None:
         times.append(until)

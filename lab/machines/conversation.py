@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Talk to a guest's service. A program of its own: it is run by its path, inside of the client's namespace.
+"""Send commands to a guest's service. This program is run by its path, inside the client's namespace.
 
 ``conversation.py ask ADDRESS SECONDS COMMAND`` prints the answer to one command.
 
-``conversation.py measure ADDRESS SECONDS COMMAND DURATION`` repeats a command over one connection, each time as soon as it is
-answered, and prints for how many milliseconds each answer was waited for, as a list in JSON.
+``conversation.py measure ADDRESS SECONDS COMMAND DURATION`` repeats a command over one connection without
+pauses, and prints the milliseconds to each answer as a JSON list.
 
-``conversation.py count ADDRESS SECONDS COMMAND INTERVAL`` repeats a command every INTERVAL seconds over one connection, and
-writes a line of JSON for each answer: when it was asked and answered, the counter, and the number of the answer on this
-connection. SECONDS is the patience for an answer. A last line says why it ended: ``{"ended": null}`` after SIGTERM,
-else the error.
+``conversation.py count ADDRESS SECONDS COMMAND INTERVAL`` repeats a command every INTERVAL seconds over one
+connection, and writes a line of JSON for each answer: the times of command and answer, the counter, and the
+number of the answer on this connection. A last line has the reason of its end: ``{"ended": null}`` after
+SIGTERM, else the error.
+
+SECONDS is the timeout of an answer.
 """
 
 import json
@@ -31,7 +33,7 @@ class Conversation:
         self._answers = self._socket.makefile("r")
 
     def ask(self, command: str) -> str:
-        """Send a command and return its answer. Raises OSError when the connection is lost or patience is."""
+        """Send a command and return its answer. Raise OSError on a timeout, or if the connection is lost."""
         self._socket.sendall(f"{command}\n".encode())
         answer = self._answers.readline()
         if not answer.endswith("\n"):
@@ -40,18 +42,18 @@ class Conversation:
 
 
 def count(conversation: Conversation, command: str, interval: float) -> None:
-    """Repeat a command for ever."""
+    """Repeat a command without end, and write a record for each answer."""
     while True:
         asked = time.time()
         answer = conversation.ask(command)
         answered = time.time()
         counter, number = map(int, answer.split())
-        say({"asked": asked, "answered": answered, "counter": counter, "number": number})
+        write_record({"asked": asked, "answered": answered, "counter": counter, "number": number})
         time.sleep(interval)
 
 
 def measure(conversation: Conversation, command: str, duration: float) -> list[float]:
-    """Repeat a command for some seconds; gives milliseconds to each answer."""
+    """Repeat a command for some seconds. Return the milliseconds to each answer."""
     took, end = [], time.perf_counter() + duration
     while (asked := time.perf_counter()) < end:
         conversation.ask(command)
@@ -59,19 +61,19 @@ def measure(conversation: Conversation, command: str, duration: float) -> list[f
     return took
 
 
-def say(record: dict[str, object]) -> None:
+def write_record(record: dict[str, object]) -> None:
     """Write one line of JSON."""
     sys.stdout.write(json.dumps(record) + "\n")
     sys.stdout.flush()
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """End in an orderly way."""
+    """Exit, so that the last record is written."""
     raise SystemExit
 
 
 def main(mode: str, address: str, seconds: str, command: str, interval: str = "0") -> None:
-    """Do as the command line says."""
+    """Run the mode of the command line."""
     if mode == "ask":
         print(Conversation(address, float(seconds)).ask(command))
         return
@@ -85,7 +87,7 @@ def main(mode: str, address: str, seconds: str, command: str, interval: str = "0
     except (OSError, ValueError) as error:
         ended = f"{type(error).__name__}: {error}"
     finally:
-        say({"ended": ended})
+        write_record({"ended": ended})
 
 
 if __name__ == "__main__":

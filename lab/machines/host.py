@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host: namespaces of its own, a libvirtd of its own, a disk of its own."""
+"""A host: a machine with its own namespaces, libvirtd and disk."""
 
 import contextlib
 import os
@@ -28,11 +28,11 @@ from lab.machines.broker import Broker
 from lab.machines.management import Management
 from lab.machines.network import GUEST, MANAGEMENT, REPLICATION, Link, Namespace, Switch, add_bridge
 
-#: Where the guests' network cards are plugged, on every host.
+#: Bridge of the guests' NICs on every host.
 BRIDGE = "br-guest"
 REPLICATION_NETWORK = "10.78.0.0/24"
 
-#: Keeps the mount and host name namespaces of a host: $1 its host name, $2 a file that says it is there, then pairs to bind.
+#: Holds the mount and UTS namespaces of a host. $1: host name, $2: file created when ready, then bind mounts.
 HOLDER = """\
 set -e
 mount --make-rprivate /
@@ -46,10 +46,10 @@ exec sleep infinity
 
 
 @dataclass(frozen=True)
-class Room:
-    """What the hosts of a bed have in common.
+class Infrastructure:
+    """The shared parts of a testbed's hosts.
 
-    :ivar broker: starts the bed's broker unless it runs, and returns it
+    :ivar broker: starts the testbed's broker unless it runs, and returns it
     """
 
     layout: Layout
@@ -60,41 +60,41 @@ class Room:
 
 
 class Host:
-    """One host of a bed.
+    """One host of a testbed.
 
-    :ivar name: what the bed calls it
-    :ivar hostname: what it calls itself
+    :ivar name: its name in the testbed
+    :ivar hostname: its host name
     :ivar address: its address in the replication network
-    :ivar uri: reaches its libvirtd from anywhere on this machine; inside of the host ``qemu:///system`` does
-    :ivar replication: its cable to the other hosts
-    :ivar management: its cable to the broker
-    :ivar guest_network: the cable that carries the guests' traffic
-    :ivar emulator: the folder of the program that libvirtd is to take for QEMU; QEMU itself by default
-    :ivar migrates: whether its libvirtd talks to those of other hosts, as a live migration needs; not by default
-    :ivar state_path: where its agent keeps what outlives a power cut, the same from inside and outside
-    :ivar nova_path: where its nova-compute does, if it has one
-    :ivar agent_log: what its agent has logged since the bed is up
+    :ivar uri: URI of its libvirtd from outside the host; inside it is ``qemu:///system``
+    :ivar replication: its link to the other hosts
+    :ivar management: its link to the broker
+    :ivar guest_network: its link for the guests' traffic
+    :ivar emulator: the folder of a program that libvirtd uses in place of QEMU; by default QEMU itself
+    :ivar migrates: whether libvirtd listens for other hosts, as live migration requires; not by default
+    :ivar state_path: folder of its agent's persistent state, the same from inside and outside
+    :ivar nova_path: folder of its nova-compute's persistent state
+    :ivar agent_log: log of its agent since the testbed is up
     """
 
-    def __init__(self, name: str, number: int, room: Room, namespace: Namespace) -> None:
+    def __init__(self, name: str, number: int, infrastructure: Infrastructure, namespace: Namespace) -> None:
         self.name = name
         self.hostname = f"compute-{name}"
         self.address = f"10.78.0.{number}"
-        self._folder = room.layout.host(name)
-        self._instances = room.layout.prefix / "instances"
+        self._folder = infrastructure.layout.host(name)
+        self._instances = infrastructure.layout.prefix / "instances"
         self.uri = f"qemu+unix:///system?socket={self._folder / 'run' / 'libvirt-sock'}"
         self._number = number
         self._ports = {network: f"{network}-{number}" for network in (GUEST, REPLICATION, MANAGEMENT)}
-        self.guest_network = Link(room.switch, self._ports[GUEST])
-        self.replication = Link(room.switch, self._ports[REPLICATION])
-        self.management = Link(room.switch, self._ports[MANAGEMENT])
+        self.guest_network = Link(infrastructure.switch, self._ports[GUEST])
+        self.replication = Link(infrastructure.switch, self._ports[REPLICATION])
+        self.management = Link(infrastructure.switch, self._ports[MANAGEMENT])
         self.state_path = self._folder / "state"
         self.nova_path = self._folder / "nova"
         self.agent_log = self._folder / "log" / "nova-colo-agent.log"
         self.namespace = namespace
-        self._room = room
-        self._switch = room.switch
-        self._supervisor = room.supervisor
+        self._infrastructure = infrastructure
+        self._switch = infrastructure.switch
+        self._supervisor = infrastructure.supervisor
         self._holder = f"host-{name}"
         self._libvirtd = f"libvirtd-{name}"
         self._agent = f"agent-{name}"
@@ -103,34 +103,34 @@ class Host:
 
     @property
     def management_address(self) -> str:
-        """Its address in the management network, once the bed is up."""
-        return self._room.management.address(self._number)
+        """Its address in the management network, once the testbed is up."""
+        return self._infrastructure.management.address(self._number)
 
     @property
     def instances(self) -> Path:
-        """The folder of the guests' files: one path for all hosts, and behind it, inside each of them, another folder."""
+        """The folder of the guests' files inside a host: one path, but a separate folder on each host."""
         return self._instances
 
     def outside(self, path: Path) -> Path:
-        """Return where a file below :attr:`instances` is for who is not inside of the host."""
+        """Return the path from outside the host of a file below :attr:`instances`."""
         return self._folder / "instances" / path.relative_to(self._instances)
 
     def is_on(self) -> bool:
-        """Tell whether it has power."""
+        """Return whether it is powered on."""
         return self._supervisor.is_running(self._holder)
 
     def power_on(self) -> None:
-        """Switch it on, if it is not: cables plugged, libvirtd answers, no guest runs. Cut cables are whole again."""
+        """Power it on, unless it is on, with new links, libvirtd, and no guests. Cut links are restored."""
         if self.is_on():
             return
         self.namespace.create()
-        self._plug_in()
-        self._hold(libvirtd.prepare(self._folder, self.address))
+        self._create_links()
+        self._create_namespaces(libvirtd.prepare(self._folder, self.address))
         self.start_libvirtd()
 
     def power_cut(self) -> None:
-        """Take its power: silent at once, its processes are gone and so is /run; its disk stays. May be repeated."""
-        # The cables first: the kernel says goodbye to the peers of a killed process, a host without power does not.
+        """Power it off, silently: its processes and /run are lost, its disk remains. Idempotent."""
+        # The links first: the kernel closes connections of killed processes; a power cut does not.
         for port in self._ports.values():
             self._switch.unplug(port)
         self.namespace.delete()
@@ -138,16 +138,16 @@ class Host:
         shutil.rmtree(self._folder / "run", ignore_errors=True)
 
     def freeze(self) -> None:
-        """Stop every process of it, with nobody told: neither its connections nor its carrier are lost."""
+        """Stop all its processes with SIGSTOP. Connections and carrier remain."""
         self.namespace.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let what was frozen go on."""
+        """Continue its processes after freeze()."""
         self.namespace.signal(signal.SIGCONT)
 
     def start_libvirtd(self) -> None:
-        """Start libvirtd, if it does not run, and wait until it answers."""
-        # libvirtd looks for QEMU where programs are looked for
+        """Start libvirtd, unless it runs, and wait until it answers."""
+        # libvirtd finds QEMU by PATH
         path = {"PATH": f"{self.emulator}:{os.environ['PATH']}"} if self.emulator else {}
         command = self.command([*libvirtd.COMMAND, *(libvirtd.LISTEN if self.migrates else ())])
         self._supervisor.start(Service(self._libvirtd, tuple(command), path, host=self.name))
@@ -157,16 +157,16 @@ class Host:
         self.connect().close()
 
     def restart_libvirtd(self) -> None:
-        """End libvirtd gracefully and start it again; its guests go on."""
+        """Restart libvirtd gracefully; its guests keep running."""
         self._supervisor.stop([self._libvirtd])
         self.start_libvirtd()
 
     def freeze_libvirtd(self) -> None:
-        """Stop libvirtd's process; its guests go on, and nobody is told."""
+        """Stop libvirtd's process with SIGSTOP; its guests keep running."""
         self._signal_libvirtd(signal.SIGSTOP)
 
     def thaw_libvirtd(self) -> None:
-        """Let a frozen libvirtd go on."""
+        """Continue libvirtd after freeze_libvirtd()."""
         self._signal_libvirtd(signal.SIGCONT)
 
     def _signal_libvirtd(self, number: signal.Signals) -> None:
@@ -176,36 +176,36 @@ class Host:
         os.kill(pid, number)
 
     def kill_libvirtd(self) -> None:
-        """Kill libvirtd with SIGKILL; its guests go on."""
+        """Kill libvirtd with SIGKILL; its guests keep running."""
         self._supervisor.kill([self._libvirtd])
 
     def start_agent(self, **options: Mapping[str, object]) -> None:
-        """Start nova-colo-agent, if it does not run with this configuration, and wait until it has begun to send heartbeats.
+        """Start nova-colo-agent, unless it runs with this configuration, and wait for its first heartbeat.
 
-        :param options: sections of its configuration, over what :func:`lab.machines.agent.conf` says
-        :raises LabError: when it ends, or has not connected to the broker in time
+        :param options: sections that override those of :func:`lab.machines.agent.conf`
+        :raises LabError: it has ended, or has not connected to the broker in time
         """
-        broker = self._room.broker()
+        broker = self._infrastructure.broker()
         conf = self._folder / "etc" / "nova-colo-agent.conf"
         if write_private(conf, render(agent.conf(self, broker.transport_url, options))):
-            self.stop_agent()  # one with another
-        begun = time.time()
+            self.stop_agent()  # it has another configuration
+        started = time.time()
         argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)])
         self._supervisor.start(Service(self._agent, tuple(argv), host=self.name))
         wait_for(
             f"the agent of {self.name}",
-            lambda: agent.missing(self, begun),
+            lambda: agent.missing(self, started),
             self._supervisor,
             [self._agent],
             seconds=60,
         )
 
     def stop_agent(self) -> None:
-        """End the agent gracefully; its guests go on."""
+        """Stop the agent gracefully; the guests keep running."""
         self._supervisor.stop([self._agent])
 
     def kill_agent(self) -> None:
-        """Kill the agent with SIGKILL; its guests go on."""
+        """Kill the agent with SIGKILL; the guests keep running."""
         self._supervisor.kill([self._agent])
 
     def connect(self) -> libvirt.virConnect:
@@ -213,14 +213,14 @@ class Host:
         return libvirt.open(self.uri)
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """Return the command that runs ``argv`` inside of the host. It holds until the host loses its power."""
+        """Return the command that runs ``argv`` inside the host, valid until the host is powered off."""
         pid = self._supervisor.pid(self._holder)
         if pid is None:
-            raise LabError(f"{self.name} has no power")
+            raise LabError(f"{self.name} is powered off")
         return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts", "--", *argv]
 
     def run(self, argv: Sequence[str]) -> str:
-        """Run a command inside of the host and return what it printed. Raises LabError with its complaint."""
+        """Run a command inside the host. Return its output, or raise LabError with its stderr."""
         result = subprocess.run(
             self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -231,7 +231,7 @@ class Host:
         return result.stdout
 
     def reaches(self, other: "Host") -> bool:
-        """Tell whether a ping to another host is answered over the replication network."""
+        """Return whether another host answers a ping over the replication network."""
         try:
             self.run(["busybox", "ping", "-c", "1", "-W", "1", other.address])
         except LabError:
@@ -239,7 +239,7 @@ class Host:
         return True
 
     def create_disks(self, guest: Guest) -> None:
-        """Make the guest's folder and its disks, all zeros, unless they are there."""
+        """Create the guest's folder and its disks, filled with zeros, unless they exist."""
         for path in guest.disk_paths(self._instances):
             disk = self.outside(path)
             disk.parent.mkdir(parents=True, exist_ok=True)
@@ -247,32 +247,32 @@ class Host:
                 handle.truncate(guest.disk_bytes)
 
     def start_guest(self, guest: Guest) -> libvirt.virDomain:
-        """Make its disks, define it and start it, as Nova would. Returns the running domain."""
+        """Create its disks, define it and start it, as Nova would. Return the running domain."""
         self.create_disks(guest)
         domain = self.connect().defineXML(domain_xml(guest, GuestImage.ensure(), self._instances))
         domain.create()
         return domain
 
     def remove_guest(self, guest: Guest) -> None:
-        """End a guest, whoever started it here, and remove its definition and its files. Does nothing when there is none."""
+        """Destroy a guest of this host, if it exists, and remove its definition and its files."""
         for domain in self.connect().listAllDomains():
             if domain.name() != guest.name:
                 continue
-            runs = domain.isActive()
+            active = domain.isActive()
             if domain.isPersistent():
-                domain.undefine()  # one that runs becomes transient, another is gone
-            if runs:
-                with contextlib.suppress(libvirt.libvirtError):  # it has just ended by itself
+                domain.undefine()  # an active domain becomes transient
+            if active:
+                with contextlib.suppress(libvirt.libvirtError):  # it has ended meanwhile
                     domain.destroy()
         shutil.rmtree(self.outside(self._instances / guest.uuid), ignore_errors=True)
 
     def console(self, guest: Guest) -> str:
-        """Return what the guest has printed on its serial console on this host."""
+        """Return the output of the guest's serial console on this host."""
         log = self.outside(guest.console_path(self._instances))
         return log.read_text(errors="replace") if log.exists() else ""
 
     def qemu_pid(self, name: str) -> int | None:
-        """Return the pid of the QEMU of a domain, None when none runs here."""
+        """Return the pid of a domain's QEMU, or None if none runs here."""
         try:
             pid = int((self._folder / "run" / "qemu" / f"{name}.pid").read_text())
         except (FileNotFoundError, ValueError):
@@ -287,14 +287,14 @@ class Host:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    def _plug_in(self) -> None:
+    def _create_links(self) -> None:
         add_bridge(self.namespace, BRIDGE)
         self._switch.plug(GUEST, self._ports[GUEST], self.namespace, "uplink")
         self.namespace.ip("link", "set", "uplink", "master", BRIDGE)
         self._switch.plug(REPLICATION, self._ports[REPLICATION], self.namespace, "repl")
         self._keep_mac("repl", 78)
         self.namespace.ip("address", "add", f"{self.address}/24", "dev", "repl")
-        # COLO's control channel sends small messages one way: each would wait for a delayed acknowledgement, 40 ms.
+        # COLO sends small messages one way; without quickack each waits 40 ms for a delayed acknowledgement.
         route = [REPLICATION_NETWORK, "dev", "repl", "proto", "kernel", "scope", "link", "src", self.address]
         self.namespace.ip("route", "change", *route, "quickack", "1")
         self._switch.plug(MANAGEMENT, self._ports[MANAGEMENT], self.namespace, "mgmt")
@@ -302,14 +302,15 @@ class Host:
         self.namespace.ip("address", "add", f"{self.management_address}/24", "dev", "mgmt")
 
     def _keep_mac(self, device: str, network: int) -> None:
-        """Give a NIC the MAC address that it has always had.
+        """Set a constant MAC address.
 
-        With another one the host is not reached for most of a minute after a power cut (arp(7), base_reachable_time).
+        With a new one, the host is unreachable for most of a minute after a power cut (arp(7),
+        base_reachable_time).
         """
         self.namespace.ip("link", "set", device, "address", f"52:54:00:{network}:00:{self._number:02x}")
 
-    def _hold(self, bound: dict[Path, Path]) -> None:
-        """Begin the mount and host name namespaces, with ``bound`` over what is elsewhere on this machine."""
+    def _create_namespaces(self, bound: dict[Path, Path]) -> None:
+        """Create the mount and UTS namespaces, with the bind mounts ``bound``, from source to mount point."""
         hosts = self._folder / "hosts"
         hosts.write_text(f"127.0.0.1 localhost\n{self.address} {self.hostname}\n")
         for folder in (self._instances, self._folder / "instances"):
@@ -321,7 +322,7 @@ class Host:
         unshare = ["ip", "netns", "exec", self.namespace.name, "unshare", "--mount", "--uts"]
         argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), *pairs)
         self._supervisor.start(Service(self._holder, argv, host=self.name))
-        missing = f"{ready} is not there"
+        missing = f"{ready} does not exist"
         wait_for(
             f"host {self.name}",
             lambda: None if ready.exists() else missing,
@@ -331,7 +332,7 @@ class Host:
         )
 
     def _missing_socket(self) -> str | None:
-        """Return what is missing before libvirtd takes connections; it answers them once its drivers are ready."""
+        """Return None if libvirtd accepts connections, else raise. It answers once its drivers are ready."""
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self._folder / "run" / "libvirt-sock"))
         return None

@@ -6,21 +6,21 @@ from pathlib import Path
 
 from lab.core.layout import CACHE, write_private
 
-#: libvirt's paths are compiled in; each host has folders of its own in these places.
+#: libvirt's paths are compiled in, so each host mounts its own folders over these.
 PLACES = {
     "etc": Path("/etc/libvirt"),
     "run": Path("/run/libvirt"),
     "lib": Path("/var/lib/libvirt"),
     "log": Path("/var/log/libvirt"),
 }
-#: What libvirtd has found out about QEMU takes it seconds, is the same on all hosts and stays true until QEMU is updated.
+#: QEMU's capabilities take libvirtd seconds to probe, and are the same on all hosts until QEMU is updated.
 SHARED = {CACHE / "libvirt": Path("/var/cache/libvirt")}
 
 COMMAND = ("libvirtd", "--pid-file", str(PLACES["run"] / "libvirtd.pid"))
-#: And what lets it take connections of other hosts.
+#: Additional option to accept connections of other hosts.
 LISTEN = ("--listen",)
 
-#: As root and without confinement: the hosts share one machine's users, control groups and files.
+#: As root and without confinement, since the hosts share one machine's users, control groups and files.
 QEMU_CONF = """\
 user = "root"
 group = "root"
@@ -46,8 +46,8 @@ auth_tcp = "none"
 """
 
 
-#: Debian's libvirtd does not start without this user and group, whatever qemu.conf says; its package for a whole system, which
-#: makes them, also brings services that nobody wants on a laptop.
+#: Debian's libvirtd does not start without this user and group, despite qemu.conf. The Debian package that
+#: creates them also installs system services that the lab does not need.
 ACCOUNTS = {
     Path("/etc/passwd"): "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin",
     Path("/etc/group"): "libvirt-qemu:x:64055:",
@@ -55,10 +55,10 @@ ACCOUNTS = {
 
 
 def prepare(folder: Path, address: str) -> dict[Path, Path]:
-    """Write what libvirtd needs into a host's folder, and make sure that its places are there to be bound over.
+    """Write libvirtd's files into a host's folder, and create the mount points for them.
 
-    :param address: in a network that only hosts are in: should it listen at all, it does there, and asks nobody who it is
-    :returns: what is to be bound over what
+    :param address: where libvirtd listens, if it does, without authentication: in a network of hosts only
+    :returns: bind mounts, from source to mount point
     """
     bound = {folder / name: place for name, place in PLACES.items()} | SHARED
     for own, place in bound.items():
@@ -78,6 +78,6 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
 
 
 def _with_line(text: str, account: str) -> str:
-    """Return a file of accounts with one more in it, unless it has it."""
+    """Return the text of an account file with ``account``, unless it has that name."""
     name = account.split(":")[0]
     return text if f"\n{name}:" in f"\n{text}" else f"{text.rstrip()}\n{account}\n"

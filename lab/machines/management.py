@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This machine's own place in a bed's management network: the broker listens on it, and tests reach the agents from it."""
+"""This machine's link to a testbed's management network, where the broker listens."""
 
 import fcntl
 import os
@@ -12,28 +12,28 @@ from lab.machines.network import MANAGEMENT, Switch
 
 PORT = f"{MANAGEMENT}-root"
 NETWORKS = range(256)
-#: This machine is in the management networks of all beds that are up: each has to be another one. Held while one is chosen.
+#: Held while a network is chosen. This machine is in those of all testbeds, so they must differ.
 LOCK = Path("/run/colo-bed.lock")
 
 
 def interface(mark: str) -> str:
-    """Return the name of this machine's end of the cable to a bed's, or a lab's, management network.
+    """Return the name of this machine's interface in the management network of a testbed or lab.
 
-    :param mark: what the names of its namespaces begin with
+    :param mark: prefix of the names of its namespaces
     """
     return f"{mark}-m"
 
 
 class Management:
-    """The cable between this machine and a bed's management network, which is 10.79.0.0/24 or the next that is not in use.
+    """The link between this machine and a testbed's management network, 10.79.0.0/24 or the next free one.
 
-    :ivar interface: this machine's end of it
+    :ivar interface: name of this machine's end
     """
 
     def __init__(self, switch: Switch, interface: str, network: int | None = None) -> None:
-        """Describe it.
+        """Describe the link.
 
-        :param network: the third number of its addresses; by default one is chosen when the cable is laid
+        :param network: third number of its addresses; by default one is chosen by plug_in()
         """
         self._switch = switch
         self.interface = interface
@@ -42,14 +42,14 @@ class Management:
 
     @property
     def network(self) -> int:
-        """The third number of all addresses in it. Raises LabError unless the bed is up."""
+        """Third number of all its addresses. Raise LabError unless the testbed is up."""
         if self._network is None:
-            raise LabError("the management network is not there: the bed is not up")
+            raise LabError("there is no management network: the testbed is not up")
         return self._network
 
     @property
     def own_address(self) -> str:
-        """This machine's address."""
+        """This machine's address in it."""
         return self.address(OWN)
 
     def address(self, number: int) -> str:
@@ -57,30 +57,28 @@ class Management:
         return management(self.network, number)
 
     def is_plugged_in(self) -> bool:
-        """Tell whether the cable is laid."""
+        """Return whether the link exists."""
         return self._switch.has(PORT)
 
     def plug_in(self) -> None:
-        """Choose a network, unless that was done, and lay the cable. Raises LabError when somebody else is in it by now."""
+        """Choose a network, unless one was given, and create the link. Raise LabError if it is in use."""
         with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._network = self._chosen if self._chosen is not None else free_network()
             if _is_in_use(self._network):
-                raise LabError(
-                    f"somebody else has taken the network {management(self._network, 0)}/24; try again"
-                )
-            self._switch.lay_cable(MANAGEMENT, PORT, str(os.getpid()), self.interface)
+                raise LabError(f"the network {management(self._network, 0)}/24 is in use; try again")
+            self._switch.add_link(MANAGEMENT, PORT, str(os.getpid()), self.interface)
             run("ip", "address", "add", f"{self.own_address}/24", "dev", self.interface)
         run("ip", "link", "set", self.interface, "up")
 
     def unplug(self) -> None:
-        """Take the cable away, if it is there."""
+        """Remove the link, if it exists."""
         self._switch.unplug(PORT)
         self._network = self._chosen
 
 
 def free_network() -> int:
-    """Return the first management network that this machine is not in. Raises LabError when there is none."""
+    """Return the first management network that this machine is not in. Raise LabError if there is none."""
     for number in NETWORKS:
         if not _is_in_use(number):
             return number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole of it: hosts, a client, and the switch between them."""
+"""A testbed: hosts, a client, and the switch between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.core.process import Supervisor
 from lab.guest.image import GuestImage
 from lab.machines.broker import Broker
 from lab.machines.client import Client
-from lab.machines.host import Host, Room
+from lab.machines.host import Host, Infrastructure
 from lab.machines.management import Management, interface
 from lab.machines.network import NAMESPACES, Namespace, Switch, mark
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Testbed:
-    """Hosts and a client of their own for each prefix. As a context manager it is up inside.
+    """Hosts and a client, one set per prefix. As a context manager it is brought up and taken down.
 
     :ivar hosts: the hosts by their names
-    :ivar client: the machine from which the guests are used
+    :ivar client: the machine that connects to the guests
     """
 
     def __init__(self, prefix: str | Path, hosts: Sequence[str] = ("a", "b", "c")) -> None:
@@ -41,12 +41,14 @@ class Testbed:
         self._agents: Agents | None = None
         self._lock: TextIO | None = None
         self.client = Client(self._namespace("client"), self._switch, self._layout, self._supervisor)
-        self._room = Room(self._layout, self._supervisor, self._switch, self._management, self.broker)
+        self._infrastructure = Infrastructure(
+            self._layout, self._supervisor, self._switch, self._management, self.broker
+        )
         self.hosts = {name: self._host(name, number) for number, name in enumerate(hosts, start=1)}
 
     @property
     def image(self) -> GuestImage:
-        """What guests boot from."""
+        """The boot image of the guests."""
         return GuestImage.ensure()
 
     @property
@@ -56,12 +58,12 @@ class Testbed:
 
     @property
     def interface(self) -> str:
-        """This machine's own interface in the management network."""
+        """This machine's interface in the management network."""
         return self._management.interface
 
     @property
     def namespaces(self) -> list[str]:
-        """The names of the network namespaces that are there."""
+        """The names of the existing network namespaces."""
         return sorted(path.name for path in NAMESPACES.glob(f"{self._mark}-*"))
 
     def broker(self) -> Broker:
@@ -73,11 +75,9 @@ class Testbed:
 
     @property
     def agents(self) -> Agents:
-        """What an engine sees of the hosts' agents, from the first use on."""
+        """The engine's side of the hosts' agents, created on first use."""
         if self._agents is None:
-            from lab.machines.agents import (
-                Agents,  # which brings oslo.messaging, and all that comes with it, into the process
-            )
+            from lab.machines.agents import Agents  # imports oslo.messaging and its dependencies
 
             self._agents = Agents(
                 self.broker().transport_url, self._layout.etc / "engine.conf", self._supervisor
@@ -85,9 +85,9 @@ class Testbed:
         return self._agents
 
     def up(self) -> None:
-        """Switch everything on, with empty disks. What an earlier run has left goes first.
+        """Power on all machines, with empty disks. Leftovers of an earlier run are removed first.
 
-        :raises RefusalError: somebody else uses the same prefix
+        :raises RefusalError: another process uses the same prefix
         """
         self._take_lock()
         self._clear()
@@ -101,9 +101,9 @@ class Testbed:
             host.power_on()
 
     def down(self) -> None:
-        """End all that runs in it, an earlier run's too, and remove its namespaces; disks and logs stay to be looked at.
+        """Stop all its processes, also of an earlier run, and remove its namespaces; disks and logs remain.
 
-        :raises RefusalError: somebody else uses the same prefix
+        :raises RefusalError: another process uses the same prefix
         """
         lock = self._take_lock()
         self._clear()
@@ -126,8 +126,10 @@ class Testbed:
     def _host(self, name: str, number: int) -> Host:
         socket = self._layout.host(name) / "run" / "libvirt-sock"
         if len(str(socket)) > MAX_SOCKET_PATH:
-            raise RefusalError(f"the folder is too deep for a Unix socket in it: {self._layout.prefix}")
-        return Host(name, number, self._room, self._namespace(name))
+            raise RefusalError(
+                f"the folder has too long a path for a Unix socket in it: {self._layout.prefix}"
+            )
+        return Host(name, number, self._infrastructure, self._namespace(name))
 
     def _namespace(self, part: str) -> Namespace:
         return Namespace(f"{self._mark}-{part}")
@@ -142,19 +144,19 @@ class Testbed:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise RefusalError(f"somebody else uses the hosts at {self._layout.prefix}") from None
+            raise RefusalError(f"another process uses the hosts at {self._layout.prefix}") from None
         self._lock = lock
         return lock
 
     def _clear(self) -> None:
-        """End and remove what is there, whoever began it: namespaces first, for what runs in them is on no other record."""
+        """Stop and remove everything, also of an earlier run. Processes in namespaces have no pid files."""
         if self._agents is not None:
             self._agents.close()
         self._agents = self._broker = None
         self.client.power_off()
         for host in self.hosts.values():
             host.power_cut()
-        self._supervisor.stop(["rabbitmq"])  # says goodbye to its port mapper
+        self._supervisor.stop(["rabbitmq"])  # before epmd, where it unregisters
         self._management.unplug()
         for name in self.namespaces:
             Namespace(name).delete()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What engines can ask of an agent.
+"""RPC methods of an agent, called by engines.
 
-Every method may be repeated. Roles are written before QEMU is touched where a crash in between must not leave a guest that
-Nova would mistake for its own.
+Every method may be repeated. A role is written before QEMU is changed wherever a crash in between would leave
+a guest that Nova takes for its own.
 """
 
 import dataclasses
@@ -31,34 +31,34 @@ class AgentManager:
         self._host = host_name
         self._backend = backend
         self._roles = roles
-        # one for each server that was ever asked about: a slow QEMU must not delay the others, nor the heartbeat
+        # one per server: a slow QEMU must delay neither other servers nor the heartbeat
         self._locks: dict[str, threading.RLock] = {}
 
     def report(self) -> dict[str, Any]:
-        """Return the heartbeat: what runs here and how it does."""
+        """Return the report for a heartbeat: this host's capabilities and the state of its replicas."""
         roles = self._roles.all()
-        self._forget_ended({record.server_id for record in roles})
+        self._delete_ended({record.server_id for record in roles})
         return {
             "backend": self._backend.name,
             "version": version.release(),
             "versions": self._backend.versions(),
-            "reasons": [reason.data() for reason in self._backend.lacks()],
+            "reasons": [reason.data() for reason in self._backend.unmet_requirements()],
             "servers": {record.server_id: self._replica(record) for record in roles},
         }
 
-    def _forget_ended(self, known: Collection[str]) -> None:
-        """Forget replicas that Nova has ended: the compute driver has removed their roles."""
-        for server_id in self._backend.without_role(known):
+    def _delete_ended(self, with_role: Collection[str]) -> None:
+        """Delete the state of replicas that Nova has ended: the compute driver has deleted their roles."""
+        for server_id in self._backend.ended(with_role):
             lock = self._lock(server_id)
-            if lock.acquire(blocking=False):  # else something is being done about it
+            if lock.acquire(blocking=False):  # otherwise another method is working on it
                 try:
                     if self._roles.get(server_id) is None:
-                        self._backend.forget(server_id)
+                        self._backend.delete_state(server_id)
                 finally:
                     lock.release()
 
     def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, Any]]]:
-        """Return the history of checkpoints of the primaries here, by server.
+        """Return the checkpoint history of this host's primaries, by server.
 
         :param since: seconds since the epoch: only intervals that begin then or later
         """
@@ -73,7 +73,7 @@ class AgentManager:
         interval_ms: int | None,
         actual: str | None = None,
     ) -> None:
-        """Change how the pair of a server synchronises. See Backend.set_mode."""
+        """Change the replication mode of a server's pair. See Backend.set_mode."""
         with self._lock(server_id):
             if self._roles.get(server_id) is None:
                 raise ReplicationError(reasons.NO_REPLICA(host=self._host, server=server_id))
@@ -87,13 +87,13 @@ class AgentManager:
         return {"role": record.role, "epoch": record.epoch, **report}
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
-        """Return this host's replica of a pair as in the heartbeat, or None."""
+        """Return the state of this host's replica of a pair, as in the heartbeat; None when it has none."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
             return self._replica(record) if record else None
 
     def describe(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-        """Say what the twin of the guest that runs here must be like."""
+        """Return the description of a primary on this host, from which its secondary is created."""
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
             self._check_epoch(pair.server_id, pair.epoch, Role.PRIMARY)
@@ -102,10 +102,10 @@ class AgentManager:
     def prepare_secondary(
         self, ctxt: dict[str, Any], spec: dict[str, Any], primary: dict[str, Any]
     ) -> dict[str, Any]:
-        """Make a secondary that waits for its primary.
+        """Create a secondary that waits for its primary.
 
-        :param primary: what the primary's host has said of it
-        :returns: what the primary's host needs to know
+        :param primary: the description of the primary, as ``describe`` returned it on its host
+        :returns: the description of the secondary, for ``start_replication``
         """
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
@@ -115,16 +115,16 @@ class AgentManager:
                     reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch)
                 )
             if record is not None and record.role == Role.DEMOTED:
-                self._backend.discard(pair.server_id)
+                self._backend.destroy(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))
             return self._backend.prepare_secondary(pair, primary)
 
     def start_replication(
         self, ctxt: dict[str, Any], spec: dict[str, Any], secondary: dict[str, Any]
     ) -> None:
-        """Start to protect the guest that runs here.
+        """Start to protect the guest of a primary on this host.
 
-        :param secondary: what the secondary's host has said of it
+        :param secondary: the description of the secondary, as ``prepare_secondary`` returned it on its host
         """
         pair = PairSpec(**spec)
         with self._lock(pair.server_id):
@@ -133,20 +133,22 @@ class AgentManager:
             self._roles.put(RoleRecord(pair.server_id, Role.PRIMARY, pair.epoch, pair.secondary_host))
 
     def demote(self, ctxt: dict[str, Any], server_id: str, epoch: int, expected: int | None = None) -> bool:
-        """Stop the primary guest for a failover to ``epoch``.
+        """Pause the primary's guest for a failover to ``epoch``.
 
-        :param expected: the epoch that it must be the primary of: not so when Nova has started it anew, outside its pair
-        :returns: whether it stands still for certain
+        :param expected: the epoch of which it must be the primary. It is not when Nova has restarted the
+            guest outside its pair
+        :returns: whether the guest is certain to be paused
+        :raises ReplicationError: when it is not the primary of the expected epoch
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.LEAVING and record.peer is not None:
-                record = dataclasses.replace(record, role=Role.PRIMARY)  # it has not left yet
-            paired = record is not None and (record.role, record.epoch) in (
+                record = dataclasses.replace(record, role=Role.PRIMARY)  # it is still in the pair
+            is_paired = record is not None and (record.role, record.epoch) in (
                 (Role.PRIMARY, expected),
                 (Role.DEMOTED, epoch),
             )
-            if expected is not None and not paired:
+            if expected is not None and not is_paired:
                 raise ReplicationError(
                     reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected)
                 )
@@ -157,10 +159,10 @@ class AgentManager:
     def promote(
         self, ctxt: dict[str, Any], server_id: str, epoch: int, stopped: bool = False
     ) -> float | None:
-        """Let the secondary run alone, by the grant for ``epoch``.
+        """Run the secondary unprotected, by the grant for ``epoch``.
 
-        :param stopped: what the primary's host has answered to *demote*
-        :returns: for how many milliseconds nobody ran; None when that is not known
+        :param stopped: what ``demote`` returned on the primary's host
+        :returns: milliseconds for which neither replica ran; None when that is not known
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
@@ -173,60 +175,64 @@ class AgentManager:
                 raise ReplicationError(reasons.MAY_NOT_RESUME(host=self._host, server=server_id, epoch=epoch))
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             gap_ms = self._backend.promote(server_id, stopped)
-        LOG.info("Server %s runs on %s, epoch %d.", server_id, self._host, epoch)
+        LOG.info("Promoted the secondary of server %s on host %s, epoch %d.", server_id, self._host, epoch)
         return gap_ms
 
     def run_alone(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
-        """Let the primary go on without its twin, by the grant for ``epoch``."""
+        """Run the primary unprotected, by the grant for ``epoch``."""
         with self._lock(server_id):
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             record = self._roles.get(server_id)
-            leaves = record is not None and record.role == Role.LEAVING
-            self._backend.run_alone(server_id)
-            self._roles.put(RoleRecord(server_id, Role.LEAVING if leaves else Role.PRIMARY, epoch))
+            is_leaving = record is not None and record.role == Role.LEAVING
+            self._backend.run_unprotected(server_id)
+            self._roles.put(RoleRecord(server_id, Role.LEAVING if is_leaving else Role.PRIMARY, epoch))
 
     def _check_epoch(self, server_id: str, epoch: int, *roles: Role) -> None:
-        """Refuse what is said too late: when this host has seen a later epoch, or is something else to the server by now."""
+        """Refuse an outdated request: this host has recorded a later epoch for the server, or another role.
+
+        :raises ReplicationError: when the request is refused
+        """
         record = self._roles.get(server_id)
         if record is not None and (record.epoch > epoch or record.role not in roles):
-            found = {"role": record.role, "epoch": record.epoch}
+            actual = {"role": record.role, "epoch": record.epoch}
             raise ReplicationError(
-                reasons.WRONG_EPOCH(host=self._host, server=server_id, wanted=epoch, **found)
+                reasons.WRONG_EPOCH(host=self._host, server=server_id, wanted=epoch, **actual)
             )
 
     def settle(self, ctxt: dict[str, Any], server_id: str, epoch: int) -> None:
-        """Note that Nova's records have followed a failover to this host."""
+        """Finalize a failover to this host: Nova's records are updated."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is not None and record.role == Role.PROMOTED:
                 self._roles.put(RoleRecord(server_id, Role.PRIMARY, epoch))
             if record is not None and record.role in (Role.PROMOTED, Role.PRIMARY):
-                self._backend.settle(server_id)
+                self._backend.finalize(server_id)
 
     def release(self, ctxt: dict[str, Any], server_id: str) -> None:
-        """Stop protecting the guest that runs here; the guest runs on, or is Nova's to end."""
+        """Unprotect the primary on this host. Its guest keeps running, or Nova stops it."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            leaves = record is not None and record.role == Role.LEAVING
-            if record is None or leaves or record.role == Role.PRIMARY:
-                self._backend.release(server_id)
-            if record is not None and leaves:
-                # the compute driver waits for this, and forgets the role when Nova is done
+            is_leaving = record is not None and record.role == Role.LEAVING
+            if record is None or is_leaving or record.role == Role.PRIMARY:
+                self._backend.unprotect(server_id)
+            if record is not None and is_leaving:
+                # the compute driver waits for this, and deletes the role when Nova has finished
                 self._roles.put(dataclasses.replace(record, peer=None))
             else:
-                self._roles.forget(server_id)
+                self._roles.delete(server_id)
 
     def discard(
         self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None
     ) -> None:
-        """End this host's replica: its QEMU must not run any more. No error when this host has none.
+        """Destroy this host's replica; no error when this host has none.
 
-        :param role: with epoch, what the replica was seen to be; when it has become something else since, it is kept
+        :param role: destroy the replica only if it still has this role and epoch; None to destroy any
+        :param epoch: see ``role``
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
             if record is None or (role is not None and (record.role, record.epoch) != (role, epoch)):
                 return
-            self._backend.discard(server_id)
-            self._roles.forget(server_id)
-        LOG.info("Replica of server %s on %s discarded.", server_id, self._host)
+            self._backend.destroy(server_id)
+            self._roles.delete(server_id)
+        LOG.info("Destroyed the replica of server %s on host %s.", server_id, self._host)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replication backends: how one replica of a pair is run on a host."""
+"""The interface of replication backends, which run the replicas of pairs on a host."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
@@ -15,12 +15,12 @@ NAMESPACE = "nova_colo.replication"
 
 
 class ReplicationError(Exception):
-    """A backend could not do what it was asked.
+    """A backend cannot carry out a request.
 
-    It is sent to whoever has asked by RPC, and made again there from its argument.
+    oslo.messaging sends it to the caller and recreates it there from its argument.
 
-    :param reason: why; as :func:`nova_colo.pair.reasons.read` takes it
-    :ivar reason: the same
+    :param reason: the cause, in any form that :func:`nova_colo.pair.reasons.read` accepts
+    :ivar reason: the cause
     """
 
     def __init__(self, reason: Reason | Mapping[str, Any] | str):
@@ -32,22 +32,22 @@ class ReplicationError(Exception):
 
 
 class MonitorError(ReplicationError):
-    """QEMU has refused a command."""
+    """QEMU refused a command."""
 
 
 class SilentError(ReplicationError):
-    """QEMU has not answered in time: its guest is frozen."""
+    """QEMU did not answer in time: its guest is frozen."""
 
 
 class GoneError(ReplicationError):
-    """There is no such QEMU on this host, or it has just ended."""
+    """The QEMU does not exist on this host, or has just ended."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PairSpec:
-    """What both hosts need to know to make a pair.
+    """The description of a pair that is to be created, for both of its hosts.
 
-    :param totals: checkpoints by cause that the server has had before
+    :param totals: number of the server's earlier checkpoints, by cause
     :param mode: the mode policy: colo, checkpoint or hybrid
     :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
     """
@@ -64,17 +64,19 @@ class PairSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """How one replica does.
+    """The state of one replica.
 
-    :param running: the QEMU process is there
-    :param link_up: the replication link works; None without a twin
-    :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is made, else None; the stage is a
-        code of :mod:`nova_colo.pair.reasons`
-    :param checkpoints: the wire's ``checkpoints`` object, on a primary with a twin, else None
-    :param error: why the pair could not be made: the first error
-    :param reasons: what is wrong with the replication link
-    :param stood_still_ms: for how long the guest stood still when the pair was made; None when that was not measured
-    :param mode: the mode, colo or checkpoint, that a pair under the policy hybrid should be in; None under another policy
+    :param running: whether the QEMU process runs
+    :param link_up: whether the replication link works; None without a peer
+    :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is being
+        created, else None; the stage is a code of :mod:`nova_colo.pair.reasons`
+    :param checkpoints: the ``checkpoints`` object of the heartbeat for a primary with a secondary, else None
+    :param error: the first error that prevented the pair from being created
+    :param reasons: problems of the replication link
+    :param stood_still_ms: milliseconds for which the guest was paused while the pair was created; None when
+        that was not measured
+    :param mode: the mode, colo or checkpoint, that a pair under the policy hybrid should be in; None under
+        another policy
     """
 
     running: bool
@@ -88,87 +90,107 @@ class Report:
 
 
 class Backend(Protocol):
-    """One host's replica of any number of pairs. Every method may be repeated; ReplicationError says what went wrong."""
+    """The replicas of one host.
+
+    Every method may be repeated. Methods raise ReplicationError when they fail.
+    """
 
     name: str
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call something as soon as a replica has lost its twin, or its QEMU has ended: engines should know at once."""
+        """Call ``changed`` as soon as a replica has lost its peer or its QEMU has ended.
+
+        The agent then sends a heartbeat at once.
+        """
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
-        """Say what the twin of the guest that runs here must be like. What it says is for the backend on the twin's host."""
+        """Return the description of a primary, for prepare_secondary() on its secondary's host."""
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
-        """Make a secondary on this host that waits for the primary.
+        """Create a secondary on this host that waits for its primary.
 
-        :param primary: what the primary's host has said of it by describe()
-        :returns: what the primary's host needs to know of the secondary, for start()
+        :param primary: the description of the primary, as describe() returned it on its host
+        :returns: the description of the secondary, for start() on the primary's host
         """
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
-        """Start to protect the guest that runs here; returns at once, report() tells the progress.
+        """Start to protect the guest of a primary on this host.
 
-        :param secondary: what the secondary's host has said of it
+        It returns at once; report() returns the progress.
+
+        :param secondary: the description of the secondary, as prepare_secondary() returned it on its host
         """
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        """Tell how this host's replica does."""
+        """Return the state of this host's replica.
 
-    def pause(self, server_id: str) -> bool:
-        """Stop a primary guest for a planned failover, in step with its twin. Returns whether it stands still for certain."""
-
-    def promote(self, server_id: str, stopped: bool) -> float | None:
-        """Let the secondary run alone.
-
-        :param stopped: the primary is known to stand still; else it is ended, as soon and as surely as that can be
-        :returns: for how many milliseconds nobody ran; None when that is not known
+        :param peer: host of its peer; None when it is to have none
         """
 
-    def settle(self, server_id: str) -> None:
-        """Note that what a promoted secondary had is Nova's from now on: its files are not to be removed any more."""
+    def pause(self, server_id: str) -> bool:
+        """Pause a primary's guest for a planned failover, in sync with its secondary.
 
-    def run_alone(self, server_id: str) -> None:
-        """Let the primary run without its twin."""
+        :returns: whether the guest is certain to be paused
+        """
 
-    def release(self, server_id: str) -> None:
-        """Let the primary run as if it had never been in a pair; no error when it ended."""
+    def promote(self, server_id: str, stopped: bool) -> float | None:
+        """Run the secondary unprotected.
+
+        :param stopped: whether the primary is known to be paused; otherwise it is fenced as well as possible
+        :returns: milliseconds for which neither replica ran; None when that is not known
+        """
+
+    def finalize(self, server_id: str) -> None:
+        """Hand the files and VIFs of a promoted secondary over to Nova, which removes them from then on."""
+
+    def run_unprotected(self, server_id: str) -> None:
+        """Run the primary unprotected."""
+
+    def unprotect(self, server_id: str) -> None:
+        """Run the primary unprotected, and remove all that the pair has added to it.
+
+        It is no error when the primary has ended.
+        """
 
     def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
-        """Change how a live pair synchronises; told to both hosts, the secondary's first.
+        """Change the mode of a running pair. It is called on both hosts, the secondary's first.
 
         :param mode: the mode policy: colo, checkpoint or hybrid
-        :param actual: the mode of a pair under the policy hybrid; by default the one that it begins with
+        :param actual: the mode of a pair under the policy hybrid; by default its initial mode
         :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
         """
 
     def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
-        """Return the checkpoints of the last quarter of an hour, counted in closed intervals of ten seconds, oldest first.
+        """Return the checkpoints of the last 15 minutes by completed intervals of ten seconds, oldest first.
 
         :param since: seconds since the epoch: only intervals that begin then or later
-        :returns: ``start`` (seconds since the epoch), ``mismatch``, ``periodic``, ``forced``, ``pause_sum_ms``, ``pause_max_ms``;
-            intervals without a checkpoint are left out
+        :returns: ``start`` (seconds since the epoch), ``mismatch``, ``periodic``, ``forced``,
+            ``pause_sum_ms``, ``pause_max_ms``; intervals without a checkpoint are omitted
         """
 
-    def lacks(self) -> list[Reason]:
-        """Return what keeps this host from carrying replicas of pairs; nothing when it can."""
+    def unmet_requirements(self) -> list[Reason]:
+        """Return why this host cannot run replicas of pairs; nothing when it can."""
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what the backend works with, by name."""
+        """Return the versions of the programs that the backend uses, by name."""
 
-    def discard(self, server_id: str) -> None:
-        """End the QEMU on this host and remove what it had; no error when there is none."""
+    def destroy(self, server_id: str) -> None:
+        """Destroy the QEMU of a replica and delete the replica's state; no error when there is none."""
 
-    def forget(self, server_id: str) -> None:
-        """Remove what a replica had whose QEMU has ended, and end none; no error when there is none."""
+    def delete_state(self, server_id: str) -> None:
+        """Delete the state of a replica without destroying a QEMU; no error when there is none."""
 
-    def without_role(self, known: Collection[str]) -> list[str]:
-        """Return the servers that have a replica whose QEMU has ended, without those that are known to have a role here."""
+    def ended(self, with_role: Collection[str]) -> list[str]:
+        """Return the servers whose replica is still managed though its QEMU has ended.
+
+        :param with_role: servers that have a role on this host; they are not returned
+        """
 
 
 def load(conf: cfg.ConfigOpts) -> Backend:
     """Return the configured backend.
 
-    :raises RuntimeError: when [agent] replication_backend names none
+    :raises RuntimeError: when [agent] replication_backend names no backend
     """
     name = conf.agent.replication_backend
     try:

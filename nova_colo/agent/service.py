@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-colo-agent as an oslo.service service."""
+"""The nova-colo-agent service, run by oslo.service."""
 
 import threading
 import time
@@ -19,7 +19,10 @@ LOG = logging.getLogger(__name__)
 
 
 class AgentService(service.Service):
-    """Answers engines and tells them every report_interval what runs on this host, and at once when a replica was lost."""
+    """Serves the engines' RPC calls and sends them heartbeats.
+
+    Reports are sent every report_interval, and at once when a replica is lost.
+    """
 
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__()
@@ -47,7 +50,7 @@ class AgentService(service.Service):
             if immediate:
                 self._changed.clear()
             began = time.monotonic()
-            # one that is due but for a little is not left to the next heartbeat
+            # a report that is almost due is not delayed to the next heartbeat
             full = immediate or began >= due_at - options.heartbeat_interval / 2
             if not self._heartbeat(engines, manager, full, immediate):
                 due_at = 0.0
@@ -58,15 +61,18 @@ class AgentService(service.Service):
     def _heartbeat(
         self, engines: rpc.EngineClient, manager: AgentManager, full: bool, immediate: bool
     ) -> bool:
-        """Send a heartbeat, with what runs here or without; tells whether it could be sent."""
+        """Send a heartbeat and return whether it was sent.
+
+        :param full: include the report of this host's replicas
+        """
         try:
             report = manager.report() | {"urgent": immediate} if full else None
             if report is not None:
                 agent_health.write(self._conf.state_path, report["reasons"], time.time())
             engines.heartbeat(self._conf.host, report)
         except Exception:
-            # the next one is due in a moment; ending the thread would make this host look dead for good
-            LOG.exception("A heartbeat could not be sent.")
+            # the next heartbeat is tried; if this thread ended, this host would count as dead permanently
+            LOG.exception("Failed to send a heartbeat.")
             return False
         return True
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules for Nova's own actions on FT servers: pass a request on to Nova, or refuse it with the reason and the remedy.
+"""Rules for Nova's own actions on FT servers: pass a request on, or refuse it with the reason and the remedy.
 
-A request that Nova would refuse anyway is passed on, so that the filter discloses nothing that Nova does not. When the
-FT database is down, the server's flavor in Nova's answer tells whether it is fault tolerant; an action that would break
-a pair is then refused for FT servers, and all others pass.
+A request that Nova would refuse anyway is passed on, so that the filter discloses nothing that Nova does not.
+When the FT database is down, the server's flavor in Nova's answer shows whether it is fault tolerant; an
+action that would break a pair is then refused for FT servers, and all others pass.
 """
 
 from collections.abc import Callable
@@ -115,5 +115,6 @@ def _check_without_database(nova: Any, request: wsgi.Request, server_id: str, ru
         server["flavor"]
     ):
         raise webob.exc.HTTPServiceUnavailable(
-            explanation="The server is fault tolerant, and the state of its pair cannot be read now. Try again later."
+            explanation="The server is fault tolerant, and the state of its pair cannot be read now. "
+            "Try again later."
         )

@@ -50,7 +50,10 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
 
 
 def is_ours(environ: dict[str, Any], match: dict[str, Any]) -> bool:
-    """Return whether the body is an action on a pair; any other, also a malformed one, is Nova's. A condition of Routes."""
+    """Return whether a body is an action on a pair, as a condition of Routes.
+
+    All other bodies, malformed ones included, are Nova's.
+    """
     body = _body(wsgi.Request(environ))
     return isinstance(body, dict) and len(body) == 1 and next(iter(body)) in actions.ACTIONS
 
@@ -63,7 +66,7 @@ def _body(request: wsgi.Request) -> Any:
 
 
 def _refuse_locked(request: wsgi.Request, server: Server) -> None:
-    """Refuse what Nova refuses for a locked server: nova.compute.api:check_instance_lock."""
+    """Refuse actions on a locked server as Nova does: nova.compute.api:check_instance_lock."""
     if server.locked and not request.environ["nova.context"].is_admin:
         raise refused(webob.exc.HTTPConflict, reasons.LOCKED(server=server.id))
 
@@ -93,7 +96,7 @@ def _start(
     """Record the action and notify the engines; without a broker they find the record by polling."""
     if not _record(service, request, row, action, arguments):
         raise refused(webob.exc.HTTPConflict, reasons.WAIT_BUSY())
-    service.wake_engines()
+    service.notify_engines()
 
 
 @retry_on_deadlock
@@ -103,6 +106,7 @@ def _record(
     """Record the action.
 
     :returns: whether it was recorded: False when the pair has changed since it was read, or has an operation
+        in progress
     """
     context = request.environ["nova.context"]
     plan = actions.plan(action, pairs.core(row), arguments)
@@ -115,7 +119,7 @@ def _record(
                 session,
                 row,
                 plan.kind,
-                plan.params,
+                plan.params.data(),
                 requested_by=context.user_id,
                 request_id=context.request_id,
                 **plan.values,

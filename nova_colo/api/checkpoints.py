@@ -22,7 +22,7 @@ from nova_colo.policies import checkpoints as policy
 _HOUR = datetime.timedelta(hours=1)
 _EPOCH = datetime.datetime(1970, 1, 1)
 _DAY_S = 86400
-#: Widths that people count in, in seconds, from the finest that is kept.
+#: Bucket widths in seconds, from the finest that is stored.
 _WIDTHS = (history.FINE, 30, 60, history.COARSE, 600, 1800, 3600, 7200, 14400, 43200, _DAY_S)
 
 
@@ -46,7 +46,7 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: str) ->
 
 
 def bucket_width(seconds: float) -> int:
-    """Return the width of the buckets, in seconds, in which an interval has at most schema.MOST_BUCKETS or one more."""
+    """Return the width in seconds of an interval's buckets, of which there are about MOST_BUCKETS at most."""
     for width in _WIDTHS:
         if seconds <= width * schema.MOST_BUCKETS:
             return width
@@ -54,7 +54,7 @@ def bucket_width(seconds: float) -> int:
 
 
 def merge(rows: Iterable[Bucket], width: int) -> list[dict[str, Any]]:
-    """Return buckets as the wire shows them, those of one interval in one; wider ones stay as they are."""
+    """Return buckets as the API shows them, merged per interval; wider ones stay as they are."""
     merged: dict[tuple[int, int], dict[str, Any]] = {}
     for row in rows:
         seconds = max(width, row.seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Eligibility of servers for fault tolerance: refuse requests for servers that cannot have it, with all problems.
+"""Eligibility of servers for fault tolerance: refuse requests for ineligible servers, with all problems.
 
 A request that Nova will refuse anyway, as for an unknown flavor, is passed on to Nova.
 """
@@ -80,7 +80,9 @@ def rebuild(request: wsgi.Request, arguments: Any) -> None:
 
 
 def protect(nova: Any, request: wsgi.Request, server_id: str) -> None:
-    """POST /servers/{id}/action with ft-protect: volumes or ports may have been attached since the server was protected.
+    """POST /servers/{id}/action with ft-protect.
+
+    Volumes or ports may have been attached since the server was last protected.
 
     :raises webob.exc.HTTPConflict: when the server cannot be fault tolerant as it is now
     """
@@ -138,7 +140,7 @@ def _may_create(request: wsgi.Request) -> bool:
 def _extra_specs(request: wsgi.Request, reference: Any) -> dict[str, str]:
     """Return the extra specs of a flavor that the caller may use.
 
-    They are read as Nova reads them: policy may hide them from the caller in the API.
+    They are read from Nova's database, since policy may hide them from the caller in the API.
     """
     try:
         flavor = objects.Flavor.get_by_flavor_id(

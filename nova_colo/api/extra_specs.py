@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The extra specs of flavors that are ours, for Nova to refuse wrong ones (microversion 2.86 and later)."""
+"""Validators of the extra specs ``ft:*``: Nova refuses invalid ones (microversion 2.86 and later)."""
 
 from nova.api.validation.extra_specs import base
 
 from nova_colo.pair.model import Mode
 
-#: Milliseconds. Below, the guest stands still more than it runs; above, an answer to a client waits for longer than clients do.
+#: Milliseconds. Below the minimum the guest is paused more than it runs; above the maximum clients time out
+#: before buffered output is released.
 CHECKPOINT_INTERVAL_MS = (10, 60_000)
 
 
 def register() -> list[base.ExtraSpecValidator]:
-    """Return the validators. With one of them in the namespace, Nova refuses every other name that begins with ``ft:``."""
+    """Return the validators. With them, Nova refuses every other name that begins with ``ft:``."""
     return [
         base.ExtraSpecValidator(
             name="ft:enabled",
@@ -20,8 +21,8 @@ def register() -> list[base.ExtraSpecValidator]:
         base.ExtraSpecValidator(
             name="ft:mode",
             description=(
-                "How pairs decide on checkpoints: colo compares the replies of both replicas, checkpoint takes them at a fixed "
-                "interval, hybrid changes between the two by itself."
+                "How pairs decide on checkpoints: colo compares the replies of both replicas, "
+                "checkpoint takes them at a fixed interval, hybrid changes between the two by itself."
             ),
             value={"type": str, "description": "The mode.", "enum": [mode.value for mode in Mode]},
         ),

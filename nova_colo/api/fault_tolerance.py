@@ -60,7 +60,8 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
             rows = listing.page(session, selection, limit + 1, parsed.get("marker"), **order)
         except listing.MarkerNotFoundError as error:
             raise webob.exc.HTTPBadRequest(
-                explanation=f"Marker {error} is no FT server of this list. Give the server_id of the last one of the page before."
+                explanation=f"Marker {error} is no FT server of this list. "
+                "Give the server_id of the last one of the page before."
             ) from None
         counts = listing.counts(session, selection)
     caller = Caller(service, request)
@@ -72,9 +73,9 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
 
 
 def _selection(service: Service, request: wsgi.Request, parsed: dict[str, Any]) -> listing.Selection:
-    """Return which pairs a query is about.
+    """Return the selection of pairs of a query.
 
-    :raises webob.exc.HTTPForbidden: when the caller may not ask for them
+    :raises webob.exc.HTTPForbidden: when policy does not allow the caller to list them
     """
     own = service.own(request)
     project_id = parsed.get("project_id")
@@ -85,7 +86,7 @@ def _selection(service: Service, request: wsgi.Request, parsed: dict[str, Any]) 
     else:
         project_id = own["project_id"]
     if "host" in parsed or parsed.get("sort_key") in listing.HOST_SORT_KEYS:
-        # a list of all projects has no project that a rule could be about
+        # a list of all projects has no project as a policy target
         about = own if project_id == own["project_id"] else {"project_id": project_id, "user_id": None}
         service.must(request, hosts_policy.NAMES, about)
     return listing.Selection(
@@ -109,8 +110,8 @@ def show(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> 
 def find_pair(service: Service, server: Server) -> pairs.Pair:
     """Return the pair of a server that the caller may see.
 
-    :raises webob.exc.HTTPBadRequest: when it is no FT server
-    :raises webob.exc.HTTPConflict: when the engine has not taken notice of it yet
+    :raises webob.exc.HTTPBadRequest: when it is not an FT server
+    :raises webob.exc.HTTPConflict: when the engine has not created its pair yet
     """
     with service.database.reader() as session:
         row = pairs.get(session, server.id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paste filter: finds the handler for a path, passes everything else on."""
+"""The paste filter: dispatch requests to handlers, and pass all others on to Nova."""
 
 import copy
 import re
@@ -34,7 +34,8 @@ from nova_colo.pair.model import is_fault_tolerant
 LOG = logging.getLogger(__name__)
 
 
-#: What a handler does: let a request pass to Nova or refuse it, add to Nova's own answer, or answer instead of Nova.
+#: Kinds of handlers: pass a request on to Nova or refuse it, add to Nova's response, or respond instead of
+#: Nova.
 BEFORE, AFTER, INSTEAD = "before", "after", "instead"
 ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
     (AFTER, "GET", "/servers/detail", servers.detail, {}),
@@ -87,7 +88,7 @@ ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
         {},
     ),
     (BEFORE, "POST", "/servers", eligibility.create, {}),
-    # another name of Nova's for the same
+    # Nova's other names of the same resources
     (BEFORE, "POST", "/os-volumes_boot", eligibility.create, {}),
     (BEFORE, "POST", "/os-volumes_boot/{server_id}/action", action_rules.action, {}),
     (AFTER, "GET", "/os-simple-tenant-usage", usage.index, {}),
@@ -102,7 +103,7 @@ ROUTES: list[tuple[str, str, str, Any, dict[str, Any]]] = [
 
 
 def _mapper() -> routes.Mapper:
-    """Return the routes of ours, each with and without a project id as Nova's are."""
+    """Return the mapper of ROUTES, each with and without a project id, as Nova's are."""
     mapper = routes.Mapper(register=False)
     for kind, method, path, handler, conditions in ROUTES:
         for prefix in ("", "/{project_id:[0-9a-f-]+}"):
@@ -128,7 +129,7 @@ class Nova:
         :raises webob.exc.HTTPNotFound: when Nova does not show it to the caller
         """
         if not uuidutils.is_uuid_like(server_id):
-            # nor may it become another path of Nova's, as "detail" would
+            # it must not turn into another path of Nova's, as "detail" would
             raise _no_server(server_id)
         response = self.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION)
         if response.status_int in (403, 404):
@@ -143,18 +144,18 @@ class Nova:
     def fetch(
         self, request: wsgi.Request, path: str, microversion: str, elevated: bool = False
     ) -> webob.Response:
-        """Return what Nova answers to a GET.
+        """Return Nova's response to a GET.
 
         :param path: below the endpoint, without a project id
-        :param elevated: as an administrator, where policy may keep from the caller what we must know
+        :param elevated: as an administrator, for data that policy may hide from the caller
         """
         sub = request.copy_get()
-        # else Nova's parsed microversion of this request would become the one of ours
+        # else the microversion parsed from this request would replace the one of the subrequest
         sub.environ.pop("webob.adhoc_attrs", None)
-        # else Nova would take no microversion at all for a request to its legacy v2 API
+        # else Nova would accept no microversion in a request to its legacy v2 API
         sub.environ.pop(wsgi.ENV_LEGACY_V2, None)
         context = request.environ["nova.context"]
-        # Nova points a request's context at the cell of what was asked for
+        # Nova targets a request's context to the cell of the requested server
         sub.environ["nova.context"] = context.elevated() if elevated else copy.copy(context)
         project = _PROJECT.match(request.path_info)
         sub.path_info = (project[0] if project else "") + path
@@ -169,10 +170,10 @@ def _no_server(server_id: str) -> webob.exc.HTTPNotFound:
 
 
 class FaultToleranceFilter:
-    """To be put right before Nova itself in the pipelines of nova-api.
+    """The filter, placed directly before Nova itself in nova-api's pipelines.
 
     :param application: the rest of the pipeline
-    :param make_service: called once, in the process that serves
+    :param make_service: called once, in the process that serves requests
     """
 
     def __init__(self, application: Any, make_service: Callable[[], Service]):
@@ -184,16 +185,17 @@ class FaultToleranceFilter:
 
     @property
     def service(self) -> Service:
-        """What handlers work with. Made late: nova-api may fork after it has built its pipeline."""
+        """The handlers' service, created late: nova-api may fork after it has built its pipeline."""
         if self._service is None:
             self._service = self._make_service()
         return self._service
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer, add to Nova's answer, or pass on to Nova.
+        """Respond, add to Nova's response, or pass the request on to Nova.
 
-        A plain WSGI callable that calls Nova from its own frame: with webob's frames between, Nova's own loops ran half as fast
-        (measured on CPython 3.11; probably its frame stack, which allocates anew at each call that crosses a chunk's end).
+        This is a plain WSGI callable that calls Nova from its own frame: with webob's frames between, Nova's
+        own loops ran half as fast (measured on CPython 3.11; probably because of its frame stack, which
+        allocates memory at each call that crosses a chunk's end).
         """
         request = wsgi.Request(environ)
         match = self._match(request)
@@ -213,29 +215,29 @@ class FaultToleranceFilter:
 
     def _match(self, request: wsgi.Request) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] | None = self._mapper.match(request.path_info.rstrip("/"), request.environ)
-        except UnicodeDecodeError:  # no path of ours
+            match: dict[str, Any] | None = self._mapper.match(request.path_info.rstrip("/"), request.environ)
+        except UnicodeDecodeError:  # not a path of ROUTES
             return None
-        return found
+        return match
 
     def _objection(self, match: dict[str, Any], request: wsgi.Request) -> wsgi.Fault | None:
-        """Return why a request may not reach Nova; None when it may, as it is."""
+        """Return the error that refuses a request; None when it may pass to Nova."""
         try:
             match["handler"](self.service, self._nova, request, match.get("server_id"))
         except webob.exc.HTTPException as error:
             return Fault(error)
         except Exception:
-            LOG.exception("A request goes to Nova without being checked.")
+            LOG.exception("Failed to check a request; it is passed on to Nova.")
         return None
 
     def _handle(self, match: dict[str, Any], request: wsgi.Request, response: webob.Response | None) -> Any:
-        """Return what the handler answers, or the error it raises in Nova's shape."""
+        """Return the handler's response, or its error in Nova's shape."""
         handler, server_id = match["handler"], match.get("server_id")
         if response is not None:
             try:
                 return handler(self.service, request, response, server_id)
             except Exception:
-                LOG.exception("Nova's answer goes out without fault tolerance attributes.")
+                LOG.exception("Failed to add fault tolerance attributes to a response of Nova.")
                 return response
         try:
             if refusal := _refusal(request, match):
@@ -247,15 +249,16 @@ class FaultToleranceFilter:
             LOG.exception("The FT database failed.")
             return wsgi.Fault(
                 webob.exc.HTTPServiceUnavailable(
-                    explanation="The database of fault tolerance does not answer. Nothing was changed. Try again later."
+                    explanation="The database of fault tolerance does not answer. Nothing was changed. "
+                    "Try again later."
                 )
             )
 
 
 def _refusal(request: wsgi.Request, match: dict[str, Any]) -> webob.exc.HTTPException | None:
-    """Parse the request's microversion; return what Nova would say of it and of its form, before it looks at what is asked for.
+    """Parse the request's microversion; return Nova's error for an invalid microversion, type or project id.
 
-    The same as nova.api.openstack.wsgi:Resource does with requests of its own.
+    The checks are those of nova.api.openstack.wsgi:Resource, before it dispatches a request.
     """
     try:
         request.set_api_version_request()
@@ -269,7 +272,8 @@ def _refusal(request: wsgi.Request, match: dict[str, Any]) -> webob.exc.HTTPExce
     named = match.get("project_id")
     if named and named != (own := request.environ["nova.context"].project_id):
         return webob.exc.HTTPBadRequest(
-            explanation=f"Malformed request URL: URL's project_id '{named}' doesn't match Context's project_id '{own}'"
+            explanation=f"Malformed request URL: URL's project_id '{named}' doesn't match "
+            f"Context's project_id '{own}'"
         )
     return None
 
@@ -277,12 +281,12 @@ def _refusal(request: wsgi.Request, match: dict[str, Any]) -> webob.exc.HTTPExce
 def factory(
     global_config: dict[str, str], config_file: str, **local_config: str
 ) -> Callable[[Any], FaultToleranceFilter]:
-    """Make the filter for PasteDeploy.
+    """Return the filter for PasteDeploy.
 
     :param config_file: path of nova-colo.conf
     """
     conf = colo_conf.load([], [config_file], conf=cfg.ConfigOpts())
-    # Nova's own answers wait for our attributes: without the FT database they must not wait for long
+    # Nova's responses wait for the FT attributes: without the FT database they must not wait for long
     conf.set_default("max_retries", 1, group="database")
     conf.set_default("retry_interval", 1, group="database")
 

@@ -18,7 +18,7 @@ from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 from nova_colo.policies import hosts as policy
 
-#: Age of the last heartbeat from which an agent is down. The engine records heartbeats every five seconds.
+#: An agent is down when its last heartbeat is older. The engine records heartbeats every five seconds.
 UP_WITHIN = datetime.timedelta(seconds=20)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Links in answers, as Nova makes its own: with its [api] compute_link_prefix, and the project id if the request had it."""
+"""Links in responses, as in Nova's: with [api] compute_link_prefix, and with the request's project id."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,10 @@ from nova.api.openstack import common, wsgi
 
 
 class _Links(common.ViewBuilder):
-    """Nova's view builder, for its rules on what a link begins with."""
+    """Nova's view builder, for its rules on the beginning of a link."""
 
     def to(self, request: wsgi.Request, collection: str, member: str) -> str:
+        """Return the link to a member of a collection."""
         return str(self._get_href_link(request, member, collection))
 
 
@@ -23,9 +24,9 @@ def server(request: wsgi.Request, server_id: str) -> list[dict[str, str]]:
 def next_page(
     request: wsgi.Request, path: tuple[str, str], parsed: Mapping[str, Any], marker: str | int
 ) -> list[dict[str, str]]:
-    """Return the links of a page that another one follows.
+    """Return the links of a page that is not the last.
 
-    :param path: of the list: what it is in, and its last part
+    :param path: the path of the list, split before its last part
     :param parsed: the query of this page
     :param marker: the last item of this page
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI 3.1 description, from the routes and the schemas that requests are checked with.
+"""The OpenAPI 3.1 description, generated from the routes and the schemas that validate requests.
 
 ``python -m nova_colo.api.openapi`` writes it to stdout.
 """
@@ -25,9 +25,9 @@ _SERVERS = "FT servers"
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """What the routes do not tell of a request.
+    """The description of a request beyond its route.
 
-    :param refusals: status -> when it is answered, besides those that every request can have
+    :param refusals: status -> condition of an error, besides those of _EVERYWHERE
     """
 
     id: str
@@ -81,7 +81,7 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
     events.index: Operation(
         "list-events",
         _SERVERS,
-        "List what has happened to it.",
+        "List its events.",
         query=events_schema.QUERY,
         answer=events_schema.INDEX,
         refusals=_NOT_FOUND | _NO_PAIR,
@@ -97,13 +97,13 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
     actions.act: Operation(
         "act",
         _SERVERS,
-        "Do something with its pair. The answer comes at once; what it has started is seen in the pair's state and events. "
-        "For those who may see hosts the twin's id means the same.",
+        "Request an action on its pair. The response comes at once; the progress is in the pair's state and "
+        "events. Callers who may see hosts may use the secondary's id instead.",
         body={"oneOf": list(actions_schema.BODIES.values())},
         refusals=_NOT_FOUND
         | {
             400: "It is no FT server, or the body is wrong; the message names what.",
-            409: "Not in the pair's state, or the server is locked; the message says what to do instead.",
+            409: "Not in the pair's state, or the server is locked; the message has the remedy.",
         },
     ),
 }
@@ -116,7 +116,7 @@ _EVERYWHERE = {
     503: "The database of fault tolerance does not answer.",
 }
 
-#: Nova's own shape. Keystone's middleware, which answers 401, adds a title.
+#: Nova's own shape. Keystone's middleware, which responds with 401, adds a title.
 _ERROR: Schema = {
     "type": "object",
     "minProperties": 1,
@@ -147,8 +147,9 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "COLO fault tolerance for OpenStack Compute",
             "version": fault_tolerance.VERSION,
-            "description": "Part of the compute API, at its endpoint and with its tokens and microversion headers. "
-            "Every path is also there with a project id before it. Everything else at the endpoint is Nova's own.",
+            "description": "Part of the compute API, at its endpoint and with its tokens and microversion "
+            "headers. Every path is also there with a project id before it. Everything else at the endpoint "
+            "is Nova's own.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [
@@ -204,7 +205,7 @@ def _query_parameters(schema: Schema) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     if operation.answer is None:
-        good: dict[str, Any] = {"202": {"description": "It was taken up."}}
+        good: dict[str, Any] = {"202": {"description": "The request was accepted."}}
     else:
         content = {"application/json": {"schema": _with_references(operation.answer)}}
         good = {"200": {"description": "Done.", "content": content}}
@@ -214,7 +215,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _with_references(part: Any) -> Any:
-    """Return a schema that names the pair's instead of repeating it."""
+    """Return a schema that references the pair's schema instead of repeating it."""
     if part is schema.PAIR:
         return {"$ref": "#/components/schemas/Pair"}
     if isinstance(part, dict):
@@ -223,13 +224,13 @@ def _with_references(part: Any) -> Any:
 
 
 def _rules_of(method: str, path: str) -> list[str]:
-    """Return the policy rules that say who may send a request."""
-    found = []
+    """Return the names of the policy rules of a request."""
+    names = []
     for rule in policies.list_rules():
         for operation in getattr(rule, "operations", ()):
             if operation["method"] == method and operation["path"].split(" (")[0] == path:
-                found.append(rule.name)
-    return found
+                names.append(rule.name)
+    return names
 
 
 def main() -> None:

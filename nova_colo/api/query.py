@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries of requests: from the URL to what a schema has."""
+"""Parsing and validation of query strings."""
 
 import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from nova_colo.api.service import validate
 
 
 def parse(request: wsgi.Request, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a request's query: lists where the schema has lists, integers where it has integers.
+    """Return the parameters of a request's query with the schema's types: lists, integers and strings.
 
     :raises webob.exc.HTTPBadRequest: when they do not fit the schema; the message names the wrong one
     """
@@ -36,26 +36,26 @@ def _value(name: str, values: list[str], schema: dict[str, Any]) -> Any:
             explanation=f"Invalid input for query parameter {name}: it is given more than once."
         )
     (value,) = values
-    # stricter than int(), which takes " 1" and "1_000" too: what is left a string is refused by the schema
+    # stricter than int(), which accepts " 1" and "1_000" too: the schema refuses the remaining strings
     is_number = value.isascii() and value.isdecimal() and len(value) < 20
     return int(value) if schema.get("type") == "integer" and is_number else value
 
 
 def limit(parsed: dict[str, Any]) -> int:
-    """Return how many items a page may have: what is asked for, up to Nova's [api] max_limit."""
+    """Return the largest number of items of a page: the requested one, up to Nova's [api] max_limit."""
     return min(parsed.get("limit", largest_page()), largest_page())
 
 
 def largest_page() -> int:
-    """Return Nova's own limit."""
-    most: int = nova.conf.CONF.api.max_limit
-    return most
+    """Return Nova's [api] max_limit."""
+    max_limit: int = nova.conf.CONF.api.max_limit
+    return max_limit
 
 
 def time(parsed: dict[str, Any], name: str, default: datetime.datetime) -> datetime.datetime:
-    """Return a time that a query gives, in UTC without a zone.
+    """Return a time of a query, in UTC without a zone.
 
-    :raises webob.exc.HTTPBadRequest: when it is no time
+    :raises webob.exc.HTTPBadRequest: when it is not a time
     """
     if name not in parsed:
         return default

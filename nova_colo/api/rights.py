@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one caller may see and do."""
+"""The rights of a caller by policy."""
 
 import dataclasses
 from typing import Any
@@ -13,10 +13,10 @@ from nova_colo.policies import actions, hosts
 
 @dataclasses.dataclass(frozen=True)
 class Rights:
-    """What a caller may see of a pair, and do to it.
+    """The rights of a caller on a pair.
 
-    :param hosts: see where it runs
-    :param actions: the names of the actions that its role allows
+    :param hosts: to see the pair's hosts
+    :param actions: the names of the actions that the caller's role allows
     """
 
     hosts: bool
@@ -24,7 +24,7 @@ class Rights:
 
 
 class Caller:
-    """The caller of one request. Rights are found out once per owner of servers, not per server."""
+    """The caller of one request. Rights are checked once per owner of servers, not per server."""
 
     def __init__(self, service: Service, request: wsgi.Request):
         self._enforcer = service.enforcer
@@ -32,11 +32,11 @@ class Caller:
         self._rights: dict[tuple[str, str], Rights] = {}
 
     def may(self, rule: str, target: dict[str, Any]) -> bool:
-        """Return whether the caller may do what a rule is about."""
+        """Return whether a policy rule allows the caller to act on a target."""
         return bool(self._enforcer.authorize(rule, target, self._credentials))
 
     def rights(self, row: Pair) -> Rights:
-        """Return what the caller may see of a pair, and do to it."""
+        """Return the caller's rights on a pair."""
         owner = (row.project_id, row.user_id)
         if owner not in self._rights:
             target = {"project_id": row.project_id, "user_id": row.user_id}

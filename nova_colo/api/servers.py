@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own server views, with ORBIT's attributes."""
+"""ORBIT's attributes in Nova's own server views."""
 
 import uuid
 from typing import Any
@@ -35,9 +35,12 @@ def detail(
 
 
 def show(service: Service, request: wsgi.Request, response: webob.Response, server_id: str) -> webob.Response:
-    """GET /servers/{id}: add ft_status and, for those who may see hosts, ft_relations. Answers twins' ids too."""
+    """GET /servers/{id}: add ft_status and ft_relations; answer for ids of secondaries too.
+
+    Only callers who may see hosts see secondaries.
+    """
     if response.status_int == 404 and (row := pair_by_secondary_id(service, request, server_id)):
-        return answer(request, {"server": _twin(request, row)})
+        return answer(request, {"server": _secondary(request, row)})
     if response.status_int != 200 or response.content_type != "application/json":
         return response
     body = response.json_body
@@ -46,17 +49,18 @@ def show(service: Service, request: wsgi.Request, response: webob.Response, serv
         row = pairs.get(session, server["id"])
     server[FT_STATUS] = _status(server, (row.state, row.secondary_host) if row else None)
     target = {"project_id": server["tenant_id"], "user_id": server["user_id"]}
-    twins = []
+    secondaries = []
     if row is not None and row.secondary_host and service.may(request, policy.NAMES, target):
-        twins = [{"id": row.secondary_id, "name": row.name, "links": links.server(request, row.secondary_id)}]
-    server[FT_RELATIONS] = {"servers": twins}
+        secondary_links = links.server(request, row.secondary_id)
+        secondaries = [{"id": row.secondary_id, "name": row.name, "links": secondary_links}]
+    server[FT_RELATIONS] = {"servers": secondaries}
     return rewrite(response, body)
 
 
 def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtStatus:
-    """Return ORBIT's word for a server.
+    """Return ORBIT's ``ft_status`` of a server.
 
-    :param pair: state and secondary host, None when the engine does not know the server (yet)
+    :param pair: state and secondary host; None when the server has no pair (yet)
     """
     if pair is not None:
         return model.ft_status(pair[0], pair[1] is not None)
@@ -66,7 +70,7 @@ def _status(server: dict[str, Any], pair: tuple[str, str | None] | None) -> FtSt
 
 
 def pair_by_secondary_id(service: Service, request: wsgi.Request, server_id: str) -> Pair | None:
-    """Return the pair that a twin's id stands for, or None to those who may not see twins and for any other id."""
+    """Return the pair of a secondary's id; None for any other id, and for callers who may not see hosts."""
     try:
         if uuid.UUID(server_id).version != 5:
             return None  # ordinary ids cost no query
@@ -81,7 +85,7 @@ def pair_by_secondary_id(service: Service, request: wsgi.Request, server_id: str
     return row
 
 
-def _twin(request: wsgi.Request, row: Pair) -> dict[str, Any]:
+def _secondary(request: wsgi.Request, row: Pair) -> dict[str, Any]:
     """Return a secondary as a minimal read-only server."""
     lost = row.secondary_host is None or row.state == State.ERROR
     primary = {"id": row.server_id, "name": row.name, "links": links.server(request, row.server_id)}

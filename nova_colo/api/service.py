@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the handlers work with, and the answers they give in Nova's way."""
+"""Database, policy and messaging of the handlers, and responses in Nova's shape."""
 
 import dataclasses
 from typing import Any
@@ -20,51 +20,55 @@ from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
-#: From here on a server's flavor comes with its extra specs.
+#: A microversion in which the flavor of a server includes its extra specs.
 SERVER_MICROVERSION = "2.67"
 
 
 class Service:
-    """Database, policy and messaging of one nova-api process. It keeps nothing of a request: other processes serve the next."""
+    """Database, policy and messaging of one nova-api process.
+
+    It keeps no state of requests, since several processes serve them.
+    """
 
     def __init__(self, conf: cfg.ConfigOpts):
-        """Connect; messages go by Nova's own broker options."""
+        """Connect; the broker is the one of Nova's own options."""
         self.database = Database(conf)
         self.enforcer: policy.Enforcer = policies.enforcer(conf)
         self._engines = rpc.EngineClient(rpc.transport(cfg.CONF))
 
-    def wake_engines(self) -> None:
-        """Tell the engines that there is something new; without a broker they find it by themselves."""
+    def notify_engines(self) -> None:
+        """Notify the engines of a change; without a broker they find it by polling."""
         try:
             self._engines.wake()
-        except Exception as error:  # oslo.messaging lets errors of its driver's own pass, as when the broker is being restarted
-            LOG.warning("The engines could not be told: %s", error)
+        except Exception as error:  # oslo.messaging does not wrap all errors of its drivers
+            LOG.warning("Failed to notify the engines: %s", error)
 
     @staticmethod
     def own(request: wsgi.Request) -> dict[str, Any]:
-        """Return what rules are checked against that are about nothing but the caller's own project."""
+        """Return the caller's own project and user as a policy target."""
         context = request.environ["nova.context"]
         return {"project_id": context.project_id, "user_id": context.user_id}
 
     def may(self, request: wsgi.Request, rule: str, target: dict[str, Any]) -> bool:
-        """Return whether the caller may do what a rule is about.
+        """Return whether a policy rule allows the caller to act on a target.
 
-        :param target: ``project_id`` and ``user_id`` of what it is done to
+        :param target: ``project_id`` and ``user_id`` of the resource
         """
         return self.enforcer.authorize(rule, target, request.environ["nova.context"].to_policy_values())
 
     def must(self, request: wsgi.Request, rule: str, target: dict[str, Any]) -> None:
-        """Raise 403 unless the caller may."""
+        """Raise 403 unless a policy rule allows the caller to act on a target."""
         if not self.may(request, rule, target):
             raise webob.exc.HTTPForbidden(explanation=f"Policy does not allow {rule} to be performed.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server as the caller sees it, by Nova's own show.
+    """A server as Nova shows it to the caller.
 
-    :param fault_tolerant: whether its flavor says so; False also where the caller may not see extra specs
-    :param locked: by its owner or an administrator: nothing but an administrator's requests may change it
+    :param fault_tolerant: whether its flavor is fault tolerant; False also when the caller may not see extra
+        specs
+    :param locked: whether only administrators may change it
     """
 
     id: str
@@ -75,14 +79,14 @@ class Server:
 
     @property
     def target(self) -> dict[str, str]:
-        """What policy rules are checked against."""
+        """The project and the user of the server as a policy target."""
         return {"project_id": self.project_id, "user_id": self.user_id}
 
 
 def validate(instance: Any, schema: dict[str, Any], where: str = "body") -> None:
-    """Raise 400 with a message that names the wrong part, unless instance fits the schema.
+    """Raise 400 with a message that names the wrong part, unless an instance fits the schema.
 
-    :param where: what the instance is, for the message
+    :param where: the part that the message names when the whole instance is wrong
     """
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(instance))
     if error is not None:
@@ -105,11 +109,11 @@ def refused(
 
 
 class Fault(wsgi.Fault):
-    """An error in Nova's shape. One that has a reason says its code and parameters in ``details``."""
+    """An error in Nova's shape, with the code and parameters of its reason, if any, in ``details``."""
 
     @webob.dec.wsgify(RequestClass=wsgi.Request)
     def __call__(self, request: wsgi.Request) -> webob.Response:
-        """Answer."""
+        """Return the response."""
         response = request.get_response(super().__call__)
         reason = getattr(self.wrapped_exc, "reason", None)
         if reason is not None:
@@ -120,7 +124,7 @@ class Fault(wsgi.Fault):
 
 
 def with_microversion(request: wsgi.Request, response: webob.Response) -> webob.Response:
-    """Return a response of ours with the headers that Nova gives its own."""
+    """Add the microversion headers of Nova's responses to a response of a handler, and return it."""
     version = request.api_version_request.get_string()
     response.headers[wsgi.API_VERSION_REQUEST_HEADER] = f"compute {version}"
     response.headers[wsgi.LEGACY_API_VERSION_REQUEST_HEADER] = version
@@ -130,7 +134,7 @@ def with_microversion(request: wsgi.Request, response: webob.Response) -> webob.
 
 
 def rewrite(response: webob.Response, body: dict[str, Any]) -> webob.Response:
-    """Put a changed body into an answer of Nova's, serialised as Nova does: nothing differs but what was changed."""
+    """Replace the body of a response of Nova's, serialised as Nova does so that nothing else changes."""
     response.body = jsonutils.dump_as_bytes(body)
     return response
 

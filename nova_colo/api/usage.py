@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Usage of secondaries, in Nova's own answers about usage, as ORBIT's were."""
+"""Usage of secondaries in Nova's own usage reports, as in ORBIT."""
 
 import collections
 import datetime
@@ -12,7 +12,7 @@ from nova_colo.api.service import Service, rewrite
 from nova_colo.db import secondaries
 
 FT_USAGE = "ft_secondary_usage"
-#: What one entry of a server's list is about: the twin's id and its size.
+#: Id, memory, vCPUs and disk of a secondary: one entry of a server's list.
 Size = tuple[str, int, int, int]
 
 
@@ -37,12 +37,12 @@ def _add(service: Service, response: webob.Response, usages: Any, project_key: s
     detailed = [usage for usage in usages(body) if usage.get("server_usages")]
     if not detailed:
         return response
-    # all projects of an answer have the same period
+    # all projects of a response have the same period
     start, stop = (datetime.datetime.fromisoformat(detailed[0][name]) for name in ("start", "stop"))
     with service.database.reader() as session:
-        found = secondaries.between(session, detailed[0][project_key] if project_key else None, start, stop)
+        periods = secondaries.between(session, detailed[0][project_key] if project_key else None, start, stop)
     hours: dict[str, dict[Size, float]] = collections.defaultdict(lambda: collections.defaultdict(float))
-    for entry in found:
+    for entry in periods:
         size = (entry.secondary_id, entry.memory_mb, entry.vcpus, entry.disk_gb)
         inside = min(entry.ended_at or stop, stop) - max(entry.started_at, start)
         hours[entry.server_id][size] += inside.total_seconds() / 3600

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs as the wire shows them."""
+"""Pairs as the API shows them."""
 
 import datetime
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from nova_colo.pair import actions, model, reasons
 from nova_colo.pair.model import Health, State
 from nova_colo.pair.reasons import Reason
 
-#: Figures that the engine has not renewed for so long are said to be stale. It renews them every five seconds.
+#: Figures are stale when the engine has not renewed them for this long. It renews them every five seconds.
 STALE_AFTER = datetime.timedelta(seconds=20)
 
 _NOT_MEASURED: dict[str, Any] = {"per_min": None, "pause_ms": {"mean": None, "p99": None, "max": None}}
@@ -31,15 +31,15 @@ _NO_CHECKPOINTS: dict[str, Any] = {
 
 
 def iso(at: datetime.datetime | None) -> str | None:
-    """Return a time as the wire shows it."""
+    """Return a time as the API shows it."""
     return at.replace(microsecond=0).isoformat() + "Z" if at else None
 
 
 def reason(name: str, why: Reason | None, hosts: bool, absent: str | None = None) -> dict[str, Any]:
-    """Return a reason as the members of an object: ``name``, its text, with ``name_code`` and ``name_params`` beside it.
+    """Return a reason as members of an object: its text as ``name``, with ``name_code`` and ``name_params``.
 
-    :param hosts: whether the reader may see hosts
-    :param absent: the text of no reason
+    :param hosts: whether the caller may see hosts
+    :param absent: the text when there is no reason
     """
     if why is None:
         return {name: absent, f"{name}_code": None, f"{name}_params": {}}
@@ -89,7 +89,7 @@ def pair(row: Pair, rights: Rights) -> dict[str, Any]:
 
 
 def _progress(progress: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return how far the making of a secondary is."""
+    """Return the progress of the creation of a secondary."""
     if progress is None:
         return None
     code = progress["stage"]
@@ -100,17 +100,17 @@ def _progress(progress: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _figures(row: Pair) -> dict[str, Any]:
-    """Return a pair's checkpoints; rate and pauses only while there are some."""
+    """Return the figures of a pair's checkpoints; rate and pauses only while it has a secondary."""
     figures = row.checkpoints or _NO_CHECKPOINTS
     return figures if row.secondary_host else figures | _NOT_MEASURED
 
 
 def _stale_since(row: Pair) -> str | None:
-    """Return since when the figures of a pair are old; None when they are not, or when there is no secondary to measure with."""
+    """Return since when a pair's figures are stale; None when they are current or it has no secondary."""
     counted = (row.checkpoints or _NO_CHECKPOINTS)["total"]
     if row.secondary_host is None or not counted or row.measured_at is None:
         return None
-    # what was measured before the pair was protected again is not missed at once
+    # a pair that was just protected again has time for its first measurement
     last = max(row.measured_at, row.protected_since or row.measured_at)
     return iso(row.measured_at) if timeutils.utcnow() - last > STALE_AFTER else None
 
@@ -127,7 +127,7 @@ def _actions(row: Pair, rights: Rights) -> list[dict[str, Any]]:
 
 
 def summary(counts: Iterable[Count]) -> dict[str, Any]:
-    """Return how many pairs there are of each state and health, and what their secondaries take."""
+    """Return the number of pairs of each state and health, and the resources of their secondaries."""
     states, healths = dict.fromkeys(map(str, State), 0), dict.fromkeys(map(str, Health), 0)
     secondaries = {"total": 0, "memory_mb": 0}
     for count in counts:

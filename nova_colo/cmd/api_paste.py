@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inserts the filter into Nova's api-paste.ini, and takes it out again, leaving every other line as it is."""
+"""Insertion of the filter into Nova's api-paste.ini, and its removal. All other lines stay as they are."""
 
 import configparser
 import os
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 FILTER = "colo"
-#: What must be in a pipeline: the filter needs to know the caller.
+#: Middleware that a pipeline must have: the filter needs the caller's context.
 CONTEXT = "keystonecontext"
 COMPOSITES = (
     "composite:openstack_compute_api_v21",
@@ -20,11 +20,11 @@ _PIPELINE = re.compile(r"^(?P<key>\w+)\s*=(?P<filters>.*)$")
 
 
 class PasteError(Exception):
-    """The file is not Nova's api-paste.ini as we know it; the message names what is missing."""
+    """The file is not a known form of Nova's api-paste.ini; the message names the missing part."""
 
 
 def insert_filter(path: str, filter_config: str) -> bool:
-    """Insert the filter as the last one, right before Nova itself, into both composites.
+    """Insert the filter as the last one, directly before Nova itself, into both composites.
 
     :param path: Nova's api-paste.ini
     :param filter_config: path of the configuration file that the filter reads
@@ -42,7 +42,7 @@ def insert_filter(path: str, filter_config: str) -> bool:
 
 
 def remove_filter(path: str) -> bool:
-    """Take the filter out of every pipeline, and its own section away.
+    """Remove the filter from every pipeline, and its own section.
 
     :param path: Nova's api-paste.ini
     :returns: whether the file was changed
@@ -58,7 +58,7 @@ def remove_filter(path: str) -> bool:
 
 
 def _without_filter(text: str) -> str:
-    """Return the lines that were there before: a pipeline that still named the filter would keep nova-api from starting."""
+    """Return the text without the filter: nova-api does not start when a pipeline still has its name."""
     section, lines = "", []
     for line in text.splitlines(keepends=True):
         if match := _SECTION.match(line):
@@ -73,25 +73,26 @@ def _without_filter(text: str) -> str:
 
 def _with_pipelines(path: str, text: str) -> str:
     """Insert the filter's name into the pipelines that authenticate by Keystone."""
-    section, found, lines = "", set(), []
+    section, inserted, lines = "", set(), []
     for line in text.splitlines(keepends=True):
         if match := _SECTION.match(line):
             section = match["name"]
         match = _PIPELINE.match(line)
         if section in COMPOSITES and match and CONTEXT in match["filters"].split():
-            found.add(section)
+            inserted.add(section)
             if FILTER not in match["filters"].split():
-                # the last: behind legacy_v2_compatible, which takes the microversions off our answers too
+                # the last: after legacy_v2_compatible, which would remove the microversions of our responses
+                # too
                 line = re.sub(r"(\S+)(\s*)$", rf"{FILTER} \1\2", line, count=1)
         lines.append(line)
     for name in COMPOSITES:
-        if name not in found:
+        if name not in inserted:
             raise PasteError(f"{path}: [{name}] has no pipeline with {CONTEXT}. Is it Nova's api-paste.ini?")
     return "".join(lines)
 
 
 def _with_section(text: str, filter_config: str) -> str:
-    """Append the filter's own section, or point the one that is there to filter_config."""
+    """Append the filter's own section, or set the config_file of an existing one."""
     parser = configparser.RawConfigParser(strict=False)
     parser.read_string(text)
     section = f"filter:{FILTER}"
@@ -104,7 +105,7 @@ def _with_section(text: str, filter_config: str) -> str:
 
 
 def _replace(path: str, text: str) -> None:
-    """Write the file anew, with its mode and owner, so that a crash leaves the old one or the new one."""
+    """Replace the file atomically, keeping its mode and owner."""
     path = os.path.realpath(path)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".api-paste.")
     with os.fdopen(handle, "w") as stream:

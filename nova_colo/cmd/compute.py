@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-colo-compute: stock nova-compute with our drivers at hand."""
+"""nova-colo-compute: stock nova-compute that can load the FT drivers."""
 
 # must be the first import of all: it patches threading
 from nova.cmd import compute

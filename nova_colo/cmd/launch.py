@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a service process. To be imported before all that uses oslo.service: it chooses the backend, once."""
+"""Launcher of service processes. Import it before any user of oslo.service: it selects the backend, once."""
 
 from oslo_service import backend
 
@@ -17,7 +17,10 @@ from nova_colo import conf as colo_conf  # noqa: E402
 
 
 def run(make: Callable[[cfg.ConfigOpts], Any]) -> int:
-    """Run the service that make returns until it is told to stop."""
+    """Run a service until it is told to stop.
+
+    :param make: returns the service
+    """
     conf = colo_conf.load(sys.argv[1:])
     logging.setup(conf, "nova_colo")
     return service.launch(conf, make(conf), restart_method="mutate").wait()

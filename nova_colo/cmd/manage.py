@@ -14,7 +14,7 @@ from nova_colo.db import migration
 
 
 class ManageError(Exception):
-    """Something that the operator must mend; the message is all that is shown."""
+    """An error that the operator must fix; only its message is shown."""
 
 
 def _sync(conf: cfg.ConfigOpts) -> None:
@@ -23,7 +23,7 @@ def _sync(conf: cfg.ConfigOpts) -> None:
     try:
         migration.sync(conf.database.connection)
     except (exc.SQLAlchemyError, ImportError) as error:
-        # the driver's own words, without the statement and SQLAlchemy's links
+        # the driver's own message, without the statement and SQLAlchemy's links
         reason = getattr(error, "orig", None) or error
         raise ManageError(
             f"The database that [database] connection names cannot be brought up to date: {reason}"
@@ -47,8 +47,8 @@ def _api_paste(conf: cfg.ConfigOpts) -> None:
 def _test_ca(conf: cfg.ConfigOpts) -> None:
     command = conf.command
     try:
-        for made in test_ca.issue(command.folder, dict(command.hosts), command.days):
-            print(f"{made}: copy it to {made.name}, as the folder that [qemu] tls_x509_cert_dir names there.")
+        for host in test_ca.issue(command.folder, dict(command.hosts), command.days):
+            print(f"{host}: copy it to {host.name}, as the folder that [qemu] tls_x509_cert_dir names there.")
     except (OSError, test_ca.CaError) as error:
         raise ManageError(str(error)) from error
 
@@ -69,7 +69,7 @@ def _add_commands(subparsers: Any) -> None:
     paste.set_defaults(run=_api_paste)
     authority = subparsers.add_parser("test-ca", help="make certificates to try encrypted replication with")
     authority.add_argument(
-        "folder", help="of the authority; made if it is not there, else more certificates are made by it"
+        "folder", help="folder of the authority, which is created there if the folder is empty or missing"
     )
     authority.add_argument(
         "hosts",
@@ -85,7 +85,10 @@ def _add_commands(subparsers: Any) -> None:
 
 
 def main() -> int:
-    """Run one command. Returns 0, or 1 with one line on stderr."""
+    """Run one command.
+
+    :returns: 0, or 1 with one line on stderr
+    """
     command = cfg.SubCommandOpt("command", title="commands", handler=_add_commands)
     try:
         conf = colo_conf.load(sys.argv[1:], cli_opts=[command])

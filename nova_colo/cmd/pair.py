@@ -5,9 +5,9 @@ import warnings
 
 from oslo_service import backend
 
-# what oslo's libraries import is nothing that a person at a terminal could mend
+# a user at a terminal can do nothing about imports of oslo's libraries
 warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
-# before oslo.messaging is imported, which would choose the other
+# before oslo.messaging is imported, which would select the other backend
 backend.register_backend_default_hook(lambda: backend.BackendType.THREADING)
 
 import logging as python_logging  # noqa: E402

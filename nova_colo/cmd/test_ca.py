@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority to try encrypted replication with. Whoever reads its folder can pass for every host."""
+"""A certificate authority to test encrypted replication. Readers of its folder can impersonate every host."""
 
 import argparse
 import datetime
@@ -22,7 +22,7 @@ Address = IPv4Address | IPv6Address
 
 
 class CaError(Exception):
-    """The folder cannot be used as it is; the message says why."""
+    """The folder cannot be used; the message has the cause."""
 
 
 def host_address(text: str) -> tuple[str, Address]:
@@ -50,13 +50,16 @@ def days(text: str) -> int:
 
 
 def issue(folder: str, hosts: Mapping[str, Address], days: int) -> Iterator[pathlib.Path]:
-    """Make a folder for each host, with all that [qemu] tls_x509_cert_dir wants. The authority is made with the first ones.
+    """Create a folder for each host, with all files for [qemu] tls_x509_cert_dir.
+
+    The first call creates the authority.
 
     :param folder: of the authority
     :param hosts: addresses in the replication network, by host name
-    :param days: for how long certificates, and an authority that is made, are valid
-    :returns: the hosts' folders, each when it is made
-    :raises CaError: when a host has its folder already, or the authority's files cannot be read; nothing is changed then
+    :param days: validity of the certificates, and of a new authority
+    :returns: the hosts' folders, each when it is complete
+    :raises CaError: when a host has its folder already, or the authority's files cannot be read; nothing is
+        changed then
     :raises OSError: when a file cannot be written
     """
     root = pathlib.Path(folder)
@@ -79,15 +82,15 @@ def _authority(root: pathlib.Path, days: int) -> tuple[x509.Certificate, Key]:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nova-colo test CA")])
-    made = (
+    certificate = (
         _builder(name, name, key, key, days)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .sign(key, hashes.SHA256())
     )
     _write_key(root / CA_KEY, key)
-    (root / CA).write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return made, key
+    (root / CA).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
 
 
 def _host(
@@ -99,7 +102,7 @@ def _host(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     for use, purpose in USES.items():
         key = ec.generate_private_key(ec.SECP256R1())
-        made = (
+        certificate = (
             _builder(subject, issuer.subject, key, issuer_key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(digital_signature=True), critical=True)
@@ -110,7 +113,7 @@ def _host(
             .sign(issuer_key, hashes.SHA256())
         )
         _write_key(folder / f"{use}-key.pem", key)
-        (folder / f"{use}-cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        (folder / f"{use}-cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return folder
 
 
@@ -134,10 +137,16 @@ def _builder(
 
 
 def _key_usage(**wanted: bool) -> x509.KeyUsage:
-    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
-    return x509.KeyUsage(
-        **dict.fromkeys(names.split(), False) | wanted, encipher_only=False, decipher_only=False
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
     )
+    return x509.KeyUsage(**dict.fromkeys(names, False) | wanted, encipher_only=False, decipher_only=False)
 
 
 def _write_key(path: pathlib.Path, key: Key) -> None:

@@ -22,8 +22,10 @@ def load(
     """Return the options of a process, read from its command line and configuration files.
 
     :param argv: command-line arguments without the program's name
-    :param config_files: files to read; by default those named by --config-file, else nova-colo.conf in the usual folders
-    :param conf: where to register them; the filter has its own, since the global ones are Nova's in nova-api
+    :param config_files: files to read; by default those of --config-file, else nova-colo.conf in the usual
+        folders
+    :param conf: where to register the options; the filter has its own, since nova-api's global ones are
+        Nova's
     :raises oslo_config.cfg.Error: when a file is missing or an option is wrong
     """
     for part in _PARTS:
@@ -36,5 +38,5 @@ def load(
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Return all options as oslo-config-generator wants them."""
+    """Return all options for oslo-config-generator."""
     return [group for part in _PARTS for group in part.list_opts()] + [("database", db_options.database_opts)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of nova-colo-agent, and of those who listen to it."""
+"""Options of nova-colo-agent, and of the engines that receive its heartbeats."""
 
 from oslo_config import cfg
 
@@ -20,14 +20,15 @@ OPTS = [
         "report_interval",
         default=1.0,
         min=0.1,
-        help="Seconds between two heartbeats that say what runs on the host, and between two looks of an engine at all pairs. "
-        "Those in between only say that the host is there. What cannot wait is told at once. Engines and agents must agree.",
+        help="Seconds between two heartbeats that report the replicas on the host, and between two checks "
+        "of all pairs by an engine. Heartbeats in between only show that the host is up. Changes that "
+        "cannot wait are reported at once. Engines and agents must agree on it.",
     ),
     cfg.IntOpt(
         "missed_heartbeats",
         default=4,
         min=2,
-        help="After so many missed heartbeats in a row an agent counts as silent.",
+        help="After this many missed heartbeats in a row an agent counts as silent.",
     ),
 ]
 
@@ -38,5 +39,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     return [(GROUP, OPTS)]

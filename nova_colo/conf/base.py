@@ -15,7 +15,8 @@ OPTS = [
     cfg.StrOpt(
         "state_path",
         default="/var/lib/nova-colo",
-        help="Where the agent keeps what must outlive a reboot: the role of this host for each FT server.",
+        help="Folder for the agent's state that must survive a reboot: the role of this host for each FT "
+        "server.",
     ),
 ]
 
@@ -26,5 +27,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     return [("DEFAULT", OPTS)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the engine reaches Nova and Placement: keystoneauth1's own options, one group per service."""
+"""Options of the engine's clients of Nova and Placement: keystoneauth1's own, one group per service."""
 
 from keystoneauth1 import loading
 from oslo_config import cfg
@@ -13,16 +13,16 @@ def register(conf: cfg.ConfigOpts) -> None:
         loading.register_auth_conf_options(conf, group)
         loading.register_session_conf_options(conf, group)
         loading.register_adapter_conf_options(conf, group)
-        # without one, a service that hangs would stop the workflow for good
+        # without a timeout, a service that hangs would block the workflow forever
         conf.set_default("timeout", 30, group=group)
-        # a service that is being restarted is not away
+        # a service may be restarting
         conf.set_default("connect_retries", 2, group=group)
         conf.set_default("service_type", service_type, group=group)
         conf.set_default("valid_interfaces", ["internal", "public"], group=group)
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     common = (
         loading.get_auth_common_conf_options()
         + loading.get_auth_plugin_conf_options("password")

@@ -9,7 +9,7 @@ OPTS = [
         "nova_poll_interval",
         default=5.0,
         min=0.5,
-        help="Seconds between two looks at Nova for new, changed and deleted FT servers.",
+        help="Seconds between two polls of Nova for new, changed and deleted FT servers.",
     ),
     cfg.FloatOpt(
         "lease_time",
@@ -27,32 +27,33 @@ OPTS = [
         "protect_timeout",
         default=600,
         min=10,
-        help="Seconds that making a secondary may take before it is given up and tried again.",
+        help="Seconds that the creation of a secondary may take before it is cancelled and tried again.",
     ),
     cfg.IntOpt(
         "records_timeout",
         default=300,
         min=10,
-        help="Seconds that Nova's records may take to follow a failover before the move is tried again.",
+        help="Seconds that the update of Nova's records after a failover may take before it is tried again.",
     ),
     cfg.FloatOpt(
         "fence_delay",
         default=10.0,
         min=0.0,
-        help="Seconds that the agent of a lost host is waited for before its nova-compute is forced down, so that Nova's records "
-        "can follow a failover. The server itself has failed over before that.",
+        help="Seconds to wait for the agent of a lost host before its nova-compute is forced down, so that "
+        "Nova's records can be updated after a failover. The server itself has failed over before that.",
     ),
     cfg.IntOpt(
         "retry_interval",
         default=10,
         min=1,
-        help="Seconds before a failed attempt at a pair is repeated; doubled at each further failure, up to sixteenfold.",
+        help="Seconds before a failed operation on a pair is repeated; doubled at each further failure, up "
+        "to sixteenfold.",
     ),
     cfg.FloatOpt(
         "repair_interval",
         default=60.0,
         min=1.0,
-        help="Seconds between two comparisons of the secondaries' reservations in placement with the pairs.",
+        help="Seconds between two comparisons of the secondaries' reservations in Placement with the pairs.",
     ),
     cfg.IntOpt(
         "event_retention", default=90, min=1, help="Days that events and finished operations are kept."
@@ -64,13 +65,13 @@ OPTS = [
         "usage_retention",
         default=400,
         min=1,
-        help="Days that is kept when secondaries were there, for usage reports.",
+        help="Days that the times of existence of secondaries are kept for usage reports.",
     ),
     cfg.IntOpt(
         "max_workers",
         default=16,
         min=1,
-        help="How many pairs are worked on at the same time, of each kind of work.",
+        help="Number of operations that run at the same time, in each pool of threads.",
     ),
 ]
 
@@ -81,5 +82,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     return [(GROUP, OPTS)]

@@ -11,16 +11,17 @@ OPTS = [
     cfg.StrOpt("libvirt_uri", default="qemu:///system", help="libvirt connection of this host."),
     cfg.IPOpt(
         "replication_address",
-        help="Address of this host in the replication network, the only one that QEMU listens on for pairs. With none this host "
-        "carries no replicas of pairs. Without tls_x509_cert_dir keep this network to the compute hosts: whoever reaches it can "
-        "read and write guests.",
+        help="Address of this host in the replication network, the only one that QEMU listens on for pairs. "
+        "With none this host carries no replicas of pairs. Without tls_x509_cert_dir restrict this network "
+        "to the compute hosts: any other host in it can read and write guests.",
     ),
     cfg.StrOpt(
         "tls_x509_cert_dir",
-        help="Folder with ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem and client-key.pem, which QEMU's user "
-        "must be able to read. All that two QEMUs of a pair say to each other is encrypted then, and who has no certificate of "
-        "this CA gets nothing. The server's certificate must have replication_address among its alternative names. With none, "
-        "nothing is encrypted. To be set on all hosts or on none.",
+        help="Folder with ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem and client-key.pem, "
+        "which QEMU's user must be able to read. All traffic between the two QEMUs of a pair is encrypted "
+        "then, and peers without a certificate of this CA are refused. The server's certificate must have "
+        "replication_address among its alternative names. With none, nothing is encrypted. Set it on all "
+        "hosts or on none.",
     ),
     cfg.PortOpt(
         "port_min",
@@ -30,19 +31,21 @@ OPTS = [
     cfg.PortOpt(
         "port_max",
         default=10999,
-        help="Last port of these. A primary takes two for each network card, a secondary two. Firewalls must let them "
-        "through, and refuse nothing in the host's name.",
+        help="Last port of these. A primary takes two for each NIC, a secondary two. Firewalls must let them "
+        "through, and must not send refusals in the host's name.",
     ),
     cfg.PortOpt(
         "reach_port",
         default=10499,
-        help="TCP port at which the hosts of twins are asked whether they answer on the replication network. Nobody listens "
-        "there: a refusal is an answer. Firewalls must let it through, and refuse nothing in the host's name.",
+        help="TCP port for probes of the peers' hosts over the replication network. No process listens on "
+        "it: a refused connection is an answer. Firewalls must let it through, and must not send refusals "
+        "in the host's name.",
     ),
     cfg.StrOpt(
         "runtime_directory",
         default="/run/nova-colo",
-        help="Folder for the sockets with which a primary's QEMU talks to itself. QEMU must be able to make sockets below it.",
+        help="Folder for the sockets that connect objects within a primary's QEMU. QEMU must be able to "
+        "create sockets below it.",
     ),
     cfg.IntOpt(
         "checkpoint_delay",
@@ -54,73 +57,79 @@ OPTS = [
         "checkpoint_interval",
         default=100,
         min=10,
-        help="In mode checkpoint: milliseconds between two checkpoints, where the flavor has no ft:checkpoint_interval_ms.",
+        help="In mode checkpoint: milliseconds between two checkpoints, if the flavor has no "
+        "ft:checkpoint_interval_ms.",
     ),
     cfg.IntOpt(
         "hybrid_run",
         default=10,
         min=1,
-        help="Under the policy hybrid: so many mismatches in a row, each within the interval of mode checkpoint after the last "
-        "checkpoint, make a pair go to mode checkpoint.",
+        help="Under the policy hybrid: this many mismatches in a row, each within the interval of mode "
+        "checkpoint after the last checkpoint, change a pair to mode checkpoint.",
     ),
     cfg.FloatOpt(
         "hybrid_wait",
         default=10.0,
         min=1.0,
-        help="Under the policy hybrid: seconds in mode checkpoint before colo is tried again. Doubled while that fails.",
+        help="Under the policy hybrid: seconds in mode checkpoint before colo is tried again. Doubled while "
+        "that fails.",
     ),
     cfg.FloatOpt(
-        "hybrid_max_wait", default=600.0, min=1.0, help="What hybrid_wait is doubled to at most, in seconds."
+        "hybrid_max_wait", default=600.0, min=1.0, help="Maximum to which hybrid_wait is doubled, in seconds."
     ),
     cfg.IntOpt(
         "max_bandwidth",
         default=10_000_000_000,
         min=1,
-        help="Bytes per second that a pair's memory is sent with at most.",
+        help="Maximum bandwidth of a pair's memory transfer, in bytes per second.",
     ),
     cfg.FloatOpt(
         "memory_timeout",
         default=120.0,
         min=1.0,
-        help="Seconds that a guest may run while its memory is sent for the first time. What is left then is sent while it "
-        "stands still; if that takes as long again, there is no pair.",
+        help="Seconds that a guest may run while its memory is sent for the first time. The remaining "
+        "memory is sent while the guest is paused; if that takes as long again, the creation of the "
+        "secondary fails.",
     ),
     cfg.FloatOpt(
         "command_timeout",
         default=5.0,
         min=0.5,
-        help="Seconds that a QEMU may take to answer. One that takes longer counts as not running: its guest is frozen.",
+        help="Seconds that a QEMU may take to answer. One that takes longer counts as not running: its "
+        "guest is frozen.",
     ),
     cfg.FloatOpt(
         "link_silent",
         default=LINK.silent_s,
         min=1.0,
-        help="Seconds without an answer from the twin's host on the replication network after which the link counts as lost.",
+        help="Seconds without an answer from the peer's host on the replication network after which the link "
+        "counts as lost.",
     ),
     cfg.FloatOpt(
         "checkpoint_stuck",
         default=LINK.stuck_s,
         min=1.0,
-        help="Seconds that a checkpoint may be late before the link counts as lost. QEMU tells nothing of a twin that is frozen.",
+        help="Seconds that a checkpoint may be late before the link counts as lost. QEMU does not report a "
+        "frozen peer.",
     ),
     cfg.FloatOpt(
         "checkpoint_late",
         default=LINK.late_s,
         min=0.1,
-        help="Health is warning when a checkpoint is so many seconds late.",
+        help="Health is warning when a checkpoint is this many seconds late.",
     ),
     cfg.FloatOpt(
         "pause_long",
         default=LINK.pause_ms,
         min=1.0,
-        help="Health is warning when the 99th percentile of the checkpoints' pauses is so many milliseconds. Clients' TCP sends "
-        "again after 200.",
+        help="Health is warning when the 99th percentile of the checkpoints' pauses reaches this many "
+        "milliseconds. TCP clients retransmit after 200.",
     ),
     cfg.FloatOpt(
         "mismatch_storm",
         default=LINK.storm_per_min,
         min=1.0,
-        help="Health is warning when so many checkpoints per minute were needed because replies differed.",
+        help="Health is warning when this many checkpoints per minute were needed because replies differed.",
     ),
     cfg.BoolOpt(
         "allow_unsuitable_versions",
@@ -136,5 +145,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     return [(GROUP, OPTS)]

@@ -8,7 +8,7 @@ OPTS = [
     cfg.StrOpt(
         "directory",
         default="/run/nova-colo-simulated",
-        help="Folder that all simulated hosts share: it stands for their memory and for the wire between them.",
+        help="Folder shared by all simulated hosts: it simulates their memory and the network between them.",
     ),
     cfg.FloatOpt(
         "mirror_time", default=2.0, min=0.0, help="Seconds that the first copy of disk and RAM takes."
@@ -34,5 +34,5 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def list_opts() -> list:
-    """Return the options as oslo-config-generator wants them."""
+    """Return the options for oslo-config-generator."""
     return [(GROUP, OPTS)]

@@ -25,14 +25,16 @@ def store(session: orm.Session, buckets: Sequence[dict[str, Any]]) -> None:
     query = sa.select(Bucket.server_id, Bucket.start).where(
         Bucket.server_id.in_(servers), Bucket.start.between(min(starts), max(starts)), Bucket.seconds == FINE
     )
-    known = {tuple(row) for row in session.execute(query)}
-    new = [bucket for bucket in buckets if (bucket["server_id"], bucket["start"]) not in known]
+    existing = {tuple(row) for row in session.execute(query)}
+    new = [bucket for bucket in buckets if (bucket["server_id"], bucket["start"]) not in existing]
     if new:
         session.execute(sa.insert(Bucket), new)
 
 
 def buckets(session: orm.Session, server_id: str, since: int, until: int) -> list[Bucket]:
-    """Return a server's buckets that begin in an interval, oldest first. Without a checkpoint there is no bucket.
+    """Return a server's buckets that begin in an interval, oldest first.
+
+    Intervals without checkpoints have none.
 
     :param since: seconds since the epoch, inclusive
     :param until: seconds since the epoch, exclusive
@@ -70,5 +72,5 @@ def merge(session: orm.Session, before: int) -> None:
 
 def purge(session: orm.Session, before: int) -> None:
     """Delete the buckets that begin before a time, in seconds since the epoch."""
-    # with both widths named it uses an index; else it would lock the whole table against inserts
+    # the condition on both widths makes it use an index; otherwise it would lock the table against inserts
     session.execute(sa.delete(Bucket).where(Bucket.seconds.in_((FINE, COARSE)), Bucket.start < before))

@@ -50,9 +50,9 @@ BASE: Any = orm.declarative_base(cls=models.ModelBase)
 class Pair(BASE):
     """An FT server: its pair, and the last metrics from its agents.
 
-    ``wanted``: the users' request. ``reserved_host``: the host with capacity reserved for a secondary that does
-    not run (yet). ``return_to``: the host to which a test failover returns. ``first_error``: the first of the
-    errors in a row that keep it from being protected.
+    ``wanted``: the users' request. ``reserved_host``: the host with capacity reserved for a secondary that
+    does not run (yet). ``return_to``: the host to which a test failover returns. ``first_error``: the first
+    of the errors in a row that keep it from being protected.
     """
 
     __tablename__ = "pairs"
@@ -138,8 +138,8 @@ class Operation(BASE):
 class Host(BASE):
     """A compute host with an agent.
 
-    ``fenced_at``: when the engine forced its nova-compute down; NULL once that is lifted. ``capable``: whether it
-    can run replicas of pairs; if not, ``reasons`` are its unmet requirements.
+    ``fenced_at``: when the engine forced its nova-compute down; NULL once that is lifted. ``capable``:
+    whether it can run replicas of pairs; if not, ``reasons`` are its unmet requirements.
     """
 
     __tablename__ = "hosts"
@@ -173,7 +173,10 @@ class Event(BASE):
 
 
 class Bucket(BASE):
-    """The checkpoints of a server in an interval. ``start``: seconds since the epoch, a multiple of ``seconds``."""
+    """The checkpoints of a server in an interval.
+
+    ``start``: seconds since the epoch, a multiple of ``seconds``.
+    """
 
     __tablename__ = "checkpoint_buckets"
     __table_args__ = (sa.Index("checkpoint_buckets_start_idx", "seconds", "start"),)

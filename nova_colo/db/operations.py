@@ -31,8 +31,8 @@ def start(
 
     :param row: the pair as read when the decision was made
     :param pair_values: columns of the pair to set with the claim
-    :returns: the operation's id; None when another operation has the pair, or its epoch, state or secondary has
-        changed since
+    :returns: the operation's id; None when another operation has the pair, or its epoch, state or secondary
+        has changed since
     """
     operation_id = uuidutils.generate_uuid()
     if not pairs.claim(session, row, operation_id, **pair_values):
@@ -81,7 +81,7 @@ def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair
 def hand_over(
     session: orm.Session, operation_id: str, kind: str, params: dict[str, Any], **pair_values: Any
 ) -> str | None:
-    """Record the success of an operation and start the one that follows it, without releasing the pair in between.
+    """Record the success of an operation and start the following one, without releasing the pair in between.
 
     :param pair_values: columns of the pair to set at the same time
     :returns: the new operation's id, or None when the first had finished already

@@ -105,7 +105,10 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
 
 
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
-    """Set columns of a pair, unless an operation has it, or the inputs of decisions have changed since it was read."""
+    """Set columns of a pair, unless an operation has it or the inputs of decisions have changed.
+
+    :param row: the pair as read when the decision was made
+    """
     same = (Pair.server_id, Pair.epoch, Pair.nova_host, Pair.state, Pair.wanted)
     query = sa.update(Pair).where(
         *(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None)
@@ -116,7 +119,7 @@ def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
 def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless its epoch, state or secondary has changed since it was read.
 
-    An operation may have the pair.
+    This holds even if an operation has the pair.
     """
     return session.execute(sa.update(Pair).where(*_is_current(row)).values(**values)).rowcount == 1
 

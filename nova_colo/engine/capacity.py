@@ -56,7 +56,10 @@ class Capacity:
         return self._find(row, holding=[row.secondary_host or ""], only=only)
 
     def reserve_on(self, row: Pair, host: str) -> bool:
-        """Reserve capacity on one host and release any other reservation. Return False when the host has none."""
+        """Reserve capacity on one host and release any other reservation.
+
+        :returns: False when the host has no capacity
+        """
         provider = self._nova.providers().get(host)
         resources = host_selection.secondary_resources(size_of(row))
         return provider is not None and self._placement.reserve(row.secondary_id, {provider: resources})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The context of the engine's work: its clients and what it knows of the hosts."""
+"""The context of the engine's work: its clients and the state of the hosts."""
 
 import time
 from typing import Any
@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_colo.agent.replication import GoneError, MonitorError, ReplicationError, SilentError
+from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.models import Pair
 from nova_colo.engine.capacity import Capacity
@@ -30,7 +31,8 @@ class Context:
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
         self.conf = conf
         self.database = Database(conf)
-        self.agents = AgentClient(transport, conf.engine.agent_timeout)
+        self.agent_client = AgentClient(transport, conf.engine.agent_timeout)
+        self.agent_api = AgentAPI(self._call_agent)
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)
         self.tracker = HostTracker(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
@@ -69,14 +71,14 @@ class Context:
             self.pair(server_id)
             raise OperationEndedError()
 
-    def call_agent(self, host: str, method: str, **arguments: Any) -> Any:
+    def _call_agent(self, host: str, method: str, **arguments: Any) -> Any:
         """Call a method of a host's agent and return its result.
 
         :raises AgentRefusalError: when the agent refuses the request
         :raises WorkflowError: when the agent does not answer, or fails
         """
         try:
-            return self.agents.call(host, method, **arguments)
+            return self.agent_client.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
             raise WorkflowError(reasons.AGENT_TIMEOUT(host=host)) from error
         except (MonitorError, SilentError, GoneError) as error:

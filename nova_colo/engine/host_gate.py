@@ -24,7 +24,10 @@ class HostGate:
 
     @contextlib.contextmanager
     def closed(self, host: str) -> Iterator[None]:
-        """Keep a host disabled until the last of its moves ends. A host that an operator has disabled stays disabled."""
+        """Keep a host disabled until the last of its moves ends.
+
+        A host that an operator has disabled stays disabled.
+        """
         with self._lock:
             if self._moves[host] == 0:
                 self._nova.disable(host, REASON)

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
 from nova_colo.pair.model import Replica, Role
@@ -22,7 +23,7 @@ class Snapshot:
     reports: dict[str, dict[str, Any]]
 
     def observation(self, host: str | None, server_id: str) -> Observation:
-        """Return what is known of a server on a host."""
+        """Return the observation of a server on a host."""
         if host is None or host not in self.reports:
             return Observation(False)
         replica = self.reports[host]["servers"].get(server_id)
@@ -84,7 +85,7 @@ class HostTracker:
             )
 
 
-def replica_of(replica: dict[str, Any]) -> Replica:
+def replica_of(replica: ReplicaReport) -> Replica:
     """Return one server's part of a heartbeat as the core's Replica."""
     reasons = tuple(read_all(replica.get("reasons")))
     return Replica(Role(replica["role"]), replica["epoch"], replica["running"], replica["link_up"], reasons)

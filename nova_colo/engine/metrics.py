@@ -4,12 +4,12 @@
 import time
 from typing import Any
 
-import oslo_messaging as messaging
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import history, hosts, pairs, secondaries
 from nova_colo.engine.context import Context
+from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot
 from nova_colo.engine.isolation import isolated
 from nova_colo.pair.reasons import read_all
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 #: Pairs written in one transaction: a long one would lock rows that a failover waits for.
 BATCH_SIZE = 100
-#: How far back the first request for an agent's history reaches, in seconds; agents keep no more.
+#: Range in seconds of the first request for an agent's history; agents keep no more.
 INITIAL_RANGE_S = 900
 
 
@@ -59,8 +59,9 @@ class MetricsWriter:
         now = int(time.time())
         since = self._history_until.get(host, now - INITIAL_RANGE_S)
         try:
-            buckets = self._context.agents.call(host, "checkpoint_buckets", since=since)
-        except messaging.MessagingTimeout:
+            buckets = self._context.agent_api.checkpoint_buckets(host, since)
+        except WorkflowError as error:
+            LOG.info("Failed to collect the checkpoint history of host %s: %s", host, error)
             return  # retried in the next round
         rows = [
             {"server_id": server_id, "seconds": history.FINE, **bucket}

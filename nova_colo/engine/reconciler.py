@@ -19,6 +19,7 @@ from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State
+from nova_colo.pair.operation import PARAMS, ModeParams, Params
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Reconciler:
             self._change_mode(row, mode)
 
     def _reconcile_waiting(self, row: pairs.Pair, operation: Operation, snapshot: Snapshot) -> None:
-        """Cancel an operation that still waits for a thread when a replica is lost: the failover comes first."""
+        """Cancel an operation that waits for a thread when a replica is lost: it would block the failover."""
         if operation.step or row.secondary_host is None or POOLS.get(operation.kind) == IMMEDIATE:
             return
         replicas = [
@@ -107,11 +108,12 @@ class Reconciler:
         """Change the mode of a pair under the policy hybrid, as its primary's agent has reported."""
         if row.retry_at is not None and row.retry_at > timeutils.utcnow():
             return
-        self._begin(row, "set_mode", {"mode": row.mode_policy, "actual": mode})
+        params = ModeParams(row.primary_host, row.epoch, mode=row.mode_policy, actual=mode)
+        self._begin(row, "set_mode", params)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
-        urgent = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
-        if not urgent and row.retry_at is not None and row.retry_at > timeutils.utcnow():
+        immediate = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
+        if not immediate and row.retry_at is not None and row.retry_at > timeutils.utcnow():
             return
         params = {
             "source": row.primary_host,
@@ -119,7 +121,7 @@ class Reconciler:
             "epoch": row.epoch,
             "reason": decision.reason.data() if decision.reason else None,
             "previous_state": row.state,
-            "keep_room": decision.keep_room,
+            "keep_room": decision.keep_reservation,
             "planned": decision.planned,
         }
         values: dict[str, Any] = {}
@@ -136,18 +138,22 @@ class Reconciler:
             case Action.FOLLOW:
                 params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
         LOG.info(
-            "Start %s of %s: %s", decision.action, row.server_id, decision.reason or "it has no secondary"
+            "Starting %s of server %s: %s",
+            decision.action,
+            row.server_id,
+            decision.reason or "it has no secondary",
         )
-        self._begin(row, decision.action.value, params, **values)
+        kind = decision.action.value
+        self._begin(row, kind, PARAMS[kind].read(params), **values)
 
-    def _begin(self, row: pairs.Pair, kind: str, params: dict[str, Any], **values: Any) -> None:
+    def _begin(self, row: pairs.Pair, kind: str, params: Params, **values: Any) -> None:
         """Start an operation, unless the pair has changed since it was read.
 
         :param values: columns of the pair to set with the claim
         """
         with self._context.database.writer() as session:
             known = health.with_health(core(row), values)
-            started = operations.start(session, row, kind, params, **known)
+            started = operations.start(session, row, kind, params.data(), **known)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)
@@ -193,12 +199,13 @@ class Reconciler:
     def _destroy(self, host: str, server_id: str, replica: model.Replica, gone: bool) -> None:
         """Destroy an orphaned replica.
 
-        A guest of a server that exists in Nova but is no FT server any more is only unprotected: it is Nova's.
+        A guest of a server that exists in Nova but is no FT server any more is only unprotected: it is
+        Nova's.
         """
         LOG.info("Host %s has an orphaned %s replica of server %s.", host, replica.role, server_id)
-        alone = replica.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED)
+        may_be_novas = replica.role in (Role.PRIMARY, Role.LEAVING, Role.PROMOTED)
         try:
-            if gone and alone and self._context.nova.server(server_id) is not None:
+            if gone and may_be_novas and self._context.nova.server(server_id) is not None:
                 if replica.role == Role.PROMOTED:
                     LOG.warning(
                         "Host %s runs server %s, which has no pair and another host in Nova.",
@@ -206,11 +213,9 @@ class Reconciler:
                         server_id,
                     )
                 else:
-                    self._context.call_agent(host, "release", server_id=server_id)
+                    self._context.agent_api.unprotect(host, server_id)
             else:
-                self._context.call_agent(
-                    host, "discard", server_id=server_id, role=replica.role, epoch=replica.epoch
-                )
+                self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:
             LOG.warning("%s", error)
 

@@ -24,6 +24,7 @@ from nova_colo.engine.workflows import failover, protect, record_sync, unprotect
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow
 from nova_colo.pair import health, reasons
 from nova_colo.pair.model import State
+from nova_colo.pair.operation import PARAMS
 from nova_colo.pair.reasons import Reason, Severity
 
 LOG = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ LOG = logging.getLogger(__name__)
 MAX_DOUBLINGS = 4
 
 
-WORKFLOWS: dict[str, type[Workflow]] = {
+WORKFLOWS: dict[str, type[Workflow[Any]]] = {
     "protect": protect.Protect,
     "move_secondary": protect.MoveSecondary,
     "unprotect": unprotect.Unprotect,
@@ -44,7 +45,8 @@ WORKFLOWS: dict[str, type[Workflow]] = {
     "follow": record_sync.RecordSync,
 }
 
-#: The thread pool of each kind of workflow: a failover waits neither for copies of disks nor for Nova's records.
+#: The thread pool of each kind of workflow: a failover waits neither for copies of disks nor for Nova's
+#: records.
 IMMEDIATE, SHORT, LONG, BACKGROUND = "immediate", "short", "long", "background"
 POOLS = {
     "failover": IMMEDIATE,
@@ -75,7 +77,7 @@ class Runner:
         self._begin(POOLS.get(operation.kind, LONG), operation.id, lambda: self._run(operation.id))
 
     def run_in_background(self, key: str, task: Callable[[], None]) -> None:
-        """Run an idempotent task that is not recorded, unless a task with this key is running or queued already."""
+        """Run an idempotent task without a record, unless one with this key is running or queued already."""
         self._begin(BACKGROUND, key, task)
 
     def _begin(self, pool: str, key: str, task: Callable[[], None]) -> None:
@@ -97,14 +99,17 @@ class Runner:
         self._pools[pool].submit(run)
 
     def cancel_waiting(self, key: str) -> bool:
-        """Cancel a queued task. Return False when it is not queued: it has begun, or was cancelled before."""
+        """Cancel a queued task.
+
+        :returns: False when it is not queued: it has begun, or was cancelled before
+        """
         with self._lock:
             waiting = key in self._waiting
             self._waiting.discard(key)
             return waiting
 
     def finished_recently(self, server_id: str, now: float) -> bool:
-        """Return whether a workflow on a server ended so recently that heartbeats may show the state before it.
+        """Return whether a workflow on a server has just ended, so that heartbeats may show the state before.
 
         :param now: seconds of the monotonic clock
         """
@@ -128,7 +133,7 @@ class Runner:
 
     def _run_steps(self, operation: Operation) -> Operation | None:
         """Run the remaining steps of a workflow. Return the operation that follows it at once, if any."""
-        params = dict(operation.params)
+        params = PARAMS[operation.kind].read(operation.params)
         job = Job(operation.id, operation.server_id, operation.kind, operation.step, params, self._stopping)
         workflow = WORKFLOWS[job.kind](self._context)
         LOG.info("%s of %s begins at step %d.", job.kind, job.server_id, job.step)
@@ -161,7 +166,7 @@ class Runner:
     def _advance(self, job: Job) -> bool:
         """Record the completed steps. Return False when another engine has ended the operation."""
         with self._context.database.writer() as session:
-            return operations.advance(session, job.id, job.step, job.params)
+            return operations.advance(session, job.id, job.step, job.params.data())
 
     @retry_on_loss
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
@@ -174,7 +179,8 @@ class Runner:
                 ):
                     self._note(session, operation, outcome)
                 return None
-            following = operations.hand_over(session, operation.id, *outcome.then, **outcome.values)
+            kind, params = outcome.then
+            following = operations.hand_over(session, operation.id, kind, params.data(), **outcome.values)
             if following is None:
                 return None
             self._note(session, operation, outcome)

@@ -40,7 +40,7 @@ class ServerSync:
             if self._polled_at is None or full
             else (self._polled_at - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
         )
-        # before Nova's list is read: a pair that changes meanwhile must not seem to be a server that was moved
+        # before Nova's list is read: a pair that changes meanwhile must not look like a server that was moved
         with self._context.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
         servers = {server.id: server for server in self._context.nova.servers(since)}

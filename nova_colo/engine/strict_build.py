@@ -40,7 +40,7 @@ class BuildReservation:
         try:
             return self._reserve(server_id, host)
         except WorkflowError as error:
-            # the server's owner reads it as the server's fault
+            # the server's owner can read it in the server's fault
             raise BuildError(error.reason.text(hosts=False)) from error
 
     def _reserve(self, server_id: str, host: str) -> str:

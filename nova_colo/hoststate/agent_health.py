@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this host's agent is healthy, as a file: the compute driver advertises it to placement."""
+"""The health of this host's agent, as a file: the compute driver advertises it to Placement by a trait."""
 
 import pathlib
 from typing import Any
 
 from nova_colo.hoststate import json_file
 
-#: Seconds after which an agent that has written nothing counts as not healthy.
+#: Age in seconds of the file from which the agent counts as not healthy.
 FRESH_S = 30.0
 
 
 def write(state_path: str, reasons: list[dict[str, Any]], now: float) -> None:
-    """Note that the agent is there.
+    """Record that the agent runs.
 
-    :param reasons: what keeps this host from carrying replicas of pairs; none when it can
+    :param reasons: why this host cannot run replicas of pairs; empty when it can
     :param now: seconds since the epoch
     """
     json_file.write(_path(state_path), {"at": now, "reasons": reasons})
 
 
 def is_healthy(state_path: str, now: float) -> bool:
-    """Return whether the agent was there lately and this host can carry replicas of pairs.
+    """Return whether the agent has run recently and this host can run replicas of pairs.
 
     :param now: seconds since the epoch
     """

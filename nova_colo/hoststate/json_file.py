@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small JSON records on disk that several processes of a host read."""
+"""Small JSON files that several processes of a host read."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write(path: pathlib.Path, record: dict[str, Any]) -> None:
-    """Write a record so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    """Write a record atomically: readers, also after a crash, get either the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as stream:
@@ -20,7 +20,7 @@ def write(path: pathlib.Path, record: dict[str, Any]) -> None:
 
 
 def read(path: pathlib.Path) -> dict[str, Any] | None:
-    """Return a record, or None when there is none."""
+    """Return a record, or None when the file does not exist."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:

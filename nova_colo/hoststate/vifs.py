@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the network cards of FT servers are plugged in, as os-vif describes it.
+"""Records of how the VIFs of FT servers are plugged, as os-vif objects.
 
-nova-compute writes it down when it plugs in a server's cards. The agent of the secondary's host plugs in the twin's in the same
-way, by the same os-vif plugins: Nova does not know that the twin is there.
+nova-compute records it when it plugs a server's VIFs. The agent of the secondary's host plugs the secondary's
+VIFs in the same way, by the same os-vif plugins, since Nova does not know that the secondary exists.
 """
 
 import pathlib
@@ -19,35 +19,35 @@ LOG = logging.getLogger(__name__)
 
 
 class VifPlugError(Exception):
-    """Network cards could not be plugged in."""
+    """VIFs could not be plugged."""
 
 
 def prepare() -> None:
-    """Load os-vif's plugins. To be called once, before there are threads: os-vif knows nothing of those."""
+    """Load os-vif's plugins. Must be called once, before threads are started: os-vif is not thread-safe."""
     os_vif.initialize()
 
 
 class VifStore:
-    """The record of the FT servers that Nova runs on this host, below an agent's state_path."""
+    """The VIFs of the FT servers that Nova runs on this host, below an agent's state_path."""
 
     def __init__(self, state_path: str):
         self._folder = pathlib.Path(state_path) / "wiring"
 
     def get(self, server_id: str) -> dict[str, Any] | None:
-        """Return how a server's cards are plugged in, or None when nothing is known of it."""
+        """Return how a server's VIFs are plugged, or None when that is not recorded."""
         return json_file.read(self._folder / f"{server_id}.json")
 
     def put(self, server: Any, vifs: Sequence[Any]) -> None:
-        """Write down how a server's cards are plugged in.
+        """Record how a server's VIFs are plugged.
 
         :param server: os_vif's InstanceInfo
-        :param vifs: os_vif's VIFBase of each card
+        :param vifs: os_vif's VIFBase of each
         """
         record = {"server": server.obj_to_primitive(), "vifs": [vif.obj_to_primitive() for vif in vifs]}
         json_file.write(self._folder / f"{server.uuid}.json", record)
 
     def add(self, server: Any, vif: Any) -> None:
-        """Write down a card that was attached.
+        """Record a VIF that was attached.
 
         :param server: os_vif's InstanceInfo
         :param vif: os_vif's VIFBase
@@ -55,12 +55,12 @@ class VifStore:
         self.put(server, [*self._others(server.uuid, vif.id), vif])
 
     def remove(self, server_id: str, port_id: str) -> None:
-        """Forget a card that was detached; no error when nothing was known of it."""
+        """Delete the record of a VIF that was detached; no error when there is none."""
         if record := self.get(server_id):
             self.put(_read(record["server"]), self._others(server_id, port_id))
 
     def unplug_others(self, server_id: str, port_ids: Collection[str]) -> None:
-        """Unplug the cards of a server that was plugged in here, but for those of some ports."""
+        """Unplug the recorded VIFs of a server, except those of the given ports."""
         record = self.get(server_id) or {"vifs": []}
         if others := [vif for vif in record["vifs"] if vif["versioned_object.data"]["id"] not in port_ids]:
             unplug(record | {"vifs": others})
@@ -69,30 +69,30 @@ class VifStore:
         return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
 
     def delete(self, server_id: str) -> None:
-        """Forget a server; no error when nothing was known of it."""
+        """Delete the record of a server; no error when there is none."""
         (self._folder / f"{server_id}.json").unlink(missing_ok=True)
 
 
 def plug(record: Mapping[str, Any] | None) -> None:
-    """Plug in the cards of a server's twin on this host. May be repeated.
+    """Plug the VIFs of a secondary on this host. May be repeated.
 
-    :param record: what the VifStore of the primary's host holds; None: nothing is to be plugged in
-    :raises VifPlugError: when that cannot be done here
+    :param record: as VifStore.get() returned it on the primary's host; None for no VIFs
+    :raises VifPlugError: when a VIF cannot be plugged on this host
     """
     try:
         for server, vif in _each(record):
             os_vif.plug(vif, server)
-    except Exception as error:  # os-vif's own, its plugins', or those of objects of another release
+    except Exception as error:  # of os-vif, of its plugins, or of objects of another release
         raise VifPlugError(str(error)) from error
 
 
 def unplug(record: Mapping[str, Any] | None) -> None:
-    """Undo plug(). What cannot be undone is logged: the twin has ended all the same."""
+    """Unplug the VIFs that plug() has plugged. Errors are logged only: the secondary has ended anyway."""
     try:
         for server, vif in _each(record):
             os_vif.unplug(vif, server)
     except Exception:
-        LOG.exception("Network cards stay plugged in.")
+        LOG.exception("Failed to unplug VIFs.")
 
 
 def _each(record: Mapping[str, Any] | None) -> Iterator[tuple[Any, Any]]:

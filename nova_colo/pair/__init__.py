@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core: what a pair is and what should be done about it. Pure: no I/O, no clock, no imports from its siblings."""
+"""The core: the model of a pair and the decisions about it. No I/O, no clock, no imports of siblings."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action rules: which of Nova's own actions on an FT server pass, end its pair for a while, or are refused."""
+"""Action rules: which of Nova's actions on an FT server pass, end its pair for a while, or are refused."""
 
 import dataclasses
 import enum
@@ -19,8 +19,8 @@ class Effect(enum.StrEnum):
     ``none``: the action reads, removes the server, or repairs records, and always passes.
     ``keeps``: the pair stays.
     ``renews``: the pair ends, and the engine creates a new one as soon as the server is ACTIVE again.
-    ``breaks``: the secondary cannot follow: refused while there is a secondary, or while one is being created.
-    ``attaches``: the action adds a device that can never be replicated: refused as long as the server is to be
+    ``breaks``: the secondary cannot follow: refused while a secondary exists or is being created.
+    ``attaches``: the action adds a device that can never be replicated: refused while the server is to be
     protected.
 
     ``keeps`` and ``renews`` are refused only while Nova's records are being updated after a failover.
@@ -78,7 +78,7 @@ ACTIONS: Mapping[str, Rule] = {
     "os-getSPICEConsole": _passes(Effect.NONE, "os-remote-consoles"),
     "os-getRDPConsole": _passes(Effect.NONE, "os-remote-consoles"),
     "os-getSerialConsole": _passes(Effect.NONE, "os-remote-consoles"),
-    # an operator's tool to repair a failed move: needed just when Nova's records are not updated
+    # an operator's tool to repair a failed move, needed while Nova's records are not updated
     "os-resetState": _passes(Effect.NONE, "os-admin-actions:reset_state"),
     "forceDelete": _passes(Effect.NONE, "os-deferred-delete:force"),
     # --- both replicas are affected alike
@@ -143,8 +143,8 @@ ACTIONS: Mapping[str, Rule] = {
         Effect.BREAKS,
         ("os-evacuate",),
         "nova_evacuate",
-        "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is "
-        "lost.",
+        "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host "
+        "is lost.",
         "Use failover to switch to the secondary by hand.",
     ),
     "resize": _refused(
@@ -199,7 +199,8 @@ REQUESTS: Mapping[str, Rule] = {
         Effect.ATTACHES,
         ("os-attach-interfaces:create",),
         "nova_attach_interface",
-        "An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ.",
+        "An interface cannot be attached to a fault tolerant server: "
+        "the devices of its replicas would differ.",
     ),
     "detach interface": _refused(
         Effect.BREAKS,
@@ -211,7 +212,8 @@ REQUESTS: Mapping[str, Rule] = {
         Effect.ATTACHES,
         ("os-server-shares:create",),
         "nova_attach_share",
-        "A share cannot be attached to a fault tolerant server: it would be mounted on one of its hosts only.",
+        "A share cannot be attached to a fault tolerant server: "
+        "it would be mounted on one of its hosts only.",
     ),
     "detach share": _refused(
         Effect.BREAKS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users may ask of a pair: when it is refused, with the remedy, and what is started when it is not."""
+"""Actions that users request on a pair: when each is refused, and which workflow it starts otherwise."""
 
 import dataclasses
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 from nova_colo.pair import reasons
 from nova_colo.pair.health import with_health
 from nova_colo.pair.model import Pair, State, Wanted, actual_mode
+from nova_colo.pair.operation import FailoverParams, ModeParams, MoveParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
 FAILOVER = "failover"
@@ -18,21 +19,21 @@ TEST_FAILOVER = "ft-test-failover"
 MIGRATE_SECONDARY = "ft-migrate-secondary"
 SET_MODE = "ft-set-mode"
 
-#: By the names they have on the wire.
+#: All actions, by their names in the API.
 ACTIONS = (FAILOVER, PROTECT, UNPROTECT, SUSPEND, RESUME, TEST_FAILOVER, MIGRATE_SECONDARY, SET_MODE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to do about a request that is not refused.
+    """How to carry out a request that is not refused.
 
     :param kind: the workflow to start; None when it is enough to set ``values`` and record ``event``
-    :param params: the workflow's parameters
+    :param params: of the workflow
     :param values: columns of the pair to set at once
     """
 
     kind: str | None
-    params: dict[str, Any]
+    params: Params
     values: dict[str, Any]
     event: Reason
 
@@ -103,31 +104,26 @@ def _suspend(pair: Pair) -> Reason | None:
 
 
 def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
-    """Return what a request starts.
+    """Return the plan of a request that is not refused.
 
     :param action: one of ACTIONS
     :param arguments: the action's body as validated, an empty dict for null
     """
-    made = _plan(action, pair, arguments)
-    return dataclasses.replace(made, values=with_health(pair, made.values))
+    planned = _plan(action, pair, arguments)
+    return dataclasses.replace(planned, values=with_health(pair, planned.values))
 
 
 def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
-    base = {
-        "source": pair.primary_host,
-        "target": pair.secondary_host,
-        "epoch": pair.epoch,
-        "previous_state": pair.state,
-    }
+    base: dict[str, Any] = {"source": pair.primary_host, "epoch": pair.epoch, "previous_state": pair.state}
     match action:
         case "failover":
             reason = reasons.REQUESTED_BY_FORCE() if arguments.get("force") else reasons.REQUESTED()
-            return _fail_over(base, reason, {})
+            return _fail_over(pair, base, reason, {})
         case "ft-test-failover":
             back = {"return_to": pair.primary_host} if arguments.get("return") else {}
-            return _fail_over(base, reasons.TEST_REQUESTED(), back)
+            return _fail_over(pair, base, reasons.TEST_REQUESTED(), back)
         case "ft-migrate-secondary":
-            params = base | {"target": None, "old": pair.secondary_host, "wanted_host": arguments.get("host")}
+            params = MoveParams(**base, old=pair.secondary_host, wanted_host=arguments.get("host"))
             values = {"state": State.STARTING, "state_reason": reasons.MOVING_SECONDARY()}
             return Plan("move_secondary", params, values, reasons.MOVE_REQUESTED())
         case "ft-unprotect" | "ft-suspend":
@@ -137,13 +133,13 @@ def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     return _put_on(pair, action)
 
 
-def _fail_over(base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
+def _fail_over(pair: Pair, base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
     values = {
         "state": State.FAILING_OVER,
         "state_reason": reasons.FAILING_OVER(reason=reason),
         "return_to": None,
     } | values
-    params = base | {"reason": reason.data(), "planned": True}
+    params = FailoverParams(**base, target=pair.secondary_host or "", reason=reason.data(), planned=True)
     return Plan("failover", params, values, reasons.FAILOVER_REQUESTED(reason=reason))
 
 
@@ -153,7 +149,7 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     done = reasons.SUSPENDED_ON_REQUEST() if suspend else reasons.UNPROTECTED_ON_REQUEST()
     values: dict[str, Any] = {"wanted": wanted, "return_to": None}
     if pair.secondary_host is None and pair.reserved_host is None:
-        # one that is being made stops by itself when it sees what is wanted
+        # a running creation of a secondary is cancelled by the change of ``wanted``
         if pair.state != State.STARTING:
             values |= {
                 "state": State.UNPROTECTED,
@@ -162,9 +158,10 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
                 "retry_at": None,
                 "attempts": 0,
             }
-        return Plan(None, {}, values, done)
+        return Plan(None, Params(), values, done)
     kind = "suspend" if suspend else "unprotect"
-    return Plan(kind, base | {"reason": done.data()}, values, reasons.REMOVAL_REQUESTED(action=action))
+    params = UnprotectParams(**base, target=pair.secondary_host, reason=done.data())
+    return Plan(kind, params, values, reasons.REMOVAL_REQUESTED(action=action))
 
 
 def _put_on(pair: Pair, action: str) -> Plan:
@@ -172,18 +169,18 @@ def _put_on(pair: Pair, action: str) -> Plan:
     if pair.state != State.ERROR:
         values |= {"state": State.UNPROTECTED, "state_reason": reasons.WAITING()}
     done = reasons.PROTECTION_RESUMED() if action == RESUME else reasons.PROTECTION_REQUESTED()
-    return Plan(None, {}, values, done)
+    return Plan(None, Params(), values, done)
 
 
 def _set_mode(pair: Pair, base: dict[str, Any], mode: str) -> Plan:
     event = reasons.MODE_REQUESTED(mode=mode)
     if pair.secondary_host is None:
-        return Plan(None, {}, {"mode_policy": mode, "mode": actual_mode(mode)}, event)
-    return Plan("set_mode", base | {"mode": mode}, {}, event)
+        return Plan(None, Params(), {"mode_policy": mode, "mode": actual_mode(mode)}, event)
+    return Plan("set_mode", ModeParams(**base, mode=mode), {}, event)
 
 
 def refusal_of_host(pair: Pair, wanted_host: str) -> Reason | None:
-    """Return why a secondary cannot move to a named host because of where the pair is; None when it can."""
+    """Return why a secondary cannot move to a named host: a replica is there already; None when it can."""
     if wanted_host == pair.primary_host:
         return reasons.PRIMARY_IS_THERE(host=wanted_host)
     if wanted_host == pair.secondary_host:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about a pair, given what its two hosts say. Who may run alone is decided here and nowhere else."""
+"""Arbitration: decide what to do about a pair from the reports of its two hosts.
+
+Only this module decides which replica may run unprotected.
+"""
 
 import dataclasses
 import enum
@@ -10,7 +13,7 @@ from nova_colo.pair.reasons import Reason
 
 
 class Action(enum.StrEnum):
-    """What the engine should start for a pair."""
+    """An operation that the engine should start for a pair."""
 
     NONE = "none"
     PROTECT = "protect"
@@ -25,36 +28,38 @@ class Action(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """An action, and why.
+    """An action and its reason.
 
-    :param keep_room: with UNPROTECT: keep the room on the secondary's host, since a secondary will be wanted again soon
-    :param planned: with FAILOVER: it was asked for, nothing was lost
+    :param keep_reservation: with UNPROTECT: keep the reservation on the secondary's host, for a new secondary
+        that is wanted soon
+    :param planned: with FAILOVER: it was requested, no replica was lost
     """
 
     action: Action
     reason: Reason | None = None
-    keep_room: bool = False
+    keep_reservation: bool = False
     planned: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """What is known of one host with respect to one server.
+    """The last known condition of one host with respect to one server.
 
     :param alive: its agent answers
-    :param replica: its last report of this server; None when it reported none
+    :param replica: the replica of this server in its last report; None when the report has none
     """
 
     alive: bool
     replica: Replica | None = None
 
 
-#: Nova's statuses of servers whose guest does not run. Others that are not ACTIVE pass: what matters then is what the agents see.
+#: Nova's statuses of servers whose guest does not run. Servers in another status, ACTIVE or not, stay
+#: protected: the agents' reports decide then.
 STOPPED = frozenset(
     {"SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED"}
 )
 
-#: Those of servers that come back on any host, or never: no room is kept for their secondaries.
+#: Nova's statuses of servers that return on any host, or never: their secondaries' reservations are released.
 AWAY = frozenset({"SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED", "ERROR"})
 
 NOTHING = Decision(Action.NONE)
@@ -73,12 +78,13 @@ def _runs(observation: Observation, role: Role, epoch: int) -> bool:
 
 
 def _is_adopted(pair: Pair, primary: Observation) -> bool:
-    """Return whether a server runs just where Nova's records say, as Nova's own guest, and alone, since a failover.
+    """Return whether a server has run unprotected, on the host in Nova's records, since a failover.
 
-    Nova may call it ERROR a moment after its records have moved, when a new secondary is being made already.
+    Nova may set it to ERROR shortly after the records were updated, when a new secondary is already being
+    created.
     """
-    alone = pair.nova_host == pair.primary_host and pair.secondary_host is None
-    return alone and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
+    unprotected = pair.nova_host == pair.primary_host and pair.secondary_host is None
+    return unprotected and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
 
 
 def _leaves(observation: Observation) -> bool:
@@ -86,13 +92,13 @@ def _leaves(observation: Observation) -> bool:
 
 
 def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision:
-    """Return what should be started for a pair that nothing is being done about.
+    """Return the operation to start for a pair that has no operation in progress.
 
-    A silent agent alone proves nothing: its guest may well run. A host counts as lost when its agent is silent *and* the
-    twin has lost the replication link to it.
+    A silent agent alone proves nothing: its guest may still run. A host counts as lost when its agent is
+    silent *and* the peer has lost the replication link to it.
 
-    :param primary: what is known of the host that holds the grant
-    :param secondary: what is known of the secondary's host; ignored while the pair has none
+    :param primary: observation of the host that holds the grant
+    :param secondary: observation of the secondary's host; ignored while the pair has none
     """
     if pair.server_status == "ERROR" and pair.wanted == Wanted.PROTECTED and _is_adopted(pair, primary):
         return Decision(Action.FOLLOW, reasons.RECORDS_IN_ERROR(host=pair.primary_host))
@@ -100,19 +106,19 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
         if not primary.alive or primary.replica is None:
             return NOTHING
         if not primary.replica.running:
-            # it is restarted there, once Nova knows it to be there
+            # it is restarted there once Nova's records name that host
             return Decision(Action.FOLLOW, reasons.ENDED_BEFORE_RECORDS(host=pair.primary_host))
         return Decision(Action.FOLLOW, reasons.RECORDS_OUTDATED(host=pair.nova_host))
     if pair.secondary_host is None:
-        return _decide_alone(pair, primary)
+        return _decide_unprotected(pair, primary)
     if pair.server_status in STOPPED:
         reason = reasons.NOT_ACTIVE(status=pair.server_status)
-        return Decision(Action.UNPROTECT, reason, keep_room=pair.server_status not in AWAY)
+        return Decision(Action.UNPROTECT, reason, keep_reservation=pair.server_status not in AWAY)
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
     if _leaves(primary):
-        return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_room=True)
+        return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_reservation=True)
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
@@ -120,7 +126,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok)
     if primary.replica is None:
-        return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_room=True)
+        return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_reservation=True)
     if not secondary.alive:
         return NOTHING
     if secondary_ok:
@@ -128,7 +134,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     return Decision(Action.LOST, reasons.BOTH_ENDED())
 
 
-def _decide_alone(pair: Pair, primary: Observation) -> Decision:
+def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
     if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
         return Decision(Action.UNPROTECT, idle_reason(pair))
     if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
@@ -168,7 +174,7 @@ def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: boo
 
 
 def idle_reason(pair: Pair) -> Reason | None:
-    """Return why a pair without a secondary gets none now; None when it should get one, or has one."""
+    """Return why a pair has no secondary and gets none now; None when it has one or should get one."""
     if pair.secondary_host is not None:
         return None
     if pair.wanted != Wanted.PROTECTED:
@@ -189,7 +195,7 @@ def idle_state(pair: Pair) -> State:
 
 
 def unwanted_reason(pair: Pair) -> Reason | None:
-    """Return why a pair's users have no secondary for it; None when they want one."""
+    """Return the request by which a pair has no secondary; None when its users want one."""
     match pair.wanted:
         case Wanted.UNPROTECTED:
             return reasons.UNPROTECTED_ON_REQUEST()
@@ -199,14 +205,15 @@ def unwanted_reason(pair: Pair) -> Reason | None:
 
 
 def is_orphaned(pair: Pair | None, host_name: str, replica: Replica) -> bool:
-    """Return whether what a host has of a server must not be there any more: its QEMU must be ended.
+    """Return whether a host's replica of a server is orphaned, so that its QEMU must be destroyed.
 
-    :param pair: the server's pair, which nothing is being done about; None when the server is gone or is no FT server any more
+    :param pair: the server's pair, with no operation in progress; None when the server was deleted or is no
+        longer an FT server
     """
     if pair is None:
         return True
     if replica.epoch > pair.epoch:
-        return False  # what we know of the pair is older than what the host does
+        return False  # the pair's row is older than the host's report
     if host_name == pair.primary_host:
         return False
     if host_name == pair.secondary_host:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running record of a pair's checkpoints: totals, the last quarter of an hour in buckets, and the figures of the window."""
+"""A pair's checkpoint history: totals, buckets of the last 15 minutes, and the window's figures."""
 
 import dataclasses
 import datetime
@@ -13,7 +13,7 @@ from nova_colo.pair.pause_histogram import Sketch, merged
 #: Width of a bucket, and how long buckets are kept, in seconds.
 WIDTH, KEEP_S = 10, 900
 
-#: A bucket is open for so many seconds after its end: a checkpoint is known when the guest runs again.
+#: A bucket stays open for this many seconds after its end: a checkpoint is counted when the guest runs again.
 GRACE_S = 5
 
 
@@ -34,11 +34,11 @@ class Bucket:
 
     @property
     def count(self) -> int:
-        """Checkpoints of all causes."""
+        """The number of checkpoints of all causes."""
         return self.mismatch + self.periodic + self.forced
 
     def add(self, checkpoint: Checkpoint) -> None:
-        """Count a checkpoint in."""
+        """Add a checkpoint."""
         setattr(self, checkpoint.cause.value, getattr(self, checkpoint.cause.value) + 1)
         self.pause_sum_ms += checkpoint.pause_ms
         self.pause_max_ms = max(self.pause_max_ms, checkpoint.pause_ms)
@@ -53,7 +53,7 @@ class Bucket:
         }
 
     def is_closed(self, now: float) -> bool:
-        """Return whether nothing is added any more."""
+        """Return whether no checkpoint is added any more."""
         return self.start + WIDTH + GRACE_S <= now
 
 
@@ -61,7 +61,7 @@ class Ledger:
     """The checkpoints of one pair.
 
     :param since: when counting began, in seconds since the epoch
-    :param totals: what was counted before
+    :param totals: checkpoints counted before
     """
 
     def __init__(self, since: float, totals: Totals | None = None):
@@ -72,7 +72,7 @@ class Ledger:
 
     @classmethod
     def restore(cls, record: dict[str, Any]) -> "Ledger":
-        """Return the ledger that a record is of.
+        """Return the ledger of a stored record.
 
         :param record: as ``record`` returns it
         """
@@ -85,7 +85,7 @@ class Ledger:
         return ledger
 
     def record(self) -> dict[str, Any]:
-        """Return all that is known, in what JSON has."""
+        """Return the ledger as a JSON object."""
         buckets = [
             bucket.counts() | {"pause_sketch": bucket.pause_sketch.dump()}
             for bucket in self._buckets.values()
@@ -94,12 +94,13 @@ class Ledger:
         return {"since": self.since, "totals": totals, "last_at": self.last_at, "buckets": buckets}
 
     def add(self, checkpoint: Checkpoint, now: float, unseen: Totals | None = None) -> None:
-        """Count a checkpoint in, and forget what is too old.
+        """Add a checkpoint, and delete buckets that are too old.
 
-        One that is known too late for its own bucket goes into the first that is open: what was reported never changes, and
-        the longest pauses, which are the ones that are known late, are not lost.
+        A checkpoint reported after its own bucket was closed goes into the first open one: closed buckets
+        never change, and the longest pauses, which are reported late, are not lost.
 
-        :param unseen: checkpoints before it that were not seen; nobody knows when they were, so they are in the totals only
+        :param unseen: earlier checkpoints whose events were missed; their times are unknown, so only the
+            totals include them
         """
         newest = math.floor(now / WIDTH) * WIDTH
         oldest = math.floor((now - GRACE_S) / WIDTH) * WIDTH
@@ -110,7 +111,7 @@ class Ledger:
         self.prune(now)
 
     def prune(self, now: float) -> None:
-        """Forget the buckets that are too old."""
+        """Delete buckets that are too old."""
         self._buckets = {
             start: bucket for start, bucket in self._buckets.items() if start + WIDTH > now - KEEP_S
         }
@@ -120,19 +121,19 @@ class Ledger:
 
         :param since: seconds since the epoch: only those that begin then or later
         """
-        found = [
+        recent = [
             bucket
             for start, bucket in sorted(self._buckets.items())
             if start >= since and start + WIDTH > now - KEEP_S
         ]
-        return [bucket.counts() for bucket in found if bucket.is_closed(now)]
+        return [bucket.counts() for bucket in recent if bucket.is_closed(now)]
 
     def rate(self, now: float, cause: Cause) -> float:
-        """Return the checkpoints of a cause per minute of the window that ends now."""
+        """Return the checkpoints of one cause per minute in the window that ends now."""
         return sum(getattr(bucket, cause.value) for bucket in self._window(now)) / self._minutes(now)
 
     def figures(self, now: float) -> dict[str, Any]:
-        """Return the wire's ``checkpoints`` object; the pauses are None where none was measured."""
+        """Return the API's ``checkpoints`` object; the pauses are None when none was measured."""
         recent = self._window(now)
         count = sum(bucket.count for bucket in recent)
         return {
@@ -148,12 +149,12 @@ class Ledger:
         return [bucket for bucket in self._buckets.values() if bucket.start >= _edge(now)]
 
     def _minutes(self, now: float) -> float:
-        """Return how much time the window's buckets cover; one that is not full yet is not diluted."""
+        """Return the minutes that the window's buckets cover, at most the time since counting began."""
         return max(now - max(_edge(now), self.since), 1.0) / 60
 
 
 def _edge(now: float) -> int:
-    """Return where the first bucket begins that is wholly inside the window."""
+    """Return the start of the first bucket that lies wholly inside the window."""
     return math.ceil((now - WINDOW_S) / WIDTH) * WIDTH
 
 

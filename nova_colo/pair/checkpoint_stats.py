@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from nova_colo.pair.model import Cause
 
-#: Length of the window that rates and pauses are given for, in seconds.
+#: Length of the window of rates and pauses, in seconds.
 WINDOW_S = 300.0
 
 
@@ -16,7 +16,7 @@ class Checkpoint:
     """One synchronisation primary -> secondary.
 
     :param at: seconds since the epoch
-    :param pause_ms: how long the guest stood still
+    :param pause_ms: how long the guest was paused
     """
 
     at: float
@@ -34,7 +34,7 @@ class Totals:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of checkpoints of all causes."""
         return self.mismatch + self.periodic + self.forced
 
     def __add__(self, other: "Totals") -> "Totals":
@@ -43,7 +43,7 @@ class Totals:
         )
 
     def plus(self, checkpoints: Iterable[Checkpoint]) -> "Totals":
-        """Return the totals with some more counted in."""
+        """Return the totals with further checkpoints added."""
         counts = dataclasses.asdict(self)
         for checkpoint in checkpoints:
             counts[checkpoint.cause.value] += 1
@@ -52,7 +52,7 @@ class Totals:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Rate and pauses of the last WINDOW_S seconds; None where nothing was measured."""
+    """Rate and pauses of the last WINDOW_S seconds; pauses are None when none was measured."""
 
     per_min: float
     pause_mean_ms: float | None
@@ -61,14 +61,14 @@ class Window:
 
 
 def prune(checkpoints: Iterable[Checkpoint], now: float) -> tuple[Checkpoint, ...]:
-    """Return those that are inside the window that ends now."""
+    """Return the checkpoints inside the window that ends now."""
     return tuple(c for c in checkpoints if c.at > now - WINDOW_S)
 
 
 def window(checkpoints: Iterable[Checkpoint], now: float, since: float) -> Window:
     """Return rate and pauses of the window that ends now.
 
-    :param since: when counting began; a window that is not full yet is not diluted
+    :param since: when counting began: the rate of a window that is not full yet is of the time since then
     """
     recent = prune(checkpoints, now)
     minutes = max(min(WINDOW_S, now - since), 1.0) / 60
@@ -85,9 +85,9 @@ def buckets(checkpoints: Iterable[Checkpoint], width: int, since: int, now: floa
     :param width: seconds; intervals begin at multiples of it
     :param since: seconds since the epoch: only intervals that begin then or later
     :param now: only intervals that have ended by then
-    :returns: ``start`` (seconds since the epoch), a count by each cause, ``pause_sum_ms`` and ``pause_max_ms``
+    :returns: ``start`` (seconds since the epoch), a count per cause, ``pause_sum_ms`` and ``pause_max_ms``
     """
-    found: dict[int, dict[str, float]] = {}
+    by_start: dict[int, dict[str, float]] = {}
     for checkpoint in checkpoints:
         start = int(checkpoint.at // width * width)
         if start < since or start + width > now:
@@ -95,8 +95,8 @@ def buckets(checkpoints: Iterable[Checkpoint], width: int, since: int, now: floa
         empty: dict[str, float] = {"start": start, "pause_sum_ms": 0.0, "pause_max_ms": 0.0} | {
             cause.value: 0 for cause in Cause
         }
-        bucket = found.setdefault(start, empty)
+        bucket = by_start.setdefault(start, empty)
         bucket[checkpoint.cause.value] += 1
         bucket["pause_sum_ms"] += checkpoint.pause_ms
         bucket["pause_max_ms"] = max(bucket["pause_max_ms"], checkpoint.pause_ms)
-    return [found[start] for start in sorted(found)]
+    return [by_start[start] for start in sorted(by_start)]

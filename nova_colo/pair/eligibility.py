@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server may not have to be fault tolerant, and what to do about it."""
+"""Eligibility of servers for fault tolerance: the features that exclude it, and their remedies."""
 
 import dataclasses
 import re
@@ -20,8 +20,8 @@ _RESOURCE = re.compile(r"resources[a-zA-Z0-9_-]{0,64}:(.+)", re.ASCII)
 class Port:
     """A Neutron port of a server.
 
-    :param guaranteed: whether it asks Placement for resources, as one with guaranteed bandwidth does
-    :param device_profile: the accelerator that it stands for
+    :param guaranteed: whether it requests resources from Placement, such as guaranteed bandwidth
+    :param device_profile: the device profile of its accelerator
     """
 
     id: str
@@ -32,13 +32,13 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server that is there or is to be made, as far as it matters here.
+    """The relevant properties of a server that exists or is to be created.
 
-    :param extra_specs: its flavor's
+    :param extra_specs: the extra specs of its flavor
     :param image: the properties of its image
     :param boots_from: the volume it boots from; None when it boots from an image
     :param volumes: other volumes
-    :param ports: those of its ports that were named
+    :param ports: its ports, as far as the request names them
     :param shares: shared file systems
     """
 
@@ -51,7 +51,7 @@ class Server:
 
 
 def problems(server: Server) -> list[str]:
-    """Return everything that keeps a server from being fault tolerant, each with its remedy; empty when it can be."""
+    """Return all problems that exclude a server from fault tolerance, each with its remedy."""
     return [*_volumes(server), *_ports(server), *_specs(server.extra_specs), *_image(server.image)]
 
 
@@ -61,30 +61,36 @@ def _volumes(server: Server) -> Iterator[str]:
     if server.volumes:
         yield f"It has {' and '.join(server.volumes)}, and volumes are not replicated. Leave them out."
     if server.shares:
-        yield f"It has the shares {', '.join(server.shares)}, which its other host has not mounted. Detach them."
+        yield (
+            f"It has the shares {', '.join(server.shares)}, which its other host has not mounted. "
+            "Detach them."
+        )
 
 
 def _ports(server: Server) -> Iterator[str]:
     for port in server.ports:
         if port.vnic_type != "normal":
             yield (
-                f"Port {port.id} is of the type {port.vnic_type}: its traffic passes by the hypervisor, which cannot compare it. "
-                "Use a port of the type normal."
+                f"Port {port.id} is of the type {port.vnic_type}: its traffic passes by the hypervisor, "
+                "which cannot compare it. Use a port of the type normal."
             )
         if port.guaranteed:
-            yield f"Port {port.id} has guaranteed resources, which its other host has not. Take its QoS policy off."
+            yield (
+                f"Port {port.id} has guaranteed resources, which its other host has not. "
+                "Take its QoS policy off."
+            )
         if port.device_profile and port.vnic_type == "normal":
             yield f"Port {port.id} has the device profile {port.device_profile}. Use a port without one."
 
 
 @dataclasses.dataclass(frozen=True)
 class _Feature:
-    """A key of extra specs or image properties that asks for something that a twin cannot have.
+    """A key of extra specs or image properties that requests a feature which a secondary cannot have.
 
     :param flavor: the key in a flavor's extra specs, as a pattern
-    :param image: the key in an image's properties, as a pattern; empty when an image cannot ask for it
-    :param what: what it is, as the end of "asks for"
-    :param asks: whether a value does ask for it
+    :param image: the key in an image's properties, as a pattern; empty when images cannot request it
+    :param what: the feature, as the end of a sentence with "asks for"
+    :param asks: whether a value requests the feature
     """
 
     flavor: str
@@ -122,7 +128,10 @@ def _specs(extra_specs: Mapping[str, str]) -> Iterator[str]:
     for key, value in sorted(extra_specs.items()):
         resource = _RESOURCE.fullmatch(key)
         if resource and _HARDWARE.fullmatch(resource[1]) and str(value) != "0":
-            yield f"Its flavor asks for {resource[1]} ({key}), which its other host has not. Take {key} off the flavor."
+            yield (
+                f"Its flavor asks for {resource[1]} ({key}), which its other host has not. "
+                f"Take {key} off the flavor."
+            )
         for feature in _FEATURES:
             if re.fullmatch(feature.flavor, key) and feature.asks(str(value)):
                 yield f"Its flavor asks for {feature.what} ({key}={value}). Take {key} off the flavor."

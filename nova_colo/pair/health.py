@@ -10,7 +10,7 @@ from nova_colo.pair.arbitration import GONE, Observation, idle_reason
 from nova_colo.pair.model import Health, Pair, State
 from nova_colo.pair.reasons import Reason
 
-#: A figure is said anew when it has grown or shrunk by this factor since it was last said.
+#: A figure is updated when it has grown or shrunk by this factor since it was last stored.
 _MUCH = 2.0
 
 
@@ -21,10 +21,10 @@ def assess(
     secondary: Observation,
     before: Sequence[Reason] = (),
 ) -> tuple[Health, tuple[Reason, ...]]:
-    """Return how well a pair does, and why.
+    """Return a pair's health and the reasons for it.
 
     :param reason: the reason of the pair's state
-    :param before: the reasons that were given last: what a replica reports keeps the figures that it had then until they have
+    :param before: the last reasons: a reason reported by a replica keeps its last figures until they have
         changed much, since reasons are written to the database when they change
     :returns: health and its reasons, none when it is ok
     """
@@ -44,19 +44,19 @@ def assess(
 def with_health(
     pair: Pair, values: Mapping[str, Any], primary: Observation = GONE, secondary: Observation = GONE
 ) -> dict[str, Any]:
-    """Return columns of a pair that are about to be set, with the health that belongs to their state when they set one.
+    """Return columns of a pair that are about to be set; those with a state get its health too.
 
-    :param pair: as it is until then
-    :param values: the columns; with a state comes its reason
-    :param primary: what is known of the primary's host; not needed for a pair that is not protected
-    :param secondary: what is known of the secondary's host; not needed for a pair that is not protected
+    :param pair: the pair before
+    :param values: the columns; a state comes with its reason
+    :param primary: observation of the primary's host; not needed for a pair that is not protected
+    :param secondary: observation of the secondary's host; not needed for a pair that is not protected
     """
     if "state" not in values:
         return dict(values)
     names = {field.name for field in dataclasses.fields(Pair)}
-    then = dataclasses.replace(pair, **{name: value for name, value in values.items() if name in names})
-    level, why = assess(then, values["state_reason"], primary, secondary)
-    return {**values, "health": level, "health_reasons": list(why)}
+    after = dataclasses.replace(pair, **{name: value for name, value in values.items() if name in names})
+    level, health_reasons = assess(after, values["state_reason"], primary, secondary)
+    return {**values, "health": level, "health_reasons": list(health_reasons)}
 
 
 def _assess_protected(
@@ -74,16 +74,16 @@ def _assess_protected(
 
 
 def _steady(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:
-    """Return each reason that replicas report once, whatever its figures; with those of before, if they are much the same."""
+    """Return each reported reason once, whatever its figures, with the last figures if they differ little."""
     known = {reason.about(): reason for reason in before}
     steady: dict[tuple[Any, ...], Reason] = {}
     for reason in reported:
         last = known.get(reason.about(), reason)
-        steady.setdefault(reason.about(), last if _much_the_same(last, reason) else reason)
+        steady.setdefault(reason.about(), last if _is_similar(last, reason) else reason)
     return list(steady.values())
 
 
-def _much_the_same(one: Reason, other: Reason) -> bool:
-    """Return whether the figures of two reasons that differ in nothing else differ little."""
+def _is_similar(one: Reason, other: Reason) -> bool:
+    """Return whether the figures of two otherwise equal reasons differ little."""
     both = [(value, other.figures()[name]) for name, value in one.figures().items()]
     return all(max(pair) < _MUCH * min(pair) or max(pair) == min(pair) for pair in both)

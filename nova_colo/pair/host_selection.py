@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a secondary may run and what it needs there."""
+"""Selection of a secondary's host, and the resources that it needs there."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ class Size:
 
 
 def secondary_resources(size: Size) -> dict[str, int]:
-    """Return placement's resource amounts of a secondary; classes with amount 0 are left out."""
+    """Return the resource amounts of a secondary for Placement; classes with amount 0 are left out."""
     amounts = {"VCPU": size.vcpus, "MEMORY_MB": RAM_FACTOR * size.memory_mb, "DISK_GB": size.disk_gb}
     return {name: amount for name, amount in amounts.items() if amount}
 
@@ -33,21 +33,21 @@ def rank_hosts(
     secondaries: Mapping[str, int],
     preferred: str | None = None,
 ) -> list[str]:
-    """Return the hosts a secondary may go to, best first.
+    """Return the hosts that can take a secondary, best first.
 
-    :param candidates: hosts with free capacity, as placement says
+    :param candidates: hosts with free capacity, from Placement
     :param alive: hosts whose agent answers
     :param secondaries: how many secondaries each host has already
-    :param preferred: the host that had a twin of this server before
+    :param preferred: the host of this server's former secondary
     """
     usable = (set(candidates) & set(alive)) - {primary_host}
     return sorted(usable, key=lambda name: (name != preferred, secondaries.get(name, 0), name))
 
 
 def required_traits(extra_specs: Mapping[str, str]) -> list[str]:
-    """Return what placement must require of a secondary's host: the flavor's traits, and that it is enabled.
+    """Return the traits that Placement must require of a secondary's host: the flavor's, and not disabled.
 
-    :returns: trait names, a forbidden one with an exclamation mark before
+    :returns: trait names, forbidden ones with an exclamation mark before
     """
     signs = {"required": "", "forbidden": "!"}
     traits = [
@@ -64,7 +64,7 @@ def no_host_reason(
     """Return why no host was found.
 
     :param candidates: hosts with free capacity
-    :param only: the host that was asked for; None when any would do
+    :param only: the requested host; None when any will do
     """
     memory_mb = RAM_FACTOR * size.memory_mb
     if only is not None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hybrid rule: when a pair leaves COLO for periodic checkpoints, and when COLO is tried again.
 
-COLO pays only while replies agree. Where they keep differing, each client request costs a checkpoint, while with output that
-is buffered there are as many as the interval says, whatever the clients do. Checkpoints on demand and periodic ones as the two
-ends of one scale: Dong et al., "COLO: COarse-grained LOck-stepping Virtual Machines for Non-stop Service", SoCC 2013. Whether
-replies agree again is only found by trying, so the waits between two tries grow while they fail.
+COLO pays only while replies agree. While they keep differing, each client request costs a checkpoint; with
+buffered output the interval alone sets the number of checkpoints, whatever the clients do. For checkpoints on
+demand and periodic ones as the two ends of one scale see Dong et al., "COLO: COarse-grained LOck-stepping
+Virtual Machines for Non-stop Service", SoCC 2013. Only a trial shows whether replies agree again, so the wait
+before each next trial grows while trials fail.
 """
 
 import dataclasses
@@ -15,15 +16,15 @@ from nova_colo.pair.model import Cause, Mode
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """When to change the mode.
+    """The thresholds of mode changes.
 
-    :param run: so many short COLO intervals in a row make the pair go periodic
-    :param short_s: a COLO interval, from one checkpoint to the mismatch after it, is short below this many seconds. At the
-        interval of periodic checkpoints COLO takes as many of them, which is where it stops to pay
+    :param run: this many short COLO intervals in a row change the pair to checkpoint mode
+    :param short_s: a COLO interval, from one checkpoint to the mismatch after it, is short below this many
+        seconds. At the interval of periodic checkpoints COLO takes as many of them, and no longer pays
     :param first_wait_s: seconds before COLO is tried again
-    :param growth: what the wait is multiplied by when COLO did not hold
-    :param max_wait_s: what the wait never exceeds, in seconds
-    :param calm_s: seconds that COLO has to hold for the wait to begin anew
+    :param growth: factor of the wait after a trial of COLO that failed
+    :param max_wait_s: maximum of the wait, in seconds
+    :param calm_s: seconds in COLO after which the wait is reset to first_wait_s
     :raises ValueError: when these contradict each other
     """
 
@@ -45,13 +46,13 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Where a pair under the hybrid policy is.
+    """The state of a pair under the hybrid policy.
 
     :param mode: colo or checkpoint
     :param since: when the mode was entered, in seconds since the epoch
     :param wait_s: how long this stay in checkpoint mode lasts, or the next one when the mode is colo
     :param short_run: short COLO intervals in a row up to now
-    :param last: when the last checkpoint in this stay in COLO was; None before the first
+    :param last: time of the last checkpoint in this stay in COLO; None before the first
     """
 
     mode: Mode
@@ -62,9 +63,9 @@ class State:
 
 
 def begin(rule: Rule, now: float, mode: Mode = Mode.COLO) -> State:
-    """Return the state of a pair that has just come under the policy.
+    """Return the state of a pair whose policy has just become hybrid.
 
-    :param mode: the mode that it is in
+    :param mode: the pair's present mode
     """
     return State(mode, now, rule.first_wait_s)
 
@@ -72,10 +73,10 @@ def begin(rule: Rule, now: float, mode: Mode = Mode.COLO) -> State:
 def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
     """Return the state after a checkpoint.
 
-    A forced one says nothing of the load; a periodic one says that COLO has held for as long as it may.
+    A forced one does not depend on the load; a periodic one shows that replies agreed for a whole interval.
     """
     if state.mode != Mode.COLO or checkpoint.at < state.since:
-        return state  # told late: it belongs to the stay before
+        return state  # reported late: it belongs to the previous stay
     state = _calmed(state, rule, checkpoint.at)
     last = state.since if state.last is None else state.last
     match checkpoint.cause:
@@ -92,7 +93,7 @@ def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
 
 def passed(state: State, rule: Rule, now: float) -> State:
     """Return the state at a time, in seconds since the epoch."""
-    if now < state.since:  # the clock was set back: nobody waits for it to catch up
+    if now < state.since:  # the clock was set back: start the stay again
         return dataclasses.replace(state, since=now, last=None)
     if state.mode == Mode.COLO:
         return _calmed(state, rule, now)
@@ -102,5 +103,5 @@ def passed(state: State, rule: Rule, now: float) -> State:
 
 
 def _calmed(state: State, rule: Rule, now: float) -> State:
-    """Begin the wait anew when COLO has held."""
+    """Reset the wait when COLO has lasted for calm_s."""
     return dataclasses.replace(state, wait_s=rule.first_wait_s) if now - state.since >= rule.calm_s else state

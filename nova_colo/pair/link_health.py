@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rule for the replication link of one replica of a pair: whether it works, how well, and why."""
+"""Health of the replication link of one replica: whether it works, how well, and the reasons."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,10 @@ from nova_colo.pair.reasons import Reason
 
 @dataclasses.dataclass(frozen=True)
 class Signs:
-    """What one replica sees of the link. None stands for what it does not measure, or not yet.
+    """Measurements of the link by one replica. None stands for a value that is not measured, or not yet.
 
     :param chardevs: whether each socket of the link is connected, by its name in QEMU
-    :param heartbeat_age_s: seconds since the twin's host last answered over the replication network
+    :param heartbeat_age_s: seconds since the peer's host last answered over the replication network
     :param pause_p99_ms: 99th percentile of the checkpoints' pauses, in milliseconds
     :param mismatches_per_min: checkpoints per minute because replies differed
     :param checkpoint_age_s: seconds since the last checkpoint ended, or since replication began
@@ -31,14 +31,14 @@ class Signs:
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Where a sign becomes a reason.
+    """Values from which a measurement becomes a reason.
 
-    :param silent_s: an answer older than this many seconds is none
-    :param pause_ms: pauses are long from this p99 on, in milliseconds: clients' TCP begins to send again after 200
+    :param silent_s: the peer's host is silent when its last answer is older than this many seconds
+    :param pause_ms: pauses are long from this p99 on, in milliseconds: TCP clients retransmit after 200
     :param storm_per_min: mismatches are a storm from this many per minute on
-    :param late_s: a checkpoint is late so many seconds after it was due
-    :param stuck_s: replication is stuck so many seconds after a checkpoint was due, whatever the sockets say. QEMU tells
-        nothing of a twin that is frozen: the primary waits for its reply without an end
+    :param late_s: a checkpoint is late this many seconds after it was due
+    :param stuck_s: replication is stuck this many seconds after a checkpoint was due, even when all sockets
+        are connected. QEMU does not report a frozen peer: the primary waits for its reply without a timeout
     """
 
     silent_s: float = 2.0
@@ -50,9 +50,10 @@ class Thresholds:
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """What to think of the link.
+    """The assessment of the link.
 
-    :param up: it works; None while nothing is known of it, since a link that is down makes replicas part
+    :param up: whether it works; None while unknown, not False, since a link that is down disconnects the
+        replicas
     :param reasons: none when health is ok
     """
 
@@ -62,7 +63,7 @@ class Link:
 
 
 def assess(signs: Signs, thresholds: Thresholds) -> Link:
-    """Return what to think of a link that shows these signs."""
+    """Return the assessment of a link from its measurements."""
     overdue = _overdue(signs)
     down = tuple(_failures(signs, thresholds, overdue))
     if down:

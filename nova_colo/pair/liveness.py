@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hosts are silent, judged by a watcher that may itself have been stalled."""
+"""Detection of silent hosts by a process that may itself have been stalled."""
 
 import dataclasses
 import math
@@ -7,13 +7,12 @@ import math
 
 @dataclasses.dataclass
 class Watch:
-    """Remembers when each host was last heard, in seconds of one monotonic clock.
+    """The times of the hosts' last heartbeats, in seconds of one monotonic clock.
 
-    A watcher that was itself stalled (starved of CPU, suspended) must not blame the hosts: the time it overslept is not counted
-    against them.
+    Time in which the process itself was stalled (starved of CPU, suspended) does not count against the hosts.
 
     :param interval: seconds between heartbeats
-    :param missed: how many heartbeats in a row make a host silent
+    :param missed: a host is silent when this many heartbeats in a row are missing
     """
 
     interval: float
@@ -23,13 +22,13 @@ class Watch:
     _alive: set[str] = dataclasses.field(default_factory=set)
 
     def heard(self, host: str, now: float) -> None:
-        """Note a heartbeat."""
+        """Record a heartbeat of a host."""
         self._heard[host] = max(now, self._heard.get(host, now))
 
     def tick(self, now: float) -> bool:
-        """Tell the watch that its owner looks at it now; to be called about once an interval.
+        """Check the hosts now; call it about once per interval.
 
-        :returns: whether a host has become silent since the last time
+        :returns: whether a host has become silent since the last call
         """
         if self._ticked is not None and (stall := now - self._ticked - self.interval) > self.interval:
             self._heard = {host: min(now, at + stall) for host, at in self._heard.items()}
@@ -38,11 +37,11 @@ class Watch:
         return not before <= self._alive
 
     def due(self, now: float) -> float:
-        """Return in how many seconds the next host becomes silent unless it is heard until then; infinity when all are."""
+        """Return the seconds until the next host is silent without a heartbeat; infinity when all are."""
         ends = (at + self.interval * self.missed for host, at in self._heard.items() if self.alive(host, now))
         return min(ends, default=math.inf) - now
 
     def alive(self, host: str, now: float) -> bool:
-        """Return whether a host has been heard within the last missed heartbeats."""
+        """Return whether a host has sent one of its last ``missed`` heartbeats."""
         at = self._heard.get(host)
         return at is not None and now - at <= self.interval * self.missed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the product as types."""
+"""The domain model: states, roles, pairs and replicas as types."""
 
 import dataclasses
 import enum
@@ -11,12 +11,12 @@ from oslo_utils import strutils
 
 from nova_colo.pair.reason import Reason
 
-#: Namespace of the synthetic ids of twins; ORBIT's users see them as a second server.
-TWIN_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
+#: Namespace of the synthetic ids of secondaries, which users of ORBIT's API see as second servers.
+SECONDARY_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
 
 
 class State(enum.StrEnum):
-    """What a pair is."""
+    """The state of a pair."""
 
     UNPROTECTED = "unprotected"
     STARTING = "starting"
@@ -28,7 +28,7 @@ class State(enum.StrEnum):
 
 
 class Health(enum.StrEnum):
-    """How well a pair does."""
+    """The health of a pair or a link."""
 
     OK = "ok"
     WARNING = "warning"
@@ -37,7 +37,7 @@ class Health(enum.StrEnum):
 
 
 class FtStatus(enum.StrEnum):
-    """ORBIT's wire value."""
+    """The value of ORBIT's attribute ``ft_status``."""
 
     PRIMARY = "primary"
     MISSING_SECONDARY = "missing_secondary"
@@ -47,7 +47,7 @@ class FtStatus(enum.StrEnum):
 
 
 class Wanted(enum.StrEnum):
-    """What the users of an FT server have asked for."""
+    """The protection that the users of an FT server have requested."""
 
     PROTECTED = "protected"
     UNPROTECTED = "unprotected"
@@ -55,7 +55,7 @@ class Wanted(enum.StrEnum):
 
 
 class Mode(enum.StrEnum):
-    """How a pair synchronises. ``hybrid`` is a policy only: the pair moves between the two others by itself."""
+    """How a pair synchronises. ``hybrid`` is a policy only: the pair itself switches between the others."""
 
     COLO = "colo"
     CHECKPOINT = "checkpoint"
@@ -71,11 +71,12 @@ class Cause(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
-    """What a host is to a server, as its agent remembers it.
+    """The role of a host for a server, as recorded by its agent.
 
-    ``promoted`` is a secondary that has become the primary while Nova's records still name the old host; ``demoted`` is the old
-    primary of a failover in the same interval. ``leaving`` is a primary whose guest Nova is about to end: it waits until the
-    engine has given the twin up, and is not protected anew before Nova is done.
+    ``promoted`` is a secondary that has become the primary while Nova's records still name the old host;
+    ``demoted`` is the old primary of a failover in the same interval. ``leaving`` is a primary whose guest
+    Nova is about to end: Nova waits until the engine has removed the secondary, and the server is not
+    protected again before Nova is done.
     """
 
     PRIMARY = "primary"
@@ -87,15 +88,15 @@ class Role(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """What the engine knows of an FT server.
+    """The engine's record of an FT server.
 
     :param server_status: Nova's status of the server, e.g. ``ACTIVE``
     :param nova_host: the host that Nova's records name
     :param primary_host: the host that holds the grant for ``epoch``
-    :param wanted: what its users have asked for
-    :param auto_reprotect: make a new secondary by itself when one was lost
-    :param reserved_host: where room is kept for a secondary that is not there
-    :param return_to: where a test failover has come from and goes back to
+    :param wanted: the protection that its users have requested
+    :param auto_reprotect: create a new secondary automatically when one was lost
+    :param reserved_host: the host where capacity is reserved for a secondary that does not exist
+    :param return_to: the host that a test failover started from and returns to
     """
 
     server_id: str
@@ -113,11 +114,11 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Replica:
-    """What an agent reports of one server on its host.
+    """An agent's report of one server on its host.
 
-    :param running: the QEMU process is there
-    :param link_up: the replication link to the twin works; None while there is no twin
-    :param reasons: what is wrong with that link
+    :param running: the QEMU process exists
+    :param link_up: the replication link to the peer works; None while there is no peer
+    :param reasons: the problems of that link
     """
 
     role: Role
@@ -128,13 +129,16 @@ class Replica:
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:
-    """Return whether a flavor as Nova's API embeds it in a server says so; False also where its extra specs are not shown."""
+    """Return whether a flavor, as Nova's API embeds it in a server, is fault tolerant.
+
+    A flavor whose extra specs the caller may not see counts as not fault tolerant.
+    """
     return strutils.bool_from_string(flavor.get("extra_specs", {}).get("ft:enabled", ""))
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What a flavor says of how its servers are to be protected.
+    """A flavor's policy for the protection of its servers.
 
     :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
     """
@@ -145,7 +149,7 @@ class Policy:
 
 
 def policy_of(flavor: Mapping[str, Any]) -> Policy:
-    """Return the policy in a flavor as Nova's API embeds it in a server. What is wrong there counts as not given."""
+    """Return the policy of a flavor as Nova's API embeds it in a server. Invalid values count as absent."""
     specs = flavor.get("extra_specs", {})
     mode, interval = specs.get("ft:mode", ""), specs.get("ft:checkpoint_interval_ms", "")
     return Policy(
@@ -156,16 +160,16 @@ def policy_of(flavor: Mapping[str, Any]) -> Policy:
 
 
 def actual_mode(policy: str) -> Mode:
-    """Return the mode that a pair begins with under a policy."""
+    """Return the mode in which a pair starts under a policy."""
     return Mode.CHECKPOINT if policy == Mode.CHECKPOINT else Mode.COLO
 
 
 def secondary_id(server_id: str) -> str:
-    """Return the synthetic id of a server's secondary: stable, and also its consumer id in placement."""
-    return str(uuid.uuid5(TWIN_NAMESPACE, server_id))
+    """Return the synthetic id of a server's secondary: stable, and also its consumer id in Placement."""
+    return str(uuid.uuid5(SECONDARY_NAMESPACE, server_id))
 
 
 def ft_status(state: str, has_secondary: bool) -> FtStatus:
-    """Return ORBIT's word for a pair as its server shows it."""
-    with_twin = (State.PROTECTED, State.FAILING_OVER)
-    return FtStatus.PRIMARY if has_secondary and state in with_twin else FtStatus.MISSING_SECONDARY
+    """Return ORBIT's ``ft_status`` of a pair's server."""
+    with_secondary = (State.PROTECTED, State.FAILING_OVER)
+    return FtStatus.PRIMARY if has_secondary and state in with_secondary else FtStatus.MISSING_SECONDARY

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reasons as data: a code with parameters. Sentences are made where somebody reads them.
+"""Reasons as data: a code with parameters. The text is rendered where it is read.
 
-A reason is stored and sent as ``{"code": str, "params": {...}}``. Its text, and which parameters a reader may see, is up to the
-catalogue in :mod:`nova_colo.pair.reasons`. A reader without the right to see hosts reads no host name, and no text that Nova,
-libvirt, QEMU or an operating system has worded, whatever that text is: such parameters are left out by their names.
+A reason is stored and sent as ``{"code": str, "params": {...}}``. The catalogue in
+:mod:`nova_colo.pair.reasons` has its text, and which parameters a reader may see. A reader without the right
+to see hosts gets no host name, and no text of Nova, libvirt, QEMU or an operating system: such parameters are
+left out by their names, whatever their values.
 """
 
 import dataclasses
@@ -13,15 +14,15 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAME = re.compile(r"%\((\w+)\)s")
-#: How a host was marked in a sentence of a release that had no codes.
+#: A host's name in a sentence of a release without codes.
 _MARK = re.compile(r"\[\[([^\]]*)\]\]")
-#: Stands for a host in the text of a reader who may not see hosts.
+#: Replaces a host in the text for a reader who may not see hosts.
 SOME_HOST = "its host"
-#: Stands for a value that is not what its name promises.
+#: Replaces a value that does not match the pattern of its name.
 NOT_SHOWN = "(not shown)"
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-#: What texts among the parameters that everybody may see are made of, by their names. A text that is not is not shown.
+#: Patterns of text parameters that every reader may see, by name. A text that does not match is not shown.
 _WORDS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.ASCII)
     for name, pattern in {
@@ -50,7 +51,7 @@ class Severity(enum.StrEnum):
 
 
 class Group(enum.StrEnum):
-    """Where a reason is used, and in which table of the operator's guide it is."""
+    """The use of a reason, and its table in the operator's guide."""
 
     CAUSE = "cause"
     STATE = "state"
@@ -66,9 +67,9 @@ class Group(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """Why something is as it is.
+    """The reason for a state, an event or a refusal.
 
-    :param code: of a kind in the catalogue, or one that a newer release has
+    :param code: of a kind in the catalogue, or one of a newer release
     :param params: numbers, texts, other reasons, and lists of these
     """
 
@@ -76,7 +77,7 @@ class Reason:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return the text for who may see hosts, such as an operator who reads a log."""
+        """Return the text for readers who may see hosts, such as operators in a log."""
         return self.text(hosts=True)
 
     def text(self, hosts: bool) -> str:
@@ -105,7 +106,7 @@ class Reason:
 
     @property
     def severity(self) -> Severity:
-        """How much attention it needs; what a newer release says is worth some."""
+        """How much attention it needs; warning for a code of a newer release."""
         kind = CATALOGUE.get(self.code)
         return kind.severity if kind is not None else Severity.WARNING
 
@@ -114,7 +115,7 @@ class Reason:
         return {"code": self.code, "params": {name: _data(value) for name, value in self.params.items()}}
 
     def wire(self, hosts: bool) -> dict[str, Any]:
-        """Return the reason as the API shows it: what the reader may not see is left out.
+        """Return the reason as the API shows it, without parameters that the reader may not see.
 
         :param hosts: whether the reader may see hosts
         """
@@ -131,27 +132,27 @@ class Reason:
         return {"code": self.code, "params": shown}
 
     def about(self) -> tuple[Any, ...]:
-        """Return what makes a reason another one than before, whatever its figures are now."""
+        """Return the identity of a reason: everything but its figures."""
         return (
             self.code,
             *sorted((name, repr(value)) for name, value in self.params.items() if not _is_figure(value)),
         )
 
     def figures(self) -> dict[str, float]:
-        """Return its figures by name."""
+        """Return the figures by name."""
         return {name: value for name, value in self.params.items() if _is_figure(value)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """Reasons of one code. Called with its parameters it makes one.
+    """The reasons of one code. A call with its parameters returns a reason.
 
     :param template: the text, with a ``%(name)s`` for each parameter
     :param remedy: what an operator does about it, in Markdown
     :param hosts: parameters that are names of hosts
-    :param private: parameters for those only who may see hosts: texts of other programs, paths, addresses
-    :param own: parameters that the reader has given: shown as they are
-    :param public: the text without the private ones
+    :param private: parameters for readers who may see hosts: texts of other programs, paths, addresses
+    :param own: parameters from the reader's own request, shown unchecked
+    :param public: the text without the private parameters
     """
 
     code: str
@@ -190,19 +191,20 @@ CATALOGUE: dict[str, Kind] = {}
 def kind(
     group: Group, code: str, template: str, remedy: str = "", severity: Severity = Severity.INFO, **more: Any
 ) -> Kind:
-    """Add a kind to the catalogue. See :class:`Kind`; of hosts, private and own it takes names with spaces between."""
+    """Add a kind to the catalogue. See :class:`Kind`; hosts, private and own are space-separated names."""
     public = more.pop("public", None)
     named = {name: frozenset(value.split()) for name, value in more.items()}
-    made = Kind(code, group, template, remedy, severity, public=public, **named)
+    added = Kind(code, group, template, remedy, severity, public=public, **named)
     assert code not in CATALOGUE, code
-    CATALOGUE[code] = made
-    return made
+    CATALOGUE[code] = added
+    return added
 
 
 def read(data: Any) -> Reason | None:
     """Return a reason that was stored or sent; None for nothing.
 
-    :param data: as :meth:`Reason.data` returns it; a sentence of a release that had no codes becomes one of the code ``other``
+    :param data: as :meth:`Reason.data` returns it; a sentence stored by a release without codes becomes a
+        reason with the code ``other``
     """
     if not data:
         return None
@@ -234,7 +236,7 @@ def _is_figure(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a parameter as it will be read again: a word of an enumeration as text, a tuple as a list."""
+    """Return a parameter as JSON will return it: a member of an enumeration as text, a tuple as a list."""
     if isinstance(value, enum.StrEnum):
         return str(value)
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
@@ -273,6 +275,6 @@ def _wire(name: str, value: Any, everything: bool) -> Any:
 
 
 def _word(name: str, value: str) -> str:
-    """Return a text that everybody may see, if it is what its name promises."""
+    """Return a text that every reader may see if it matches the pattern of its name, else NOT_SHOWN."""
     pattern = _WORDS.get(name)
     return value if pattern is not None and pattern.fullmatch(value) else NOT_SHOWN

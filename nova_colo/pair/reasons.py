@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalogue of reasons: every message about a pair, with its remedy for operators.
 
-To add a reason, add an entry here and its German text to the dashboard's message catalogue (``make messages``).
+To add a reason, add an entry here, run ``make messages``, and translate the new message of the dashboard.
 The operator's guide, the dashboard's sentences and the API are derived from this catalogue.
 """
 
@@ -1235,7 +1235,7 @@ NOT_FAULT_TOLERANT = kind(
 )
 LOCKED = kind(_G, "locked", "Instance %(server)s is locked. Unlock it first.")
 
-#: Refusals for lack of a role, by the action's name on the wire.
+#: Refusals for lack of a role, by the action's name in the API.
 NOT_ALLOWED = {
     action: kind(_G, f"not_allowed_{action.replace('-', '_')}", f"Your role does not allow you to {deed}.")
     for action, deed in {

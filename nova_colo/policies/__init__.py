@@ -12,18 +12,18 @@ _PARTS = (base, fault_tolerance, checkpoints, events, hosts, actions)
 
 
 def list_rules() -> list[policy.RuleDefault]:
-    """Return all rules, as oslopolicy-sample-generator wants them."""
+    """Return all rules, for oslopolicy-sample-generator."""
     return list(itertools.chain.from_iterable(part.list_rules() for part in _PARTS))
 
 
 def enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     """Return an enforcer of the rules, with the overrides of conf's [oslo_policy] policy_file."""
-    made = policy.Enforcer(conf)
-    made.register_defaults(list_rules())
-    return made
+    result = policy.Enforcer(conf)
+    result.register_defaults(list_rules())
+    return result
 
 
 def get_enforcer() -> policy.Enforcer:
-    """Return an enforcer on oslo.config's global options, as the oslopolicy commands want it."""
+    """Return an enforcer on oslo.config's global options, for the oslopolicy commands."""
     cfg.CONF([], project="nova-colo")
     return enforcer(cfg.CONF)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of the actions, one per action, and of what only some may ask of them."""
+"""Rules of the actions, one per action, and of arguments with rules of their own."""
 
 from oslo_policy import policy
 
@@ -9,22 +9,22 @@ from nova_colo.policies import base
 FORCE = f"{base.ROOT}:failover:force"
 MIGRATE_HOST = f"{base.ROOT}:migrate-secondary:host"
 
-#: action -> who may, and what it does
+#: action -> check string and description
 _ACTIONS = {
     actions.FAILOVER: (base.PROJECT_MANAGER_OR_ADMIN, "Fail a server over to its secondary."),
     actions.PROTECT: (
         base.PROJECT_MEMBER_OR_ADMIN,
-        "Make the secondary of a running FT server that has none.",
+        "Create the secondary of a running FT server that has none.",
     ),
     actions.UNPROTECT: (
         base.PROJECT_MEMBER_OR_ADMIN,
-        "Remove the secondary of a server, and its place on the host.",
+        "Remove the secondary of a server and release its reservation.",
     ),
     actions.SUSPEND: (
         base.PROJECT_MEMBER_OR_ADMIN,
-        "Remove the secondary of a server for a while and keep its place.",
+        "Remove the secondary of a server for a while and keep its reservation.",
     ),
-    actions.RESUME: (base.PROJECT_MEMBER_OR_ADMIN, "Make the secondary of a suspended server again."),
+    actions.RESUME: (base.PROJECT_MEMBER_OR_ADMIN, "Create the secondary of a suspended server again."),
     actions.TEST_FAILOVER: (
         base.PROJECT_MANAGER_OR_ADMIN,
         "Fail a server over to see that it works, and back when asked.",
@@ -35,7 +35,7 @@ _ACTIONS = {
     ),
     actions.SET_MODE: (
         base.PROJECT_MEMBER_OR_ADMIN,
-        "Say how a server's pair synchronises: colo, checkpoint or hybrid.",
+        "Set how a server's pair synchronises: colo, checkpoint or hybrid.",
     ),
 }
 

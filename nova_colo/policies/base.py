@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules that others refer to; the names are Nova's, so that a cloud's habits fit."""
+"""Rules that other rules refer to, with Nova's names, so that a cloud's overrides apply."""
 
 from oslo_policy import policy
 
-#: Every rule of ours begins with it.
+#: Prefix of all rules of fault tolerance.
 ROOT = "os_compute_api:os-fault-tolerance"
 
 ANYBODY = "@"
@@ -30,7 +30,7 @@ def list_rules() -> list[policy.RuleDefault]:
         policy.RuleDefault(
             "project_reader_or_admin",
             "rule:context_is_admin or (role:reader and project_id:%(project_id)s)",
-            "Whoever may read in the server's project, and administrators.",
+            "Readers of the server's project, and administrators.",
         ),
     ]
 
@@ -38,10 +38,10 @@ def list_rules() -> list[policy.RuleDefault]:
 def rule(
     name: str, check: str, description: str, *operations: tuple[str, str]
 ) -> policy.DocumentedRuleDefault:
-    """Return a rule as documented ones are made here.
+    """Return a documented rule.
 
-    :param check: who may
-    :param operations: method and path of each request that the rule is about
+    :param check: the check string
+    :param operations: method and path of each request that the rule governs
     """
     return policy.DocumentedRuleDefault(
         name=name,

@@ -14,7 +14,7 @@ def list_rules() -> list[policy.RuleDefault]:
         base.rule(
             INDEX,
             base.PROJECT_READER_OR_ADMIN,
-            "See when a server had checkpoints, of which causes, and how long it stood still for them.",
+            "See when a server had checkpoints, of which causes, and how long it was paused for them.",
             ("GET", "/servers/{server_id}/os-fault-tolerance/checkpoints"),
         )
     ]

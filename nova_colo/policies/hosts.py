@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of hosts: who sees their names, and who sees the list of them."""
+"""Rules of hosts: to see their names, and to list them."""
 
 from oslo_policy import policy
 
@@ -15,7 +15,8 @@ def list_rules() -> list[policy.RuleDefault]:
         base.rule(
             NAMES,
             base.ADMIN,
-            "See on which hosts primaries and secondaries run, filter and sort by them, and see secondaries as servers.",
+            "See on which hosts primaries and secondaries run, filter and sort by them, "
+            "and see secondaries as servers.",
             ("GET", "/os-fault-tolerance/servers"),
             ("GET", "/servers/{server_id}/os-fault-tolerance"),
             ("GET", "/servers/{server_id}/os-fault-tolerance/events"),

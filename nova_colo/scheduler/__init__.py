@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What plugs into nova-scheduler."""
+"""Plug-ins of nova-scheduler."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scheduler filter that wants two hosts for a new FT server. To be the last of [filter_scheduler] enabled_filters.
+"""The scheduler filter that requires two hosts for a new FT server.
 
-It looks at what the other filters have left and at nothing else: whether there is room for a secondary, which needs the RAM
-twice, is decided by Placement when the engine reserves it.
+It must be the last of [filter_scheduler] enabled_filters: it only checks how many hosts the other filters
+have passed. Whether another host has capacity for the secondary, which needs twice the RAM, is decided by
+Placement when the engine reserves it.
 """
 
 import collections
@@ -18,24 +19,26 @@ LOG = logging.getLogger(__name__)
 
 
 class ColoPairFilter(filters.BaseHostFilter):
-    """Pass the hosts of cells where at least two hosts are left; an FT server cannot have its twin in another cell."""
+    """Pass the hosts of cells with at least two hosts: primary and secondary must be in the same cell."""
 
     def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> list[Any]:
-        """Return the hosts that may get the server: all of them unless it is a new FT server.
+        """Return the hosts on which the server may be built; all of them unless it is a new FT server.
 
-        :param filter_obj_list: what the filters before have left, as nova.scheduler.host_manager.HostState
+        :param filter_obj_list: the hosts that the previous filters have passed, as
+            nova.scheduler.host_manager.HostState
         :param spec_obj: nova.objects.RequestSpec
         """
         hosts = list(filter_obj_list)
         if not _is_new_pair(spec_obj):
             return hosts
-        left = collections.Counter(host.cell_uuid for host in hosts)
-        passed = [host for host in hosts if left[host.cell_uuid] >= 2]
+        per_cell = collections.Counter(host.cell_uuid for host in hosts)
+        passed = [host for host in hosts if per_cell[host.cell_uuid] >= 2]
         if hosts and not passed:
             names = ", ".join(sorted(host.host for host in hosts))
             LOG.warning(
-                "No valid host for server %s: its flavor %s is fault tolerant (ft:enabled), so it needs two hosts of one cell, "
-                "and the other filters have left only %s. Add, enable or free another host.",
+                "No valid host for server %s: its flavor %s is fault tolerant (ft:enabled), so it needs "
+                "two hosts of one cell, and the other filters have left only %s. Add, enable or free another "
+                "host.",
                 spec_obj.instance_uuid,
                 spec_obj.flavor.name,
                 names,
@@ -50,11 +53,10 @@ def _is_new_pair(spec: Any) -> bool:
     ):
         return False
     if utils.request_is_rebuild(spec):
-        return False  # it stays where it is
+        return False  # it stays on its host
     destination = spec.requested_destination if "requested_destination" in spec else None
     if destination is not None and "host" in destination and destination.host:
-        return (
-            False  # a host was named, and the list is cut to it already; forced hosts do not come here at all
-        )
-    # a move off a host: better to run without a twin for a while than not at all
+        # the host was requested, and the list has only that host; forced hosts are not filtered at all
+        return False
+    # a move away from a host: a server that runs unprotected is better than none
     return not ("ignore_hosts" in spec and spec.ignore_hosts)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated backend: a small model of COLO's checkpoints, link loss and crashes. Its figures are made up and say so."""
+"""The simulated backend: a small model of COLO's checkpoints, link loss and crashes.
+
+Its figures are generated; pages and commands mark them as simulated.
+"""
 
 import dataclasses
 import datetime
@@ -18,7 +21,7 @@ from nova_colo.pair.model import Cause, Mode
 from nova_colo.pair.reasons import Reason
 from nova_colo.simulator import hypervisor as hv
 
-#: Figures of a real pair at rest: mean of about 9 ms with a tail to some 60 ms.
+#: Parameters of the lognormal pause, from a real idle pair: a mean of about 9 ms with a tail to some 60 ms.
 PAUSE_MU, PAUSE_SIGMA = 2.1, 0.45
 
 
@@ -39,14 +42,14 @@ class SimulatedBackend:
         self._lock = threading.RLock()  # of all replication files
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call nothing: what happens to a simulated guest is seen when somebody looks."""
+        """Do nothing: changes of simulated guests are only noticed when they are polled."""
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
-        """Say nothing: a simulated guest has no devices."""
+        """Return an empty description: a simulated guest has no devices."""
         return {}
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
-        """Make a paused guest with the server's name and id."""
+        """Create a paused guest with the server's name and id."""
         if spec.secondary_host != self._host:
             where = {"host": self._host, "other": spec.secondary_host}
             raise ReplicationError(reasons.WRONG_HOST(server=spec.server_id, **where))
@@ -54,7 +57,7 @@ class SimulatedBackend:
         return {}
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
-        """Begin the first copy to the secondary."""
+        """Start the first copy to the secondary."""
         domain = self._hypervisor.get(spec.server_id)
         if domain is None or domain.state != hv.RUNNING:
             raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=spec.server_id, host=self._host))
@@ -73,7 +76,7 @@ class SimulatedBackend:
             json_file.write(path, record | {"mode": spec.mode, "interval_ms": spec.interval_ms})
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        """Tell how this host's replica does, and let the model run on to now."""
+        """Advance the model to the current time and return the state of this host's replica."""
         running = self._hypervisor.get(server_id) is not None
         if not running or peer is None:
             return Report(running)
@@ -97,19 +100,19 @@ class SimulatedBackend:
         return Report(True, linked, None, self._figures(record))
 
     def pause(self, server_id: str) -> bool:
-        """Stop the primary guest."""
+        """Pause the primary's guest."""
         self._set_state(server_id, hv.PAUSED)
         return True
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
-        """Let the secondary run. How long nobody ran is not simulated."""
+        """Run the secondary. The downtime is not simulated."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
         self._set_state(server_id, hv.RUNNING)
         return None
 
     def set_mode(self, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None) -> None:
-        """Change the mode of a primary; a secondary follows by itself."""
+        """Change the mode of a primary; a secondary has none of its own."""
         path = self._hypervisor.replication(server_id)
         with self._lock:
             record = json_file.read(path)
@@ -122,40 +125,43 @@ class SimulatedBackend:
         recent = [_checkpoint(c) for c in record["recent"]] if record else []
         return checkpoint_stats.buckets(recent, 10, since, self._clock())
 
-    def lacks(self) -> list[Reason]:
-        """Return nothing: what is simulated lacks nothing."""
+    def unmet_requirements(self) -> list[Reason]:
+        """Return nothing: the simulation has no requirements."""
         return []
 
     def versions(self) -> dict[str, str]:
         """Return nothing: there is no QEMU."""
         return {}
 
-    def settle(self, server_id: str) -> None:
+    def finalize(self, server_id: str) -> None:
         """Do nothing: a simulated guest has no files."""
 
-    def run_alone(self, server_id: str) -> None:
-        """End replication and let the primary run."""
+    def run_unprotected(self, server_id: str) -> None:
+        """End replication and run the primary."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
         with self._lock:
             self._hypervisor.replication(server_id).unlink(missing_ok=True)
         self._set_state(server_id, hv.RUNNING)
 
-    def release(self, server_id: str) -> None:
-        """End replication and let the primary run, if it is in a pair: one that Nova has stopped stays so."""
-        if self._hypervisor.get(server_id) is not None and self._hypervisor.replication(server_id).exists():
-            self.run_alone(server_id)
+    def unprotect(self, server_id: str) -> None:
+        """End replication and run the primary, if it is in a pair.
 
-    def discard(self, server_id: str) -> None:
-        """End the guest on this host."""
+        A guest that Nova has stopped stays stopped.
+        """
+        if self._hypervisor.get(server_id) is not None and self._hypervisor.replication(server_id).exists():
+            self.run_unprotected(server_id)
+
+    def destroy(self, server_id: str) -> None:
+        """Destroy the guest on this host."""
         with self._lock:
             self._hypervisor.remove(server_id)
 
-    def forget(self, server_id: str) -> None:
-        """Do nothing: the guests are the replicas."""
+    def delete_state(self, server_id: str) -> None:
+        """Do nothing: a simulated replica has no state besides its guest."""
 
-    def without_role(self, known: Collection[str]) -> list[str]:
-        """Return nothing: the guests are the replicas."""
+    def ended(self, with_role: Collection[str]) -> list[str]:
+        """Return nothing: a simulated replica has no state besides its guest."""
         return []
 
     def _set_state(self, server_id: str, state: str) -> None:
@@ -168,7 +174,7 @@ class SimulatedBackend:
         return 100 if total <= 0 else min(int(100 * (self._clock() - record["started_at"]) / total), 100)
 
     def _advance(self, record: dict[str, Any]) -> None:
-        """Take the checkpoints that were due since the last look."""
+        """Take the checkpoints that were due since the last poll."""
         now = self._clock()
         at = record["ticked_at"] or now
         recent = [_checkpoint(c) for c in record["recent"]]

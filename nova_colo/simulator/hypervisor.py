@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated hypervisor: what libvirt and QEMU are to a real host, as files in one folder that all simulated hosts share.
+"""A simulated hypervisor in place of libvirt and QEMU, as files in a folder shared by all simulated hosts.
 
-``DIRECTORY/HOST/UUID.json`` is a QEMU process on HOST: it outlives nova-compute and the agent, as a real one does, and is gone
-when the host loses power, that is when DIRECTORY/HOST is removed. ``DIRECTORY/HOST/link-down`` cuts HOST's replication links.
+``DIRECTORY/HOST/UUID.json`` is a QEMU process on HOST. Like a real one it outlives nova-compute and the
+agent. When DIRECTORY/HOST is removed, the host has lost power and all its QEMUs are gone.
+``DIRECTORY/HOST/link-down`` cuts the replication links of HOST.
 """
 
 import dataclasses
@@ -33,7 +34,7 @@ class Hypervisor:
         self._folder = self._directory / host
 
     def peer(self, host: str) -> "Hypervisor":
-        """Return the hypervisor of another host, as seen over the wire."""
+        """Return the hypervisor of another host."""
         return Hypervisor(str(self._directory), host)
 
     def get(self, uuid: str) -> Domain | None:
@@ -42,11 +43,11 @@ class Hypervisor:
         return Domain(**record) if record else None
 
     def put(self, domain: Domain) -> None:
-        """Make a guest or change it."""
+        """Create a guest or change it."""
         json_file.write(self._folder / f"{domain.uuid}.json", dataclasses.asdict(domain))
 
     def remove(self, uuid: str) -> None:
-        """End a guest and its replication; no error when there is none."""
+        """Destroy a guest and its replication; no error when there is none."""
         (self._folder / f"{uuid}.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder / "colo" / uuid, ignore_errors=True)
 
@@ -55,7 +56,7 @@ class Hypervisor:
         return [path.stem for path in sorted(self._folder.glob("*.json"))]
 
     def linked(self, uuid: str, peer_host: str) -> bool:
-        """Return whether this host's guest reaches its twin on another host."""
+        """Return whether the replication link between a guest here and its peer on another host works."""
         peer = self.peer(peer_host)
         cut = (self._folder / "link-down").exists() or (peer._folder / "link-down").exists()
         return not cut and peer.get(uuid) is not None

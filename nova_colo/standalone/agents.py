@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from nova_colo import rpc
 from nova_colo.agent.replication import GoneError, ReplicationError
+from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.standalone.pair import Agents, PairError, PairObservation, observation_of
 
 #: Timeouts in seconds: of the connection to the broker, of a query, and of any other call.
@@ -120,11 +121,8 @@ class AgentPool:
     """The agents of several hosts, polled in parallel."""
 
     def __init__(self, agents: Agents):
-        self._agents = agents
-
-    def call(self, host: str, method: str, **arguments: Any) -> Any:
-        """Call a method of one agent."""
-        return self._agents.call(host, method, **arguments)
+        self.call = agents.call
+        self.api = AgentAPI(agents.call)
 
     def poll(self, server_id: str, hosts: Sequence[str], needed: Sequence[str] = ()) -> PollResult:
         """Poll the agents of some hosts for their replicas of a pair.
@@ -135,7 +133,7 @@ class AgentPool:
 
         def ask(host: str) -> Any:
             try:
-                return self.call(host, "status", server_id=server_id)
+                return self.api.status(host, server_id)
             except SilentError as error:
                 return error
 

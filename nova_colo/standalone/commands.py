@@ -12,7 +12,8 @@ from nova_colo.standalone.pair import PairError, PairObservation, StandalonePair
 
 LOST_WARNING = (
     "You confirm that the guest on {host} is dead, or cut off from its clients, and does not run "
-    "unprotected: {host} is not asked. If the guest there still answers clients, two copies of it run from now on."
+    "unprotected: {host} is not asked. If the guest there still answers clients, "
+    "two copies of it run from now on."
 )
 
 
@@ -53,7 +54,8 @@ def protect(conf: cfg.ConfigOpts, agents: AgentPool, output: Output) -> None:
         pair, observed, output, source, target, mode=command.mode, interval_ms=command.interval_ms
     )
     after = agents.poll(command.server, (source, target)).observed
-    stood_still_ms = after.replicas.get(source, {}).get("stood_still_ms")
+    primary = after.replicas.get(source)
+    stood_still_ms = primary.get("stood_still_ms") if primary else None
     pause = "" if stood_still_ms is None else f" The guest was paused for {milliseconds(stood_still_ms)} ms."
     done = f"Protected: primary {source}, secondary {target}, epoch {after.epoch}.{pause}"
     output.result(done, **_outcome(command, after), stood_still_ms=stood_still_ms)
@@ -61,7 +63,8 @@ def protect(conf: cfg.ConfigOpts, agents: AgentPool, output: Output) -> None:
 
 def has_peer(observed: PairObservation, host: str) -> bool:
     """Return whether a host's replica has a peer, or waits for one that it has lost."""
-    return observed.replicas.get(host, {}).get("link_up") is not None
+    replica = observed.replicas.get(host)
+    return replica is not None and replica["link_up"] is not None
 
 
 def destroying_message(host: str, replica: Mapping[str, Any]) -> str:

@@ -4,8 +4,8 @@
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
+from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.engine.host_tracker import replica_of
 from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
@@ -37,7 +37,7 @@ class Observations:
         """Drop all replies: the pair has been changed since, and an old reply must not decide about it."""
         with self._lock:
             self._watch = Watch(INTERVAL_S, self._missed)
-            self._replicas: dict[str, dict[str, Any] | None] = {}
+            self._replicas: dict[str, ReplicaReport | None] = {}
             now = time.monotonic()
             for host in self._hosts:  # each has the full time to answer
                 self._watch.heard(host, now)
@@ -56,12 +56,11 @@ class Observations:
             with self._lock:
                 watch, replicas = self._watch, self._replicas
             try:
-                replica = self._agents.call(host, "status", server_id=self._id)
+                replica = self._agents.api.status(host, self._id)
             except PairError:
                 continue
-            with (
-                self._lock
-            ):  # a reply to a call made before reset() goes to objects that are not used any more
+            # a reply to a call made before reset() goes to objects that are no longer used
+            with self._lock:
                 watch.heard(host, time.monotonic())
                 replicas[host] = replica
 
@@ -72,7 +71,7 @@ class Observations:
             self._watch.tick(now)
             return all(host in self._replicas or not self._watch.alive(host, now) for host in self._hosts)
 
-    def replica(self, host: str) -> dict[str, Any] | None:
+    def replica(self, host: str) -> ReplicaReport | None:
         """Return the last report of a host's replica; None when it has none or the host is silent."""
         with self._lock:
             return self._replicas.get(host) if self._watch.alive(host, time.monotonic()) else None

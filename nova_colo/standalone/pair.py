@@ -11,6 +11,8 @@ import time
 from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
+from nova_colo.agent.replication import PairSpec
+from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 
@@ -44,7 +46,7 @@ class PairObservation:
     primary: str | None
     secondary: str | None
     epoch: int
-    replicas: dict[str, dict[str, Any]]
+    replicas: dict[str, ReplicaReport]
 
 
 class StandalonePair:
@@ -54,13 +56,13 @@ class StandalonePair:
     """
 
     def __init__(self, agents: Agents, server_id: str, name: str):
-        self._agents = agents
+        self._agents = AgentAPI(agents.call)
         self._id = server_id
         self._name = name
 
     def observe(self, *hosts: str) -> PairObservation:
         """Return the state of the pair as some hosts report it."""
-        replies = {host: self._agents.call(host, "status", server_id=self._id) for host in hosts}
+        replies = {host: self._agents.status(host, self._id) for host in hosts}
         return observation_of(replies)
 
     def protect(
@@ -82,18 +84,13 @@ class StandalonePair:
         :param timeout: seconds
         :raises PairError: with the first error; the guest then runs as before
         """
-        spec = {
-            "server_id": self._id,
-            "name": self._name,
-            "epoch": epoch,
-            "primary_host": primary,
-            "secondary_host": secondary,
-        }
-        spec |= {"totals": totals or NO_TOTALS, "mode": mode, "interval_ms": interval_ms}
+        spec = PairSpec(
+            self._id, self._name, epoch, primary, secondary, totals or NO_TOTALS, mode, interval_ms
+        )
         try:
-            description = self._agents.call(primary, "describe", spec=spec)
-            offer = self._agents.call(secondary, "prepare_secondary", spec=spec, primary=description)
-            self._agents.call(primary, "start_replication", spec=spec, secondary=offer)
+            description = self._agents.describe(primary, spec)
+            offer = self._agents.prepare_secondary(secondary, spec, description)
+            self._agents.start_replication(primary, spec, offer)
             yield from self._wait_in_sync(primary, timeout)
         except BaseException:
             self._roll_back(primary, secondary, epoch)
@@ -104,16 +101,16 @@ class StandalonePair:
         with contextlib.suppress(Exception):
             # the epoch must be kept: an earlier primary, not seen since, must not pass for the present one
             if epoch:
-                self._agents.call(primary, "run_alone", server_id=self._id, epoch=epoch)
+                self._agents.run_unprotected(primary, self._id, epoch)
             else:
-                self._agents.call(primary, "release", server_id=self._id)
+                self._agents.unprotect(primary, self._id)
         with contextlib.suppress(Exception):
-            self._agents.call(secondary, "discard", server_id=self._id)
+            self._agents.destroy(secondary, self._id)
 
     def _wait_in_sync(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
         deadline, before = time.monotonic() + timeout, None
         while True:
-            replica = self._agents.call(primary, "status", server_id=self._id)
+            replica = self._agents.status(primary, self._id)
             if replica is None or not replica["running"]:
                 raise PairError(f"The guest on {primary} ended while its secondary was being created.")
             if replica["error"]:
@@ -134,9 +131,9 @@ class StandalonePair:
         """
         source, _ = _both(observed)
         epoch = observed.epoch
-        stopped = self._agents.call(source, "demote", server_id=self._id, epoch=epoch + 1, expected=epoch)
-        gap_ms = self.take_over(observed, stopped=bool(stopped))
-        self._agents.call(source, "discard", server_id=self._id)
+        stopped = self._agents.demote(source, self._id, epoch + 1, expected=epoch)
+        gap_ms = self.take_over(observed, stopped=stopped)
+        self._agents.destroy(source, self._id)
         return gap_ms
 
     def take_over(self, observed: PairObservation, *, stopped: bool = False) -> float | None:
@@ -148,36 +145,34 @@ class StandalonePair:
         target = observed.secondary
         if target is None:
             raise PairError("The guest has no secondary.")
-        gap_ms = self._agents.call(
-            target, "promote", server_id=self._id, epoch=observed.epoch + 1, stopped=stopped
-        )
-        self._agents.call(target, "settle", server_id=self._id, epoch=observed.epoch + 1)
+        gap_ms = self._agents.promote(target, self._id, observed.epoch + 1, stopped=stopped)
+        self._agents.finalize(target, self._id, observed.epoch + 1)
         return gap_ms
 
     def run_unprotected(self, observed: PairObservation) -> None:
         """Run the primary unprotected, without a secondary that is lost."""
         if observed.primary is None:
             raise PairError("No host has a primary of this guest.")
-        self._agents.call(observed.primary, "run_alone", server_id=self._id, epoch=observed.epoch + 1)
+        self._agents.run_unprotected(observed.primary, self._id, observed.epoch + 1)
 
     def finalize(self, observed: PairObservation) -> None:
         """Finalize a failover that was interrupted after the promotion of the secondary."""
         primary = observed.primary
         if primary is not None and observed.replicas[primary]["role"] == Role.PROMOTED:
-            self._agents.call(primary, "settle", server_id=self._id, epoch=observed.epoch)
+            self._agents.finalize(primary, self._id, observed.epoch)
 
     def destroy_replica(self, host: str, replica: Mapping[str, Any]) -> None:
         """Destroy the replica on a host, if its role and epoch are still those of the report."""
-        self._agents.call(host, "discard", server_id=self._id, role=replica["role"], epoch=replica["epoch"])
+        self._agents.destroy_if_unchanged(host, self._id, replica["role"], replica["epoch"])
 
     def unprotect(self, observed: PairObservation) -> None:
         """Destroy the secondary and all other replicas; the guest runs on as an ordinary one."""
         if observed.primary is None:
             raise PairError("No host has a primary of this guest.")
-        self._agents.call(observed.primary, "release", server_id=self._id)
+        self._agents.unprotect(observed.primary, self._id)
         for host in observed.replicas:
             if host != observed.primary:
-                self._agents.call(host, "discard", server_id=self._id)
+                self._agents.destroy(host, self._id)
 
     def set_mode(
         self, observed: PairObservation, mode: str, interval_ms: int | None = None, actual: str | None = None
@@ -188,12 +183,10 @@ class StandalonePair:
         """
         source, target = _both(observed)
         for host in (target, source):
-            self._agents.call(
-                host, "set_mode", server_id=self._id, mode=mode, interval_ms=interval_ms, actual=actual
-            )
+            self._agents.set_mode(host, self._id, mode, interval_ms, actual)
 
 
-def observation_of(replies: Mapping[str, dict[str, Any] | None]) -> PairObservation:
+def observation_of(replies: Mapping[str, ReplicaReport | None]) -> PairObservation:
     """Return the state of a pair.
 
     :param replies: reports of the agents that answer, by host; None for a host without a replica

@@ -102,7 +102,7 @@ def _row(host: str, observed: PairObservation, silent: bool) -> dict[str, Any]:
 def _last_minute(agents: AgentPool, host: str, server_id: str) -> dict[str, int] | None:
     """Return the checkpoints of the last minute by cause; None when the agent does not answer."""
     try:
-        buckets = agents.call(host, "checkpoint_buckets", since=int(time.time()) - 70).get(server_id, [])
+        buckets = agents.api.checkpoint_buckets(host, int(time.time()) - 70).get(server_id, [])
     except PairError:
         return None
     return {cause: sum(bucket[cause] for bucket in buckets[-6:]) for cause in CAUSES}

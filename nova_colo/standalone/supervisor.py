@@ -16,6 +16,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.engine.host_tracker import replica_of
 from nova_colo.pair import arbitration
 from nova_colo.pair.arbitration import Action, Observation
@@ -227,13 +228,14 @@ class Supervisor:
                 "Another program unprotected the guest. Start colo-pair run again to protect it."
             )
         self.emit("unprotecting", _sentence(reason))
-        self._agents.call(secondary, "discard", server_id=self._id)
+        self._agents.api.destroy(secondary, self._id)
         self._set(pair.primary_host, None, pair.epoch, State.DEGRADED)
 
     def _change_mode(self) -> None:
         """Set the mode of a pair under the policy hybrid to the one that its primary's agent reports."""
         pair = self.pair
-        wished = (self._observations.replica(pair.primary_host) or {}).get("mode")
+        replica = self._observations.replica(pair.primary_host)
+        wished = replica.get("mode") if replica else None
         if pair.state != State.PROTECTED or wished in (None, self._mode):
             return
         observed = PairObservation(pair.primary_host, pair.secondary_host, pair.epoch, {})
@@ -306,9 +308,9 @@ class Supervisor:
                 return host
         return None
 
-    def _record_totals(self, replicas: dict[str, dict[str, Any]]) -> None:
-        figures = replicas.get(self.pair.primary_host, {}).get("checkpoints")
-        if figures:
+    def _record_totals(self, replicas: dict[str, ReplicaReport]) -> None:
+        replica = replicas.get(self.pair.primary_host)
+        if replica and (figures := replica["checkpoints"]):
             self._totals = {cause: figures[cause] for cause in ("mismatch", "periodic", "forced")}
 
     # --- output
@@ -346,8 +348,8 @@ class Supervisor:
             role = {pair.primary_host: "primary ", pair.secondary_host: "secondary "}.get(host, "")
             alive = self._observations.observation(host).alive
             parts.append(f"{role}{host}{'' if alive else ' (silent)'}")
-        replica = self._observations.replica(pair.primary_host) or {}
-        count = (replica.get("checkpoints") or {}).get("total")
+        replica = self._observations.replica(pair.primary_host)
+        count = (replica["checkpoints"] or {}).get("total") if replica else None
         counted = "" if count is None else f", {count} checkpoints"
         return f"epoch {pair.epoch}: {', '.join(parts)}{counted}"
 

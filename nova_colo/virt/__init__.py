@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nova-compute needs to leave pairs alone and to adopt promoted secondaries."""
+"""The compute drivers, which do not interfere with pairs and adopt promoted secondaries."""

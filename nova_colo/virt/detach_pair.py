@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A primary leaves its pair before Nova ends its guest, and not before its twin cannot take over any more.
+"""Make a primary leave its pair before Nova stops its guest.
 
-Else the twin could be promoted, should this host's agent fall silent at that moment, while Nova starts the guest anew here.
-The driver marks its role as leaving, with the twin's host; the engine sees it, gives the twin up and lets the agent take the
-twin's host out of the role; only then does Nova go on. The role stays until Nova is done, so that nothing is protected meanwhile.
+Otherwise the secondary could be promoted while Nova restarts the guest here, if this host's agent became
+silent at that moment. The driver sets its role to leaving and keeps the peer in it. The engine then removes
+the secondary and makes the agent delete the peer from the role; only then Nova continues. The role is kept
+until Nova has finished, so that the server is not protected meanwhile.
 """
 
 import dataclasses
@@ -14,54 +15,58 @@ import tenacity
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 
-#: Seconds between two looks at the role.
+#: Seconds between two polls of the role.
 INTERVAL = 0.2
 
 
 def leave(roles: RoleStore, server_id: str, timeout: float) -> str:
-    """Leave the pair of a server whose primary runs here, and wait until that is safe.
+    """Make the primary on this host leave its pair, and wait until its secondary cannot be promoted any more.
 
     :param timeout: seconds to wait
-    :returns: why it cannot be left, with the remedy, and then nothing has changed; an empty string when it was left
+    :returns: why the pair cannot be left, with the remedy; nothing has changed then. An empty string on
+        success
     """
     record = roles.get(server_id)
     if record is None:
         return ""
     roles.put(dataclasses.replace(record, role=Role.LEAVING))
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_result(_waits),
+        retry=tenacity.retry_if_result(_is_in_pair),
         wait=tenacity.wait_fixed(INTERVAL),
         stop=tenacity.stop_after_delay(timeout),
         sleep=sleep,
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
     now = waiting(roles.get, server_id)
-    if _waits(now):
+    if _is_in_pair(now):
         roles.put(record)
         return (
-            f"its twin on {record.peer} was not given up within {timeout:g} s, and could take over meanwhile. "
-            "Look whether nova-colo-engine and this host's nova-colo-agent run, then try again"
+            f"its secondary on {record.peer} was not removed within {timeout:g} s, and could take over "
+            "meanwhile. Check that nova-colo-engine and this host's nova-colo-agent run, then try again"
         )
     if now is None or (now.role in (Role.LEAVING, Role.PRIMARY) and now.peer is None):
         return ""
-    return "its twin has just taken over. Try again when its fault tolerance state is protected or degraded"
+    return (
+        "its secondary has just taken over. Try again when its fault tolerance state is protected or degraded"
+    )
 
 
-def _waits(record: RoleRecord | None) -> bool:
+def _is_in_pair(record: RoleRecord | None) -> bool:
+    """Return whether a primary that is to leave its pair still has its peer."""
     return record is not None and record.role == Role.LEAVING and record.peer is not None
 
 
 def end(roles: RoleStore, server_id: str) -> None:
-    """Forget the role of a guest that has left its pair."""
+    """Delete the role of a guest that has left its pair."""
     record = roles.get(server_id)
     if record is not None and record.peer is None and record.role in (Role.LEAVING, Role.PRIMARY):
-        roles.forget(server_id)
+        roles.delete(server_id)
 
 
 def resume(roles: RoleStore) -> None:
-    """Settle what a nova-compute that was ended in the middle has left: one still in its pair stays there."""
+    """Clean up after a nova-compute that was killed meanwhile: a primary with a peer stays in its pair."""
     for record in roles.all():
-        if _waits(record):
+        if _is_in_pair(record):
             roles.put(dataclasses.replace(record, role=Role.PRIMARY))
         elif record.role == Role.LEAVING:
-            roles.forget(record.server_id)
+            roles.delete(record.server_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drivers, by the names that compute_driver = colo.NAME takes."""
+"""The compute drivers, by their names in ``compute_driver = colo.NAME``."""
 
 from nova_colo.virt.fake import ColoFakeDriver
 from nova_colo.virt.libvirt import ColoLibvirtDriver

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's fake driver on the simulated hypervisor, whose guests outlive nova-compute as real ones do."""
+"""Nova's fake driver on the simulated hypervisor, whose guests outlive nova-compute like real ones."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -18,7 +18,7 @@ _DOMAIN = {power: domain for domain, power in _POWER.items()}
 
 
 class _Guest(fake.FakeInstance):
-    """A FakeInstance whose state is the simulated domain's."""
+    """A FakeInstance with the state of the simulated domain."""
 
     def __init__(self, hypervisor: hv.Hypervisor, domain: hv.Domain):
         self._hypervisor = hypervisor
@@ -36,7 +36,7 @@ class _Guest(fake.FakeInstance):
 
 
 class _Guests(MutableMapping):
-    """What FakeDriver keeps in a dict, kept by the simulated hypervisor."""
+    """The guests of the simulated hypervisor, in place of FakeDriver's dict."""
 
     def __init__(self, hypervisor: hv.Hypervisor):
         self._hypervisor = hypervisor
@@ -64,16 +64,16 @@ class ColoFakeDriver(ColoDriverMixin, fake.FakeDriverWithoutFakeNodes):
     """compute_driver = colo.ColoFakeDriver"""
 
     def init_host(self, host: str) -> None:
-        """Find the guests that were here before."""
+        """Initialize the driver with the guests that run on this host already."""
         super().init_host(host)
         self.instances = _Guests(hv.Hypervisor(CONF.colo.simulated_directory, host))
 
     def list_instances(self) -> list[str]:
-        """Return the names of the guests that are Nova's own."""
+        """Return the names of all guests except secondaries."""
         return [self.instances[uuid].name for uuid in self.list_instance_uuids()]
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Start a guest again after its host has lost power; Nova's fake driver has nothing to start."""
+        """Start a guest after its host has lost power, which Nova's fake driver does not do."""
         super().resume_state_on_host_boot(context, instance, *args, **kwargs)
         if instance.uuid not in self.instances and not self._start_refusal(instance):
             self.instances[instance.uuid] = fake.FakeInstance(

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's libvirt driver, with pairs. The agent runs the twins; this driver only lets Nova's replica follow."""
+"""Nova's libvirt driver with support for pairs.
+
+Secondaries are run by the agent, and adopted here when promoted.
+"""
 
 from typing import Any
 
@@ -23,14 +26,14 @@ def _is_fault_tolerant(instance: Any) -> bool:
 
 
 class _VifDriver(libvirt_vif.LibvirtGenericVIFDriver):
-    """Lets QEMU itself serve an FT server's network cards: what the kernel's vhost carries it cannot compare."""
+    """Configures FT servers' NICs without vhost: COLO cannot compare packets that bypass QEMU."""
 
     def get_config(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return how libvirt is to make a card."""
-        card = super().get_config(instance, *args, **kwargs)
+        """Return libvirt's configuration of a NIC."""
+        nic = super().get_config(instance, *args, **kwargs)
         if _is_fault_tolerant(instance):
-            card.driver_name = "qemu"
-        return card
+            nic.driver_name = "qemu"
+        return nic
 
 
 class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
@@ -42,12 +45,12 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         self._vif_store = VifStore(CONF.colo.agent_state_path)
 
     def _get_guest_xml(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> str:
-        """Let an FT server's twin never find a device switched off that the guest works with."""
+        """Return the XML of a guest. An FT server's QEMU must never disable devices: see emulator_options."""
         xml: str = super()._get_guest_xml(context, instance, *args, **kwargs)
         return without_disabled_flag(xml) if _is_fault_tolerant(instance) else xml
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        """Plug a server's cards in, and write down how, for its twin."""
+        """Plug a server's VIFs, and record them for its secondary."""
         super().plug_vifs(instance, network_info)
         if _is_fault_tolerant(instance):
             vifs = [os_vif_util.nova_to_osvif_vif(vif) for vif in network_info]
@@ -57,50 +60,53 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
 
     def _unplug_vifs(self, instance: Any, network_info: Any, ignore_errors: bool) -> None:
         super()._unplug_vifs(instance, network_info, ignore_errors)
-        # one that was deleted while its records followed has no ports any more, and Nova knows of no card
+        # for a server that was deleted while its records were updated, Nova knows no VIFs: its ports are
+        # deleted
         self._vif_store.unplug_others(instance.uuid, [vif["id"] for vif in network_info or ()])
         self._vif_store.delete(instance.uuid)
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
-        """Attach a card, and write down how it is plugged in, for the twin that there may be later."""
+        """Attach a VIF, and record it for a later secondary."""
         super().attach_interface(context, instance, image_meta, vif)
         plugged = os_vif_util.nova_to_osvif_vif(vif) if _is_fault_tolerant(instance) else None
         if plugged is not None:
             self._vif_store.add(os_vif_util.nova_to_osvif_instance(instance), plugged)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
-        """Detach a card, of which no later twin shall have one."""
+        """Detach a VIF, and delete its record."""
         super().detach_interface(context, instance, vif)
         self._vif_store.remove(instance.uuid, vif["id"])
 
     def list_instances(self) -> list[str]:
-        """Return the names of the guests that are Nova's own."""
+        """Return the names of all guests except secondaries."""
         return [
-            guest.name for guest in self._host.list_guests(only_running=False) if not self._hidden(guest.uuid)
+            guest.name
+            for guest in self._host.list_guests(only_running=False)
+            if not self._is_hidden(guest.uuid)
         ]
 
     def _create_guest(self, context: Any, xml: str, instance: Any, *args: Any, **kwargs: Any) -> Any:
-        """Start a guest, unless its twin may run. Every way to start one ends here."""
+        """Start a guest, unless its peer may run. Every request that starts a guest calls this."""
         self._check_may_start(instance)
         return super()._create_guest(context, xml, instance, *args, **kwargs)
 
     def check_can_live_migrate_destination(
         self, context: Any, instance: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """Check nothing when nothing is moved: the promoted secondary runs here already."""
+        """Skip the check for a promoted secondary: it runs here already, and nothing is moved."""
         if self._role(instance.uuid) == Role.PROMOTED:
             return objects.LibvirtLiveMigrateData(block_migration=False)
         return super().check_can_live_migrate_destination(context, instance, *args, **kwargs)
 
     def cleanup_live_migration_destination_check(self, context: Any, dest_check_data: Any) -> None:
-        """Remove what the check at the destination has left behind, if it was there at all."""
+        """Remove the file of the check at the destination, unless the check was skipped."""
         if "filename" in dest_check_data:
             super().cleanup_live_migration_destination_check(context, dest_check_data)
 
     def check_can_live_migrate_source(
         self, context: Any, instance: Any, dest_check_data: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """Check nothing when nothing is moved. What Nova needs to know is that the old primary's files are to be removed."""
+        """Skip the check for a demoted primary, and make Nova remove its files after the migration."""
         if self._role(instance.uuid) == Role.DEMOTED:
             # see ComputeManager._live_migration_cleanup_flags
             dest_check_data.is_shared_instance_path = False
@@ -117,7 +123,7 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         disk_info: Any,
         migrate_data: Any,
     ) -> Any:
-        """Prepare nothing when nothing is moved: the promoted secondary has its disk and is plugged in."""
+        """Skip the preparation for a promoted secondary: its disks exist and its VIFs are plugged."""
         if self._role(instance.uuid) == Role.PROMOTED:
             return migrate_data
         return super().pre_live_migration(
@@ -125,7 +131,7 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         )
 
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
-        """Define Nova's own configuration over the domain that runs: later reboots and attachments work on it."""
+        """Define Nova's configuration for the running domain: later reboots and attachments use it."""
         self.plug_vifs(instance, network_info)
         image_meta = instance.image_meta
         disks = blockinfo.get_disk_info(CONF.libvirt.virt_type, instance, image_meta, block_device_info)

@@ -8,7 +8,8 @@ OPTS = [
     cfg.StrOpt(
         "agent_state_path",
         default="/var/lib/nova-colo",
-        help="The state_path of this host's nova-colo-agent, where the driver reads the role of this host for each FT server.",
+        help="The state_path of this host's nova-colo-agent, from which the driver reads this host's role "
+        "for each FT server.",
     ),
     cfg.StrOpt(
         "simulated_directory",
@@ -18,21 +19,23 @@ OPTS = [
     cfg.BoolOpt(
         "strict",
         default=False,
-        help="Build an FT server only when there is room for its secondary. When there is none, or no engine answers, the build "
-        "fails and says why. Otherwise the server runs unprotected until there is room.",
+        help="Build an FT server only if capacity for its secondary can be reserved. If no host has "
+        "capacity, or no engine answers, the build fails with the reason. Without this option the server "
+        "runs unprotected until a host has capacity.",
     ),
     cfg.FloatOpt(
         "leave_timeout",
         default=60.0,
         min=1.0,
-        help="Seconds that the engine may take to give up the secondary of an FT server that is to be rebooted, stopped or "
-        "rebuilt. When it takes longer nothing is done and the request fails: the secondary might take over at the same time.",
+        help="Seconds that the engine may take to remove the secondary of an FT server that is to be "
+        "rebooted, stopped or rebuilt. If it takes longer, nothing is changed and the request fails, since "
+        "the secondary could take over meanwhile.",
     ),
     cfg.FloatOpt(
         "reservation_timeout",
         default=30.0,
         min=1.0,
-        help="With strict: seconds that an engine may take to reserve the room.",
+        help="With strict: seconds that an engine may take to reserve the capacity.",
     ),
 ]
 

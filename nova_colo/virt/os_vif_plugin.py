@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How stock nova-compute finds our drivers without a command of ours: as an os-vif plugin that plugs nothing.
+"""An os-vif plugin that plugs nothing, but makes stock nova-compute find our drivers.
 
-os-vif loads all its plugins, by their entry points, and nova.cmd.compute.main lets it do so before it loads its driver.
+os-vif loads all plugins by their entry points, and nova.cmd.compute.main initializes os-vif before it loads
+the driver.
 """
 
 import sys
@@ -13,21 +14,24 @@ from nova_colo.virt import driver_loader
 
 
 class DriverFinder(plugin.PluginBase):
-    """Makes nova.virt.colo importable in nova-compute and does nothing in other processes that use os-vif, as Neutron's."""
+    """Makes nova.virt.colo importable in nova-compute.
+
+    Does nothing in other processes with os-vif, such as Neutron's.
+    """
 
     @classmethod
     def load(cls, plugin_name: str) -> "DriverFinder":
-        """Make the drivers known; called by os_vif.initialize()."""
+        """Make the drivers importable; called by os_vif.initialize()."""
         if "nova.cmd.compute" in sys.modules:
             driver_loader.install()
         return super().load(plugin_name)
 
     def describe(self) -> objects.host_info.HostPluginInfo:
-        """Say that it has no kind of VIF."""
+        """Return that it supports no type of VIF."""
         return objects.host_info.HostPluginInfo(plugin_name="nova_colo", vif_info=[])
 
     def plug(self, vif: Any, instance_info: Any) -> None:
-        """Do nothing; it is never asked."""
+        """Do nothing; os-vif never calls it."""
 
     def unplug(self, vif: Any, instance_info: Any) -> None:
-        """Do nothing; it is never asked."""
+        """Do nothing; os-vif never calls it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[colo] strict: no FT server is built without room for its secondary."""
+"""[colo] strict: build an FT server only with capacity reserved for its secondary."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 class StrictBuild:
-    """Asks an engine for room before an FT server boots.
+    """Requests a reservation from an engine before an FT server boots.
 
     :param conf: Nova's options
     """
@@ -26,12 +26,16 @@ class StrictBuild:
         self._engines: rpc.ReservationClient | None = None
 
     def reserve(self, instance: Any) -> None:
-        """Reserve room for the secondary of a server that is about to boot for the first time; other servers pass.
+        """Reserve capacity for the secondary of an FT server that boots for the first time.
+
+        Do nothing for other servers.
 
         :param instance: nova.objects.Instance
-        :raises nova.exception.BuildAbortException: when there is none; Nova undoes the build and tries no other host
+        :raises nova.exception.BuildAbortException: when no capacity was reserved; Nova rolls the build back
+            and tries no other host
         """
-        # unshelving and rebuilding come this way too: a server that exists runs unprotected rather than not at all
+        # unshelving and rebuilding also call this: an existing server that runs unprotected is better than
+        # none
         if instance.vm_state != vm_states.BUILDING or not is_fault_tolerant(
             {"extra_specs": instance.flavor.extra_specs}
         ):
@@ -40,17 +44,17 @@ class StrictBuild:
         try:
             if self._engines is None:
                 self._engines = rpc.ReservationClient(rpc.transport(self._conf), timeout)
-            found = self._engines.reserve(instance.uuid, instance.host)
+            host = self._engines.reserve(instance.uuid, instance.host)
         except messaging.MessagingTimeout:
             reason = f"no nova-colo-engine answered within {timeout:g} s. Is one running?"
         except messaging.RemoteError as error:
-            # of any other error the text is for who reads the engine's log, not for the server's owner
+            # the text of any other error is not for the server's owner; it is in the engine's log
             known = error.exc_type in ("BuildError", "NoRoomError")
             reason = str(error.value) if known else "nova-colo-engine failed. Its log says why."
         except messaging.MessagingException as error:
             reason = f"no nova-colo-engine could be asked: {error}"
         else:
-            LOG.info("Room for the secondary is on %s.", found, instance=instance)
+            LOG.info("Reserved capacity for the secondary on host %s.", host, instance=instance)
             return
-        reason = f"The server is fault tolerant and no room could be reserved for its secondary: {reason}"
+        reason = f"The server is fault tolerant and no capacity could be reserved for its secondary: {reason}"
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openstack server failover`` and the commands that ask something of FT servers' pairs: ``openstack server ft ...``."""
+"""``openstack server failover`` and the other commands for actions on pairs: ``openstack server ft ...``."""
 
 import argparse
 import time
@@ -20,14 +20,14 @@ MODES = {
 
 
 class _Act(command.Command):
-    """Ask something of one or several pairs."""
+    """Request an action on one or several pairs."""
 
-    app: Any  # osc-lib's type of it does not know the clients that plugins add
-    PURPOSE: str  # what the servers are named for
-    UNTIL: str  # what --wait waits for
+    app: Any  # its type in osc-lib lacks the clients that plugins add
+    PURPOSE: str  # of naming the servers, in the help text
+    UNTIL: str  # condition of --wait, in the help text
     METHOD: str  # of FaultToleranceManager
     REQUEST: common.Request
-    UNDER_WAY: tuple[str, ...] = ()  # states in which there is nothing to ask for any more, only to wait
+    UNDER_WAY: tuple[str, ...] = ()  # states in which --wait does not fail on a refused request
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -36,7 +36,7 @@ class _Act(command.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        # All names are resolved before the first request, so that a typing error stops the command and not half of it.
+        # All names are resolved before the first request, so that a typing error stops the whole command.
         compute, manager = self.app.client_manager.compute, self.app.client_manager.fault_tolerance
         servers = [common.find_server(compute, name) for name in parsed_args.server]
         deadline = time.monotonic() + parsed_args.timeout
@@ -66,34 +66,37 @@ class _Act(command.Command):
     def find(self, manager: FaultToleranceManager, server: Any, deadline: float) -> FaultTolerance:
         """Return a server's pair.
 
-        :param deadline: of time.monotonic(), until which it may be waited for
+        :param deadline: of waiting for it, in seconds of time.monotonic()
         """
         return manager.get(server)
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
-        """Return what the method is told besides the pair."""
+        """Return the arguments of the method besides the pair."""
         return {}
 
     def request(self, parsed_args: argparse.Namespace) -> common.Request:
-        """Return what is asked, to be waited for."""
+        """Return the request to wait for."""
         return self.REQUEST
 
     def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
-        """Say that it was asked."""
+        """Return the message that the action was requested."""
         return f"{self.REQUEST.what.capitalize()} of server {pair.name} requested."
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
-        """Say that it is done."""
+        """Return the message that the action is done."""
         return f"Server {now.name} is {now.state} now."
 
 
 def _from_to(primary: str | None, secondary: str | None) -> str:
-    """Say between which hosts a failover goes, as far as the caller may see them."""
+    """Return the hosts of a failover as a phrase, empty when the caller may not see them."""
     return f" from {primary} to {secondary}" if primary and secondary else ""
 
 
 class FailoverServer(_Act):
-    """Make the secondary of an FT server its primary. Example: openstack server failover web-1 --wait"""
+    """Make the secondary of an FT server its primary.
+
+    Example: openstack server failover web-1 --wait
+    """
 
     METHOD = "failover"
     PURPOSE, UNTIL = "to fail over", "the secondary is the primary"
@@ -121,8 +124,10 @@ class FailoverServer(_Act):
 
 
 class TestFailoverServer(FailoverServer):
-    """Fail an FT server over between hosts that are both well, and back if wanted. Example: openstack server ft test failover
-    --return --wait --timeout 900 web-1"""
+    """Fail an FT server over between two healthy hosts, and back with --return.
+
+    Example: openstack server ft test failover --return --wait --timeout 900 web-1
+    """
 
     __test__ = False  # no test of pytest's
     METHOD = "test_failover"
@@ -150,7 +155,8 @@ class TestFailoverServer(FailoverServer):
 
     def asked(self, pair: FaultTolerance, parsed_args: argparse.Namespace) -> str:
         where = _from_to(pair.primary_host, pair.secondary_host)
-        return f"Test failover of server {pair.name}{where}{' and back' if parsed_args.and_return else ''} requested."
+        back = " and back" if parsed_args.and_return else ""
+        return f"Test failover of server {pair.name}{where}{back} requested."
 
     def is_done(self, before: FaultTolerance, now: FaultTolerance) -> str:
         if now.epoch < before.epoch + 2:
@@ -160,8 +166,11 @@ class TestFailoverServer(FailoverServer):
 
 
 class ProtectServer(_Act):
-    """Give an FT server a secondary after it was unprotected. With --wait, also wait for one that it gets by itself, as a new
-    server does. Example: openstack server ft protect --wait web-1"""
+    """Give an FT server a secondary after it was unprotected.
+
+    With --wait, also wait for one that is created automatically, as for a new server.
+    Example: openstack server ft protect --wait web-1
+    """
 
     METHOD = "protect"
     PURPOSE, UNTIL = "to protect", "it is protected"
@@ -174,7 +183,7 @@ class ProtectServer(_Act):
         while True:
             try:
                 return super().find(manager, server, deadline)
-            except nova_exceptions.Conflict:  # the cloud has not taken notice yet of a new server
+            except nova_exceptions.Conflict:  # a new server may have no pair yet
                 if not self.UNDER_WAY or time.monotonic() >= deadline:
                     raise
             time.sleep(POLL_INTERVAL_S)
@@ -197,8 +206,10 @@ class ResumeServer(ProtectServer):
 
 
 class UnprotectServer(_Act):
-    """Remove the secondary of an FT server and give its room back. The server runs on, without a secondary until "server ft
-    protect"."""
+    """Remove the secondary of an FT server and release its reservation.
+
+    The server runs on, without a secondary until "server ft protect".
+    """
 
     METHOD = "unprotect"
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
@@ -211,8 +222,10 @@ class UnprotectServer(_Act):
 
 
 class SuspendServer(_Act):
-    """Remove the secondary of an FT server and keep its room. The server runs on, without a secondary until "server ft
-    resume"."""
+    """Remove the secondary of an FT server and keep its reservation.
+
+    The server runs on, without a secondary until "server ft resume".
+    """
 
     METHOD = "suspend"
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
@@ -225,7 +238,7 @@ class SuspendServer(_Act):
 
 
 class MigrateSecondary(_Act):
-    """Move the secondary of an FT server to another host. The server has none for a part of the time."""
+    """Move the secondary of an FT server to another host. The server has none for part of the time."""
 
     METHOD = "migrate_secondary"
     PURPOSE, UNTIL = "whose secondary to move", "the server is protected again"
@@ -241,7 +254,7 @@ class MigrateSecondary(_Act):
         parser.add_argument(
             "--host",
             metavar="<host>",
-            help="Host to move it to (admin only); by default the next that has room",
+            help="Host to move it to (admin only); by default the next with capacity",
         )
         return parser
 
@@ -254,7 +267,10 @@ class MigrateSecondary(_Act):
 
 
 class SetMode(_Act):
-    """Set how an FT server and its secondary synchronise. Example: openstack server ft set mode hybrid web-1"""
+    """Set how an FT server and its secondary synchronise.
+
+    Example: openstack server ft set mode hybrid web-1
+    """
 
     METHOD = "set_mode"
     PURPOSE, UNTIL = "whose mode to set", "it is set"

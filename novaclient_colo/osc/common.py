@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several commands of ``openstack`` need: servers by name, progress, waiting."""
+"""Common parts of the commands of ``openstack``: servers by name, progress, waiting."""
 
 import argparse
 import dataclasses
@@ -20,7 +20,7 @@ Columns = Mapping[str, Callable[[Any], Any]]
 
 
 def find_server(compute: Any, name_or_id: str) -> Any:
-    """Find a server, in the caller's project first and then, if the caller may, in all projects.
+    """Find a server: in the caller's project first, then in all projects if policy allows it.
 
     :param compute: openstacksdk's compute proxy
     :raises osc_lib.exceptions.CommandError: none or several
@@ -46,13 +46,13 @@ def find_pair(app: Any, name_or_id: str) -> FaultTolerance:
 
 
 def note_simulated(pairs: Iterable[FaultTolerance]) -> None:
-    """Tell on stderr, so that the output stays machine-readable, that figures are simulated."""
+    """Log to stderr that figures are simulated; stdout stays machine-readable."""
     if any(pair.simulated for pair in pairs):
         LOG.warning(SIMULATED_NOTE)
 
 
 class Progress:
-    """One line that is rewritten, and only where there is a person to read it."""
+    """A progress line that is rewritten, on a terminal only."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self.name = stream, name
@@ -76,13 +76,13 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Something that is asked of pairs.
+    """A requested action on pairs.
 
-    :ivar what: as a noun, e.g. ``failover``
-    :ivar not_done: how it is said that it was not, e.g. ``was not failed over``
-    :ivar doing: the state of a pair while it is done; None when it has none
-    :ivar done: whether it is, given the pair before and now
-    :ivar tried_again: the cloud tries again by itself when it fails
+    :ivar what: the action as a noun, e.g. ``failover``
+    :ivar not_done: the predicate of its failure, e.g. ``was not failed over``
+    :ivar doing: the state of a pair while the action is in progress; None when it has none
+    :ivar done: returns whether the action is done, given the pair before and now
+    :ivar tried_again: whether the cloud tries again after a failure
     """
 
     what: str
@@ -95,12 +95,13 @@ class Request:
 def wait(
     manager: FaultToleranceManager, before: FaultTolerance, request: Request, deadline: float, stream: Any
 ) -> FaultTolerance:
-    """Wait until what was asked of a pair is done; returns the pair then.
+    """Wait until a requested action is done, and return the pair.
 
-    :param before: the pair before it was asked
-    :param deadline: of time.monotonic()
-    :param stream: where progress is shown if it is a terminal
-    :raises osc_lib.exceptions.CommandError: it has failed, is not done in time, or nobody waits any more
+    :param before: the pair before the request
+    :param deadline: in seconds of time.monotonic()
+    :param stream: stream for progress, if it is a terminal
+    :raises osc_lib.exceptions.CommandError: it has failed, is not done in time, or the user interrupts the
+        wait
     """
     progress, started = Progress(stream, before.name), False
     follow = f"Follow it with 'openstack server ft show {before.server_id}'."
@@ -129,10 +130,10 @@ def wait(
     except WaitTimeoutError as error:
         now = error.pair
         why = f" ({now.state_reason.rstrip('.')})" if now.state_reason else ""
-        late = f"Server {now.name} is {now.state}{why}: not done in time, but the {request.what} goes on."
+        late = f"Server {now.name} is {now.state}{why}: not done in time, but the {request.what} continues."
         raise exceptions.CommandError(f"{late} {follow}") from None
     except KeyboardInterrupt:
-        ended = f"Not waited for any longer; the {request.what} of server {before.name} goes on."
+        ended = f"Not waited for any longer; the {request.what} of server {before.name} continues."
         raise exceptions.CommandError(f"{ended} {follow}") from None
     finally:
         progress.clear()
@@ -146,16 +147,16 @@ def _stage(pair: FaultTolerance) -> str:
 
 
 def table(things: Iterable[Any], *columns: Columns) -> tuple[list[str], list[list[Any]]]:
-    """Return what a Lister gives.
+    """Return the columns and rows of a Lister.
 
-    :param columns: names, and what each shows of a thing
+    :param columns: name -> function that returns the value of an item
     """
     shown = {name: show for some in columns for name, show in some.items()}
     return list(shown), [[show(thing) for show in shown.values()] for thing in things]
 
 
 def add_servers(parser: argparse.ArgumentParser, purpose: str) -> None:
-    """Add the servers that something is asked of."""
+    """Add the argument for the servers."""
     parser.add_argument("server", metavar="<server>", nargs="+", help=f"FT server(s) {purpose} (name or ID)")
 
 
@@ -172,9 +173,9 @@ def add_waiting(parser: argparse.ArgumentParser, until: str) -> None:
 
 
 def positive(text: str) -> int:
-    """Read a number from 1 on.
+    """Parse a number from 1 on.
 
-    :raises argparse.ArgumentTypeError: when it is something else
+    :raises argparse.ArgumentTypeError: when the text is something else
     """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")

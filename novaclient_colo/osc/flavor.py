@@ -51,7 +51,8 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         "--mode",
         metavar="<mode>",
         choices=("colo", "checkpoint", "hybrid"),
-        help="How pairs synchronise: colo (when replies differ), checkpoint (at a fixed interval) or hybrid (by itself)",
+        help="How pairs synchronise: colo (when replies differ), checkpoint (at a fixed interval) "
+        "or hybrid (by itself)",
     )
     parser.add_argument(
         "--checkpoint-interval",
@@ -98,8 +99,10 @@ def _find(manager: FtFlavorManager, name_or_id: str) -> FtFlavor:
 
 
 class CreateFtFlavor(command.ShowOne):
-    """Create an FT flavor, whose servers get a secondary that takes the RAM twice on another host. Example: openstack flavor ft
-    create --vcpus 1 --ram 2048 --disk 20 ft.small"""
+    """Create an FT flavor, whose servers get a secondary that takes the RAM twice on another host.
+
+    Example: openstack flavor ft create --vcpus 1 --ram 2048 --disk 20 ft.small
+    """
 
     app: Any
 
@@ -133,10 +136,10 @@ class CreateFtFlavor(command.ShowOne):
         projects = [find_resource(clients.identity.projects, name).id for name in parsed_args.project]
         size = parsed_args.vcpus, parsed_args.ram, parsed_args.disk
         manager = clients.fault_tolerance.flavors
-        made = manager.create(
+        flavor = manager.create(
             parsed_args.name, *size, projects=projects, flavor_id=parsed_args.id, **_policy(parsed_args)
         )
-        return _shown(made)
+        return _shown(flavor)
 
 
 class ListFtFlavor(command.Lister):
@@ -157,8 +160,10 @@ class ListFtFlavor(command.Lister):
 
 
 class SetFtFlavor(command.ShowOne):
-    """Make a flavor fault tolerant, or change what it says of fault tolerance. Servers that are there keep what they were made
-    or last resized with."""
+    """Make a flavor fault tolerant, or change its policy of fault tolerance.
+
+    Existing servers keep the flavor as it was when they were created or last resized.
+    """
 
     app: Any
 
@@ -174,7 +179,10 @@ class SetFtFlavor(command.ShowOne):
 
 
 class UnsetFtFlavor(command.ShowOne):
-    """Make a flavor an ordinary one. Servers that are there keep what they were made or last resized with."""
+    """Make a flavor an ordinary one.
+
+    Existing servers keep the flavor as it was when they were created or last resized.
+    """
 
     app: Any
 

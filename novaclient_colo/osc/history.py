@@ -10,7 +10,7 @@ from novaclient_colo.osc import common
 
 
 class ListEvent(command.Lister):
-    """List what has happened to an FT server, newest first"""
+    """List the events of an FT server, newest first"""
 
     app: Any
 
@@ -45,8 +45,11 @@ class ListEvent(command.Lister):
 
 
 class ListCheckpoint(command.Lister):
-    """List the checkpoints of an FT server by cause, in intervals, oldest first. Example: openstack server ft checkpoint list
-    --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z web-1"""
+    """List the checkpoints of an FT server by cause, in intervals, oldest first.
+
+    Example: openstack server ft checkpoint list --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z
+    web-1
+    """
 
     app: Any
 
@@ -73,8 +76,8 @@ class ListCheckpoint(command.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
         pair = common.find_pair(self.app, parsed_args.server)
-        shown = self.app.client_manager.fault_tolerance.checkpoints(
+        history = self.app.client_manager.fault_tolerance.checkpoints(
             pair, since=parsed_args.since, until=parsed_args.until
         )
         common.note_simulated([pair])
-        return common.table(shown.buckets, self.COLUMNS)
+        return common.table(history.buckets, self.COLUMNS)

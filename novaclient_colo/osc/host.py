@@ -11,7 +11,7 @@ from novaclient_colo.osc import common
 
 
 class ListFtHost(command.Lister):
-    """List the hosts that can carry sides of FT servers (admin only)"""
+    """List the hosts that can carry replicas of FT servers (admin only)"""
 
     app: Any
 
@@ -34,7 +34,7 @@ class ListFtHost(command.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--long", action="store_true", help="List what the agents have found, too")
+        parser.add_argument("--long", action="store_true", help="List the details of agents and hosts too")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugin of ``openstack``: gives its commands ``client_manager.fault_tolerance``."""
+"""Plugin of ``openstack`` that provides ``client_manager.fault_tolerance`` to its commands."""
 
 import argparse
 from typing import Any
@@ -14,12 +14,13 @@ DEFAULT_API_VERSION = "1"
 
 
 def make_client(instance: Any) -> FaultToleranceManager:
-    """Make the manager for the compute endpoint the other commands use.
+    """Return the manager for the compute endpoint of the other commands.
 
     :param instance: the client manager of openstackclient
     """
     compute = instance.compute
-    # The SDK's endpoint and not the catalog's: a catalog may hold the unversioned one, which only the SDK discovers.
+    # The SDK's endpoint, not the catalog's: a catalog may have the unversioned one, and only the SDK
+    # discovers its versions.
     nova = client.make_client(instance.session, compute.region_name, endpoint_override=compute.get_endpoint())
     manager: FaultToleranceManager = nova.fault_tolerance
     return manager

@@ -14,7 +14,7 @@ from osc_lib.command import command
 from novaclient_colo.fault_tolerance import HEALTH_SEVERITY, STATE_SEVERITY
 from novaclient_colo.osc import common
 
-#: Moves the cursor home and erases what is below.
+#: Move the cursor home and erase everything below.
 CLEAR = "\x1b[H\x1b[J"
 
 
@@ -23,7 +23,10 @@ def _several(which: str, values: Iterable[str]) -> str:
 
 
 class ListFaultTolerance(command.Lister):
-    """List FT servers, those that need attention first. Example: openstack server ft list --state degraded --state error"""
+    """List FT servers, those that need attention first.
+
+    Example: openstack server ft list --state degraded --state error
+    """
 
     app: Any
 
@@ -66,7 +69,7 @@ class ListFaultTolerance(command.Lister):
             choices=tuple(HEALTH_SEVERITY),
             help=_several("of this health", HEALTH_SEVERITY),
         )
-        parser.add_argument("--host", metavar="<host>", help="Those with a side on this host (admin only)")
+        parser.add_argument("--host", metavar="<host>", help="Those with a replica on this host (admin only)")
         parser.add_argument(
             "--limit",
             metavar="<number>",
@@ -82,19 +85,17 @@ class ListFaultTolerance(command.Lister):
             type=common.positive,
             nargs="?",
             const=5,
-            help="List them again and again, in place, until Ctrl-C; every 5 seconds by default",
+            help="Refresh the list in place until Ctrl-C; every 5 seconds by default",
         )
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """List once, or again and again."""
+        """List once, or repeatedly with --watch."""
         if parsed_args.watch is None:
             return super().run(parsed_args)
         screen = self.app.stdout
         if not screen.isatty():
-            raise exceptions.CommandError(
-                "--watch rewrites a screen, and this is none. Leave it away to list them once."
-            )
+            raise exceptions.CommandError("--watch requires a terminal. Omit it to list the servers once.")
         try:
             while True:
                 self.app.stdout = io.StringIO()
@@ -139,9 +140,9 @@ class ShowFaultTolerance(command.ShowOne):
         pair = common.find_pair(self.app, parsed_args.server)
         row: dict[str, Any] = {name: getattr(pair, name) for name in self.PLAIN}
         row["health_reasons"] = format_columns.ListColumn(pair.health_reasons)
-        for side in ("primary", "secondary"):
-            members = getattr(pair, side) or {}
-            row[f"{side}_host"], row[f"{side}_since"] = members.get("host"), members.get("since")
+        for role in ("primary", "secondary"):
+            members = getattr(pair, role) or {}
+            row[f"{role}_host"], row[f"{role}_since"] = members.get("host"), members.get("since")
         row["progress"] = format_columns.DictColumn(pair.progress or {})
         row["checkpoints"] = format_columns.DictColumn(pair.checkpoints)
         row["failovers"] = format_columns.DictColumn(pair.failovers)

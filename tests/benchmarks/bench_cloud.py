@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cloud with as many servers as a benchmark needs, and as many pairs."""
+"""A cloud with as many servers and pairs as a benchmark needs."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ AT_ONCE = 100
 
 
 def with_servers(lab: Lab, count: int) -> Cloud:
-    """Return the lab's cloud, with at least so many ACTIVE servers; those that are there already included."""
+    """Return the lab's cloud with at least ``count`` ACTIVE servers, existing ones included."""
     cloud = Cloud(lab)
     there = len(active(cloud))
     if there < count:
@@ -25,14 +25,14 @@ def with_servers(lab: Lab, count: int) -> Cloud:
 
 
 def active(cloud: Cloud) -> list[str]:
-    """Return the ids of all servers that are ACTIVE, 1,000 at most."""
-    assert not _listed(cloud, "ERROR"), "servers could not be made"
+    """Return the ids of all ACTIVE servers, at most 1,000."""
+    assert not _listed(cloud, "ERROR"), "servers could not be created"
     return _listed(cloud, "ACTIVE")
 
 
 @contextlib.contextmanager
 def each_a_pair(lab: Lab, servers: set[str]) -> Iterator[None]:
-    """Write down a pair for each of the servers that is none; the engine, which would remove them, is stopped meanwhile."""
+    """Add a pair for each server that has none, and stop the engine meanwhile, since it would remove them."""
     database = ft_database(lab.layout.etc / "nova-colo" / "nova-colo.conf")
     lab.service("engine").stop()
     with database.writer() as session:
@@ -49,7 +49,7 @@ def each_a_pair(lab: Lab, servers: set[str]) -> Iterator[None]:
 
 
 def _make(cloud: Cloud, flavor: str, count: int) -> None:
-    """Create servers, some at a time."""
+    """Create servers, several at a time."""
     for number in range(0, count, AT_ONCE):
         wanted = len(active(cloud)) + min(AT_ONCE, count - number)
         many_servers.create(cloud, f"bench-{flavor}-{number}", flavor, min(AT_ONCE, count - number))
@@ -57,5 +57,5 @@ def _make(cloud: Cloud, flavor: str, count: int) -> None:
 
 
 def _listed(cloud: Cloud, status: str) -> list[str]:
-    found = cloud.request("GET", f"/servers?all_tenants=1&status={status}&limit=1000").json()["servers"]
-    return [server["id"] for server in found]
+    servers = cloud.request("GET", f"/servers?all_tenants=1&status={status}&limit=1000").json()["servers"]
+    return [server["id"] for server in servers]

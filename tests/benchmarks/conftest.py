@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts with real QEMU that the tests have, too, as a bed and as a lab."""
+"""The hosts with real QEMU of the tests, as a testbed and as a lab."""
 
 from tests.cloud_real.conftest import real_lab
-from tests.qemu.conftest import bed
+from tests.qemu.conftest import testbed
 
-__all__ = ["bed", "real_lab"]
+__all__ = ["real_lab", "testbed"]

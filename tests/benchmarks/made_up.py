@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs that are only written down, for figures at a scale that no single machine has."""
+"""Pairs that exist in the database only, for measurements at a scale that no single machine has."""
 
 import pathlib
 from typing import Any
@@ -13,12 +13,12 @@ from nova_colo.pair.model import secondary_id
 
 
 def ft_database(config_file: pathlib.Path) -> Database:
-    """Return the FT database that a configuration file names."""
+    """Return the FT database of a configuration file."""
     return Database(colo_conf.load([], [str(config_file)], conf=cfg.ConfigOpts()))
 
 
 def figures(**more: Any) -> dict[str, Any]:
-    """Return what an agent reports of a pair's checkpoints."""
+    """Return an agent's report of a pair's checkpoints."""
     return {
         "total": 1000,
         "mismatch": 700,

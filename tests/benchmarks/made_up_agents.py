@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents of many hosts in one process: heartbeats of made-up pairs at the real rate, with the time they were sent in them.
+"""Agents of many hosts in one process: heartbeats at the real rate, each with its sending time.
 
 python made_up_agents.py CONFIG PAIRS HOSTS
 """
@@ -23,7 +23,7 @@ from tests.benchmarks.made_up import figures
 
 
 class Agent:
-    """One host: the primaries and secondaries that it has by layout()."""
+    """The agent of a host with the primaries and secondaries of layout()."""
 
     target = messaging.Target(version=rpc.VERSION)
 
@@ -42,7 +42,7 @@ class Agent:
         return {"backend": "simulated", "version": "0", "versions": {}, "reasons": [], "servers": servers}
 
     def checkpoint_buckets(self, ctxt: dict[str, Any], since: int) -> dict[str, list[dict[str, float]]]:
-        """Return one checkpoint in each ten seconds."""
+        """Return one checkpoint in every ten seconds."""
         now = time.time()
         taken = [
             checkpoint_stats.Checkpoint(at, Cause.MISMATCH, 9.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our commands beside stock ones that ask the same cloud for as much."""
+"""Our commands compared with stock ones that request as much of the same cloud."""
 
 import itertools
 import os
@@ -33,24 +33,24 @@ def test_a_list_of_ft_servers_against_a_list_of_servers(cloud, lab, capsys):
         }.items()
     }
     with each_a_pair(lab, set(active(cloud))):
-        said = _measure(cloud, lists)
+        medians = _measure(cloud, lists)
     with capsys.disabled():
-        print(f"\nopenstack, {SERVERS} servers: {said}")
+        print(f"\nopenstack, {SERVERS} servers: {medians}")
 
 
 def test_a_failover_against_a_lock(cloud, lab, capsys):
     before = cloud.protected("web-1")
 
     def settle() -> None:
-        """Leave the cloud at rest: a failover goes on when its command has ended."""
+        """Wait until the failover is complete, which takes longer than its command."""
         cloud.failed_over("web-1", before)
         before.update(cloud.protected("web-1"))
 
     commands = {"failover": ("nova", "failover", "web-1"), "lock": ("nova", "lock", "plain-1")}
-    said = _measure(cloud, commands, after={"failover": settle}, user="manager")
+    medians = _measure(cloud, commands, after={"failover": settle}, user="manager")
     cloud.run("nova", "unlock", "plain-1", user="manager")
     with capsys.disabled():
-        print(f"\nnova: {said}")
+        print(f"\nnova: {medians}")
 
 
 def _measure(
@@ -59,10 +59,10 @@ def _measure(
     after: dict[str, Callable[[], None]] | None = None,
     user: str = "admin",
 ) -> str:
-    """Run commands in turn; says the medians and their ratio. The first of each is not counted.
+    """Run commands in turn, and return the medians and their ratio as text, without the first run of each.
 
-    :param after: what is done after one of them, not timed
-    :param user: who runs them, in a project of theirs
+    :param after: called after a command, and not timed
+    :param user: runs the commands in their own project
     """
     env = {**os.environ, **cloud.lab.env(user)}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
@@ -71,7 +71,7 @@ def _measure(
         for name in next(orders):
             program, *arguments = commands[name]
             began = time.perf_counter()
-            # with all that it imports, unlike Cloud.run()
+            # a new process with all its imports, unlike Cloud.run()
             done = subprocess.run(
                 [BIN / program, *arguments], env=env, capture_output=True, text=True, timeout=patient(300)
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One engine with many pairs: what a pair costs it, and how late its figures are; and how both grow."""
+"""One engine with many pairs: its CPU time and the lag of the figures, and how both grow."""
 
 import contextlib
 import os
@@ -30,8 +30,10 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def config(lab, tmp_path):
-    """A configuration on the lab's services with a database of its own. The lab's engine and hosts are stopped meanwhile:
-    they share the exchange."""
+    """Return a configuration for the lab's services with a separate database.
+
+    The lab's engine and hosts are stopped meanwhile, since they use the same exchange.
+    """
     names = ["compute-a", "compute-b", "compute-c"]
     lab.service("engine").stop()
     for name in names:
@@ -62,20 +64,21 @@ def config(lab, tmp_path):
 
 
 def test_one_engine_with_many_pairs(config, capsys):
-    """Nothing is asserted of the figures."""
+    """Print the figures; no value is asserted."""
     measured = {size: _measure(config, size) for size in SIZES}
     first_cpu, first_lag = measured[SIZES[0]]
     with capsys.disabled():
         print(f"\none engine, {HOSTS} hosts, reports each second, {WINDOW_S} s:")
         for size, (cpu, lag) in measured.items():
             print(
-                f"  {size} pairs: {1000 * cpu:.1f} % of a core per 1,000 pairs ({cpu / first_cpu:.2f} of that at {SIZES[0]})"
+                f"  {size} pairs: {1000 * cpu:.1f} % of a core per 1,000 pairs "
+                f"({cpu / first_cpu:.2f} of that at {SIZES[0]})"
             )
             print(f"    report lag p99 {lag:.1f} s ({lag / first_lag:.2f} of that at {SIZES[0]})")
 
 
 def _measure(config: pathlib.Path, size: int) -> tuple[float, float]:
-    """Return per cent of a core per pair, and the 99th percentile of the seconds from a heartbeat to the database."""
+    """Return per cent of a core per pair, and the 99th percentile of the figures' lag in seconds."""
     database = ft_database(config)
     placed = layout(size, HOSTS)
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
@@ -89,7 +92,7 @@ def _measure(config: pathlib.Path, size: int) -> tuple[float, float]:
     log = config.parent / f"engine-{size}.log"
     _clear(database)
     with _running([str(BIN / "nova-colo-engine"), "--config-file", str(config)], log) as engine:
-        # a look at Nova removes pairs that it does not know; the next one is an hour away
+        # a full sync removes pairs without a server; the next one is an hour away
         wait_for(
             "the engine has looked at Nova",
             60,
@@ -116,7 +119,7 @@ def _clear(database) -> None:
 
 
 def _lags(database, seconds: float) -> list[float]:
-    """Return how old each new figure is when it is first seen, in seconds."""
+    """Return the age in seconds of each new figure when it is first read."""
     known, lags = _sent(database), []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -128,10 +131,10 @@ def _lags(database, seconds: float) -> list[float]:
 
 
 def _sent(database) -> dict[str, float]:
-    """Return when the figures that the database has of each pair were sent; those that it has from the start are left out."""
+    """Return when the figures of each pair were sent, without those that the database has from the start."""
     with database.reader() as session:
-        found = session.execute(sa.select(Pair.server_id, Pair.checkpoints))
-        return {server_id: sent["sent_at"] for server_id, sent in found if "sent_at" in sent}
+        rows = session.execute(sa.select(Pair.server_id, Pair.checkpoints))
+        return {server_id: sent["sent_at"] for server_id, sent in rows if "sent_at" in sent}
 
 
 def _cpu(pid: int) -> float:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users of a cloud notice when a host dies: an FT server beside a plain one that is evacuated. Nothing is asserted of it."""
+"""What users notice of a host's death, for an FT server and an evacuated plain one.
+
+No value is asserted.
+"""
 
 import os
 import statistics
@@ -19,7 +22,7 @@ from tests.fixtures.cloud import Cloud, wait_for
 pytestmark = pytest.mark.timeout(7200)
 FAILOVERS = int(os.environ.get("BENCH_FAILOVERS", "20"))
 EVACUATIONS = int(os.environ.get("BENCH_EVACUATIONS", "5"))
-#: More than two report_intervals.
+#: Longer than two report_intervals.
 SETTLED_S = 4.0
 
 
@@ -30,17 +33,17 @@ def cloud(real_lab: Lab) -> Cloud:
 
 @pytest.fixture(scope="module")
 def figures() -> Iterator[dict[str, list[float]]]:
-    """Seconds, by what they were taken of; printed in the end."""
-    made: dict[str, list[float]] = {}
-    yield made
+    """Yield lists of seconds by description, and print them at the end."""
+    figures: dict[str, list[float]] = {}
+    yield figures
     print(f"\n{'seconds':66} {'n':>3} {'p50':>7} {'p95':>7} {'max':>7}")
-    for name, values in made.items():
+    for name, values in figures.items():
         p95 = statistics.quantiles(values, n=20, method="inclusive")[18] if len(values) > 1 else values[0]
         print(f"{name:66} {len(values):3} {statistics.median(values):7.2f} {p95:7.2f} {max(values):7.2f}")
 
 
 def settled(server: FtServer) -> dict[str, Any]:
-    """Return the pair once nothing has been done about it for a while: what is lost sooner is seen to when that is over."""
+    """Return the pair after a time without operations, so that a failure is handled at once."""
     server.pair()
     time.sleep(SETTLED_S)
     return server.pair()
@@ -86,8 +89,8 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
             before, began = settled(server), time.time()
             dead, new = before["primary"]["host"], before["secondary"]["host"]
             real_lab.host(dead).kill()
-            server.has_moved_on(before)
-            note(figures, "FT server: from its host's death to its twin's grant", time.time() - began)
+            server.has_failed_over(before)
+            note(figures, "FT server: from its host's death to its secondary's grant", time.time() - began)
             wait_for("Nova shows it", PATIENCE, lambda new=new: server.host == new)
             note(figures, "FT server: from its host's death to Nova's new host", time.time() - began)
             server.failed_over(before)
@@ -116,7 +119,7 @@ def test_an_ft_server(real_lab: Lab, cloud: Cloud, figures: dict[str, list[float
 
 
 def take_back(lab: Lab, cloud: Cloud, host: str) -> None:
-    """Switch a host on that was forced down, and let Nova use it as soon as its nova-compute has cleaned up."""
+    """Power on a host that was forced down, and enable it in Nova when its nova-compute has cleaned up."""
 
     def is_taken_back() -> bool:
         try:
@@ -133,7 +136,7 @@ def take_back(lab: Lab, cloud: Cloud, host: str) -> None:
 def test_a_plain_server_that_is_evacuated(
     real_lab: Lab, cloud: Cloud, figures: dict[str, list[float]]
 ) -> None:
-    """As Masakari does it, but told of the host's death at once; its memory and its disk are lost."""
+    """Evacuate like Masakari, but at once after the host's death; memory and disk are lost."""
     server = PlainServer(cloud)
     try:
         for _ in range(EVACUATIONS):

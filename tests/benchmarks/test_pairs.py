@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pair of real QEMUs costs its clients, and what they notice of failovers. Nothing is asserted of the figures."""
+"""The cost of a pair of real QEMUs for its clients, and what they notice of failovers.
+
+No value is asserted.
+"""
 
 import json
 import os
@@ -24,15 +27,15 @@ from tests.qemu.lives import Life
 pytestmark = pytest.mark.timeout(3600)
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 FAILOVERS = int(os.environ.get("BENCH_FAILOVERS", "7"))
-#: Seconds for which each kind of reply is asked for.
+#: Duration in seconds of the requests for each kind of reply.
 DURATION_S = 6.0
 REPLIES = {"identical": "i", "divergent": "t"}
 SIZES_MB = (64, 256, 1024)
 
 
-def living(bed: Testbed, guest: Guest, interval: float = 0.02) -> closing[Life]:
-    """A guest whose agents have the options that they have by default."""
-    return closing(Life(bed, guest, "i", options={}, interval=interval))
+def living(testbed: Testbed, guest: Guest, interval: float = 0.02) -> closing[Life]:
+    """Return a guest whose agents have their default options."""
+    return closing(Life(testbed, guest, "i", options={}, interval=interval))
 
 
 @pytest.fixture
@@ -55,17 +58,17 @@ def show(capsys) -> Callable[[str], None]:
     return show
 
 
-def test_what_a_pair_costs_its_clients(bed, show):
-    """Requests on one connection, each as soon as the last one is answered; medians of some rounds."""
-    seen: dict[tuple[str, str], list[list[float]]] = {}
+def test_what_a_pair_costs_its_clients(testbed, show):
+    """Requests on one connection, each sent after the last reply; medians of several rounds."""
+    measured: dict[tuple[str, str], list[list[float]]] = {}
     pauses: dict[str, list[dict[str, Any]]] = {"colo": [], "checkpoint": []}
-    stood: list[float] = []
-    with living(bed, Guest("bench", number=170), interval=1.0) as life:
+    pauses_ms: list[float] = []
+    with living(testbed, Guest("bench", number=170), interval=1.0) as life:
 
         def ask(mode: str) -> None:
             for replies, command in REPLIES.items():
-                seen.setdefault((mode, replies), []).append(
-                    bed.client.measure(life.guest.address, command, DURATION_S)
+                measured.setdefault((mode, replies), []).append(
+                    testbed.client.measure(life.guest.address, command, DURATION_S)
                 )
 
         for _ in range(ROUNDS):
@@ -73,71 +76,76 @@ def test_what_a_pair_costs_its_clients(bed, show):
             for mode, interval in (("colo", None), ("checkpoint", 100)):
                 pair = life.protect(mode=mode, interval_ms=interval)
                 replica = life.replica(pair.primary)
-                stood.append(replica["stood_still_ms"])
+                pauses_ms.append(replica["stood_still_ms"])
                 ask(mode)
                 pauses[mode].append(life.replica(pair.primary)["checkpoints"]["pause_ms"])
                 life.pair.unprotect(pair)
     show(
-        f"a client's requests, {ROUNDS} rounds of {DURATION_S:g} s, medians; ratios against the unprotected guest:"
+        f"a client's requests, {ROUNDS} rounds of {DURATION_S:g} s, medians; "
+        "ratios against the unprotected guest:"
     )
     for replies in REPLIES:
-        alone = rates(seen["unprotected", replies])
+        unprotected = rates(measured["unprotected", replies])
         for mode in ("unprotected", "colo", "checkpoint"):
-            rate, p50, p99 = (of(seen[mode, replies]) for of in (rates, percentile(50), percentile(99)))
-            figures = f"{rate:7.0f} requests/s ({rate / alone:.2f}), RTT p50 {p50:6.2f} ms, p99 {p99:6.1f} ms"
+            rate, p50, p99 = (of(measured[mode, replies]) for of in (rates, percentile(50), percentile(99)))
+            figures = (
+                f"{rate:7.0f} requests/s ({rate / unprotected:.2f}), RTT p50 {p50:6.2f} ms, p99 {p99:6.1f} ms"
+            )
             show(f"  {replies}, {mode + (' 100 ms' if mode == 'checkpoint' else ''):18} {figures}")
-    for mode, found in pauses.items():
-        mean, p99 = (statistics.median(one[name] for one in found) for name in ("mean", "p99"))
+    for mode, samples in pauses.items():
+        mean, p99 = (statistics.median(one[name] for one in samples) for name in ("mean", "p99"))
         show(f"  pause of a checkpoint, {mode}: mean {mean:.1f} ms, p99 {p99:.1f} ms")
     show(
-        f"  the guest stood still while it was protected: median {statistics.median(stood):.0f} ms, most {max(stood):.0f} ms"
+        f"  the guest was paused while it was protected: median {statistics.median(pauses_ms):.0f} ms, "
+        f"most {max(pauses_ms):.0f} ms"
     )
 
 
 def rates(rounds: list[list[float]]) -> float:
-    """Return answers per second."""
+    """Return replies per second."""
     return statistics.median(1000 * len(took) / sum(took) for took in rounds)
 
 
 def percentile(of: int) -> Callable[[list[list[float]]], float]:
-    """Return what gives a percentile of milliseconds."""
+    """Return a function that computes a percentile in milliseconds."""
     return lambda rounds: statistics.median(
         statistics.quantiles(took, n=100, method="inclusive")[of - 1] for took in rounds
     )
 
 
-def test_how_long_it_takes_to_protect(bed, show):
-    """Disks full of what is no zeros."""
+def test_how_long_it_takes_to_protect(testbed, show):
+    """With disks full of data other than zeros."""
     show("a guest of 128 MB is protected, by the size of its disk:")
     first = None
     for number, size in enumerate(SIZES_MB):
-        guest, host = Guest(f"bench-{size}", number=171 + number, disk_bytes=size << 20), bed.hosts["a"]
+        guest, host = Guest(f"bench-{size}", number=171 + number, disk_bytes=size << 20), testbed.hosts["a"]
         host.create_disks(guest)
         (disk,) = guest.disk_paths(host.instances)
         with host.outside(disk).open("r+b") as file:
             file.seek(1 << 20)
             for _ in range(size - 1):
                 file.write(os.urandom(1 << 20))
-        took, stood = [], []
-        with living(bed, guest) as life:
+        took, pauses_ms = [], []
+        with living(testbed, guest) as life:
             for _ in range(ROUNDS):
                 began = time.monotonic()
                 list(life.pair.protect("compute-a", "compute-b", timeout=600))
                 took.append(time.monotonic() - began)
-                pair = life.standing()
-                stood.append(life.replica("compute-a")["stood_still_ms"])
+                pair = life.observe()
+                pauses_ms.append(life.replica("compute-a")["stood_still_ms"])
                 life.pair.unprotect(pair)
         median = statistics.median(took)
         first = first or median
         show(
-            f"  {size:5} MB: {median:5.1f} s ({median / first:.2f}), it stood still for {statistics.median(stood):.0f} ms of it"
+            f"  {size:5} MB: {median:5.1f} s ({median / first:.2f}), "
+            f"of which it was paused for {statistics.median(pauses_ms):.0f} ms"
         )
 
 
-def test_what_a_client_notices_of_failovers(bed, show):
-    """The longest time without an answer, what it takes to notice and to decide included; colo-pair run decides."""
+def test_what_a_client_notices_of_failovers(testbed, show):
+    """The longest time between replies, including detection and decision, with colo-pair run."""
     unplanned, planned = [], []
-    with living(bed, Guest("bench-gaps", number=175), interval=0.005) as life:
+    with living(testbed, Guest("bench-gaps", number=175), interval=0.005) as life:
         a, b, c = life.hosts
         with watched(life, "--primary", a, "--secondary", b, "--spare", c) as events:
             for number in range(FAILOVERS):
@@ -149,7 +157,7 @@ def test_what_a_client_notices_of_failovers(bed, show):
                 life.goes_on()
                 unplanned.append(life.gap_s(began))
             nth(life, events, "protected", FAILOVERS)
-        life.on = life.standing().primary
+        life.on = life.observe().primary
         for _ in range(FAILOVERS):
             pair = life.protect()
             began = time.time()
@@ -168,9 +176,9 @@ def test_what_a_client_notices_of_failovers(bed, show):
 
 @contextmanager
 def watched(life: Life, *arguments: str) -> Iterator[list[dict[str, Any]]]:
-    """Let colo-pair run watch over a pair; gives its events as they come."""
+    """Run ``colo-pair run`` for a pair, and yield the list to which its events are appended."""
     events: list[dict[str, Any]] = []
-    conf = life.bed.instances.parent / "etc" / "engine.conf"
+    conf = life.testbed.instances.parent / "etc" / "engine.conf"
     argv = [
         str(services.program("colo-pair")),
         "--config-file",
@@ -191,9 +199,9 @@ def watched(life: Life, *arguments: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def nth(life: Life, events: list[dict[str, Any]], kind: str, number: int) -> dict[str, Any]:
-    """Wait for an event of a kind, counted from 0, and return it."""
-    found = life.wait(
+    """Wait for the event of a kind with a number, counted from 0, and return it."""
+    matching = life.wait(
         f"{kind} for the {number + 1}. time",
         lambda: [event for event in list(events) if event["event"] == kind][number:],
     )
-    return found[0]
+    return matching[0]

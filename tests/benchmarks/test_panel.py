@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The admin's panel beside Horizon's own list of as many servers, and what a browser loads for it."""
+"""The admin's panel compared with Horizon's own list of as many servers, and what a browser loads for it."""
 
 import itertools
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 
 def test_the_panel_against_horizons_own_list_of_instances(lab, tmp_path, capsys):
-    """A page of Horizon's default size of each; ratios of medians, and nothing is asserted of them."""
+    """Pages of Horizon's default size; ratios of medians. No value is asserted."""
     cloud = with_servers(lab, COUNT)
     cookies = _logged_in(lab, tmp_path)
     seconds: dict[str, list[float]] = {name: [] for name in PATHS}
@@ -35,7 +35,7 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, tmp_path, capsys)
         for number in range(ROUNDS + 2):
             for name in next(orders):
                 began = time.perf_counter()
-                # uWSGI keeps no connection; who is not logged in is sent elsewhere
+                # uWSGI keeps no connection open; a request without login is redirected
                 answer = requests.get(
                     address(lab, PATHS[name]), cookies=cookies, timeout=120, allow_redirects=False
                 )
@@ -45,16 +45,18 @@ def test_the_panel_against_horizons_own_list_of_instances(lab, tmp_path, capsys)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
         print(
-            f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, against Horizon's instances ({median['instances']:.2f} s):"
+            f"\nadmin's pages, {COUNT} servers, {ROUNDS} rounds, "
+            f"against Horizon's instances ({median['instances']:.2f} s):"
         )
         for name in ("panel", "live"):
             print(
-                f"  {PATHS[name]}: median {median[name]:.2f} s, ratio {median[name] / median['instances']:.2f}"
+                f"  {PATHS[name]}: median {median[name]:.2f} s, "
+                f"ratio {median[name] / median['instances']:.2f}"
             )
 
 
 def test_what_a_browser_loads_for_it(capsys):
-    """Bytes of the plugin's own scripts and style sheet, as they are in the source."""
+    """Sizes in bytes of the plugin's own scripts and style sheet, as in the source."""
     folder = Path(colo_dashboard.__file__).parent / "static"
     total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with capsys.disabled():
@@ -62,7 +64,7 @@ def test_what_a_browser_loads_for_it(capsys):
 
 
 def _logged_in(lab, profile: Path) -> dict[str, str]:
-    """Log an administrator in as people do, with a browser; gives the cookies, with which pages are then asked for."""
+    """Log an administrator in with a browser, and return the cookies for requests of pages."""
     with start_browser(profile) as browser:
         log_in_to(browser, lab, "admin")
         return {cookie["name"]: cookie["value"] for cookie in browser.get_cookies()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of 1,000 servers: Nova's own with the filter in nova-api's pipeline and out of it, and ours of as many pairs."""
+"""Lists of 1,000 servers: Nova's own with and without the filter, and ours of as many pairs."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ from tests.benchmarks.bench_cloud import active, each_a_pair, with_servers
 from tests.fixtures.cloud import Cloud
 from tests.fixtures.stock_nova import stock_nova_api
 
-#: Servers in the lists. Making a thousand takes a quarter of an hour on two cores.
+#: Servers in the lists; to create a thousand takes a quarter of an hour on two cores.
 COUNT = int(os.environ.get("BENCH_SERVERS", "1000"))
 pytestmark = pytest.mark.timeout(3600)
 ROUNDS = 15
@@ -28,9 +28,9 @@ def cloud(lab) -> Cloud:
 
 
 def test_the_filter_against_stock_nova(cloud, lab, tmp_path, capsys):
-    """A ratio of medians over interleaved requests; nothing is asserted of it.
+    """Print the ratio of medians over interleaved requests; no value is asserted.
 
-    Both processes are new, and nobody else asks one of them meanwhile: the engine looks at Nova's servers all the time.
+    Both processes are new, and no one else sends requests to either: the engine polls Nova all the time.
     """
     token = {"X-Auth-Token": cloud.token("admin")}
     lab.service("engine").stop()
@@ -45,31 +45,34 @@ def test_the_filter_against_stock_nova(cloud, lab, tmp_path, capsys):
     statements = _statements_per_request(cloud, lab)
     with capsys.disabled():
         print(
-            f"\nGET /servers/detail, {COUNT} servers, {ROUNDS} rounds, filter in the pipeline against out of it:"
+            f"\nGET /servers/detail, {COUNT} servers, {ROUNDS} rounds, "
+            "filter in the pipeline against out of it:"
         )
         print(f"  median {1000 * medians['with']:.0f} ms against {1000 * medians['without']:.0f} ms")
         print(
-            f"  ratio of medians {medians['with'] / medians['without']:.3f}, median of ratios {statistics.median(ratios):.3f}"
+            f"  ratio of medians {medians['with'] / medians['without']:.3f}, "
+            f"median of ratios {statistics.median(ratios):.3f}"
         )
         print(f"  extra SQL statements per request: {statements:.2f}")
 
 
 def test_our_list_against_novas_own(cloud, lab, tmp_path, capsys):
-    """As many pairs as servers; a ratio of medians, and nothing is asserted of it."""
+    """As many pairs as servers; prints the ratio of medians. No value is asserted."""
     token = {"X-Auth-Token": cloud.token("admin")}
     with each_a_pair(lab, set(active(cloud))), stock_nova_api(lab, tmp_path) as stock_url:
         seconds = _measure({"pairs": cloud.compute + PAIRS_PATH, "servers": stock_url + PATH}, token)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
         print(
-            f"\nlist of {COUNT} pairs against stock Nova's GET /servers/detail of {COUNT} servers, {ROUNDS} rounds:"
+            f"\nlist of {COUNT} pairs against stock Nova's GET /servers/detail of {COUNT} servers, "
+            f"{ROUNDS} rounds:"
         )
         print(f"  median {1000 * medians['pairs']:.0f} ms against {1000 * medians['servers']:.0f} ms")
         print(f"  ratio of medians {medians['pairs'] / medians['servers']:.3f}")
 
 
 def _measure(urls: dict[str, str], token: dict[str, str]) -> dict[str, list[float]]:
-    """Time interleaved requests, in seconds."""
+    """Return the times of interleaved requests in seconds."""
     seconds: dict[str, list[float]] = {name: [] for name in urls}
     with requests.Session() as session:
         orders = itertools.cycle((list(urls), list(reversed(urls))))
@@ -78,13 +81,13 @@ def _measure(urls: dict[str, str], token: dict[str, str]) -> dict[str, list[floa
             began = time.perf_counter()
             response = session.get(url, headers=token, timeout=120)
             assert len(response.json()["servers"]) == COUNT
-            if number >= 4:  # the workers' first requests connect to everything
+            if number >= 4:  # the workers' first requests open their connections
                 seconds[name].append(time.perf_counter() - began)
     return seconds
 
 
 def _statements_per_request(cloud: Cloud, lab) -> float:
-    """Count what nova-api asks the FT database, by MariaDB's own log; the engine, which asks it too, is stopped meanwhile."""
+    """Count nova-api's statements to the FT database in MariaDB's general log, with the engine stopped."""
     engine = lab.service("engine")
     engine.stop()
     requests_made = 10
@@ -96,7 +99,8 @@ def _statements_per_request(cloud: Cloud, lab) -> float:
                 assert cloud.request("GET", PATH).status_code == 200
             cursor.execute("SET GLOBAL general_log = 0")
             cursor.execute(
-                "SELECT count(*) FROM mysql.general_log WHERE command_type = 'Query' AND user_host LIKE 'nova_colo%' "
+                "SELECT count(*) FROM mysql.general_log "
+                "WHERE command_type = 'Query' AND user_host LIKE 'nova_colo%' "
                 "AND argument REGEXP '^[[:space:]]*(SELECT|INSERT|UPDATE|DELETE)'"
             )
             return cursor.fetchone()[0] / requests_made

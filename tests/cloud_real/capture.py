@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who speaks for a guest: the frames with its address that each host sends into the guests' network."""
+"""Capture which hosts send for a guest: frames with its MAC address in the guests' network."""
 
 import subprocess
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ from types import TracebackType
 from lab.machines import Host
 from tests.fixtures.cloud import wait_for
 
-#: Seconds until a capture has begun.
+#: Seconds until a capture has started.
 BEGIN_S = 20.0
 
 
 class Capture:
-    """A capture on the switch for as long as it is open.
+    """Context in which frames are captured on the switch.
 
-    :param machines: the hosts by their names
-    :param mac: of the guest's network card
-    :param folder: for what is captured
+    :param machines: the hosts by name
+    :param mac: of the guest's NIC
+    :param folder: where the captures are written
     """
 
     def __init__(self, machines: Mapping[str, Host], mac: str, folder: Path):
-        self._said = {name: folder / f"{name}.txt" for name in machines}
+        self._files = {name: folder / f"{name}.txt" for name in machines}
         self._running = {
             name: subprocess.Popen(
                 machine.guest_network.tcpdump("ether", "src", mac),
-                stdout=self._said[name].open("w"),
+                stdout=self._files[name].open("w"),
                 stderr=(folder / f"{name}.log").open("w"),
             )
             for name, machine in machines.items()
@@ -48,15 +48,15 @@ class Capture:
             process.wait()
 
     def frames(self, host: str) -> list[str]:
-        """Return what a host has sent so far, one line for each frame."""
-        return self._said[host].read_text().splitlines()
+        """Return the frames that a host has sent so far, one line each."""
+        return self._files[host].read_text().splitlines()
 
-    def speakers(self) -> set[str]:
-        """Return the hosts that have sent anything."""
-        return {host for host in self._said if self.frames(host)}
+    def senders(self) -> set[str]:
+        """Return the hosts that have sent any frame."""
+        return {host for host in self._files if self.frames(host)}
 
-    def spoke(self, host: str) -> tuple[float, float]:
-        """Return when a host has sent the first frame, and when the last: seconds since the epoch."""
+    def first_and_last(self, host: str) -> tuple[float, float]:
+        """Return the times of a host's first and last frame, in seconds since the epoch."""
         frames = self.frames(host)
         assert frames, f"{host} has sent nothing"
         return float(frames[0].split()[0]), float(frames[-1].split()[0])

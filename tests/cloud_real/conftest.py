@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lab whose hosts are machines with libvirt and QEMU, started once for all tests that need one."""
+"""A lab whose hosts are machines with libvirt and QEMU, shared by the tests that need one."""
 
 import pathlib
 from collections.abc import Callable, Iterator
@@ -19,19 +19,19 @@ PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-real"
 
 @pytest.fixture(scope="session")
 def real_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A running lab with three real hosts, and no servers."""
+    """Return a running lab with three real hosts and no servers."""
     prefix = request.config.getoption("--lab")
     if prefix:
         yield Lab(pathlib.Path(prefix).resolve())
         return
-    made = Lab(PREFIX)
-    made.down(purge=True)
-    made.up(hosts=3, demo=False, hypervisor="real", short_intervals=True)
+    lab = Lab(PREFIX)
+    lab.down(purge=True)
+    lab.up(hosts=3, demo=False, hypervisor="real", short_intervals=True)
     try:
-        yield made
+        yield lab
     finally:
-        namespaces = made.rack().namespaces
-        made.down(purge=True)
+        namespaces = lab.testbed().namespaces
+        lab.down(purge=True)
         assert not namespaces(), "network namespaces are left"
 
 
@@ -46,7 +46,7 @@ def cloud(lab: Lab) -> Cloud:
 
 
 def switch_on(cloud: Cloud) -> None:
-    """Switch all hosts on: a test that has failed may have left one without power."""
+    """Power on all hosts: a failed test may have left one off."""
     for host in cloud.lab.hosts():
         cloud.lab.host(host).start()
     wait_for("all hosts are up", 120, lambda: cloud.hosts_up() >= set(cloud.lab.hosts()))
@@ -54,7 +54,7 @@ def switch_on(cloud: Cloud) -> None:
 
 @pytest.fixture(scope="session")
 def make_server(cloud: Cloud) -> Callable[..., FtServer]:
-    """Make an FT server on hosts that are all up; takes what FtServer does."""
+    """Return a function that creates an FT server while all hosts are up, with FtServer's arguments."""
 
     def make(**more: Any) -> FtServer:
         switch_on(cloud)
@@ -63,10 +63,10 @@ def make_server(cloud: Cloud) -> Callable[..., FtServer]:
     return make
 
 
-class Lasting:
-    """An FT server that lives through the tests for as long as they pass, and that a user counts on over one connection.
+class SharedServer:
+    """An FT server with a client over one connection, kept from test to test as long as they pass.
 
-    A test that fails may leave it broken, and the others would fail for that alone: they get another one.
+    A failed test may leave it broken, so the next one gets a new server.
     """
 
     def __init__(self, make_server: Callable[..., FtServer]):
@@ -74,37 +74,37 @@ class Lasting:
         self._server: FtServer | None = None
 
     def get(self) -> FtServer:
-        """Return it; made and in use, if it is not yet."""
+        """Return the server, created and in use."""
         if self._server is None:
             self._server = self._make_server()
             self._server.use()
         return self._server
 
     def end(self) -> None:
-        """Delete it, if there is one; nothing must be left of it."""
+        """Delete the server, if there is one, and check that nothing is left of it."""
         if self._server is not None:
             server, self._server = self._server, None
             server.delete()
 
 
 @pytest.fixture(scope="session")
-def lasting(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[Lasting]:
-    """The server of most tests here."""
-    made = Lasting(make_server)
-    yield made
+def shared_server(make_server: Callable[..., FtServer], cloud: Cloud) -> Iterator[SharedServer]:
+    """Return the server that most tests share."""
+    shared = SharedServer(make_server)
+    yield shared
     switch_on(cloud)
-    made.end()
+    shared.end()
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, lasting: Lasting, cloud: Cloud) -> FtServer:
-    """An FT server that has lived through all tests before, and that a user counts on over one connection."""
+def server(request: pytest.FixtureRequest, shared_server: SharedServer, cloud: Cloud) -> FtServer:
+    """Return the shared FT server with its client, and delete it when the test fails."""
     failed_before = request.session.testsfailed
 
     def end_if_it_may_be_broken() -> None:
         if request.session.testsfailed > failed_before:
             switch_on(cloud)
-            lasting.end()
+            shared_server.end()
 
     request.addfinalizer(end_if_it_may_be_broken)
-    return lasting.get()
+    return shared_server.get()

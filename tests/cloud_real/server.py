@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An FT server as everybody sees it: its user, Nova, Neutron, Placement, and the hosts themselves."""
+"""An FT server as its user, Nova, Neutron, Placement and the hosts see it."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from lab.core.patience import patient
-from lab.hosts.real import Rack
+from lab.hosts.real import CloudTestbed
 from lab.machines import Host
 from lab.machines.client import Counting
 from tests.cloud_real.nova_server import PATIENCE, NovaServer
@@ -16,7 +16,7 @@ from tests.fixtures.cloud import Cloud, identity, wait_for
 
 
 class FtServer(NovaServer):
-    """A server of the flavor ft.nano; once it is used, a user counts on it over one connection.
+    """A server of the flavor ft.nano; after use(), a client uses it over one connection.
 
     :ivar address: of its first port
     :ivar mac: of its first port
@@ -24,85 +24,85 @@ class FtServer(NovaServer):
 
     def __init__(self, cloud: Cloud, **more: Any):
         super().__init__(cloud, "ft", "ft.nano", **more)
-        self._rack: Rack = cloud.lab.rack()
+        self._testbed: CloudTestbed = cloud.lab.testbed()
         self._counting: Counting | None = None
         self._domain = self.as_nova_shows_it["OS-EXT-SRV-ATTR:instance_name"]
         self.note_identity()
-        self._had: set[str] = set()
+        self._known_ports: set[str] = set()
         port = self.ports()[0]
         self.mac, self.address = port["mac_address"], port["fixed_ips"][0]["ip_address"]
 
     def note_identity(self) -> None:
-        """Take what it is now for what it must stay."""
+        """Record the attributes that must not change from now on."""
         self._identity = identity(self.as_nova_shows_it)
 
     def use(self, interval: float = 0.05) -> None:
-        """Begin to count on it, over a new connection, once it is protected.
+        """Wait until it is protected, and start a client that uses it over a new connection.
 
-        :param interval: seconds between an answer and the next question
+        :param interval: seconds between a reply and the next request
         """
         self._end_use()
         self.pair()
-        self._rack.client.wait_for_answer(self.address)
-        self._counting = self._rack.client.count(self.address, "d", interval)
+        self._testbed.client.wait_for_answer(self.address)
+        self._counting = self._testbed.client.count(self.address, "d", interval)
         self._counting.__enter__()
         self.goes_on()
-        # a connection that is younger than the last checkpoint outlives one loss of a primary only
+        # a connection that is newer than the last checkpoint survives only one loss of a primary
         opened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
         wait_for("a checkpoint", PATIENCE, lambda: (self.pair()["checkpoints"]["last_at"] or "") > opened)
 
     def delete(self) -> None:
-        """End the user and the server; nothing must be left of it."""
+        """End the client, delete the server, and check that nothing is left of it."""
         self._end_use()
         super().delete()
         left: dict[str, set] = {}
 
         def nothing_is_left() -> bool:
-            left.update(self._said(()))
+            left.update(self._actual_records(()))
             return not any(left.values())
 
         try:
             wait_for("nothing is left of it", PATIENCE, nothing_is_left)
         except AssertionError as error:
-            raise AssertionError({name: found for name, found in left.items() if found}) from error
+            raise AssertionError({name: records for name, records in left.items() if records}) from error
 
     def _end_use(self) -> None:
         if self._counting is not None:
             self._counting.__exit__(None, None, None)
         self._counting = None
 
-    # --- what is done to it
+    # --- actions
 
     def is_refused(self, action: str, argument: Any = None) -> str:
-        """Assert that an action is refused for what state it is in; gives the reason."""
+        """Assert that an action is refused because of the pair's state, and return the reason."""
         answer = self._cloud.act(self.id, {action: argument})
         assert answer.status_code == 409, answer.text
         return answer.json()["conflictingRequest"]["message"]
 
     def in_state(self, state: str) -> dict[str, Any]:
-        """Wait until its pair is in a state; gives the pair."""
+        """Wait until its pair is in a state, and return the pair."""
         return self._cloud.in_state(self.name, state, PATIENCE)
 
     def pair(self) -> dict[str, Any]:
         """Wait until it is protected, and return its pair."""
         return self._cloud.protected(self.name, PATIENCE)
 
-    def seen(self) -> dict[str, Any]:
-        """Return its pair as it is shown."""
+    def pair_now(self) -> dict[str, Any]:
+        """Return its pair as the API shows it."""
         return self._cloud.pairs()[self.name]
 
-    def has_moved_on(self, before: dict[str, Any]) -> None:
-        """Wait until its secondary has taken over, whatever else is still to be done.
+    def has_failed_over(self, before: dict[str, Any]) -> None:
+        """Wait until its secondary has taken over; Nova's records may not be updated yet.
 
-        :param before: the pair as it was
+        :param before: the pair before the failover
         """
-        wait_for("it has failed over", PATIENCE, lambda: self.seen()["epoch"] > before["epoch"])
+        wait_for("it has failed over", PATIENCE, lambda: self.pair_now()["epoch"] > before["epoch"])
 
     def failed_over(self, before: dict[str, Any], times: int = 1) -> dict[str, Any]:
-        """Wait until it has failed over and is protected again; gives the pair.
+        """Wait until it has failed over and is protected again, and return the pair.
 
-        :param before: the pair as it was
-        :param times: how often
+        :param before: the pair before the failover
+        :param times: number of failovers
         """
         epoch = before["epoch"] + times
         wait_for("it has failed over", PATIENCE, lambda: self._cloud.pairs()[self.name]["epoch"] >= epoch)
@@ -110,9 +110,9 @@ class FtServer(NovaServer):
         return self.pair()
 
     def moved(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Wait until it has another secondary and is protected; gives the pair.
+        """Wait until it is protected by a secondary on another host, and return the pair.
 
-        :param before: the pair as it was
+        :param before: the pair before the move
         """
 
         def has_another() -> bool:
@@ -123,59 +123,61 @@ class FtServer(NovaServer):
         return self.pair()
 
     def is_up(self, host: str) -> None:
-        """Wait until Nova hears of a host."""
+        """Wait until nova-compute of a host is up."""
         wait_for(f"{host} is up", PATIENCE, lambda: host in self._cloud.hosts_up())
 
-    def asks_for_its_address(self) -> None:
-        """Let the user forget where it is, and ask all hosts for it."""
-        client = self._rack.client
+    def client_sends_arp_request(self) -> None:
+        """Clear the client's ARP entry of the server, so that it sends an ARP request to all hosts."""
+        client = self._testbed.client
         client.namespace.ip("neigh", "flush", "to", self.address)
         client.wait_for_answer(self.address)
 
     def kill_qemu(self, host: str) -> None:
-        """Kill its QEMU on a host."""
-        self._rack.machines[host].kill_qemu(self._domain)
+        """Kill its QEMU on a host with SIGKILL."""
+        self._testbed.machines[host].kill_qemu(self._domain)
 
-    # --- what must be true
+    # --- assertions
 
     def goes_on(self, since: float = 0.0) -> float:
-        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole; gives its seconds.
+        """Assert an unbroken connection and intact memory and disk; return the longest pause in seconds.
 
-        :param since: of time.time(): only a pause since then is meant
+        :param since: a time.time(): only pauses since then count
         """
         assert self._counting is not None
         self._counting.wait_for_more(10, seconds=PATIENCE)
-        seen = self._counting.stats(since)
-        assert (seen.error, seen.contiguous) == (None, True), seen
-        said = self._rack.client.ask(self.address, "v", PATIENCE)
-        assert said.startswith("ok"), said
-        return seen.max_gap_s
+        stats = self._counting.stats(since)
+        assert (stats.error, stats.contiguous) == (None, True), stats
+        reply = self._testbed.client.ask(self.address, "v", PATIENCE)
+        assert reply.startswith("ok"), reply
+        return stats.max_gap_s
 
     def is_whole(self, off: tuple[str, ...] = ()) -> None:
-        """Assert that the user goes on, and that everybody says of the pair what is true, before long.
+        """Assert that the client is served, and that all records of the pair become consistent in time.
 
         :param off: hosts that have no power
         """
         self.goes_on()
-        wanted: dict[str, set] = {}
-        said: dict[str, set] = {}
+        expected: dict[str, set] = {}
+        actual: dict[str, set] = {}
 
-        def all_is_true() -> bool:
+        def is_consistent() -> bool:
             server = self.as_nova_shows_it
             assert identity(server) == self._identity
-            wanted.update(self._true())
-            said.update(self._said(off), Nova={(server["status"], server["OS-EXT-SRV-ATTR:host"])})
-            return said == wanted
+            expected.update(self._expected_records())
+            actual.update(
+                self._actual_records(off), Nova={(server["status"], server["OS-EXT-SRV-ATTR:host"])}
+            )
+            return actual == expected
 
         try:
-            wait_for("everybody says what is true", PATIENCE, all_is_true)
+            wait_for("all records are consistent", PATIENCE, is_consistent)
         except AssertionError as error:
             raise AssertionError(
-                {name: (said[name], wanted[name]) for name in wanted if said[name] != wanted[name]}
+                {name: (actual[name], expected[name]) for name in expected if actual[name] != expected[name]}
             ) from error
 
-    def _true(self) -> dict[str, set]:
-        """Return what everybody must say of the server and its twin, going by its pair."""
+    def _expected_records(self) -> dict[str, set]:
+        """Return the expected records of the server and its secondary, derived from its pair."""
         pair = self.pair()
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]
         both = {primary, secondary}
@@ -187,34 +189,34 @@ class FtServer(NovaServer):
             "bindings": {(port, primary, "ACTIVE") for port in ports},
             "QEMUs": both,
             "files": both,
-            "network cards": {(host, port) for host in both for port in ports},
+            "NICs": {(host, port) for host in both for port in ports},
         }
 
-    def _said(self, off: tuple[str, ...]) -> dict[str, set]:
-        """Return what everybody says of the server and its twin: hosts, or hosts with more."""
-        on = {name: machine for name, machine in self._rack.machines.items() if name not in off}
+    def _actual_records(self, off: tuple[str, ...]) -> dict[str, set]:
+        """Return the actual records of the server and its secondary: hosts, or hosts with details."""
+        on = {name: machine for name, machine in self._testbed.machines.items() if name not in off}
         ports = {port["id"] for port in self.ports()}
         links = {name: machine.namespace.ip("link") for name, machine in on.items()}
         return {
-            # Nova removes a dead host's when it is back
+            # Nova removes those of a dead host when it is back
             "allocations": set(self._allocated()) - set(off),
             "reservation": set(self._cloud.reserved(self.id)),
             "bindings": {binding for port in ports for binding in self._bindings(port)},
             "QEMUs": {name for name, machine in on.items() if machine.qemu_pid(self._domain)},
             "files": {name for name, machine in on.items() if self._files(machine)},
-            "network cards": {
+            "NICs": {
                 (name, port)
-                for name, seen in links.items()
-                for port in self._had
-                if f"qbr{port[:11]}" in seen
+                for name, output in links.items()
+                for port in self._known_ports
+                if f"qbr{port[:11]}" in output
             },
         }
 
     def _files(self, machine: Host) -> list[Path]:
-        """Return what a host has of it on disk: its own files, and what agent and driver have written down."""
-        found = list(machine.state_path.rglob(f"*{self.id}*"))
+        """Return its files on a host: its disks, and the state files of agent and driver."""
+        files = list(machine.state_path.rglob(f"*{self.id}*"))
         folder = machine.outside(machine.instances / self.id)
-        return [*found, *([folder] if folder.exists() else [])]
+        return [*files, *([folder] if folder.exists() else [])]
 
     def _allocated(self) -> dict[str, Any]:
         providers = self._cloud.placement("GET", "/resource_providers").json()["resource_providers"]
@@ -223,14 +225,14 @@ class FtServer(NovaServer):
         return {names[uuid]: allocation["resources"] for uuid, allocation in held.items()}
 
     def ports(self) -> list[dict[str, Any]]:
-        """Return its ports, as Neutron shows them."""
-        found = self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
-        self._had |= {port["id"] for port in found}
-        return found
+        """Return its ports as Neutron shows them."""
+        ports = self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
+        self._known_ports |= {port["id"] for port in ports}
+        return ports
 
     def _bindings(self, port: str) -> set[tuple[str, str, str]]:
-        found = self._network(f"/v2.0/ports/{port}/bindings")["bindings"]
-        return {(port, binding["host"], binding["status"]) for binding in found}
+        bindings = self._network(f"/v2.0/ports/{port}/bindings")["bindings"]
+        return {(port, binding["host"], binding["status"]) for binding in bindings}
 
     def _network(self, path: str) -> dict[str, Any]:
         url = self._cloud.lab.url("network").rstrip("/") + path

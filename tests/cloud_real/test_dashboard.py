@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard while real guests fail over: what is asked for there is done, and what happens is seen without a reload."""
+"""The dashboard during failovers of real guests: actions have their effect, and the page updates itself."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,23 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from lab import Lab
 from tests.cloud_real.server import PATIENCE, FtServer
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.panel import DIALOG_S, PRIMARY, SECONDARY, STATE, address, cell, click, dialog, on_page, says
+from tests.ui.panel import (
+    DIALOG_S,
+    PRIMARY,
+    SECONDARY,
+    STATE,
+    address,
+    cell,
+    click,
+    dialog,
+    on_page,
+    row_contains,
+)
 
 
 @pytest.fixture
 def panel(server: FtServer, lab: Lab, log_in: Callable[[str], WebDriver]) -> WebDriver:
-    """The list of all FT servers, as admin, in a browser."""
+    """Return a browser at admin's list of all FT servers."""
     server.pair()
     browser = log_in("admin")
     browser.get(address(lab, "admin/fault_tolerance/"))
@@ -24,7 +35,7 @@ def panel(server: FtServer, lab: Lab, log_in: Callable[[str], WebDriver]) -> Web
 
 def test_a_failover_is_asked_for(server: FtServer, panel: WebDriver) -> None:
     before = server.pair()
-    wait_for("it is shown to be protected", DIALOG_S, lambda: says(panel, server.name, "Protected"))
+    wait_for("it is shown to be protected", DIALOG_S, lambda: row_contains(panel, server.name, "Protected"))
     assert not panel.find_elements(By.CSS_SELECTOR, ".colo-simulated")
     click(panel, server.name, "Fail over")
     dialog(panel).click()
@@ -33,7 +44,9 @@ def test_a_failover_is_asked_for(server: FtServer, panel: WebDriver) -> None:
     after = server.failed_over(before)
     assert after["primary"]["host"] == before["secondary"]["host"]
     hosts = (after["primary"]["host"], after["secondary"]["host"], "Protected")
-    wait_for("its hosts are shown", PATIENCE, lambda: all(says(panel, server.name, word) for word in hosts))
+    wait_for(
+        "its hosts are shown", PATIENCE, lambda: all(row_contains(panel, server.name, word) for word in hosts)
+    )
     assert panel.execute_script("return window.notReloaded")
     server.is_whole()
 
@@ -42,20 +55,20 @@ def test_the_death_of_its_host_is_seen(server: FtServer, panel: WebDriver, lab: 
     before = server.pair()
     dead, new = before["primary"]["host"], before["secondary"]["host"]
     panel.execute_script("window.notReloaded = true")
-    seen: list[str] = []
+    states: list[str] = []
     hosts: list[str] = []
 
     def is_protected_again() -> bool:
         state = cell(panel, server.name, STATE).split("\n")[0]
-        if state and state not in seen:
-            seen.append(state)
+        if state and state not in states:
+            states.append(state)
         hosts[:] = cell(panel, server.name, PRIMARY), cell(panel, server.name, SECONDARY)
         return state == "Protected" and all(hosts) and dead not in hosts
 
     lab.host(dead).kill()
     wait_for("it is shown to be protected again", PATIENCE, is_protected_again)
     assert hosts[0] == new
-    assert {"Failing over", "Degraded", "Starting"} & set(seen), seen
+    assert {"Failing over", "Degraded", "Starting"} & set(states), states
     assert panel.execute_script("return window.notReloaded")
     server.is_whole(off=(dead,))
     lab.host(dead).start()

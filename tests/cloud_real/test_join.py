@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FT servers of a real cloud: stock Nova, Neutron, libvirt and QEMU, and one connection that outlives hosts.
+"""FT servers in a real cloud: stock Nova, Neutron, libvirt and QEMU, and one connection across host losses.
 
-The tests follow on each other.
+The tests depend on each other, in order.
 """
 
 import re
@@ -15,7 +15,7 @@ from tests.cloud_real.nova_server import PATIENCE
 from tests.cloud_real.server import FtServer
 from tests.fixtures.cloud import Cloud, wait_for
 
-#: Those of nova-compute that end guests or remove files which they take to be nobody's.
+#: nova-compute's periodic tasks that end guests, or remove files, which they do not know.
 PERIODIC_TASKS = ("_sync_power_states", "_cleanup_running_deleted_instances", "_run_image_cache_manager_pass")
 
 
@@ -33,7 +33,7 @@ def test_a_server_with_a_config_drive_is_protected_and_failed_over(
     server.act("failover")
     server.failed_over(before)
     server.is_whole()
-    server.act("reboot", {"type": "HARD"})  # by which Nova shows that it has all that it needs there
+    server.act("reboot", {"type": "HARD"})  # shows that Nova has all that it needs on this host
     server.in_status("ACTIVE")
     server.use()
     server.is_whole()

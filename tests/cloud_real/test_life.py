@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nova's users do to an FT server besides, and its end, whatever is going on."""
+"""Users' actions on an FT server in Nova, and its deletion in each state of its pair."""
 
 from collections.abc import Callable
 from typing import Any
@@ -90,7 +90,7 @@ def suspended(server: FtServer, lab: Lab) -> None:
 def just_failed_over_by_a_loss(server: FtServer, lab: Lab) -> None:
     before = server.pair()
     server.kill_qemu(before["primary"]["host"])
-    server.has_moved_on(before)
+    server.has_failed_over(before)
 
 
 def its_records_following(server: FtServer, lab: Lab) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a plain server: Nova does beside FT servers what it does on a stock cloud, and nothing of ours is in the way."""
+"""The life of a server that is not fault tolerant: the same as on a stock cloud."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.fixtures.cloud import Cloud, wait_for
 
 STOCK = PREFIX.with_name("test-stock")
 
-#: What Nova must have written down in the end: each action, and what its services did for it.
+#: The records that Nova must have in the end: each action, with the events of its services.
 LIFE = [
     ("create", {"compute__do_build_and_run_instance"}),
     ("reboot", {"compute_reboot_instance"}),
@@ -57,7 +57,7 @@ LIFE = [
     scope="module", params=["beside FT servers", pytest.param("on a stock cloud", marks=pytest.mark.long)]
 )
 def lab(request: pytest.FixtureRequest, real_lab: Lab) -> Iterator[Lab]:
-    """The lab with fault tolerance; and one in which nothing of ours is installed, for what Nova does of its own accord."""
+    """Return the lab with fault tolerance; a second run uses one without it, to compare with stock Nova."""
     if request.param == "beside FT servers":
         yield real_lab
         return
@@ -75,9 +75,9 @@ def cloud(lab: Lab) -> Cloud:
 
 @pytest.fixture(scope="module")
 def plain(cloud: Cloud) -> Iterator[PlainServer]:
-    made = PlainServer(cloud)
-    yield made
-    made.delete()
+    server = PlainServer(cloud)
+    yield server
+    server.delete()
 
 
 def test_it_has_no_pair(plain: PlainServer, cloud: Cloud, lab: Lab) -> None:
@@ -120,7 +120,7 @@ def test_it_is_migrated_live(plain: PlainServer, lab: Lab) -> None:
 
 @pytest.fixture
 def alone(plain: PlainServer, cloud: Cloud) -> Iterator[None]:
-    """The server's host is the only one that Nova may choose: to another one a disk is copied by ssh, which the lab has not."""
+    """Leave only the server's host to the scheduler: the lab has no ssh for copies of disks."""
     others = cloud.hosts_up() - {plain.host}
 
     def switch(how: str) -> None:
@@ -134,11 +134,11 @@ def alone(plain: PlainServer, cloud: Cloud) -> Iterator[None]:
 
 @pytest.fixture
 def flavor(cloud: Cloud) -> Iterator[str]:
-    """Another flavor, with more vCPUs."""
+    """Create another flavor, with more vCPUs."""
     name = f"m1.wide-{uuid.uuid4().hex[:8]}"
-    made = cloud.sdk.compute.create_flavor(name=name, vcpus=2, ram=128, disk=1)
-    yield made.id
-    cloud.sdk.compute.delete_flavor(made)
+    flavor = cloud.sdk.compute.create_flavor(name=name, vcpus=2, ram=128, disk=1)
+    yield flavor.id
+    cloud.sdk.compute.delete_flavor(flavor)
 
 
 @pytest.mark.usefixtures("alone")
@@ -157,7 +157,7 @@ def test_an_image_is_made_of_it(plain: PlainServer, cloud: Cloud) -> None:
     image = wait_for(
         "the image is there",
         PATIENCE,
-        lambda: (found := cloud.sdk.image.find_image(name)) and found.status == "active" and found,
+        lambda: (image := cloud.sdk.image.find_image(name)) and image.status == "active" and image,
     )
     plain.in_status("ACTIVE")
     plain.answers()
@@ -181,7 +181,7 @@ def test_its_life_is_on_record(plain: PlainServer, cloud: Cloud) -> None:
 
 
 def recorded(cloud: Cloud, plain: PlainServer) -> list[dict[str, Any]]:
-    """Return what was done with a server, oldest first."""
+    """Return the recorded actions of a server, oldest first."""
     path = f"/servers/{plain.id}/os-instance-actions"
     actions = reversed(cloud.request("GET", path).json()["instanceActions"])
     return [

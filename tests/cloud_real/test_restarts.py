@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each service is restarted, one at a time, while all is well and in the middle of workflows: the user does not notice.
+"""Each service is restarted, alone, while no operation runs and during workflows; the client does not notice.
 
-Each workflow meets each service in ``make test-all``, which takes a quarter of an hour, and one of them in ``make test``.
+``make test-all`` restarts each service in each workflow, which takes a quarter of an hour; ``make test`` one
+of
+them in each.
 """
 
 from collections.abc import Callable
@@ -22,7 +24,7 @@ def failover_and_back(server: FtServer) -> None:
     server.act("ft-test-failover", {"return": True})
 
 
-#: How those who have asked for a failover and back are told that it does not go on.
+#: Events by which users learn that a failover and its return were cancelled.
 CALLED_OFF = ("The failover failed", "does not return", "Secondary lost", "could not be protected")
 
 
@@ -44,7 +46,7 @@ def suspension(server: FtServer) -> None:
     server.act("ft-suspend")
 
 
-#: What is begun, and on which host one of a host's services is restarted then.
+#: Each workflow, and which host's service is restarted during it.
 WORKFLOWS = {
     failover: "secondary",
     failover_and_back: "secondary",
@@ -65,7 +67,7 @@ ALL = [
 
 
 class Restart:
-    """Restarts a service, on a host where it is one of a host's, and waits until the API answers."""
+    """Restart a service, of a host if each host has one, and wait until the API answers."""
 
     def __init__(self, lab: Lab, cloud: Cloud):
         self._lab = lab
@@ -110,14 +112,15 @@ def test_in_the_middle_of_a_workflow(
     restart(service, before[WORKFLOWS[workflow]]["host"])
 
     def has_ended() -> bool:
-        """Not when it was only asked for: that is an event, too."""
+        """Ignore the event of the request itself."""
         new = cloud.events(server.id)[: -len(events)]
         if workflow is failover_and_back:
-            called_off = any(words in event for event in new for words in CALLED_OFF)
-            return called_off or server.seen()["epoch"] >= before["epoch"] + 2
+            cancelled = any(words in event for event in new for words in CALLED_OFF)
+            return cancelled or server.pair_now()["epoch"] >= before["epoch"] + 2
         return any("requested" not in event for event in new)
 
-    # it may be called off, as a failover to a host whose agent cannot be asked: then it is said, and the server stays where it is
+    # it may be cancelled, e.g. when the target's agent does not answer: there is an event, and the server
+    # stays
     wait_for("it has ended", PATIENCE, has_ended)
     if workflow is suspension:
         server.in_state("suspended")

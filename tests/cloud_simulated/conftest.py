@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's cloud, with its demo servers protected before each test."""
+"""The lab's cloud, whose demo servers are protected before each test."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def cloud(lab: Lab) -> Cloud:
 
 @pytest.fixture
 def pair(cloud: Cloud) -> dict:
-    """The protected pair of web-1."""
+    """Return the protected pair of web-1."""
     return cloud.protected("web-1")
 
 

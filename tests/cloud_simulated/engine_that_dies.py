@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real engine, which ends itself with SIGKILL in the middle of workflows: run as a program by test_engine_killed.
+"""The real engine, which kills itself in the middle of workflows; test_engine_killed runs it as a program.
 
-``python engine_that_dies.py POINTS REACHED --config-file ...``, in a process group of its own: POINTS is a JSON file of
-``{server_id: [kind, step, when]}``. A workflow of this kind on this server stands still ``before`` this step, or ``after`` it and
-before the database knows, or within it when it has ``asked`` Nova for something, which Nova does. Each that stands still is a
-line in the file REACHED; when all do, the whole group is killed, without a chance to clean up.
+``python engine_that_dies.py POINTS REACHED --config-file ...``, in its own process group. POINTS is a JSON
+file
+``{server_id: [kind, step, when]}``. A workflow of this kind on this server blocks ``before`` this step, or
+``after`` it and before the database is updated, or within it when it has ``asked`` Nova for an action, which
+Nova executes. Each blocked workflow adds a line to the file REACHED. When all are blocked, the process group
+is
+killed with SIGKILL.
 """
 
 import json
@@ -16,14 +19,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from nova_colo.cmd import engine  # first: it chooses the backend of oslo.service
+from nova_colo.cmd import engine  # first, since it selects the backend of oslo.service
 from nova_colo.engine import runner
 from nova_colo.engine.clients.nova import NovaClient
 from nova_colo.engine.workflows.base import Job, Workflow
 
 
 class Points:
-    """Where to stand still."""
+    """The points at which workflows block."""
 
     def __init__(self, points: dict[str, list[str]], reached: pathlib.Path):
         self._points = {server_id: tuple(point) for server_id, point in points.items()}
@@ -33,12 +36,12 @@ class Points:
         self._at: dict[str, tuple[str, str]] = {}
 
     def enter(self, job: Job, step: str) -> None:
-        """Note that a step begins."""
+        """Record that a step begins."""
         self._at[job.server_id] = (job.kind, step)
         self.stop_at(job.server_id, "before")
 
     def stop_at(self, server_id: str, when: str) -> None:
-        """Stand still for ever when this is the server's point; end the process when it is the last one."""
+        """Block for ever at the server's point, and kill the process group when it is the last one."""
         if (*self._at.get(server_id, ()), when) != self._points.get(server_id):
             return
         with self._lock:
@@ -46,7 +49,7 @@ class Points:
             with self._path.open("a") as file:
                 file.write(f"{server_id}\n")
             if len(self._reached) == len(self._points):
-                # the group: the parent of this process would start another one
+                # the group, since the parent of this process would start another one
                 os.killpg(0, signal.SIGKILL)
         threading.Event().wait()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of a real cloud are what the API description says."""
+"""Responses of a real cloud match the API description."""
 
 import datetime
 import re
@@ -37,9 +37,9 @@ def test_every_reading_request_with_and_without_project_and_slash(cloud, pair, u
 @pytest.mark.parametrize("version", ["2.1", "2.67", "latest"])
 def test_a_microversion_is_said_back(cloud, version):
     answer = check(cloud.request("GET", LIST, headers={"OpenStack-API-Version": f"compute {version}"}))
-    said = answer.headers["OpenStack-API-Version"]
-    assert said == f"compute {version}" or (version == "latest" and said != "compute 2.1")
-    assert answer.headers["X-OpenStack-Nova-API-Version"] == said.removeprefix("compute ")
+    version_header = answer.headers["OpenStack-API-Version"]
+    assert version_header == f"compute {version}" or (version == "latest" and version_header != "compute 2.1")
+    assert answer.headers["X-OpenStack-Nova-API-Version"] == version_header.removeprefix("compute ")
 
 
 def test_the_legacy_endpoint_has_no_microversions(cloud, pair):
@@ -55,30 +55,32 @@ def test_the_legacy_endpoint_has_no_microversions(cloud, pair):
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_pages_follow_each_other_on_the_real_database(cloud, pair, key, direction):
     def names():
-        seen, url = [], f"{cloud.compute}{LIST}?all_tenants=1&limit=1&sort_key={key}&sort_dir={direction}"
+        in_order, url = [], f"{cloud.compute}{LIST}?all_tenants=1&limit=1&sort_key={key}&sort_dir={direction}"
         while url:
             page = check(cloud.request("GET", "", url=url)).json()
-            seen += [found["name"] for found in page["servers"]]
+            in_order += [found["name"] for found in page["servers"]]
             assert page["summary"]["total"] == sum(page["summary"]["state"].values()) >= 2
             url = page["servers_links"][0]["href"] if "servers_links" in page else None
-        return seen
+        return in_order
 
-    def names_of_what_stood_still():
-        before, seen = cloud.pairs(), names()
-        return seen if cloud.pairs() == before else None
+    def names_without_change_meanwhile():
+        before, in_order = cloud.pairs(), names()
+        return in_order if cloud.pairs() == before else None
 
-    # what is sorted by figures changes its order while pages are turned
-    assert sorted(wait_for("the pairs stood still", 30, names_of_what_stood_still)) == sorted(cloud.pairs())
+    # figures change the order while pages are read
+    assert sorted(
+        wait_for("the order did not change meanwhile", 30, names_without_change_meanwhile)
+    ) == sorted(cloud.pairs())
 
 
 def test_discovery_says_what_this_caller_may_ask_for(cloud, pair):
-    said = {
+    discovered = {
         user: check(cloud.request("GET", "/os-fault-tolerance", user)).json()["fault_tolerance"]
         for user in ("admin", "demo")
     }
-    assert "host" in said["admin"]["filters"] and "host" not in said["demo"]["filters"]
+    assert "host" in discovered["admin"]["filters"] and "host" not in discovered["demo"]["filters"]
     values = {"state": "protected", "health": "ok", "host": "compute-a", "name": "web", "all_tenants": "0"}
-    for user, discovery in said.items():
+    for user, discovery in discovered.items():
         values["project_id"] = cloud.project_id(user)
         for name in discovery["filters"]:
             assert check(cloud.request("GET", f"{LIST}?{name}={values[name]}", user)).status_code == 200
@@ -101,8 +103,10 @@ def test_checkpoints_are_counted_in_their_history(cloud, pair):
     query = f"?since={since:%Y-%m-%dT%H:%M:%SZ}"
 
     def total():
-        said = check(cloud.request("GET", path + query, "viewer")).json()["checkpoints"]
-        return sum(bucket["mismatch"] + bucket["periodic"] + bucket["forced"] for bucket in said["buckets"])
+        history = check(cloud.request("GET", path + query, "viewer")).json()["checkpoints"]
+        return sum(
+            bucket["mismatch"] + bucket["periodic"] + bucket["forced"] for bucket in history["buckets"]
+        )
 
     before = total()
     wait_for("more checkpoints in the history", 120, lambda: total() > before)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests made up from the API description: none breaks the API, and none that is refused changes anything."""
+"""Requests generated from the API description: no server errors, and refused ones change nothing."""
 
 import copy
 import uuid
@@ -26,7 +26,7 @@ CHECKS = [
 
 
 def description():
-    """Return what is made up from: tokens are not, they have tests of their own."""
+    """Return the description without tokens, which have their own tests."""
     document = copy.deepcopy(DOCUMENT)
     del document["security"], document["components"]["securitySchemes"]
     return schemathesis.openapi.from_dict(document)
@@ -40,14 +40,14 @@ MODES = {"well-formed": GenerationMode.POSITIVE, "malformed": GenerationMode.NEG
 
 
 def requests_about(operation, mode, server_id):
-    """Return a strategy of requests whose query or body is made up, and only that."""
+    """Return a strategy of requests in which only the query or the body is generated."""
     path = {"server_id": server_id} if "{server_id}" in operation.path else {}
     return operation.as_strategy(generation_mode=MODES[mode], path_parameters=path)
 
 
 @pytest.fixture
 def send(cloud, pair):
-    """Return what sends made-up requests of one kind to servers of the lab."""
+    """Return a function that sends generated requests of one kind to servers of the lab."""
     servers = {
         "ft": pair["server_id"],
         "plain": cloud.server("plain-1")["id"],
@@ -83,7 +83,7 @@ def send(cloud, pair):
 
 
 def everything(cloud):
-    """Return what must stay when all is refused: servers, pairs, and what was recorded of them."""
+    """Return the state that refused requests must not change: servers, pairs and their records."""
     listed = cloud.request(
         "GET", "/servers/detail?all_tenants=1", headers={"OpenStack-API-Version": "compute 2.67"}
     )
@@ -97,8 +97,17 @@ def everything(cloud):
         "OS-EXT-STS:vm_state",
     )
     servers = [[server[name] for name in names] for server in listed.json()["servers"]]
-    lasting = ("epoch", "primary", "secondary", "state", "wanted", "mode_policy", "failovers", "reserved_on")
-    pairs = {name: [pair[part] for part in lasting] for name, pair in cloud.pairs().items()}
+    unchanged = (
+        "epoch",
+        "primary",
+        "secondary",
+        "state",
+        "wanted",
+        "mode_policy",
+        "failovers",
+        "reserved_on",
+    )
+    pairs = {name: [pair[part] for part in unchanged] for name, pair in cloud.pairs().items()}
     ids = [pair["server_id"] for pair in cloud.pairs().values()]
     events = [cloud.request("GET", f"/servers/{id_}/os-fault-tolerance/events?limit=1").json() for id_ in ids]
     return servers, pairs, events
@@ -146,7 +155,7 @@ def test_one_action_with_anything_behind_its_name(cloud, pair, action):
             | strategies.dictionaries(strategies.text(max_size=9), inner, max_size=3)
         ),
         max_leaves=5,
-    ).filter(lambda value: value != {})  # what may be left out may be left out altogether
+    ).filter(lambda value: value != {})  # optional arguments may be omitted altogether
 
     @hypothesis.seed(1)
     @hypothesis.settings(max_examples=EXAMPLES, database=None, deadline=None)

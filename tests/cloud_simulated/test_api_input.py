@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input: refused with a message that names the thing, and nothing is changed."""
+"""Invalid input is refused with a message that names it, and changes nothing."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from tests.fixtures.api_description import check
 LIST = "/os-fault-tolerance/servers"
 SERVER = "/servers/{ft}/os-fault-tolerance"
 
-#: path and query -> status and what the message names
+#: path and query -> status, and what the message names
 QUERIES = {
     f"{LIST}?limit=abc": (400, "limit"),
     f"{LIST}?limit=-1": (400, "limit"),
@@ -98,11 +98,11 @@ def test_a_wrong_query_or_path(cloud, ids, path, status, named):
 
 @pytest.mark.parametrize("body,named", BODIES.items())
 def test_a_wrong_body_of_an_action(cloud, ids, body, named):
-    before = _lasting(cloud)
+    before = _state_of_pairs(cloud)
     headers = {"Content-Type": "application/json"}
     refused = check(cloud.request("POST", f"/servers/{ids['ft']}/action", data=body, headers=headers))
     assert refused.status_code == 400 and named in refused.json()["badRequest"]["message"]
-    assert _lasting(cloud) == before
+    assert _state_of_pairs(cloud) == before
 
 
 @pytest.mark.parametrize(
@@ -137,16 +137,16 @@ def test_another_project_in_the_path(cloud):
 def test_a_locked_server(cloud, ids):
     assert cloud.act(ids["ft"], {"lock": None}).status_code == 202
     try:
-        before = _lasting(cloud)
+        before = _state_of_pairs(cloud)
         for body in ({"failover": None}, {"ft-suspend": None}, {"ft-set-mode": {"mode": "checkpoint"}}):
             refused = check(cloud.act(ids["ft"], body, "manager"))
             assert refused.status_code == 409 and "locked" in refused.json()["conflictingRequest"]["message"]
-        assert _lasting(cloud) == before
+        assert _state_of_pairs(cloud) == before
     finally:
         assert cloud.act(ids["ft"], {"unlock": None}).status_code == 202
 
 
-def _lasting(cloud):
+def _state_of_pairs(cloud):
     pair = cloud.pairs()["web-1"]
     names = (
         "state",

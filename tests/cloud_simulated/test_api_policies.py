@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what, against the table in docs/policies.md."""
+"""The policies of docs/policies.md, for each role."""
 
 import json
 import pathlib
@@ -19,14 +19,14 @@ REFUSED = {"no": 403, "hidden": 404, "401": 401}
 
 
 def table():
-    """Read the table; gives (method, path, body), who and what the table says."""
+    """Return the table's rows as (method, path, body), role and entry."""
     rows = re.findall(
         r"^\| `(GET|POST) (\S+)(?: (\{.*\}))?` \|(.*)\|$", (DOCS / "policies.md").read_text(), re.MULTILINE
     )
     assert len(rows) > 20
     for method, path, body, cells in rows:
-        said = [cell.strip() for cell in cells.split("|")]
-        for who, cell in zip(WHO, said, strict=True):
+        entries = [cell.strip() for cell in cells.split("|")]
+        for who, cell in zip(WHO, entries, strict=True):
             yield pytest.param(
                 method,
                 path,
@@ -51,18 +51,18 @@ def send(cloud, pair, method, path, body, who):
 
 
 def traces(cloud, pair):
-    """Return what a request that is done leaves behind."""
+    """Return the records that a successful request changes."""
     events = cloud.request("GET", f"/servers/{pair['server_id']}/os-fault-tolerance/events?limit=1").json()[
         "events"
     ]
     now = cloud.pairs()[pair["name"]]
-    lasting = ("epoch", "primary", "secondary", "state", "wanted", "mode_policy", "failovers")
-    return events, {name: now[name] for name in lasting}
+    unchanged = ("epoch", "primary", "secondary", "state", "wanted", "mode_policy", "failovers")
+    return events, {name: now[name] for name in unchanged}
 
 
 @pytest.fixture(scope="module")
 def settled(cloud):
-    """A pair that nothing happens to while all the refused requests are sent, and what it looked like before."""
+    """Return a pair without operations, and its records, for the time of all refused requests."""
     pair = cloud.protected("web-1")
     yield pair, traces(cloud, pair)
 
@@ -81,12 +81,12 @@ def test_refused_and_nothing_changed(cloud, settled, method, path, body, who, sa
 def test_allowed(cloud, method, path, body, who, said):
     pair = cloud.pairs()["web-1"]
     response = send(cloud, pair, method, path, body, who)
-    # whether its state allows it too is not a matter of rights: the pair may be busy with what was asked before
+    # whether the state allows it is no matter of policy: the pair may be busy with an earlier request
     assert response.status_code in ((200,) if method == "GET" else (202, 409)), response.text
 
 
 def test_afterwards_the_pair_is_as_it_was(cloud):
-    """No more than a bounded wait: what was allowed has put the pair to work."""
+    """Wait, for a bounded time, until the pair has recovered from the allowed requests."""
     server_id = cloud.pairs()["web-1"]["server_id"]
 
     def ask_until(body, wanted):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""openstack on a whole cloud: everything that can be asked for fault tolerance, and what it prints."""
+"""openstack's fault tolerance commands on a whole cloud, and their output."""
 
 import csv
 import io
@@ -16,69 +16,69 @@ SERVER = "web-1"
 
 
 @pytest.fixture
-def say(cloud):
-    """Run an openstack command that is done, as admin; gives what it has printed."""
+def output(cloud):
+    """Return a function that runs an openstack command as admin, which succeeds, and returns its output."""
 
-    def say(*arguments: str) -> str:
+    def output(*arguments: str) -> str:
         done = cloud.run("openstack", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    return say
+    return output
 
 
 @pytest.fixture
 def refused(cloud):
-    """Run an openstack command that is refused; gives its one line."""
+    """Return a function that runs an openstack command, which is refused, and returns its line of output."""
 
     def refused(*arguments: str, user: str = "admin") -> str:
         done = cloud.run("openstack", *arguments, user=user)
         assert (done.returncode, done.stdout) == (1, ""), done
-        said = [line for line in done.stderr.splitlines() if "simulated backend" not in line]
-        assert len(said) == 1, done.stderr
-        return said[0]
+        lines = [line for line in done.stderr.splitlines() if "simulated backend" not in line]
+        assert len(lines) == 1, done.stderr
+        return lines[0]
 
     return refused
 
 
-def test_protection_is_suspended_resumed_removed_and_asked_for(say, cloud, pair):
-    assert say("server", "ft", "suspend", "--wait", SERVER) == f"Server {SERVER} is suspended now.\n"
-    assert say("server", "ft", "resume", "--wait", SERVER).startswith(
+def test_protection_is_suspended_resumed_removed_and_asked_for(output, cloud, pair):
+    assert output("server", "ft", "suspend", "--wait", SERVER) == f"Server {SERVER} is suspended now.\n"
+    assert output("server", "ft", "resume", "--wait", SERVER).startswith(
         f"Server {SERVER} is protected now: primary on compute-"
     )
-    assert say("server", "ft", "unprotect", "--wait", SERVER) == f"Server {SERVER} is unprotected now.\n"
-    assert say("server", "ft", "protect", SERVER) == f"Protection of server {SERVER} requested.\n"
+    assert output("server", "ft", "unprotect", "--wait", SERVER) == f"Server {SERVER} is unprotected now.\n"
+    assert output("server", "ft", "protect", SERVER) == f"Protection of server {SERVER} requested.\n"
     cloud.protected(SERVER)
 
 
-def test_the_secondary_moves_and_the_mode_is_set(say, cloud, pair):
+def test_the_secondary_moves_and_the_mode_is_set(output, cloud, pair):
     before = cloud.protected(SERVER)
     (third,) = {"compute-a", "compute-b", "compute-c"} - {
         before["primary"]["host"],
         before["secondary"]["host"],
     }
-    said = say("server", "ft", "migrate", "secondary", "--host", third, "--wait", SERVER)
+    text = output("server", "ft", "migrate", "secondary", "--host", third, "--wait", SERVER)
     moved = f"from {before['secondary']['host']} to {third}"
-    assert said == f"The secondary of server {SERVER} moved {moved}; it is protected now.\n"
+    assert text == f"The secondary of server {SERVER} moved {moved}; it is protected now.\n"
     for mode in ("hybrid", "colo"):
         assert (
-            say("server", "ft", "set", "mode", "--wait", mode, SERVER)
+            output("server", "ft", "set", "mode", "--wait", mode, SERVER)
             == f"The mode of server {SERVER} is {mode} now.\n"
         )
 
 
-def test_a_test_failover_comes_back(say, cloud, pair):
+def test_a_test_failover_comes_back(output, cloud, pair):
     before = cloud.protected(SERVER)
-    said = say("server", "ft", "test", "failover", "--return", "--wait", SERVER)
+    text = output("server", "ft", "test", "failover", "--return", "--wait", SERVER)
     assert (
-        said == f"Server {SERVER} failed over and back to {before['primary']['host']}; it is protected now.\n"
+        text == f"Server {SERVER} failed over and back to {before['primary']['host']}; it is protected now.\n"
     )
     assert cloud.pairs()[SERVER]["primary"]["host"] == before["primary"]["host"]
 
 
 def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair):
-    said = refused("server", "ft", "resume", SERVER)
-    assert said.startswith(
+    text = refused("server", "ft", "resume", SERVER)
+    assert text.startswith(
         f"{SERVER}: The server's protection is not suspended. (HTTP 409) (Request-ID: req-"
     )
     assert "is not fault tolerant. Create it from a flavor" in refused("server", "ft", "protect", "plain-1")
@@ -100,25 +100,27 @@ def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair)
             "--since",
             "2026-01-01T00:00:00Z",
             SERVER,
-        ),  # so that none drops out meanwhile
+        ),  # so that no server leaves the list meanwhile
         ("compute", "ft", "host", "list", "--long"),
         ("flavor", "ft", "list", "--long"),
         ("server", "ft", "list", "--long", "--all-projects"),
     ],
     ids=" ".join,
 )
-def test_lists_can_be_read_by_programs(say, pair, command):
-    rows = wait_for("there is something to list", 120, lambda: json.loads(say(*command, "-f", "json")))
-    read = list(csv.DictReader(io.StringIO(say(*command, "-f", "csv"))))
+def test_lists_can_be_read_by_programs(output, pair, command):
+    rows = wait_for("there is something to list", 120, lambda: json.loads(output(*command, "-f", "json")))
+    read = list(csv.DictReader(io.StringIO(output(*command, "-f", "csv"))))
     assert list(read[0]) == list(rows[0])
-    # the cloud goes on meanwhile: there may be more by now
-    assert len(say(*command, "-f", "value", "-c", next(iter(rows[0]))).splitlines()) >= len(read) >= len(rows)
-    assert say(*command).startswith("+--")
+    # events may have been added since
+    assert (
+        len(output(*command, "-f", "value", "-c", next(iter(rows[0]))).splitlines()) >= len(read) >= len(rows)
+    )
+    assert output(*command).startswith("+--")
 
 
-def test_a_flavor_is_made_changed_and_made_ordinary(say, refused):
-    made = json.loads(
-        say(
+def test_a_flavor_is_made_changed_and_made_ordinary(output, refused):
+    flavor = json.loads(
+        output(
             "flavor",
             "ft",
             "create",
@@ -134,10 +136,10 @@ def test_a_flavor_is_made_changed_and_made_ordinary(say, refused):
         )
     )
     try:
-        assert (made["fault_tolerant"], made["mode"], made["secondary_ram"]) == (True, "hybrid", 128)
+        assert (flavor["fault_tolerant"], flavor["mode"], flavor["secondary_ram"]) == (True, "hybrid", 128)
         assert "ft.made" in refused("flavor", "ft", "create", "ft.made", "--ram", "64")
         changed = json.loads(
-            say(
+            output(
                 "flavor",
                 "ft",
                 "set",
@@ -151,22 +153,22 @@ def test_a_flavor_is_made_changed_and_made_ordinary(say, refused):
             )
         )
         assert (changed["mode"], changed["checkpoint_interval_ms"]) == ("checkpoint", 200)
-        assert "ft.made" in say("flavor", "ft", "list")
-        assert json.loads(say("flavor", "ft", "unset", "ft.made", "-f", "json"))["fault_tolerant"] is False
-        assert "ft.made" not in say("flavor", "ft", "list")
+        assert "ft.made" in output("flavor", "ft", "list")
+        assert json.loads(output("flavor", "ft", "unset", "ft.made", "-f", "json"))["fault_tolerant"] is False
+        assert "ft.made" not in output("flavor", "ft", "list")
     finally:
-        say("flavor", "delete", "ft.made")
+        output("flavor", "delete", "ft.made")
     assert refused("flavor", "ft", "set", "ft.made") == "No flavor with a name or ID of 'ft.made' exists."
 
 
-def test_a_private_flavor_is_made_for_a_project(say, cloud):
-    say("flavor", "ft", "create", "ft.private", "--ram", "64", "--project", "demo")
+def test_a_private_flavor_is_made_for_a_project(output, cloud):
+    output("flavor", "ft", "create", "ft.private", "--ram", "64", "--project", "demo")
     try:
-        assert json.loads(say("flavor", "show", "ft.private", "-f", "json"))["access_project_ids"] == [
+        assert json.loads(output("flavor", "show", "ft.private", "-f", "json"))["access_project_ids"] == [
             cloud.project_id("demo")
         ]
     finally:
-        say("flavor", "delete", "ft.private")
+        output("flavor", "delete", "ft.private")
 
 
 def test_nova_has_the_same(cloud, pair):
@@ -186,7 +188,7 @@ def test_nova_has_the_same(cloud, pair):
 
 
 def test_orbits_own_way(cloud):
-    """Word for word: a flavor's extra spec, a server of it, nova failover."""
+    """ORBIT's documented steps, literally: a flavor's extra spec, a server of it, nova failover."""
     nova = lambda *arguments: cloud.run("nova", *arguments)  # noqa: E731
     assert nova("flavor-create", "orbit", "orbit", "64", "1", "1").returncode == 0
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The FT database on a real MariaDB: its schema, and many that write to it at once."""
+"""The FT database on a real MariaDB: its schema, and many concurrent writers."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ WRITERS, ROUNDS = 12, 12
 
 @pytest.fixture
 def database(cloud: Cloud) -> Iterator[Database]:
-    """An FT database of its own in the lab's MariaDB."""
+    """Return a separate FT database in the lab's MariaDB."""
     spec = cloud.lab.spec()
     password, socket = spec.passwords["database:root"], spec.layout.database_socket
     url = f"mysql+pymysql://root:{password}@localhost/{NAME}?charset=utf8&unix_socket={socket}"
@@ -61,7 +61,7 @@ def _add_pair(database: Database, server_id: str) -> None:
 
 
 def _workflows(database: Database, server_id: str) -> None:
-    """What an API and an engine write for operations on a pair, one after another."""
+    """Write what an API and an engine write for consecutive operations on a pair."""
     for _ in range(ROUNDS):
         with database.writer() as session:
             first = operations.start(
@@ -81,7 +81,7 @@ def _workflows(database: Database, server_id: str) -> None:
 
 
 def _figures(database: Database, server_ids: list[str], ended: threading.Event) -> None:
-    """What an engine writes of all pairs meanwhile, every second and every hour."""
+    """Write what an engine writes for all pairs, every second and every hour."""
     while not ended.is_set():
         now = timeutils.utcnow()
         with database.writer() as session:

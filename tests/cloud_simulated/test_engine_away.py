@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines are away for a while: agents are heard again when one is back."""
+"""Agents' heartbeats arrive again when an engine is back after a time without any."""
 
 import pytest
 from oslo_utils import timeutils
 
 from tests.fixtures.cloud import Cloud, wait_for
 
-HEARD_S = 90
-#: Heartbeats are a second apart in the lab.
+CURRENT_S = 90
+#: The lab's heartbeat interval is one second.
 UNHEARD_S = 4
 
 
@@ -18,7 +18,7 @@ def agents(cloud: Cloud) -> dict[str, dict[str, str]]:
     }
 
 
-def all_heard(cloud: Cloud) -> bool:
+def all_current(cloud: Cloud) -> bool:
     return all(agent["state"] == "up" and not is_old(agent) for agent in agents(cloud).values())
 
 
@@ -28,13 +28,13 @@ def is_old(agent: dict[str, str]) -> bool:
 
 @pytest.mark.timeout(600)
 def test_agents_are_heard_again_after_there_was_no_engine_more_than_once(lab):
-    """Nobody takes their heartbeats then, which the broker answers by closing their channels."""
+    """Without a consumer, the broker closes the channels of the heartbeats."""
     cloud, engine = Cloud(lab), lab.service("engine")
-    wait_for("all agents are heard", HEARD_S, lambda: all_heard(cloud))
+    wait_for("all heartbeats arrive", CURRENT_S, lambda: all_current(cloud))
     for _ in range(3):
         engine.stop()
         try:
-            wait_for("nobody hears them", HEARD_S, lambda: all(map(is_old, agents(cloud).values())))
+            wait_for("all heartbeats are old", CURRENT_S, lambda: all(map(is_old, agents(cloud).values())))
         finally:
             engine.start()
-        wait_for("all agents are heard", HEARD_S, lambda: all_heard(cloud))
+        wait_for("all heartbeats arrive", CURRENT_S, lambda: all_current(cloud))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine is killed (SIGKILL) before and after each step of each workflow; the next one brings every pair to a right place.
+"""After a SIGKILL at any step of any workflow, the next engine brings every pair to a valid state.
 
-One engine stands still at all of these points at once, each in a workflow of a server of its own, and is killed then.
+One engine blocks at all of these points at the same time, each in a workflow of another server, and is killed
+then.
 """
 
 import functools
@@ -27,7 +28,7 @@ PREFIX = "killed"
 PROGRAM = pathlib.Path(__file__).parent / "engine_that_dies.py"
 ENDED = ("protected", "suspended", "unprotected")
 
-#: The points: kind, step, when. Derived, so that a new workflow or step is covered by itself.
+#: The points: kind, step, when. Derived from the workflows, so that new steps are included.
 POINTS = [
     (kind, step.__name__, when)
     for kind, workflow in WORKFLOWS.items()
@@ -35,7 +36,7 @@ POINTS = [
     for when in ("before", "after")
 ]
 POINTS += [("follow", "move", "asked"), ("restart", "restart", "asked")]
-#: Where most is half done, at least one of each kind; the other points are long ones (pyproject.toml).
+#: Points where most is half done, at least one for each kind; the others are long tests (pyproject.toml).
 USUAL = {
     ("protect", "start", "after"),
     ("move_secondary", "leave", "after"),
@@ -53,13 +54,13 @@ USUAL = {
 
 
 def end_guests(cloud: Cloud, pair: dict[str, Any], *replicas: str) -> None:
-    """End the QEMUs of a pair."""
+    """Kill the QEMUs of a pair."""
     for replica in replicas:
         (cloud.lab.layout.simulated / pair[replica]["host"] / f"{pair['server_id']}.json").unlink()
 
 
 def ask(action: str, arguments: Any = None) -> Any:
-    """Return what asks for an action."""
+    """Return a function that requests an action."""
 
     def trigger(cloud: Cloud, pair: dict[str, Any]) -> None:
         response = cloud.act(pair["server_id"], {action: arguments})
@@ -68,7 +69,7 @@ def ask(action: str, arguments: Any = None) -> Any:
     return trigger
 
 
-#: What begins a workflow of each kind, and the state it must end in.
+#: What starts a workflow of each kind, and the state in which it must end.
 TRIGGERS = {
     "protect": (ask("ft-protect"), "protected"),
     "unprotect": (ask("ft-unprotect"), "unprotected"),
@@ -89,16 +90,16 @@ HEALTH = {"protected": "ok", "unprotected": "warning", "suspended": "warning"}
 def ends(
     request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[str, str, str], Any]]:
-    """What has become of each server, by the point where the engine was killed: its pair before, while none ran, and after."""
-    assert set(TRIGGERS) == set(WORKFLOWS), "say in TRIGGERS what begins each kind of workflow"
+    """Yield, for each point of a kill, the server's pair before, without an engine, and after."""
+    assert set(TRIGGERS) == set(WORKFLOWS), "add to TRIGGERS what starts each kind of workflow"
     assert {kind for kind, _, _ in USUAL} == set(WORKFLOWS) and set(POINTS) >= USUAL, "keep USUAL up to date"
     tests = [item for item in request.session.items if item.path == pathlib.Path(__file__)]
     points = [test.callspec.params["point"] for test in tests if hasattr(test, "callspec")] or POINTS
-    with many_servers.ft_servers(cloud, PREFIX, len(points)) as made:
-        servers = dict(zip(points, made, strict=True))
+    with many_servers.ft_servers(cloud, PREFIX, len(points)) as pairs_by_name:
+        servers = dict(zip(points, pairs_by_name, strict=True))
         to_protect = {name for point, name in servers.items() if point[0] == "protect"}
         for name in to_protect:
-            ask("ft-unprotect")(cloud, made[name])
+            ask("ft-unprotect")(cloud, pairs_by_name[name])
         wait_for("those to be protected are not", 60, lambda: _unprotected(cloud) == to_protect)
         engine = cloud.lab.service("engine")
         engine.stop()
@@ -119,7 +120,7 @@ def ends(
 
 
 def _unprotected(cloud: Cloud) -> set[str]:
-    """Return the names of the servers at rest without protection."""
+    """Return the names of the unprotected servers without operation."""
     pairs = {name: pair for name, pair in cloud.pairs().items() if name.startswith(PREFIX)}
     return {name for name, pair in pairs.items() if pair["state"] == "unprotected" and not pair["progress"]}
 
@@ -127,7 +128,7 @@ def _unprotected(cloud: Cloud) -> set[str]:
 def _kill_at_all_points(
     cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]], folder: pathlib.Path
 ) -> None:
-    """Run an engine until it has killed itself, with a workflow of each server standing still at its point."""
+    """Run an engine until it has killed itself, with a workflow of each server blocked at its point."""
     reached = folder / "reached"
     reached.touch()
     (folder / "points").write_text(json.dumps({pair["server_id"]: point for point, pair in pairs.items()}))
@@ -145,7 +146,9 @@ def _kill_at_all_points(
         try:
             for group in _groups(pairs):
                 _begin(cloud, group)
-                wait_for("all stand still", 150, functools.partial(_stand_still, process, group, reached))
+                wait_for(
+                    "all workflows are blocked", 150, functools.partial(_all_blocked, process, group, reached)
+                )
             assert process.wait(patient(10)) == -signal.SIGKILL, _missing(pairs, reached, folder / "log")
         except (AssertionError, subprocess.TimeoutExpired) as error:
             raise AssertionError(_missing(pairs, reached, folder / "log")) from error
@@ -158,7 +161,7 @@ def _kill_at_all_points(
 def _groups(
     pairs: dict[tuple[str, str, str], dict[str, Any]],
 ) -> list[dict[tuple[str, str, str], dict[str, Any]]]:
-    """Return what is begun at a time: what needs a host first, what keeps one closed to others last."""
+    """Group workflows by start: first those that need a host, last those that close one to others."""
     order = {
         point: 2 if point[2] == "asked" else 0 if point[0] in ("protect", "move_secondary") else 1
         for point in pairs
@@ -171,7 +174,7 @@ def _begin(cloud: Cloud, pairs: dict[tuple[str, str, str], dict[str, Any]]) -> N
         TRIGGERS[kind][0](cloud, pair)
 
 
-def _stand_still(
+def _all_blocked(
     process: subprocess.Popen, pairs: dict[tuple[str, str, str], dict[str, Any]], reached: pathlib.Path
 ) -> bool:
     return process.poll() is not None or {pair["server_id"] for pair in pairs.values()} <= set(
@@ -190,7 +193,7 @@ def _missing(
 
 
 def _all_rest(cloud: Cloud, wanted: dict[str, str]) -> bool:
-    """Return whether all pairs are in the state they must end in, as well as they can be, and nothing is being done about any."""
+    """Return whether all pairs are in their expected state and best health, without operation."""
     pairs = cloud.pairs()
     rest = all(
         (pairs[name]["state"], pairs[name]["health"]) == (state, HEALTH[state])
@@ -216,16 +219,16 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     before, _, now = ends[point]
     kind = point[0]
     assert (now["state"], now["health"]) == (TRIGGERS[kind][1], HEALTH[now["state"]])
-    home, twin = before["primary"]["host"], (before["secondary"] or {}).get("host")
+    home, other = before["primary"]["host"], (before["secondary"] or {}).get("host")
     primary, secondary = now["primary"]["host"], (now["secondary"] or {}).get("host")
-    assert primary == (twin if kind in ("failover", "follow") else home)
+    assert primary == (other if kind in ("failover", "follow") else home)
     granted = (0, 1) if kind == "restart" else (1,) if kind in ("failover", "follow", "run_alone") else (0,)
     assert now["epoch"] - before["epoch"] in granted
     assert now["failovers"]["total"] - before["failovers"]["total"] == (
         1 if kind in ("failover", "follow") else 0
     )
-    if kind == "move_secondary" and secondary == twin:
-        # it has looked for a host while the records of others were moving to the only third one
+    if kind == "move_secondary" and secondary == other:
+        # it selected a host while the records of others were moving to the only third one
         assert "The secondary was not moved: Needs a secondary" in "\n".join(cloud.events(now["server_id"]))
     if kind == "set_mode":
         assert now["mode_policy"] == "checkpoint"
@@ -238,16 +241,16 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
 
 def test_no_pair_is_shown_to_be_what_it_is_not(ends):
     shown = {point: (then["state"], then["secondary"] is not None) for point, (_, then, _) in ends.items()}
-    assert {seen for point, seen in shown.items() if point[0] == "run_alone"} == {
+    assert {state for point, state in shown.items() if point[0] == "run_alone"} == {
         ("protected", True),
         ("degraded", False),
     }
-    assert {seen for point, seen in shown.items() if point[0] == "suspend"} == {
+    assert {state for point, state in shown.items() if point[0] == "suspend"} == {
         ("protected", True),
         ("suspended", False),
     }
     assert [
-        point for point, seen in shown.items() if seen in {("protected", False), ("degraded", True)}
+        point for point, state in shown.items() if state in {("protected", False), ("degraded", True)}
     ] == []
     assert [point for point, (_, then, _) in ends.items() if "The agent on  " in str(then)] == []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failovers by the commands, and what may be restarted in the middle of them."""
+"""Failovers by command, and restarts of processes during them."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def test_openstack_failover_waits_for_the_end(cloud, pair):
 
 
 def test_a_failed_over_server_belongs_to_its_new_host(cloud, pair):
-    """Placement and Neutron say the same as Nova, and nothing of the old host is left."""
+    """Placement and Neutron agree with Nova, and nothing is left on the old host."""
     cloud.act(pair["server_id"], {"failover": None})
     cloud.failed_over("web-1", pair)
     now = cloud.protected("web-1")
@@ -49,7 +49,7 @@ def test_a_failed_over_server_belongs_to_its_new_host(cloud, pair):
 
 
 def test_records_follow_also_of_a_server_that_nova_takes_for_broken(cloud, pair):
-    """As after a move that has failed: of such a server Nova refuses any other."""
+    """Status ERROR, as after a failed move: Nova refuses all other moves of such a server."""
     assert cloud.act(pair["server_id"], {"os-resetState": {"state": "error"}}).status_code == 202
     cloud.act(pair["server_id"], {"failover": None})
     after = cloud.failed_over("web-1", pair)
@@ -123,7 +123,7 @@ def test_figures_that_nobody_renews_are_said_to_be_stale(cloud, pair, lab):
 
 def test_a_host_whose_agent_is_away_for_a_moment_is_not_forced_down(cloud, pair, lab):
     old, new = pair["primary"]["host"], pair["secondary"]["host"]
-    # it stands still, since to start one may take longer than the engine waits for it
+    # frozen and not stopped, since its start may take longer than the engine waits
     agent = lab.service(f"{old}-agent").status().pid
     os.killpg(agent, signal.SIGSTOP)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own actions on FT servers of a whole cloud: what is refused does no harm; what cannot be carried is not made."""
+"""Nova's own actions on FT servers of a whole cloud: refusals, and creation of invalid servers."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_command_says_the_remedy(cloud, pair):
 
 @pytest.fixture
 def direct_port(cloud):
-    """A port that a server would reach past its hypervisor."""
+    """Return a port whose packets would bypass the hypervisor."""
     network = next(cloud.sdk.network.networks())
     port = cloud.sdk.network.create_port(
         network_id=network.id, binding_vnic_type="direct", name="past-the-hypervisor"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host loses its power, and nobody asks for anything."""
+"""A host loses its power, and recovery needs no request."""
 
 import time
 
@@ -14,7 +14,7 @@ RECORDS_S = 120
 
 
 def gather_on(cloud, host):
-    """Bring both FT servers' primaries to one host; gives their pairs."""
+    """Move both FT servers' primaries to one host, and return their pairs."""
     for name in ("web-1", "web-2"):
         pair = cloud.protected(name)
         if pair["primary"]["host"] == host:
@@ -63,7 +63,7 @@ def test_a_power_cut(cloud, pair, lab):
             )
             return now if moved else None
 
-        moved = wait_for("Nova knows them to be on their secondaries' hosts", RECORDS_S, all_moved)
+        moved = wait_for("Nova has them on their secondaries' hosts", RECORDS_S, all_moved)
         for name, server in moved.items():
             assert identity(server) == identity(servers[name])
         assert cloud.server("plain-1")["OS-EXT-SRV-ATTR:host"] == servers["plain-1"]["OS-EXT-SRV-ATTR:host"]
@@ -78,7 +78,7 @@ def test_a_power_cut(cloud, pair, lab):
 
 
 def _fail_over_while_it_is_down(cloud):
-    """Nova refuses the forced move while the dead host holds an allocation; the engine finds the other way."""
+    """Nova refuses the forced move while the dead host has an allocation; the engine works around that."""
     before = cloud.protected("web-1")
     cloud.act(before["server_id"], {"failover": None})
     cloud.failed_over("web-1", before)
@@ -94,7 +94,7 @@ def _usable_again(cloud, host):
 
 
 def _use_it_again(cloud, host):
-    """A host that is back can carry secondaries: here when the only other host dies."""
+    """A returned host can run secondaries, here when the only other host dies."""
     _usable_again(cloud, host)
     pair = cloud.protected("web-1")
     other = pair["secondary"]["host"]
@@ -118,11 +118,11 @@ def test_without_a_second_host_there_is_no_failover_and_the_reason_is_said(cloud
         switch(lab, "kill", host)
     try:
 
-        def alone():
+        def unprotected():
             now = cloud.pairs()["web-1"]
             return now if now["secondary"] is None and "Needs a secondary" in now["state_reason"] else None
 
-        now = wait_for("the server runs alone and says what it needs", 120, alone)
+        now = wait_for("the server is degraded and its needs are shown", 120, unprotected)
         assert now["health"] == "critical" and now["primary"]["host"] == pair["primary"]["host"]
         refused = cloud.act(pair["server_id"], {"failover": None})
         assert refused.status_code == 409
@@ -150,7 +150,7 @@ def test_a_power_cut_under_many_servers(cloud, pair, lab, capsys, many):
                 return all(found[name].get(target) == "running" for name, target in targets.items())
 
             wait_for("all run on their secondaries' hosts", 60, run_elsewhere)
-            _say(capsys, many, "all run again", began)
+            _print_duration(capsys, many, "all run again", began)
 
             def followed():
                 servers = many_servers.listed(cloud, "many")
@@ -161,12 +161,12 @@ def test_a_power_cut_under_many_servers(cloud, pair, lab, capsys, many):
                 )
 
             wait_for("Nova's records have followed", 400, followed)
-            _say(capsys, many, "Nova's records have followed", began)
+            _print_duration(capsys, many, "Nova's records have followed", began)
             after = wait_for(
                 "all are protected", 180, lambda: many_servers.in_states(cloud, "many", many, "protected")
             )
-            _say(capsys, many, "all protected again", began)
-            _each_has_one_twin(cloud, before, after, host)
+            _print_duration(capsys, many, "all protected again", began)
+            _each_failed_over_once(cloud, before, after, host)
         finally:
             switch(lab, "start", host)
         _usable_again(cloud, host)
@@ -174,14 +174,14 @@ def test_a_power_cut_under_many_servers(cloud, pair, lab, capsys, many):
         cloud.protected(name)
 
 
-def _say(capsys, many, what, began):
-    """Print how long something took; nothing is asserted of it."""
+def _print_duration(capsys, many, what, began):
+    """Print how long a phase took; no value is asserted."""
     with capsys.disabled():
         print(f"\n  {many} servers: {what} after {time.monotonic() - began:.1f} s")
 
 
-def _each_has_one_twin(cloud, before, after, dead):
-    """No server is lost or was promoted twice, and placement holds one reservation of each."""
+def _each_failed_over_once(cloud, before, after, dead):
+    """Assert that each server failed over once, and that Placement has one reservation for each."""
     held = many_servers.allocations(cloud)
     for name, pair in after.items():
         primary, secondary = pair["primary"]["host"], pair["secondary"]["host"]

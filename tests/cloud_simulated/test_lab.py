@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab itself, as a person meets it on the command line. That it leaves nothing behind is checked when the tests end."""
+"""The lab's command line. That it leaves no process and no port behind is checked at the end of the tests."""
 
 import stat
 
@@ -49,7 +49,7 @@ def test_everything_listens_on_loopback_only(lab):
     connections = [
         c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port in ports
     ]
-    # another lab may have the same ports at another address
+    # another lab may use the same ports at another address
     listening = [
         c.laddr for c in connections if psutil.Process(c.pid).environ().get(MARK) == str(lab.layout.prefix)
     ]

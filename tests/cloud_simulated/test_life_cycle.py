@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an FT server's owner does with it besides."""
+"""Further actions of an FT server's owner."""
 
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import wait_for

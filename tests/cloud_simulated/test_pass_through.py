@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is not ours is Nova's byte for byte: a corpus of requests to a nova-api with the filter and to one without."""
+"""Nova's own responses with and without the filter are equal, byte for byte."""
 
 import dataclasses
 import http.client
@@ -12,11 +12,11 @@ import pytest
 from lab.core.patience import patient
 from tests.fixtures.cloud import wait_for
 
-#: Differ from answer to answer.
+#: These differ from response to response.
 VOLATILE = ("date", "x-compute-request-id", "x-openstack-request-id")
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PASSWORD = re.compile(rb'"adminPass": "[^"]*"')
-#: Nova's services say that they live every few seconds, between two answers too.
+#: Nova's services update these every few seconds, so also between two responses.
 REPORTED_AT = re.compile(rb'"updated_at": "[^"]*"')
 JSON = {"Content-Type": "application/json"}
 NOBODY = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
@@ -25,10 +25,10 @@ VERSIONS = ("2.1", "2.30", "2.37", "2.67", "2.96", "latest")
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A request. In its path and body {ft}, {plain}, {project}, {image} and {flavor} stand for ids.
+    """A request. {ft}, {plain}, {project}, {image} and {flavor} in its path and body are replaced by ids.
 
-    :param path: below the host, as it is sent
-    :param user: whose token it carries; None for no token
+    :param path: relative to the host, unescaped
+    :param user: the user whose token is sent; None for no token
     """
 
     method: str
@@ -238,7 +238,7 @@ WITH_OURS = [
 
 
 class Endpoint:
-    """One nova-api, spoken to on a connection that is kept."""
+    """A nova-api, with a persistent connection to it."""
 
     def __init__(self, url, cloud, names):
         self.netloc = urllib.parse.urlsplit(url).netloc
@@ -246,7 +246,7 @@ class Endpoint:
         self._cloud, self._names = cloud, names
 
     def send(self, case):
-        """Return status, headers and body of an answer; addresses, the request's id and times of reports are masked."""
+        """Return status, headers and body of a response; addresses, request ids and times are masked."""
         headers = {"Accept": "application/json", **case.headers}
         if case.user:
             headers["X-Auth-Token"] = self._cloud.token(case.user)
@@ -273,7 +273,7 @@ class Endpoint:
 
 @pytest.fixture(scope="module")
 def endpoints(cloud, stock_url):
-    """The nova-api with the filter, and the one without."""
+    """Return the nova-api with the filter, and the one without."""
     names = {"ft": cloud.protected("web-1")["server_id"], "plain": cloud.server("plain-1")["id"]}
     names["image"] = cloud.sdk.image.find_image("cirros", ignore_missing=False).id
     names["flavor"] = cloud.sdk.compute.find_flavor("m1.nano", ignore_missing=False).id
@@ -288,7 +288,7 @@ def test_byte_for_byte(endpoints, case):
 
 @pytest.mark.parametrize("case", MADE, ids=str)
 def test_a_server_is_made_alike(endpoints, cloud, case):
-    """Apart from its id and its password."""
+    """Except for its id and its password."""
     answers = [endpoint.send(case) for endpoint in endpoints]
     try:
         ours, stock = ((status, _masked(headers), _mask(body)) for status, headers, body in answers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users ask of a pair besides a failover, and what placement holds meanwhile."""
+"""Users' actions on a pair other than a failover, and the reservations in Placement meanwhile."""
 
 import contextlib
 import uuid
@@ -14,7 +14,7 @@ MEMORY_MB = 2 * 64
 
 @pytest.fixture
 def web(cloud, pair):
-    """The protected pair of web-1, which is protected again afterwards."""
+    """Yield the protected pair of web-1, and protect it again afterwards."""
     yield pair
     for action in ("ft-resume", "ft-protect"):
         cloud.act(pair["server_id"], {action: None})  # refused unless the test has failed half way
@@ -88,8 +88,8 @@ def test_a_test_failover_goes_there_and_back(cloud, web):
         web["secondary"]["host"],
     )
     assert cloud.server("web-1")["OS-EXT-SRV-ATTR:host"] == web["primary"]["host"]
-    told = " ".join(cloud.events(web["server_id"])[:8])
-    assert "test failover was requested" in told and "return to" in told
+    messages = " ".join(cloud.events(web["server_id"])[:8])
+    assert "test failover was requested" in messages and "return to" in messages
 
 
 def test_a_test_failover_stays_there_unless_asked_to_return(cloud, web):
@@ -117,7 +117,7 @@ def test_the_secondary_moves(cloud, lab, web, named):
 def test_a_secondary_that_finds_no_room_stays_where_it_is(cloud, web):
     with closed(cloud, third_host(web)):
         ask(cloud, web, "ft-migrate-secondary", {"host": None})
-        wait_for("it is said", 60, lambda: "was not moved" in cloud.pairs()["web-1"]["state_reason"])
+        wait_for("the reason is shown", 60, lambda: "was not moved" in cloud.pairs()["web-1"]["state_reason"])
         now = cloud.pairs()["web-1"]
     assert now["state"] == "protected" and now["secondary"] == web["secondary"]
     assert set(cloud.reserved(web["server_id"])) == {web["secondary"]["host"]}
@@ -129,7 +129,9 @@ def test_a_host_that_is_forced_down_gets_no_secondary_for_novas_records_could_no
     try:
         ask(cloud, web, "ft-migrate-secondary", {"host": host})
         wait_for(
-            "it is said", 60, lambda: "nova-compute is forced down" in cloud.pairs()["web-1"]["state_reason"]
+            "the reason is shown",
+            60,
+            lambda: "nova-compute is forced down" in cloud.pairs()["web-1"]["state_reason"],
         )
         now = cloud.pairs()["web-1"]
     finally:
@@ -207,12 +209,12 @@ def test_a_flavor_may_forbid_a_new_secondary_after_a_loss(cloud, lab, pair):
     cloud.openstack(*flavor, "--property", "ft:enabled=1", "--property", "ft:auto_reprotect=0")
     server_id = cloud.create_server("once", "ft.once")
     try:
-        made = cloud.protected("once")
-        (lab.layout.prefix / "simulated" / made["secondary"]["host"] / f"{server_id}.json").unlink()
+        pair = cloud.protected("once")
+        (lab.layout.prefix / "simulated" / pair["secondary"]["host"] / f"{server_id}.json").unlink()
         lost = cloud.in_state("once", "degraded")
         wait_for("the reason", 30, lambda: "ft:auto_reprotect=0" in cloud.pairs()["once"]["state_reason"])
         assert lost["secondary"] is None
-        ask(cloud, made, "ft-protect")
+        ask(cloud, pair, "ft-protect")
         cloud.protected("once")
     finally:
         cloud.run("openstack", "server", "delete", "--wait", server_id)
@@ -234,10 +236,10 @@ def test_a_nova_compute_that_is_restarted_while_records_follow_does_not_stop_the
 
 @pytest.mark.parametrize("known", [True, False], ids=["known to be down", "not known yet to be down"])
 def test_a_server_deleted_while_its_host_is_down_leaves_nothing(cloud, lab, pair, known):
-    """When it knows, Nova deletes in its records only and asks no driver; else its request waits for the host to be back."""
+    """If Nova has the host down, it deletes its records only; else its request waits for the host."""
     server_id = cloud.create_server("forlorn", "ft.nano")
-    made = cloud.protected("forlorn")
-    host = made["primary"]["host"]
+    pair = cloud.protected("forlorn")
+    host = pair["primary"]["host"]
     lab.service("engine").stop()
     assert lab_command(lab, "host", "kill", host).returncode == 0
     try:
@@ -248,4 +250,4 @@ def test_a_server_deleted_while_its_host_is_down_leaves_nothing(cloud, lab, pair
         assert lab_command(lab, "host", "start", host).returncode == 0
         cloud.force_down(host, False)
     wait_for("no reservation is left", 90, lambda: cloud.reserved(server_id) == {})
-    wait_for("no guest is left", 90, lambda: not guests(lab, made))
+    wait_for("no guest is left", 90, lambda: not guests(lab, pair))

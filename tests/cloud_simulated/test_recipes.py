@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guide's recipes do on a whole cloud what they say, line by line."""
+"""The guide's recipes have the documented output on a whole cloud, line by line."""
 
 import pathlib
 import re
@@ -12,7 +12,7 @@ from tests.fixtures.cloud import BIN, Cloud, wait_for
 
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "recipes.md"
 PROMPT = "$ "
-#: What differs from cloud to cloud, and what it is read as.
+#: Patterns of what differs from cloud to cloud, and their replacements.
 DIFFERENT = (
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>"),
     (r"compute-[abc]", "<host>"),
@@ -23,22 +23,22 @@ DIFFERENT = (
 
 
 def commands() -> list[tuple[str, str]]:
-    """Return the guide's commands, with what each prints."""
+    """Return the guide's commands with their output."""
     session = "".join(re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.S))
     parts = re.split(rf"^{re.escape(PROMPT)}", session, flags=re.M)[1:]
-    return [(command, said) for command, _, said in (part.partition("\n") for part in parts)]
+    return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
 
 
-def read(said: str) -> list[str]:
-    """Return the lines of an answer without what differs from cloud to cloud."""
+def read(output: str) -> list[str]:
+    """Return the lines of an output without what differs from cloud to cloud."""
     for pattern, word in DIFFERENT:
-        said = re.sub(pattern, word, said)
-    return [line for line in said.splitlines() if "simulated backend" not in line]
+        output = re.sub(pattern, word, output)
+    return [line for line in output.splitlines() if "simulated backend" not in line]
 
 
 @pytest.fixture
 def run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
-    """Run a shell command as admin in the demo project; gives both its outputs in one."""
+    """Return a function that runs a shell command as admin in the demo project, and returns its output."""
     for name, value in cloud.lab.env("admin", "demo").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", str(BIN), prepend=":")
@@ -55,7 +55,7 @@ def run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def as_in_the_guide(cloud: Cloud):
-    """The demo servers where the recipes find them, and afterwards nothing of what they make."""
+    """Place the demo servers where the recipes expect them, and delete afterwards what these create."""
     place(cloud, "web-1", "compute-a", "compute-b")
     place(cloud, "web-2", "compute-b", "compute-a")
     try:
@@ -79,7 +79,7 @@ def place(cloud: Cloud, name: str, primary: str, secondary: str) -> None:
 
 
 def move_secondary(cloud: Cloud, name: str, host: str) -> None:
-    """Move the secondary of a protected pair, if it is elsewhere."""
+    """Move the secondary of a protected pair, unless it is there."""
     pair = cloud.protected(name)
     if pair["secondary"]["host"] != host:
         done = cloud.run(
@@ -89,7 +89,7 @@ def move_secondary(cloud: Cloud, name: str, host: str) -> None:
 
 
 def all_are_well(cloud: Cloud) -> bool:
-    """Return whether all protected pairs are in good health: on a busy machine an agent may be late for a moment."""
+    """Return whether all protected pairs are healthy: on a busy machine a report may be late once."""
     return all(pair["health"] == "ok" for pair in cloud.pairs().values() if pair["state"] == "protected")
 
 

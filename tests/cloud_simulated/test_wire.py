@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API on a real nova-api: ORBIT's requests, refusals in Nova's own shape, and everything else byte for byte."""
+"""The API on a real nova-api: ORBIT's requests, errors in Nova's format, and all else byte for byte."""
 
 import uuid
 
@@ -24,38 +24,38 @@ def test_the_request_of_orbits_page(cloud, pair, with_project):
 
 def test_servers_say_whether_they_are_fault_tolerant(cloud, pair):
     servers = cloud.request("GET", "/servers/detail?all_tenants=1").json()["servers"]
-    said = {server["name"]: server["OS-EXT-FT:ft_status"] for server in servers}
-    assert said["web-1"] == "primary"
-    assert said["plain-1"] == "not_ft"
+    statuses = {server["name"]: server["OS-EXT-FT:ft_status"] for server in servers}
+    assert statuses["web-1"] == "primary"
+    assert statuses["plain-1"] == "not_ft"
 
 
 def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
     shown = cloud.request("GET", f"/servers/{pair['server_id']}").json()["server"]
-    (twin,) = shown["OS-EXT-FT:ft_relations"]["servers"]
-    assert twin["id"] == secondary_id(pair["server_id"])
-    response = cloud.request("GET", f"/servers/{twin['id']}")
+    (secondary,) = shown["OS-EXT-FT:ft_relations"]["servers"]
+    assert secondary["id"] == secondary_id(pair["server_id"])
+    response = cloud.request("GET", f"/servers/{secondary['id']}")
     assert response.json()["server"]["OS-EXT-FT:ft_status"] == "secondary"
     assert response.json()["server"]["OS-EXT-SRV-ATTR:host"] == pair["secondary"]["host"]
     for user in ("demo", "viewer"):
-        assert cloud.request("GET", f"/servers/{twin['id']}", user).status_code == 404
+        assert cloud.request("GET", f"/servers/{secondary['id']}", user).status_code == 404
         shown = cloud.request("GET", f"/servers/{pair['server_id']}", user).json()["server"]
         assert shown["OS-EXT-FT:ft_relations"] == {"servers": []}
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
-    twin = secondary_id(pair["server_id"])
+    secondary = secondary_id(pair["server_id"])
     for user in ("manager", "outsider"):
-        refused = cloud.act(twin, {action: None}, user)
-        assert refused.status_code == 404 and twin in message(refused, "itemNotFound")
-    # a body that is wrong for each of them: it is read as the pair's action, and nothing is done
-    refused = cloud.act(twin, {action: "this"})
+        refused = cloud.act(secondary, {action: None}, user)
+        assert refused.status_code == 404 and secondary in message(refused, "itemNotFound")
+    # an invalid body for all of them: it is read as an action of the pair, and nothing is done
+    refused = cloud.act(secondary, {action: "this"})
     assert refused.status_code == 400 and action in message(refused, "badRequest")
 
 
 def test_a_failover_of_the_twin_fails_its_pair_over(cloud, pair):
-    twin = secondary_id(pair["server_id"])
-    assert cloud.act(twin, {"failover": None}).status_code == 202
+    secondary = secondary_id(pair["server_id"])
+    assert cloud.act(secondary, {"failover": None}).status_code == 202
     assert cloud.failed_over("web-1", pair)["primary"]["host"] == pair["secondary"]["host"]
 
 
@@ -71,9 +71,9 @@ def test_tenants_see_no_host_names(cloud, pair, user):
 
 
 def test_discovery(cloud):
-    found = cloud.request("GET", "/os-fault-tolerance").json()["fault_tolerance"]
-    assert found["actions"] == list(ACTIONS) and found["modes"] == ["colo", "checkpoint", "hybrid"]
-    assert found["simulated"] and found["can_see_hosts"]
+    discovery = cloud.request("GET", "/os-fault-tolerance").json()["fault_tolerance"]
+    assert discovery["actions"] == list(ACTIONS) and discovery["modes"] == ["colo", "checkpoint", "hybrid"]
+    assert discovery["simulated"] and discovery["can_see_hosts"]
     assert not cloud.request("GET", "/os-fault-tolerance", "demo").json()["fault_tolerance"]["can_see_hosts"]
 
 
@@ -136,9 +136,9 @@ def test_only_our_attributes_are_added_to_a_server(cloud, pair, stock_url, versi
 def test_a_cloud_without_the_filter_is_told_in_one_line(cloud, pair, stock_url):
     for command in (("failover", pair["server_id"]), ("ft-list",)):
         done = cloud.run("nova", "--os-endpoint-override", stock_url, *command)
-        said = [line for line in done.stderr.splitlines() if "deprecated" not in line]
+        lines = [line for line in done.stderr.splitlines() if "deprecated" not in line]
         assert done.returncode == 1
-        assert len(said) == 1 and "has no fault tolerance" in said[0] and "Traceback" not in done.stderr
+        assert len(lines) == 1 and "has no fault tolerance" in lines[0] and "Traceback" not in done.stderr
     client = make_client(cloud.session("admin"), endpoint_override=stock_url)
     with pytest.raises(FaultToleranceNotSupported):
         client.fault_tolerance.list()

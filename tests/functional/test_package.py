@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed on a cloud: the wheel holds all that is needed and nothing of the lab or the tests."""
+"""The wheel contains everything that a cloud needs, and nothing of the lab or the tests."""
 
 import pathlib
 import subprocess
@@ -45,7 +45,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
         for path in (REPO / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
-    # translations are built from their sources, which are there for a source distribution
+    # translations are compiled, and their sources are part of a source distribution only
     wanted |= {name.removesuffix(".po") + ".mo" for name in wanted if name.endswith(".po")}
     assert wanted - set(wheel) == set()
 

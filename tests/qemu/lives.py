@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest that lives through faults, and a user who counts on it over one connection all the while."""
+"""A guest that fails over again and again, and a client that uses it over one connection."""
 
 import contextlib
 import json
@@ -18,68 +18,68 @@ from lab.machines import Guest, Host, Testbed
 from nova_colo.standalone.pair import PairObservation, StandalonePair
 from tests.fixtures.cloud import wait_for
 
-#: Milliseconds until a periodic checkpoint: short, so that there are some in a test.
+#: Milliseconds until a periodic checkpoint: short, so that a test sees several.
 DELAY_MS = 1000
 OPTIONS = {"checkpoint_delay": DELAY_MS, "hybrid_run": 3, "hybrid_wait": 4.0}
-#: Seconds that anything may take on a machine without KVM that has other things to do: what a user's connection would wait.
+#: Timeout in seconds on a machine without KVM that is busy: as long as a client's connection would wait.
 PATIENCE = 120.0
 
 
 class Life:
-    """One guest, its agents, its user. What an engine would decide a test does.
+    """A guest with its agents and its client. A test takes the engine's decisions.
 
-    :param command: what the user asks for: ``d`` has each count written to disk
-    :param tls: the folders of certificates, by host name
+    :param command: the client's request: with ``d`` each count is written to disk
+    :param tls: folders of certificates by host name
     :param options: of the agents' section [qemu]
-    :param interval: seconds between an answer to the user and the next question
+    :param interval: seconds between a reply and the client's next request
     :ivar hosts: by host name
     """
 
     def __init__(
         self,
-        bed: Testbed,
+        testbed: Testbed,
         guest: Guest,
         command: str = "d",
         tls: Mapping[str, str] | None = None,
         options: Mapping[str, Any] = OPTIONS,
         interval: float = 0.02,
     ):
-        self.bed = bed
+        self.testbed = testbed
         self.guest = guest
-        self.hosts = {host.hostname: host for host in bed.hosts.values()}
+        self.hosts = {host.hostname: host for host in testbed.hosts.values()}
         self._options = options
-        bed.broker()
+        testbed.broker()
 
         def start(name: str) -> None:
-            self.hosts[name].power_on()  # a test that has failed may have left it without
+            self.hosts[name].power_on()  # a failed test may have left it off
             self.hosts[name].start_agent(qemu=self._with_certificates(tls[name] if tls else None))
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(start, self.hosts))
-        self.pair = StandalonePair(bed.agents, guest.uuid, guest.name)
-        bed.hosts["a"].start_guest(guest)
-        bed.client.wait_for_answer(guest.address)
-        self._counting = bed.client.count(guest.address, command, interval)
+        self.pair = StandalonePair(testbed.agents, guest.uuid, guest.name)
+        testbed.hosts["a"].start_guest(guest)
+        testbed.client.wait_for_answer(guest.address)
+        self._counting = testbed.client.count(guest.address, command, interval)
         self._counting.__enter__()
         self._counting.wait_for_more(10)
         self.on = "compute-a"
 
     def close(self) -> None:
-        """End the user and the guest."""
+        """End the client and the guest."""
         self._counting.__exit__(None, None, None)
         for name, host in self.hosts.items():
             if host.is_on():
                 host.remove_guest(self.guest)
                 with contextlib.suppress(messaging.MessagingTimeout):  # the agent was killed
-                    self.bed.agents.client(3.0).call(name, "discard", server_id=self.guest.uuid)
+                    self.testbed.agents.client(3.0).call(name, "discard", server_id=self.guest.uuid)
 
     def restart_agent(self, name: str, certificates: str | None) -> None:
-        """Let an agent of a host encrypt, with some certificates, or not."""
+        """Restart a host's agent, with TLS if a folder of certificates is given."""
         self.hosts[name].stop_agent()
         self.hosts[name].start_agent(qemu=self._with_certificates(certificates))
 
     def _with_certificates(self, folder: str | None) -> dict[str, Any]:
-        """Return the options of an agent that encrypts with the certificates in a folder, or not."""
+        """Return an agent's options, with TLS if a folder of certificates is given."""
         return {**self._options, **({"tls_x509_cert_dir": folder} if folder else {})}
 
     def signal_qemu(self, name: str | None, number: signal.Signals) -> None:
@@ -88,18 +88,18 @@ class Life:
         assert pid is not None
         os.kill(pid, number)
 
-    # --- what an engine knows
+    # --- what an engine observes
 
     def replica(self, host: str) -> dict[str, Any] | None:
-        """Return what the agent of a host says of its replica."""
-        return self.bed.agents.call(host, "status", server_id=self.guest.uuid)
+        """Return the report of a host's agent about its replica."""
+        return self.testbed.agents.call(host, "status", server_id=self.guest.uuid)
 
-    def standing(self) -> PairObservation:
-        """Return where the pair stands, as all hosts know it that answer."""
+    def observe(self) -> PairObservation:
+        """Return the observation of the pair, from all hosts that answer."""
         answering = []
         for name in self.hosts:
             try:
-                self.bed.agents.client(3.0).call(name, "status", server_id=self.guest.uuid)
+                self.testbed.agents.client(3.0).call(name, "status", server_id=self.guest.uuid)
                 answering.append(name)
             except messaging.MessagingTimeout:
                 pass
@@ -110,75 +110,79 @@ class Life:
         replica = self.replica(self.on)
         return replica["epoch"] if replica else 0
 
-    # --- what an engine does
+    # --- what an engine requests
 
     def protect(self, target: str | None = None, **values: Any) -> PairObservation:
-        """Make a secondary on another host, unless there is one.
+        """Create a secondary on another host, unless there is one.
 
-        :param target: by default the first that has no replica
+        :param target: by default the first host without a replica
         """
-        standing = self.standing()
-        if standing.secondary is None:
+        observation = self.observe()
+        if observation.secondary is None:
             others = [name for name in self.hosts if name != self.on]
             target = target or next(name for name in others if self.replica(name) is None)
             list(self.pair.protect(self.on, target, epoch=self.epoch(), timeout=patient(PATIENCE), **values))
-            standing = self.pair.observe(self.on, target)
-        assert standing.primary == self.on, standing
-        for name in (standing.primary, standing.secondary):
+            observation = self.pair.observe(self.on, target)
+        assert observation.primary == self.on, observation
+        for name in (observation.primary, observation.secondary):
             self.wait(f"{name} sees the link", lambda name=name: self.replica(name)["link_up"])
-        return standing
+        return observation
 
-    def demote(self, standing: PairObservation) -> bool:
-        """Tell the primary that its twin is about to run; gives whether it stands still."""
-        told = {"server_id": self.guest.uuid, "epoch": standing.epoch + 1, "expected": standing.epoch}
-        return self.bed.agents.call(standing.primary or "", "demote", **told)
+    def demote(self, observation: PairObservation) -> bool:
+        """Demote the primary before its secondary is promoted, and return whether it is paused."""
+        request = {
+            "server_id": self.guest.uuid,
+            "epoch": observation.epoch + 1,
+            "expected": observation.epoch,
+        }
+        return self.testbed.agents.call(observation.primary or "", "demote", **request)
 
-    def take_over(self, standing: PairObservation, *, stopped: bool = False) -> float | None:
-        """Grant the secondary to run alone.
+    def take_over(self, observation: PairObservation, *, stopped: bool = False) -> float | None:
+        """Grant the secondary the next epoch and promote it.
 
-        :param stopped: the primary stands still
+        :param stopped: whether the primary is paused
         """
-        gap_ms = self.pair.take_over(standing, stopped=stopped)
-        self.on = standing.secondary or ""
+        gap_ms = self.pair.take_over(observation, stopped=stopped)
+        self.on = observation.secondary or ""
         return gap_ms
 
     def discard(self, name: str) -> None:
-        """End what a host has of the pair."""
-        self.bed.agents.call(name, "discard", server_id=self.guest.uuid)
+        """Destroy a host's replica and delete its state."""
+        self.testbed.agents.call(name, "discard", server_id=self.guest.uuid)
 
-    # --- what a test waits for
+    # --- polling and assertions
 
     def wait(self, what: str, look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-        """Wait until something is true, and return it."""
+        """Poll until a condition holds, and return its value."""
         return wait_for(what, seconds, look)
 
     def wait_for_loss(self, name: str) -> dict[str, Any]:
-        """Wait until a host has noticed that its replica has lost its twin."""
+        """Wait until a host reports that its replica has lost its peer."""
         return self.wait(
-            f"{name} has lost its twin",
+            f"{name} has lost its peer",
             lambda: (replica := self.replica(name)) and replica["link_up"] is False and replica,
         )
 
     def answers(self, seconds: float) -> int:
-        """Return how many answers the user gets within some seconds."""
+        """Return the number of replies to the client within a time."""
         before = self._counting.stats().answers
         time.sleep(seconds)
         return self._counting.stats().answers - before
 
     def gap_s(self, since: float) -> float:
-        """Return the longest time in seconds that the user has waited for an answer since a time of time.time()."""
+        """Return the longest time in seconds between two replies since a time.time()."""
         return self._counting.stats(since).max_gap_s
 
     def goes_on(self) -> None:
-        """Assert that the user has noticed nothing but a pause, and that memory and disk are whole."""
+        """Assert that the client saw at most a pause, and that memory and disk are intact."""
         self._counting.wait_for_more(10, seconds=PATIENCE)
-        seen = self._counting.stats()
-        assert (seen.error, seen.contiguous) == (None, True), seen
-        said = self.bed.client.ask(self.guest.address, "v")
-        assert said.startswith("ok"), said
+        stats = self._counting.stats()
+        assert (stats.error, stats.contiguous) == (None, True), stats
+        reply = self.testbed.client.ask(self.guest.address, "v")
+        assert reply.startswith("ok"), reply
 
     def left(self) -> dict[str, list[str]]:
-        """Return what there is of a pair besides the guest: in its QEMU, and on the hosts. Nothing, of a guest without one."""
+        """Return all objects of a pair, in the guest's QEMU and on the hosts; empty without a pair."""
         connection = self.host(self.on).connect()
         domain = connection.lookupByUUIDString(self.guest.uuid)
 
@@ -192,22 +196,26 @@ class Life:
             "objects": [entry["name"] for entry in ask("qom-list", path="/objects")],
             "jobs": [job["device"] for job in ask("query-block-jobs")],
         }
-        found = {what: [name for name in names if name.startswith("colo-")] for what, names in named.items()}
-        switched_on = [one["capability"] for one in ask("query-migrate-capabilities") if one["state"]]
-        found["capabilities"] = [name for name in switched_on if name == "x-colo"]
+        leftover = {
+            what: [name for name in names if name.startswith("colo-")] for what, names in named.items()
+        }
+        enabled = [one["capability"] for one in ask("query-migrate-capabilities") if one["state"]]
+        leftover["capabilities"] = [name for name in enabled if name == "x-colo"]
         for name, host in self.hosts.items():
             pid = host.qemu_pid(self.guest.name)
-            found[f"ports on {name}"] = listening(host, pid) if pid else []
-            found[f"sockets on {name}"] = host.run(["find", "/run", "-path", f"*{self.guest.uuid}/*"]).split()
-            found[f"records on {name}"] = [
+            leftover[f"ports on {name}"] = listening(host, pid) if pid else []
+            leftover[f"sockets on {name}"] = host.run(
+                ["find", "/run", "-path", f"*{self.guest.uuid}/*"]
+            ).split()
+            leftover[f"records on {name}"] = [
                 path.name for path in host.state_path.rglob(f"*{self.guest.uuid}*")
             ]
             if name != self.on:
                 folder = host.instances / self.guest.uuid
                 wanted = ["find", str(folder.parent), "-path", f"{folder}/*"]
-                found[f"files on {name}"] = host.run(wanted).split()
-        found["QEMUs"] = [name for name in self.runs_on() if name != self.on]
-        return {what: names for what, names in found.items() if names}
+                leftover[f"files on {name}"] = host.run(wanted).split()
+        leftover["QEMUs"] = [name for name in self.runs_on() if name != self.on]
+        return {what: names for what, names in leftover.items() if names}
 
     def runs_on(self) -> list[str]:
         """Return the hosts that have a QEMU of the guest."""
@@ -220,7 +228,7 @@ class Life:
 
 
 def listening(host: Host, pid: int | None = None) -> list[str]:
-    """Return the TCP sockets that a host listens on in the replication network.
+    """Return the TCP sockets on which a host listens in the replication network.
 
     :param pid: only those of this process
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts' agents are the real ones, on a real broker, and a test can be the engine that they talk to."""
+"""The hosts run real agents on a real broker, and a test can be the engine that they report to."""
 
 import contextlib
 import json
@@ -20,120 +20,130 @@ from nova_colo.pair.model import Role
 from tests.fixtures.cloud import wait_for
 from tests.qemu.conftest import PREFIX
 
-#: Missed heartbeats: when an engine takes a host for silent.
+#: Missed heartbeats after which an engine considers a host silent.
 SILENT_S = 2.0
-#: Much less than an agent that waits for a frozen libvirtd would be silent for.
+#: Much shorter than the silence of an agent that waits for a frozen libvirtd.
 BLOCKED_S = 9.0
 
 
 @pytest.fixture
-def hosts(bed: Testbed) -> tuple[Host, Host]:
-    """Two hosts whose agents run and have been heard."""
-    one, other = bed.hosts["a"], bed.hosts["b"]
+def hosts(testbed: Testbed) -> tuple[Host, Host]:
+    """Return two hosts whose agents run and have sent a heartbeat."""
+    one, other = testbed.hosts["a"], testbed.hosts["b"]
     for host in (one, other):
         host.start_agent()
-        bed.agents.wait_for_heartbeat(host.hostname)
+        testbed.agents.wait_for_heartbeat(host.hostname)
     return one, other
 
 
-def test_every_agent_is_heard(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_every_agent_is_heard(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     for host in hosts:
-        heartbeat = bed.agents.wait_for_heartbeat(host.hostname)
+        heartbeat = testbed.agents.wait_for_heartbeat(host.hostname)
         assert (heartbeat.report["backend"], heartbeat.report["servers"]) == ("qemu", {})
 
 
-def test_every_agent_answers(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_every_agent_answers(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     for host in hosts:
-        assert bed.agents.call(host.hostname, "status", server_id=str(uuid.uuid4())) is None
+        assert testbed.agents.call(host.hostname, "status", server_id=str(uuid.uuid4())) is None
         assert f"Agent of host {host.hostname} is up." in host.agent_log.read_text()
 
 
 @pytest.mark.parametrize("end", [Host.kill_agent, Host.stop_agent])
 def test_an_agent_that_ended_is_silent_until_it_is_started_again(
-    bed: Testbed, hosts: tuple[Host, Host], end: Callable[[Host], None]
+    testbed: Testbed, hosts: tuple[Host, Host], end: Callable[[Host], None]
 ) -> None:
     one, other = hosts
     end(one)
-    bed.agents.wait_for_silence(one.hostname, SILENT_S)
-    bed.agents.wait_for_heartbeat(other.hostname)
+    testbed.agents.wait_for_silence(one.hostname, SILENT_S)
+    testbed.agents.wait_for_heartbeat(other.hostname)
     with pytest.raises(messaging.MessagingTimeout):
-        bed.agents.client(1.0).call(one.hostname, "status", server_id="")
+        testbed.agents.client(1.0).call(one.hostname, "status", server_id="")
     one.start_agent()
-    bed.agents.wait_for_heartbeat(one.hostname)
-    assert bed.agents.call(one.hostname, "status", server_id="") is None
+    testbed.agents.wait_for_heartbeat(one.hostname)
+    assert testbed.agents.call(one.hostname, "status", server_id="") is None
 
 
-def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(
+    testbed: Testbed, hosts: tuple[Host, Host]
+) -> None:
     one, _ = hosts
     one.freeze_libvirtd()
     try:
         reasons = wait_for(
-            "it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"]
+            "a reason is reported",
+            60,
+            lambda: testbed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"],
         )
         assert reasons[0]["code"] in ("libvirtd_silent", "libvirtd_stuck")
     finally:
         one.thaw_libvirtd()
-    wait_for("all is well", 120, lambda: not bed.agents.wait_for_heartbeat(one.hostname).report["reasons"])
+    wait_for(
+        "no reason is reported",
+        120,
+        lambda: not testbed.agents.wait_for_heartbeat(one.hostname).report["reasons"],
+    )
 
 
 @pytest.mark.long
 def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(
-    bed: Testbed, hosts: tuple[Host, Host]
+    testbed: Testbed, hosts: tuple[Host, Host]
 ) -> None:
-    """Others are answered by libvirtd, and nothing ends a call of its client library that waits for an answer for ever."""
+    """libvirtd serves other clients, and its client library has no timeout for a call that gets no reply."""
     one, _ = hosts
     one.stop_agent()
     socket_path = pathlib.Path(one.uri.partition("socket=")[2])
-    with Door(socket_path.with_name("door"), socket_path) as door:
+    with StallingProxy(socket_path.with_name("door"), socket_path) as proxy:
         one.start_agent(qemu={"libvirt_uri": "qemu+unix:///system?socket=/run/libvirt/door"})
-        door.keep_the_next_waiting()
+        proxy.stall_next()
         wait_for(
-            "it is said", 60, lambda: bed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"]
+            "a reason is reported",
+            60,
+            lambda: testbed.agents.wait_for_heartbeat(one.hostname, BLOCKED_S).report["reasons"],
         )
+        wait_for("the agent exits", 90, lambda: "Exiting to be restarted." in one.agent_log.read_text())
         wait_for(
-            "the agent starts anew", 90, lambda: "Exiting to be restarted." in one.agent_log.read_text()
+            "no reason is reported",
+            30,
+            lambda: not testbed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"],
         )
-        wait_for(
-            "all is well", 30, lambda: not bed.agents.wait_for_heartbeat(one.hostname, 30).report["reasons"]
-        )
-        door.shutdown()
+        proxy.shutdown()
     one.stop_agent()
 
 
 def test_a_host_without_its_management_link_is_silent_but_not_dead(
-    bed: Testbed, hosts: tuple[Host, Host]
+    testbed: Testbed, hosts: tuple[Host, Host]
 ) -> None:
     one, other = hosts
     one.management.cut()
     try:
-        bed.agents.wait_for_silence(one.hostname, SILENT_S)
-        bed.agents.wait_for_heartbeat(other.hostname)
+        testbed.agents.wait_for_silence(one.hostname, SILENT_S)
+        testbed.agents.wait_for_heartbeat(other.hostname)
         assert other.reaches(one)
     finally:
         one.management.restore()
-    bed.agents.wait_for_heartbeat(one.hostname)
-    assert bed.agents.call(one.hostname, "status", server_id="") is None
+    testbed.agents.wait_for_heartbeat(one.hostname)
+    assert testbed.agents.call(one.hostname, "status", server_id="") is None
 
 
-def test_what_an_agent_knows_outlives_a_power_cut(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_what_an_agent_knows_outlives_a_power_cut(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     one, other = hosts
     role = RoleRecord(str(uuid.uuid4()), Role.SECONDARY, 7, other.hostname)
     roles = RoleStore(str(one.state_path))
     roles.put(role)
     one.power_cut()
     try:
-        bed.agents.wait_for_silence(one.hostname, SILENT_S)
+        testbed.agents.wait_for_silence(one.hostname, SILENT_S)
         one.power_on()
         one.start_agent()
-        replica = bed.agents.call(one.hostname, "status", server_id=role.server_id)
+        replica = testbed.agents.call(one.hostname, "status", server_id=role.server_id)
         assert (replica["role"], replica["epoch"], replica["running"]) == (Role.SECONDARY, 7, False)
-        assert role.server_id in bed.agents.wait_for_heartbeat(one.hostname).report["servers"]
+        assert role.server_id in testbed.agents.wait_for_heartbeat(one.hostname).report["servers"]
     finally:
-        roles.forget(role.server_id)
+        roles.delete(role.server_id)
         one.power_on()
 
 
-def test_the_broker_is_nobody_elses(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_the_broker_is_nobody_elses(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     processes = [psutil.Process(int(path.read_text().split()[0])) for path in _pid_files("rabbitmq", "epmd")]
     addresses = {
         c.laddr.ip
@@ -144,26 +154,26 @@ def test_the_broker_is_nobody_elses(bed: Testbed, hosts: tuple[Host, Host]) -> N
     assert addresses <= {"127.0.0.1", "::1", hosts[0].management_address.rpartition(".")[0] + ".254"}
 
 
-def test_the_brokers_password_is_kept(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_the_brokers_password_is_kept(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     password = json.loads((PREFIX / "passwords.json").read_text())["broker"]
-    assert password in bed.broker().transport_url
+    assert password in testbed.broker().transport_url
     assert not [line for line in _command_lines() if password in line]
     readable = [path for path in PREFIX.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert not [path for path in readable if password.encode() in path.read_bytes()]
 
 
-def test_two_beds_have_management_networks_of_their_own(bed: Testbed) -> None:
+def test_two_beds_have_management_networks_of_their_own(testbed: Testbed) -> None:
     with Testbed(PREFIX.with_name("test-colo-other"), hosts=("a",)) as other:
-        assert other.interface != bed.interface
-        assert other.hosts["a"].management_address != bed.hosts["a"].management_address
+        assert other.interface != testbed.interface
+        assert other.hosts["a"].management_address != testbed.hosts["a"].management_address
     assert not pathlib.Path("/sys/class/net", other.interface).exists()
 
 
-class Door(socketserver.ThreadingUnixStreamServer):
-    """Passes on who comes to a socket, and can let the next one wait for ever.
+class StallingProxy(socketserver.ThreadingUnixStreamServer):
+    """Unix socket that forwards connections, and can leave the next one without a reply.
 
     :param path: where it listens
-    :param beyond: the socket that it leads to
+    :param beyond: the socket that it forwards to
     """
 
     daemon_threads = True
@@ -171,38 +181,38 @@ class Door(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path: pathlib.Path, beyond: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
-        super().__init__(str(path), self._pass_on)
+        super().__init__(str(path), self._forward)
         self._beyond = str(beyond)
         self._inside: list[socket.socket] = []
         self._next_waits = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def _pass_on(self, here: socket.socket, address: object, server: object) -> None:
+    def _forward(self, here: socket.socket, address: object, server: object) -> None:
         if self._next_waits:
             self._next_waits = False
             threading.Event().wait()
         there = socket.socket(socket.AF_UNIX)
         there.connect(self._beyond)
         self._inside += [here, there]
-        threading.Thread(target=_carry, args=(there, here), daemon=True).start()
-        _carry(here, there)
+        threading.Thread(target=_copy, args=(there, here), daemon=True).start()
+        _copy(here, there)
 
-    def keep_the_next_waiting(self) -> None:
-        """Let in nobody once, and end the connections that there are."""
+    def stall_next(self) -> None:
+        """Leave the next connection without a reply, and close all present ones."""
         self._next_waits = True
         for end in self._inside:
-            _hang_up(end)
+            _close(end)
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
     for end in (source, target):
-        _hang_up(end)
+        _close(end)
 
 
-def _hang_up(end: socket.socket) -> None:
+def _close(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever goes wrong while a pair is made: the guest goes on, the first error is said, and nothing is left on either host."""
+"""Failures while a guest is protected: it runs on, the first error is reported, nothing is left over."""
 
 import contextlib
 import os
@@ -22,21 +22,21 @@ DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
 
 
 @pytest.fixture(scope="module")
-def life(bed: Testbed) -> Iterator[Life]:
-    guest, host = Guest("unlucky", number=146), bed.hosts["a"]
+def life(testbed: Testbed) -> Iterator[Life]:
+    guest, host = Guest("unlucky", number=146), testbed.hosts["a"]
     host.create_disks(guest)
     (disk,) = guest.disk_paths(host.instances)
-    with host.outside(disk).open("r+b") as file:  # zeros would take no time and no room
+    with host.outside(disk).open("r+b") as file:  # zeros would take neither time nor space
         file.seek(guest.disk_bytes // 2)
         file.write(os.urandom(guest.disk_bytes // 2))
-    made = Life(bed, guest)
-    yield made
-    made.close()
+    life = Life(testbed, guest)
+    yield life
+    life.close()
 
 
 @contextlib.contextmanager
 def ports_are_taken(life: Life, name: str) -> Iterator[None]:
-    """Somebody else listens on all ports of a host that QEMU may have."""
+    """Listen on all of QEMU's ports of a host."""
     address, first, last = life.host(name).address, DEFAULTS["port_min"], DEFAULTS["port_max"]
     program = f"""
 import signal, socket
@@ -103,7 +103,7 @@ def the_link_is_cut(life: Life) -> Iterator[None]:
 
 @contextlib.contextmanager
 def the_network_is_slow(life: Life) -> Iterator[None]:
-    """Nothing is over before anybody has looked."""
+    """Slow down replication, so that a test can act during a stage."""
     primary = life.host(PRIMARY)
     primary.run(
         [
@@ -141,9 +141,9 @@ def cut_link(life: Life) -> None:
 
 
 def attempt(life: Life, stage: str | None = None, act: Callable[[Life], None] | None = None) -> str:
-    """Try to make a pair, which fails; gives the first error.
+    """Try to protect the guest, which fails, and return the first error.
 
-    :param stage: when some of this is done, something is done
+    :param stage: act when the progress has reached this stage
     """
     with pytest.raises((PairError, ReplicationError)) as failure:
         for progress in life.pair.protect(PRIMARY, SECONDARY, timeout=patient(90)):
@@ -154,7 +154,7 @@ def attempt(life: Life, stage: str | None = None, act: Callable[[Life], None] | 
 
 
 def assert_untouched(life: Life) -> None:
-    """Assert that the guest has noticed nothing, and that nothing is left."""
+    """Assert that the client noticed nothing, and that nothing is left of the pair."""
     life.goes_on()
     assert life.left() == {}
 

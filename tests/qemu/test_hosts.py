@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts with real QEMU do what tests of fault tolerance take for granted."""
+"""The hosts with real QEMU have the properties that tests of fault tolerance assume."""
 
 import subprocess
 import time
@@ -18,37 +18,40 @@ WEB = Guest("web", number=100, checked_pages=64)
 
 
 @pytest.fixture(scope="module")
-def hosts(bed: Testbed) -> tuple[Host, Host]:
-    return bed.hosts["a"], bed.hosts["b"]
+def hosts(testbed: Testbed) -> tuple[Host, Host]:
+    return testbed.hosts["a"], testbed.hosts["b"]
 
 
 @pytest.fixture(scope="module")
-def domain(bed: Testbed, hosts: tuple[Host, Host]) -> Iterator[libvirt.virDomain]:
-    """A guest on host a that answers."""
+def domain(testbed: Testbed, hosts: tuple[Host, Host]) -> Iterator[libvirt.virDomain]:
+    """Return a guest on host a that replies."""
     domain = hosts[0].start_guest(WEB)
-    bed.client.wait_for_answer(WEB.address)
+    testbed.client.wait_for_answer(WEB.address)
     yield domain
     hosts[0].remove_guest(WEB)
 
 
 @pytest.fixture
-def counting(bed: Testbed, domain: libvirt.virDomain) -> Iterator[Counting]:
-    """A user of the guest, whose counts have begun."""
-    with bed.client.count(WEB.address, "d") as counting:
+def counting(testbed: Testbed, domain: libvirt.virDomain) -> Iterator[Counting]:
+    """Return a client of the guest that has received counts."""
+    with testbed.client.count(WEB.address, "d") as counting:
         counting.wait_for_more()
         yield counting
 
 
-def test_a_host_is_a_place_of_its_own(bed: Testbed, hosts: tuple[Host, Host]) -> None:
+def test_a_host_is_a_place_of_its_own(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
     assert [host.run(["hostname"]).strip() for host in hosts] == ["compute-a", "compute-b"]
     for host in hosts:
-        marker = bed.instances / "marker"
+        marker = testbed.instances / "marker"
         host.run(["sh", "-c", f"echo {host.name} >{marker}"])
         assert host.outside(marker).read_text() == f"{host.name}\n"
 
 
 def test_each_host_has_its_own_libvirtd(hosts: tuple[Host, Host], domain: libvirt.virDomain) -> None:
-    assert [[found.name() for found in host.connect().listAllDomains()] for host in hosts] == [[WEB.name], []]
+    assert [[domain.name() for domain in host.connect().listAllDomains()] for host in hosts] == [
+        [WEB.name],
+        [],
+    ]
 
 
 def test_libvirtd_is_reached_from_inside_of_its_host(hosts: tuple[Host, Host]) -> None:
@@ -57,40 +60,40 @@ def test_libvirtd_is_reached_from_inside_of_its_host(hosts: tuple[Host, Host]) -
     assert [host.run([python, "-c", program]).strip() for host in hosts] == ["compute-a", "compute-b"]
 
 
-def test_nobody_else_may_use_the_same_hosts(bed: Testbed) -> None:
-    with pytest.raises(RefusalError, match="somebody else uses"):
+def test_nobody_else_may_use_the_same_hosts(testbed: Testbed) -> None:
+    with pytest.raises(RefusalError, match="another process uses"):
         Testbed(PREFIX, hosts=("a",)).up()
 
 
-def test_a_guest_counts_over_one_connection(bed: Testbed, counting: Counting) -> None:
+def test_a_guest_counts_over_one_connection(testbed: Testbed, counting: Counting) -> None:
     counting.wait_for_more(50)
     stats = counting.stats()
     assert (stats.contiguous, stats.error) == (True, None)
     assert 0 < stats.p50_ms <= stats.p99_ms <= stats.max_ms
-    assert bed.client.ask(WEB.address, "v").startswith("ok ")
-    assert bed.client.ask(WEB.address, "m 4") == "m 4"
+    assert testbed.client.ask(WEB.address, "v").startswith("ok ")
+    assert testbed.client.ask(WEB.address, "m 4") == "m 4"
 
 
 def test_what_a_guest_counts_is_on_its_disk(
-    bed: Testbed, hosts: tuple[Host, Host], domain: libvirt.virDomain
+    testbed: Testbed, hosts: tuple[Host, Host], domain: libvirt.virDomain
 ) -> None:
-    counter, _ = bed.client.ask(WEB.address, "d").split()
-    [disk] = WEB.disk_paths(bed.instances)
+    counter, _ = testbed.client.ask(WEB.address, "d").split()
+    [disk] = WEB.disk_paths(testbed.instances)
     with hosts[0].outside(disk).open("rb") as handle:
         handle.seek(1 << 20)
         assert handle.read(32).split(b"\0")[0].decode() == counter
 
 
-def test_a_guests_memory_is_checked_all_the_time(bed: Testbed, domain: libvirt.virDomain) -> None:
-    first = bed.client.ask(WEB.address, "r")
+def test_a_guests_memory_is_checked_all_the_time(testbed: Testbed, domain: libvirt.virDomain) -> None:
+    first = testbed.client.ask(WEB.address, "r")
     assert first.endswith(" errors 0")
-    assert _comes_true(lambda: bed.client.ask(WEB.address, "r") != first, seconds=20.0)
+    assert _comes_true(lambda: testbed.client.ask(WEB.address, "r") != first, seconds=20.0)
 
 
 def test_two_questions_for_the_clock_are_answered_differently(
-    bed: Testbed, domain: libvirt.virDomain
+    testbed: Testbed, domain: libvirt.virDomain
 ) -> None:
-    assert bed.client.ask(WEB.address, "t") != bed.client.ask(WEB.address, "t")
+    assert testbed.client.ask(WEB.address, "t") != testbed.client.ask(WEB.address, "t")
 
 
 @pytest.mark.parametrize("cut", [Link.cut, Link.cut_incoming, Link.cut_outgoing])
@@ -124,12 +127,12 @@ def test_a_cut_of_one_direction_leaves_the_other(hosts: tuple[Host, Host]) -> No
 
 
 def test_a_guest_outlives_a_cut_of_its_network(
-    bed: Testbed, hosts: tuple[Host, Host], counting: Counting
+    testbed: Testbed, hosts: tuple[Host, Host], counting: Counting
 ) -> None:
     begun = time.time()
     hosts[0].guest_network.cut()
     with pytest.raises(LabError, match="did not answer"):
-        bed.client.ask(WEB.address, "i", seconds=1.0)
+        testbed.client.ask(WEB.address, "i", seconds=1.0)
     hosts[0].guest_network.restore()
     counting.wait_for_more()
     stats = counting.stats(since=begun)
@@ -160,7 +163,7 @@ def test_a_frozen_host_goes_on_where_it_stopped(hosts: tuple[Host, Host], counti
 
 
 def test_a_power_cut_ends_a_guest_and_leaves_its_disk(
-    bed: Testbed, hosts: tuple[Host, Host], counting: Counting
+    testbed: Testbed, hosts: tuple[Host, Host], counting: Counting
 ) -> None:
     one, other = hosts
     pid = one.qemu_pid(WEB.name)
@@ -169,30 +172,30 @@ def test_a_power_cut_ends_a_guest_and_leaves_its_disk(
     assert not one.is_on()
     assert ProcessStat.of(pid) is None
     assert not other.reaches(one)
-    with pytest.raises(LabError, match="has no power"):
+    with pytest.raises(LabError, match="is powered off"):
         one.command(["true"])
     one.power_on()
     assert wait_for("it answers again", 30, lambda: other.reaches(one))
     assert one.qemu_pid(WEB.name) is None
-    # Silence, and no reset: the user of the guest does not learn of it.
+    # Silence and no reset: the guest's client gets no notice of it.
     assert counting.stats().error is None
     domain = one.connect().lookupByName(WEB.name)
     assert not domain.isActive()
     domain.create()
-    bed.client.wait_for_answer(WEB.address)
-    assert bed.client.ask(WEB.address, "v").startswith("ok ")
+    testbed.client.wait_for_answer(WEB.address)
+    assert testbed.client.ask(WEB.address, "v").startswith("ok ")
 
 
 @pytest.mark.parametrize("bus", ["virtio", "scsi"])
-def test_a_guest_may_have_several_of_everything(bed: Testbed, hosts: tuple[Host, Host], bus: str) -> None:
+def test_a_guest_may_have_several_of_everything(testbed: Testbed, hosts: tuple[Host, Host], bus: str) -> None:
     guest = Guest(f"several-{bus}", number=101, disks=3, bus=bus, nics=2, vcpus=2, checked_pages=64)
     domain = hosts[1].start_guest(guest)
     try:
         for address in guest.addresses:
-            bed.client.wait_for_answer(address)
-            bed.client.ask(address, "d")
-        assert bed.client.ask(guest.address, "v").startswith("ok ")
-        for disk in guest.disk_paths(bed.instances):
+            testbed.client.wait_for_answer(address)
+            testbed.client.ask(address, "d")
+        assert testbed.client.ask(guest.address, "v").startswith("ok ")
+        for disk in guest.disk_paths(testbed.instances):
             with hosts[1].outside(disk).open("rb") as handle:
                 handle.seek(1 << 20)
                 assert handle.read(2) == b"2\0"
@@ -208,21 +211,21 @@ def test_what_a_killed_run_has_left_is_ended_by_the_next() -> None:
     program = f"{bring_up}; import os; os.kill(os.getpid(), 9)"
     python = str(PREFIX.parent / "venv" / "bin" / "python")
     subprocess.run([python, "-c", program], cwd=PREFIX.parents[1], check=False)
-    bed = Testbed(prefix, hosts=("a",))
-    assert bed.namespaces
-    assert bed.hosts["a"].is_on()
-    bed.down()
-    assert not bed.namespaces
-    assert not bed.hosts["a"].is_on()
+    testbed = Testbed(prefix, hosts=("a",))
+    assert testbed.namespaces
+    assert testbed.hosts["a"].is_on()
+    testbed.down()
+    assert not testbed.namespaces
+    assert not testbed.hosts["a"].is_on()
 
 
 def _frames_received(host: Host) -> int:
-    """Return how many frames have come to a host over the replication network."""
+    """Return the number of frames that a host has received on the replication network."""
     return int(host.run(["cat", "/sys/class/net/repl/statistics/rx_packets"]))
 
 
 def _comes_true(condition: Callable[[], bool], seconds: float) -> bool:
-    """Tell whether a condition comes true in time."""
+    """Return whether a condition holds within a time."""
     give_up = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > give_up:

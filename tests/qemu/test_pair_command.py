@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program colo-pair, run as a person runs it, keeps a guest's user connected. The tests follow on each other."""
+"""The program colo-pair keeps a guest's client connected. The tests depend on each other, in order."""
 
 import json
 import signal
@@ -18,12 +18,12 @@ from tests.qemu.lives import Life
 
 A, B, C = "compute-a", "compute-b", "compute-c"
 ALL = ("--hosts", ",".join((A, B, C)))
-#: Seconds that one command may take.
+#: Timeout of one command in seconds.
 PATIENCE = 180
 
 
 class Program:
-    """colo-pair, for one guest."""
+    """colo-pair for one guest."""
 
     def __init__(self, life: Life, conf: Path):
         self.life = life
@@ -33,16 +33,16 @@ class Program:
     def argv(self, command: str, *arguments: str) -> list[str]:
         return [*self._argv, command, self._server, *arguments]
 
-    def say(self, command: str, *arguments: str) -> str:
-        """Run a command that is done, and return what it has written."""
+    def output(self, command: str, *arguments: str) -> str:
+        """Run a command that succeeds, and return its output."""
         done = subprocess.run(
             self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE)
         )
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout
 
-    def refuse(self, command: str, *arguments: str) -> str:
-        """Run a command that is refused, and return its one line."""
+    def refusal(self, command: str, *arguments: str) -> str:
+        """Run a command that is refused, and return its one line of output."""
         done = subprocess.run(
             self.argv(command, *arguments), capture_output=True, text=True, timeout=patient(PATIENCE)
         )
@@ -50,20 +50,20 @@ class Program:
         return done.stderr
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self.say("status", *ALL, "--json"))
+        return json.loads(self.output("status", *ALL, "--json"))
 
 
 @pytest.fixture(scope="module")
-def program(bed: Testbed) -> Iterator[Program]:
-    life = Life(bed, Guest("command", number=115, checked_pages=64))
-    conf = bed.instances.parent / "etc" / "engine.conf"
+def program(testbed: Testbed) -> Iterator[Program]:
+    life = Life(testbed, Guest("command", number=115, checked_pages=64))
+    conf = testbed.instances.parent / "etc" / "engine.conf"
     yield Program(life, conf)
     life.close()
 
 
 def test_a_guest_is_protected_and_status_shows_it(program):
-    said = program.say("protect", "--primary", A, "--secondary", B)
-    assert f"Protected: primary {A}, secondary {B}, epoch 0. The guest was paused for" in said
+    text = program.output("protect", "--primary", A, "--secondary", B)
+    assert f"Protected: primary {A}, secondary {B}, epoch 0. The guest was paused for" in text
     program.life.goes_on()
     shown = program.status()
     assert (shown["primary"], shown["secondary"], shown["epoch"]) == (A, B, 0)
@@ -75,61 +75,63 @@ def test_a_guest_is_protected_and_status_shows_it(program):
         True,
     )
     assert (second["role"], third["role"]) == ("secondary", None)
-    assert "secondary" in program.say("status", *ALL)
+    assert "secondary" in program.output("status", *ALL)
 
 
 def test_a_primary_that_is_well_is_not_taken_for_lost(program):
-    assert "--force" in program.refuse("failover", *ALL, "--lost")
+    assert "--force" in program.refusal("failover", *ALL, "--lost")
 
 
 def test_a_planned_failover(program):
-    assert f"{B} runs the guest unprotected, epoch 1." in program.say("failover", *ALL)
+    assert f"{B} runs the guest unprotected, epoch 1." in program.output("failover", *ALL)
     program.life.goes_on()
     assert program.life.runs_on() == [B]
 
 
 def test_a_failover_when_the_primary_is_lost(program):
-    program.say("protect", "--primary", B, "--secondary", A, "--mode", "checkpoint", "--interval-ms", "500")
-    program.say("mode", *ALL, "colo")
+    program.output(
+        "protect", "--primary", B, "--secondary", A, "--mode", "checkpoint", "--interval-ms", "500"
+    )
+    program.output("mode", *ALL, "colo")
     program.life.host(B).kill_qemu(program.life.guest.name)
     program.life.wait_for_loss(A)
-    program.life.wait(f"{B} knows it", lambda: program.life.replica(B)["running"] is False)
-    assert f"The QEMU on {B} does not run." in program.refuse("failover", *ALL)
-    assert "You confirm" in program.say("failover", *ALL, "--lost")
+    program.life.wait(f"{B} reports it", lambda: program.life.replica(B)["running"] is False)
+    assert f"The QEMU on {B} does not run." in program.refusal("failover", *ALL)
+    assert "You confirm" in program.output("failover", *ALL, "--lost")
     program.life.goes_on()
 
 
 def test_the_primary_goes_on_alone(program):
-    program.say("protect", "--primary", A, "--secondary", B)  # ends what B has left
+    program.output("protect", "--primary", A, "--secondary", B)  # removes the old replica on B
     program.life.host(B).kill_qemu(program.life.guest.name)
     program.life.wait_for_loss(A)
-    assert f"{A} runs the guest unprotected, epoch 3." in program.say("alone", *ALL)
+    assert f"{A} runs the guest unprotected, epoch 3." in program.output("alone", *ALL)
     program.life.goes_on()
 
 
 def test_unprotect_leaves_no_replica(program):
-    program.say("protect", "--primary", A, "--secondary", C)
-    program.say("unprotect", *ALL)
+    program.output("protect", "--primary", A, "--secondary", C)
+    program.output("unprotect", *ALL)
     program.life.goes_on()
     assert program.life.runs_on() == [A]
     assert [host["role"] for host in program.status()["hosts"]] == [None, None, None]
 
 
 def test_an_agent_that_is_not_there_is_named(program):
-    assert "The agent on compute-x does not answer." in program.refuse(
+    assert "The agent on compute-x does not answer." in program.refusal(
         "protect", "--primary", A, "--secondary", "compute-x"
     )
 
 
 def test_a_broker_that_is_not_there_or_lets_nobody_in_is_named(program, tmp_path):
-    known = program.life.bed.broker().transport_url
+    known = program.life.testbed.broker().transport_url
     for url, words in (
         ("rabbit://127.0.0.1:1/", "127.0.0.1:1: "),
         (known.replace("lab:", "lab:not-"), "ACCESS_REFUSED"),
     ):
         conf = tmp_path / "colo-pair.conf"
         conf.write_text(f"[DEFAULT]\ntransport_url = {url}\n")
-        assert words in Program(program.life, conf).refuse("status", *ALL)
+        assert words in Program(program.life, conf).refusal("status", *ALL)
 
 
 def test_run_survives_the_loss_of_the_primary_and_protects_again_on_the_spare(program):

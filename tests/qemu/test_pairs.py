@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pair of QEMUs keeps its user's connection through the loss of either replica, a planned failover and a cut link.
+"""A pair of QEMUs keeps its client's connection at a failover, and while its link is cut.
 
-One guest lives through all of it, and one user counts on it over one connection, each count written to its disk. After each
-test the count is contiguous, the disk holds what memory holds, and memory is as it was written. The tests follow on each other.
+All tests share one guest and one client with one connection, whose counts are each written to disk. After
+each
+test the count is contiguous, the disk has what memory has, and memory is intact. The tests depend on each
+other,
+in order.
 """
 
 import signal
@@ -16,22 +19,22 @@ from lab.machines import Guest, Testbed
 from nova_colo.standalone.pair import PairObservation
 from tests.qemu.lives import OPTIONS, Life
 
-#: Seconds for which nobody must answer while no replica has the grant.
+#: Seconds in which there must be no reply, since no replica has the grant.
 HELD = 3.0
-#: Checkpoints that an agent may take in between two writes of what it has counted.
+#: Checkpoints that an agent may count between two writes of its state.
 UNWRITTEN = 2
 
 
 @pytest.fixture(scope="module")
-def life(bed: Testbed) -> Iterator[Life]:
-    made = Life(bed, Guest("pair", number=110, checked_pages=64))
-    yield made
-    made.close()
+def life(testbed: Testbed) -> Iterator[Life]:
+    life = Life(testbed, Guest("pair", number=110, checked_pages=64))
+    yield life
+    life.close()
 
 
 @pytest.fixture
 def pair(life: Life) -> Iterator[PairObservation]:
-    """A pair that runs in step."""
+    """Return a pair that is in sync."""
     yield life.protect()
     life.goes_on()
 
@@ -42,9 +45,9 @@ def test_a_guest_that_runs_is_protected_and_shows_how_far_it_is(life):
     ]
     assert stages[-1] == "sending memory"
     life.goes_on()
-    standing = life.standing()
-    assert (standing.primary, standing.secondary, standing.epoch) == ("compute-a", "compute-b", 0)
-    primary = standing.replicas["compute-a"]
+    observation = life.observe()
+    assert (observation.primary, observation.secondary, observation.epoch) == ("compute-a", "compute-b", 0)
+    primary = observation.replicas["compute-a"]
     assert (primary["link_up"], primary["progress"], primary["error"]) == (True, None, None)
     assert primary["stood_still_ms"] > 0
 
@@ -58,13 +61,13 @@ def test_checkpoints_are_counted(life, pair):
 
 def test_the_secondary_takes_over_when_the_primary_is_killed_and_not_before_it_may(life, pair):
     hosts = pair.primary, pair.secondary
-    before = {name: life.bed.agents.urgent(name) for name in hosts}
+    before = {name: life.testbed.agents.immediate(name) for name in hosts}
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
     life.wait("its end is known", lambda: life.replica(pair.primary)["running"] is False)
     life.wait(
-        "both have said so at once",
-        lambda: all(life.bed.agents.urgent(name) > before[name] for name in hosts),
+        "both agents have reported it",
+        lambda: all(life.testbed.agents.immediate(name) > before[name] for name in hosts),
     )
     assert life.answers(HELD) == 0
     gap_ms = life.take_over(pair)
@@ -117,11 +120,11 @@ def test_a_primary_whose_agent_was_restarted_and_frozen_never_wakes(life, pair):
 
 
 def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
-    """A primary that is cut off and comes back may answer who asks for its address; switches then send to it."""
+    """A primary that was disconnected may answer ARP requests later, and switches would send to it."""
     life.host(pair.primary).kill_qemu(life.guest.name)
     life.wait_for_loss(pair.secondary)
     life.take_over(pair)
-    # the failover itself says it five times within two seconds
+    # the failover itself announces it five times within two seconds
     listen = [
         "timeout",
         "60",
@@ -164,7 +167,7 @@ def test_who_has_the_grant_answers_when_the_link_is_cut_and_nobody_before(life, 
     finally:
         cut.restore()
     life.goes_on()
-    if survivor == "secondary":  # it is said again and again that the primary is to end
+    if survivor == "secondary":  # the request to end the primary is repeated
         life.wait("it has ended", lambda: life.runs_on() == [pair.secondary])
     life.discard(pair.secondary if survivor == "primary" else pair.primary)
 
@@ -190,7 +193,8 @@ def test_the_agents_may_be_killed_and_know_the_pair_when_they_are_back(life, pai
         "the link is known to be up",
         lambda: all(life.replica(name)["link_up"] for name in (pair.primary, pair.secondary)),
     )
-    # of the half second that was not written down yet only the number is known again, by the next checkpoint, and not the causes
+    # of the last half second, whose state was not written, the next checkpoint restores the number but not
+    # the causes
     what = "all are counted again"
     after = life.wait(
         what, lambda: (now := life.replica(pair.primary)["checkpoints"])["total"] > before["total"] and now
@@ -210,7 +214,7 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
     life.goes_on()
     life.host(pair.primary).power_on()
     life.host(pair.primary).start_agent(qemu=OPTIONS)
-    life.wait("it knows that its guest has ended", lambda: life.replica(pair.primary)["running"] is False)
+    life.wait("the end of its guest is reported", lambda: life.replica(pair.primary)["running"] is False)
     life.discard(pair.primary)
 
 
@@ -218,7 +222,7 @@ def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):
     life.pair.set_mode(pair, "checkpoint", 200)
     then = life.replica(pair.primary)["checkpoints"]
     periodic = lambda: life.replica(pair.primary)["checkpoints"]["periodic"]  # noqa: E731
-    # one that was under way when the mode changed is over by then
+    # a checkpoint that was in progress when the mode changed has ended by then
     life.wait("the first one in this mode", lambda: periodic() > then["periodic"])
     before = life.replica(pair.primary)["checkpoints"]
     life.wait("periodic ones", lambda: periodic() >= before["periodic"] + 10)
@@ -256,17 +260,17 @@ def test_hybrid_leaves_colo_while_replies_differ_and_comes_back(life, pair):
 
 
 def ask_what_differs(life: Life, ends: threading.Event) -> None:
-    """Ask for what the two replicas answer differently, over and over."""
+    """Send requests whose replies differ between the replicas, until told to end."""
     while not ends.is_set():
-        life.bed.client.ask(life.guest.address, "t")
+        life.testbed.client.ask(life.guest.address, "t")
 
 
-def test_unprotect_leaves_nothing_of_the_pair_in_a_guest_that_never_was_a_secondary(bed):
-    life = Life(bed, Guest("plain", number=111))
+def test_unprotect_leaves_nothing_of_the_pair_in_a_guest_that_never_was_a_secondary(testbed):
+    life = Life(testbed, Guest("plain", number=111))
     try:
-        standing = life.protect()
+        observation = life.protect()
         assert life.left()
-        life.pair.unprotect(standing)
+        life.pair.unprotect(observation)
         assert life.left() == {}
         life.goes_on()
         life.protect()

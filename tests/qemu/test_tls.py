@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An encrypted pair: it does what others do, and a third machine gets nothing of it."""
+"""An encrypted pair works like others, and a third machine has no access to it."""
 
 import subprocess
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ from tests.qemu.lives import Life, listening
 
 
 @pytest.fixture(scope="module")
-def certificates(bed: Testbed, tmp_path_factory) -> dict[str, str]:
-    """The folders of certificates, by host: of one authority, and ``stranger`` of another."""
+def certificates(testbed: Testbed, tmp_path_factory) -> dict[str, str]:
+    """Return the folders of certificates by host: of one CA, and ``stranger`` of another."""
     folder = tmp_path_factory.mktemp("ca")
-    hosts = {host.hostname: ip_address(host.address) for host in bed.hosts.values()}
-    made = {path.name: str(path) for path in test_ca.issue(str(folder / "ours"), hosts, days=1)}
-    c = bed.hosts["c"]
+    hosts = {host.hostname: ip_address(host.address) for host in testbed.hosts.values()}
+    folders = {path.name: str(path) for path in test_ca.issue(str(folder / "ours"), hosts, days=1)}
+    c = testbed.hosts["c"]
     (stranger,) = test_ca.issue(str(folder / "theirs"), {"stranger": ip_address(c.address)}, days=1)
-    return made | {"stranger": str(stranger)}
+    return folders | {"stranger": str(stranger)}
 
 
 @pytest.fixture(scope="module")
-def life(bed: Testbed, certificates: dict[str, str]) -> Iterator[Life]:
-    made = Life(bed, Guest("secret", number=145), tls=certificates)
-    yield made
-    made.close()
+def life(testbed: Testbed, certificates: dict[str, str]) -> Iterator[Life]:
+    life = Life(testbed, Guest("secret", number=145), tls=certificates)
+    yield life
+    life.close()
 
 
 def export(host: Host, address: str, port: int, certificates: str | None) -> str:
-    """Ask for the image that a secondary exports to its primary.
+    """Read from the image that a secondary exports to its primary.
 
-    :raises LabError: when nothing comes
+    :raises LabError: when nothing is received
     """
     where = f"driver=nbd,server.type=inet,server.host={address},server.port={port},export=disk0"
     command = ["timeout", "20", "qemu-img", "info"]
@@ -47,8 +47,8 @@ def export(host: Host, address: str, port: int, certificates: str | None) -> str
     return host.run([*command, "--image-opts", where])
 
 
-def said(host: Host, address: str, port: int) -> bytes:
-    """Return what somebody says to whoever connects without TLS, and says nothing but an empty line."""
+def server_output(host: Host, address: str, port: int) -> bytes:
+    """Return what a server sends to a client without TLS that sends an empty line."""
     command = host.command(["timeout", "3", "busybox", "nc", address, str(port)])
     return subprocess.run(command, input=b"\n", capture_output=True, check=False).stdout
 
@@ -66,15 +66,15 @@ def test_what_crosses_the_network_cannot_be_read(life, tmp_path):
     )
     try:
         life.wait("the capture begins", capture.exists)
-        life.protect(target="compute-b")  # leaves a third host free
+        life.protect(target="compute-b")  # a third host stays free
         life.goes_on()
     finally:
         tcpdump.terminate()
         tcpdump.wait()
-    seen = capture.read_bytes()
-    assert len(seen) > 10_000_000
-    # the kernel's own text is in the memory of every Linux
-    assert seen.count(b"Linux version") == 0
+    captured = capture.read_bytes()
+    assert len(captured) > 10_000_000
+    # every Linux has the kernel's own text in memory
+    assert captured.count(b"Linux version") == 0
 
 
 def test_a_third_machine_gets_nothing_without_a_certificate(life, certificates):
@@ -82,7 +82,9 @@ def test_a_third_machine_gets_nothing_without_a_certificate(life, certificates):
     third = life.host("compute-c")
     primary, secondary = life.host(pair.primary), life.host(pair.secondary)
     (disks,) = [
-        port for port in ports(secondary) if said(third, secondary.address, port).startswith(b"NBDMAGIC")
+        port
+        for port in ports(secondary)
+        if server_output(third, secondary.address, port).startswith(b"NBDMAGIC")
     ]
     assert "virtual size: 64 MiB" in export(third, secondary.address, disks, certificates["compute-c"])
     for wrong in (None, certificates["stranger"]):
@@ -95,7 +97,7 @@ def test_a_third_machine_gets_nothing_without_a_certificate(life, certificates):
         if (host, port) != (secondary, disks)
     ]
     assert len(others) >= 2
-    assert [said(third, host.address, port) for host, port in others] == [b""] * len(others)
+    assert [server_output(third, host.address, port) for host, port in others] == [b""] * len(others)
     life.goes_on()
     assert life.replica(pair.primary)["link_up"] and life.replica(pair.secondary)["link_up"]
 
@@ -108,7 +110,7 @@ def test_an_encrypted_pair_lives_through_the_loss_of_its_primary_and_a_planned_f
     life.take_over(pair)
     life.goes_on()
     life.discard(pair.primary)
-    pair = life.protect()  # the certificates are read again
+    pair = life.protect()  # reads the certificates again
     life.pair.set_mode(pair, "checkpoint", 200)
     life.goes_on()
     life.pair.set_mode(pair, "colo", 200)
@@ -120,13 +122,16 @@ def test_an_encrypted_pair_lives_through_the_loss_of_its_primary_and_a_planned_f
 def test_a_host_with_the_wrong_certificates_or_none_gets_no_secondary_and_the_guest_goes_on(
     life, certificates
 ):
-    standing = life.standing()
-    if standing.secondary:
-        life.pair.run_unprotected(standing)
-        life.discard(standing.secondary)
+    observation = life.observe()
+    if observation.secondary:
+        life.pair.run_unprotected(observation)
+        life.discard(observation.secondary)
     c = life.host("compute-c")
     refused = "QEMU refused blockdev-add: The certificate hasn't got a known issuer"
-    one_sided = r"Only one of the two hosts encrypts. Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
+    one_sided = (
+        r"Only one of the two hosts encrypts. "
+        r"Set \[qemu\] tls_x509_cert_dir on .* and .*compute-c.*, or on neither"
+    )
     for folder, words in ((certificates["stranger"], refused), (None, one_sided)):
         life.restart_agent("compute-c", folder)
         with pytest.raises((PairError, ReplicationError), match=words):

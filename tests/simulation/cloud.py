@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine works on, as small models: hosts with agents, Nova and Placement. See pair_world."""
+"""Small models of what an engine runs_workflow on: hosts with agents, Nova, and Placement. See world.py."""
 
 import datetime
 import pathlib
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("a", "b", "c")
-#: What the guest of a secondary knows before it has been copied.
-NOTHING = -1
+#: State of a secondary's guest before the primary's memory has been copied.
+NOT_COPIED = -1
 
 
 class AgentDied(Exception):  # noqa: N818
-    """An agent was killed in the middle of something."""
+    """An agent was killed in the middle of a request."""
 
 
-class MortalRoles(RoleStore):
-    """Roles on disk, of an agent that may die just before or after it changes one."""
+class CrashingRoleStore(RoleStore):
+    """Role files of an agent that may be killed just before or after it changes one."""
 
     crash = ""
 
@@ -43,9 +43,9 @@ class MortalRoles(RoleStore):
         super().put(record)
         self._die("after")
 
-    def forget(self, server_id: str) -> None:
+    def delete(self, server_id: str) -> None:
         self._die("before")
-        super().forget(server_id)
+        super().delete(server_id)
         self._die("after")
 
     def _die(self, when: str) -> None:
@@ -54,7 +54,7 @@ class MortalRoles(RoleStore):
 
 
 class Clock:
-    """All clocks of the world."""
+    """The clock of all components."""
 
     start = datetime.datetime(2026, 1, 1)
 
@@ -71,7 +71,7 @@ class Clock:
 
 
 class Host:
-    """A host: its power, its agent, and what its guest knows of what clients have seen."""
+    """A compute host: power, agent, and how much of what clients have seen its guest has in memory."""
 
     def __init__(self, name: str, folder: pathlib.Path, clock: Clock):
         conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
@@ -81,7 +81,7 @@ class Host:
         conf.set_override("mismatches_per_minute", 0.0, group="simulated")
         self.name = name
         self.folder = folder / "memory" / name
-        self.roles = MortalRoles(str(folder / name))
+        self.roles = CrashingRoleStore(str(folder / name))
         self.backend = backend.SimulatedBackend(conf, clock, seed=1)
         self.manager = AgentManager(name, self.backend, self.roles)
         self.hypervisor = hv.Hypervisor(str(folder / "memory"), name)
@@ -89,12 +89,12 @@ class Host:
         self.down_since: float | None = None
         self.forced_down = False
         self.disabled_reason: str | None = None
-        self.knows = self.disk = 0
+        self.memory = self.disk = 0
         self.epoch = 0
 
     @property
     def answers_engine(self) -> bool:
-        """Whether its agent can be reached."""
+        """Whether the engine can reach its agent."""
         return self.powered and self.agent_up
 
     def guest(self) -> str | None:
@@ -105,29 +105,30 @@ class Host:
     def role(self) -> RoleRecord | None:
         return self.roles.get(SERVER)
 
-    def boot(self, knows: int) -> None:
-        """Start a guest that is under nobody's control."""
+    def boot(self, memory: int) -> None:
+        """Start a guest that belongs to no pair."""
         self.hypervisor.remove(SERVER)
         self.hypervisor.put(hv.Domain(SERVER, "guest", hv.RUNNING))
-        self.knows = knows
+        self.memory = memory
 
     def replicates(self) -> bool:
-        """Whether its guest's output waits for that of a twin."""
+        """Whether replies of the local guest are held until a peer confirms them."""
         return self.hypervisor.replication(SERVER).exists()
 
     def end_guest(self) -> None:
         if self.guest() is not None:
-            self.disk = self.knows
+            self.disk = self.memory
         self.hypervisor.remove(SERVER)
 
 
 class Placement:
-    """Reservations of secondaries; each provider has room for one."""
+    """Reservations of secondaries; each provider has capacity for one."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, dict[str, int]]] = {}
         self.full: set[str] = set()
-        #: whether a failed live migration holds the server's allocation on its host
+        #: whether the allocation of a failed live migration still holds the server's capacity on its
+        #: host
         self.migration_holds = False
 
     def candidates(self, resources: dict[str, int], required: list[str]) -> list[str]:
@@ -156,7 +157,7 @@ class Placement:
 
 
 class Nova:
-    """Nova's record of the server, and what nova-compute does with the guest (nova_colo.virt.mixin)."""
+    """Nova's record of the server, and nova-compute's handling of its guest (nova_colo.virt.mixin)."""
 
     def __init__(self, world: "World"):
         self._world = world
@@ -167,7 +168,7 @@ class Nova:
         self._requests = 0
         self._compute: Thread | None = None
 
-    # --- what engines ask
+        # --- requests of engines
 
     def servers(self, since: str | None = None) -> list[Server]:
         return [self.server(SERVER)]
@@ -235,15 +236,16 @@ class Nova:
     def enable(self, host: str, reason: str) -> None:
         self._world.hosts[host].disabled_reason = None
 
-    # --- what nova-compute does
+        # --- nova-compute
 
     def work(self, well: bool, late: bool = False) -> None:
-        """Do what was accepted, or fail at it.
+        """Complete the accepted request, or fail.
 
-        :param late: a move that is well but for its last step, as when a nova-compute is restarted in the middle of it
+        :param well: whether the request succeeds
+        :param late: fail at the last step of a move, as when nova-compute is restarted during it
         """
         if self.task is None:
-            self.look_at_guest()
+            self.sync_power_state()
             return
         task, target, request_id = self.task
         source, there = self._world.hosts[self.host], self._world.hosts[target]
@@ -251,16 +253,16 @@ class Nova:
         if well and able and task in ("rebooting", "powering-off") and not self._leave(source):
             return
         if not (well and able):
-            self.compute_ends(source)
+            self.restart_compute(source)
         self.task = None
-        does = {
+        handlers = {
             "migrating": self._move,
             "rebuilding": self._rebuild,
             "rebooting": self._reboot,
             "powering-off": self._power_off,
         }
         held = self._world.placement.migration_holds and task in ("migrating", "rebuilding")
-        if not (well and able and not held and does[task](source, there)):
+        if not (well and able and not held and handlers[task](source, there)):
             self.failed.add(request_id)
             if task in ("migrating", "rebuilding"):
                 self.status = "ERROR"
@@ -272,7 +274,7 @@ class Nova:
             detach_pair.end(source.roles, SERVER)
 
     def _leave(self, host: Host) -> bool:
-        """Leave the pair, as the compute driver does; returns whether it is done with that."""
+        """Leave the pair like the compute driver does, and return whether that is complete."""
         role = host.role()
         if self._compute is None:
             if role is None or role.role not in (Role.PRIMARY, Role.LEAVING) or host.guest() is None:
@@ -284,8 +286,8 @@ class Nova:
         self._compute = None
         return True
 
-    def compute_ends(self, host: Host) -> None:
-        """End nova-compute, and let it settle what it has left when it begins anew."""
+    def restart_compute(self, host: Host) -> None:
+        """Kill nova-compute, and finish at its restart the detaching that it has left incomplete."""
         if self._compute is not None and host.name == self.host:
             self._compute.killed = True
             self._compute.switch()
@@ -298,7 +300,7 @@ class Nova:
             return False
         assert role is not None and role.role == Role.DEMOTED, f"Nova moves the guest itself: {role}"
         source.end_guest()
-        source.roles.forget(SERVER)
+        source.roles.delete(SERVER)
         return self._adopt(target)
 
     def _rebuild(self, source: Host, target: Host) -> bool:
@@ -338,8 +340,8 @@ class Nova:
         self.status = "ACTIVE"
         return True
 
-    def look_at_guest(self) -> None:
-        """Call a server stopped of which the guest is gone, unless its pair says where it runs: _sync_instance_power_state."""
+    def sync_power_state(self) -> None:
+        """Stop a server without guest, like _sync_instance_power_state, unless the host has a role for it."""
         host = self._world.hosts[self.host]
         if (
             self.task is None
@@ -350,10 +352,10 @@ class Nova:
         ):
             self.status = "SHUTOFF"
 
-    # --- what users ask
+        # --- requests of users
 
     def stop(self) -> None:
-        """Ask for a stop of the server."""
+        """Request a stop of the server."""
         if self.task is None and self.status == "ACTIVE":
             self._accept("powering-off", self.host)
 
@@ -366,9 +368,9 @@ class Nova:
         if self.task is None and self.status == "ACTIVE":
             self._accept("rebooting", self.host)
 
-    def back_on(self, host: Host) -> None:
-        """Do what nova-compute does when its host has power again."""
-        self.compute_ends(host)
+    def host_returns(self, host: Host) -> None:
+        """Do what nova-compute does when its host is powered on again."""
+        self.restart_compute(host)
         detach_pair.resume(host.roles)
         if (
             self.host == host.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No sequence of failures and requests makes two replicas of a pair answer clients, and all of them end well."""
+"""No sequence of failures and requests makes both replicas answer, or leaves a pair in disorder."""
 
 import logging
 import pathlib
@@ -29,7 +29,7 @@ REQUESTS += [(actions.SET_MODE, {"mode": "checkpoint"}), (actions.MIGRATE_SECOND
 
 
 class PairMachine(RuleBasedStateMachine):
-    """Everything that can happen to an FT server on three hosts with two engines, both of which act."""
+    """All events that can happen to an FT server on three hosts with two engines, both of which act."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,14 +38,14 @@ class PairMachine(RuleBasedStateMachine):
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         self.world = World(self.folder)
 
-    # --- what happens often on the way to trouble
+    # --- frequent beginnings of trouble
 
     @rule(request=st.sampled_from(REQUESTS), turns=st.integers(1, 25))
     def a_request_gets_so_far(self, request, turns):
         self.world.ask(*request)
         for engine in self.world.engines:
             if engine.active:
-                engine.look()
+                engine.poll()
                 for _ in range(turns):
                     if engine.threads():
                         engine.run(-1, 1)
@@ -62,7 +62,7 @@ class PairMachine(RuleBasedStateMachine):
             self.some_seconds_pass_in_peace(1)
         assert self.world.row().state == State.PROTECTED
 
-    # --- what goes on by itself
+    # --- normal operation
 
     @rule(number=st.integers(1, 3))
     def some_seconds_pass_in_peace(self, number):
@@ -84,11 +84,11 @@ class PairMachine(RuleBasedStateMachine):
         self.world.clock.advance(seconds)
 
     @rule(engine=engines)
-    def an_engine_looks(self, engine):
-        self.world.engines[engine].look()
+    def an_engine_reconciles(self, engine):
+        self.world.engines[engine].poll()
 
     @rule(engine=engines)
-    def an_engine_looks_at_nova(self, engine):
+    def an_engine_synchronizes_servers(self, engine):
         self.world.engines[engine].refresh()
 
     @rule(engine=engines)
@@ -96,7 +96,7 @@ class PairMachine(RuleBasedStateMachine):
         self.world.engines[engine].repair()
 
     @rule(engine=engines, number=st.integers(0, 5), turns=st.integers(1, 12))
-    def an_engine_goes_on(self, engine, number, turns):
+    def an_engine_continues(self, engine, number, turns):
         if self.world.engines[engine].threads():
             self.world.engines[engine].run(number, turns)
 
@@ -105,14 +105,14 @@ class PairMachine(RuleBasedStateMachine):
         self.world.engines[engine].run_all(60)
 
     @rule(host=hosts)
-    def a_host_says_how_it_does(self, host):
+    def a_host_sends_a_heartbeat(self, host):
         self.world.heartbeat(host)
 
     @rule(well=st.sampled_from([True, True, False]), late=st.sampled_from([False, False, False, True]))
     def nova_does_what_was_asked(self, well, late):
         self.world.nova.work(well, late)
 
-    # --- what fails
+    # --- failures
 
     @rule(engine=engines)
     def an_engine_is_killed(self, engine):
@@ -140,19 +140,19 @@ class PairMachine(RuleBasedStateMachine):
             self.world.cut_link(host, cut)
 
     @rule(what=st.sampled_from(["request", "answer", "late", "before", "after"]))
-    def the_next_word_to_an_agent_is_lost(self, what):
+    def the_next_call_of_an_agent_fails(self, what):
         self.world.lose_next(what)
 
     @precondition(lambda self: self.world.late)
     @rule()
-    def an_agent_does_late_what_it_was_told(self):
+    def an_agent_executes_a_late_request(self):
         self.world.deliver_late()
 
     @rule(host=hosts, full=st.booleans())
-    def a_host_fills_up_or_has_room(self, host, full):
+    def a_host_fills_up_or_has_capacity(self, host, full):
         (self.world.placement.full.add if full else self.world.placement.full.discard)(host)
 
-    # --- what users do
+    # --- requests of users
 
     @rule(request=st.sampled_from(REQUESTS))
     def a_user_asks_for(self, request):
@@ -160,10 +160,10 @@ class PairMachine(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(["stop", "start", "ask_for_reboot"]))
     def a_user_asks_nova_to(self, what):
-        if self.world.may_be_touched():
+        if self.world.users_may_act():
             getattr(self.world.nova, what)()
 
-    # --- what must be
+    # --- invariants
 
     @invariant()
     def at_most_one_answers_clients(self):
@@ -171,7 +171,7 @@ class PairMachine(RuleBasedStateMachine):
 
     def teardown(self):
         try:
-            self.world.calm_down(lambda: _holds(ends_well, self.world))
+            self.world.end_failures(lambda: _holds(ends_well, self.world))
             ends_well(self.world)
         finally:
             self.world.close()
@@ -188,9 +188,12 @@ def _holds(assertion, *arguments):
 
 
 def ends_well(world):
-    """Assert that everything is as its users want it, and nothing is left over."""
+    """Assert that the pair is in the state that its users want, and that nothing is left over."""
     row, nova = world.row(), world.nova
-    seen = f"{row.state} ({row.state_reason}) on {row.primary_host} with {row.secondary_host}, Nova: {nova.status} on {nova.host}"
+    seen = (
+        f"{row.state} ({row.state_reason}) on {row.primary_host} with {row.secondary_host}, "
+        f"Nova: {nova.status} on {nova.host}"
+    )
     assert (row.operation_id, nova.task) == (None, None), seen
     roles = {name: str(host.role().role) for name, host in world.hosts.items() if host.role()}
     guests = {name for name, host in world.hosts.items() if host.guest()}
@@ -219,11 +222,11 @@ def _is_as_wanted(row, seen):
 
 
 PairMachine.TestCase.settings = settings(
-    max_examples=settings.default.max_examples // 8,  # one takes half a second
+    max_examples=settings.default.max_examples // 8,  # each takes half a second
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
-    # to make an example that fails as small as possible takes minutes: add Phase.shrink for that
+    # no Phase.shrink, since to minimize a failing example takes minutes: add it when one fails
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -231,7 +234,7 @@ TestPairMachine = pytest.mark.timeout(300)(PairMachine.TestCase)
 
 
 def _other_engine_fails(machine):
-    """The other engine takes over, cannot promote the secondary, and gives the grant back."""
+    """Make the other engine take over, fail to promote the secondary, and return the grant."""
     machine.world.lose_next("request", "promote")
     machine.the_other_engine_takes_over(0)
 
@@ -250,7 +253,10 @@ MEANWHILE = {
 
 
 def each_turn(turns, things):
-    """Combine each turn of an engine with each thing; but for every second turn, with one thing after the other, that is long."""
+    """Yield each turn of an engine with each thing.
+
+    Outside the long tests only every second turn is combined, with one thing each, in rotation.
+    """
     for number, thing in enumerate(things):
         for turn in turns:
             marks = () if turn % (2 * len(things)) == 2 * number else pytest.mark.long
@@ -259,7 +265,7 @@ def each_turn(turns, things):
 
 @pytest.mark.parametrize(("turns", "meanwhile"), each_turn(range(3, 16), MEANWHILE))
 def test_an_engine_that_stalls_anywhere_in_a_failover_does_no_harm(turns, meanwhile):
-    """It sleeps before each transaction and each request in turn, and goes on after something else has happened."""
+    """The engine stalls before each transaction and request in turn, and continues after another event."""
     machine = PairMachine()
     try:
         _stall(machine, turns)
@@ -270,13 +276,13 @@ def test_an_engine_that_stalls_anywhere_in_a_failover_does_no_harm(turns, meanwh
 
 
 def _stall(machine, turns):
-    """Bring the first engine so far into a failover that was asked for."""
+    """Advance the first engine by a number of turns in a requested failover."""
     machine.the_server_is_protected()
     first = machine.world.engines[0]
     assert first.active
     machine.world.ask(actions.FAILOVER, {})
-    first.look()
-    while not first.works:
+    first.poll()
+    while not first.runs_workflow:
         first.run(0, 1)
     for _ in range(turns):
         first.run(-1, 1)
@@ -287,14 +293,14 @@ WORKFLOWS = {actions.FAILOVER: {}, actions.MIGRATE_SECONDARY: {"host": None}, ac
 
 @pytest.mark.parametrize(("turns", "action"), each_turn(range(16), WORKFLOWS))
 def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
-    """Its pair is removed before each transaction and each request of a workflow in turn."""
+    """The pair is deleted before each transaction and each request of a workflow in turn."""
     machine = PairMachine()
     world = machine.world
     try:
         machine.the_server_is_protected()
         first = world.engines[0]
         world.ask(action, WORKFLOWS[action])
-        first.look()
+        first.poll()
         for _ in range(turns):
             if first.threads():
                 first.run(-1, 1)
@@ -305,7 +311,7 @@ def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
             first.run_all(60)
             world.nova.work(True)
         with world.database.reader() as session:
-            assert [(found.kind, found.step) for found in operations.running(session)] == []
+            assert [(row.kind, row.step) for row in operations.running(session)] == []
     finally:
         world.close()
         shutil.rmtree(machine.folder)
@@ -318,17 +324,17 @@ def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():
         first = machine.world.engines[0]
         assert first.active
         machine.world.ask(actions.MIGRATE_SECONDARY, {"host": None})
-        first.look()
-        while not first.works:
+        first.poll()
+        while not first.runs_workflow:
             first.run(0, 1)
-        held = first.hold_workflows()
+        held = first.take_workflow_threads()
         machine.world.power_cut("a")
         for _ in range(8):
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
         assert (row.primary_host, row.epoch, row.failovers) == ("b", 1, 1), row.state_reason
         assert "request_cancelled" in [event.reason.code for event in machine.world.events()]
-        first.give_back(held)
+        first.return_threads(held)
         first.run_all(60)
         assert "moved" not in [event.reason.code for event in machine.world.events()]
     finally:
@@ -343,16 +349,16 @@ def test_a_server_is_active_again_whose_move_has_failed_at_its_end(seen):
         world, engine = machine.world, machine.world.engines[0]
         world.ask(actions.FAILOVER, {})
         for _ in range(40):
-            engine.look()
+            engine.poll()
             engine.run_all(3)
             if world.nova.task is not None:
                 break
-        if not seen:  # the workflow gives up before Nova has moved anything
+        if not seen:  # the workflow fails before Nova has moved anything
             world.nova.failed.add(world.nova.task[2])
             engine.run_all(60)
         world.nova.work(True, late=True)
         assert (world.nova.host, world.nova.status) == ("b", "ERROR")
-        for _ in range(20):  # a failed workflow is tried again after ten seconds
+        for _ in range(20):  # a failed workflow is retried after ten seconds
             machine.some_seconds_pass_in_peace(1)
         ends_well(world)
         assert (world.nova.host, world.nova.status) == ("b", "ACTIVE")
@@ -362,13 +368,13 @@ def test_a_server_is_active_again_whose_move_has_failed_at_its_end(seen):
 
 @pytest.mark.parametrize("number", range(10))
 def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(number):
-    """As MariaDB does with one of two that wait for each other, and Galera with one of two that were made on two nodes."""
+    """MariaDB rolls back one of two transactions in a deadlock, Galera one of two from different nodes."""
     machine = PairMachine()
     try:
         machine.the_server_is_protected()
         machine.world.ask(actions.FAILOVER, {})
         for engine in machine.world.engines:
-            engine.context.database.undone = number
+            engine.context.database.rollback_after = number
         for _ in range(5):
             machine.some_seconds_pass_in_peace(1)
         row = machine.world.row()
@@ -376,6 +382,6 @@ def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(num
             row.state_reason
         )
         assert [event.reason.code for event in machine.world.events() if event.level == Severity.ERROR] == []
-        assert machine.world.engines[0].context.database.undone is None
+        assert machine.world.engines[0].context.database.rollback_after is None
     finally:
         machine.teardown()

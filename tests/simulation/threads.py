@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that run one at a time and pause before whatever others could notice; who drives them says who goes on."""
+"""Cooperative threads that yield before each action visible to others; the test's driver schedules them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -12,20 +12,20 @@ from nova_colo.db import Database
 
 
 class Killed(BaseException):
-    """Ends a thread of an engine that was killed: no ``except Exception`` sees it."""
+    """Ends a thread of a killed engine. It is a BaseException, so that no ``except Exception`` catches it."""
 
 
 class Thread(greenlet.greenlet):
-    """A thread of an engine or of nova-compute. It begins when it is switched to.
+    """A thread of an engine or of nova-compute. It starts at the first switch to it.
 
-    :param main: who drives it
+    :param main: the greenlet of the driver
     """
 
     killed = False
 
     def __init__(self, function: Callable[[], object], main: greenlet.greenlet):
         super().__init__(self._guarded(function), main)
-        self.does = getattr(function, "__qualname__", "")
+        self.function_name = getattr(function, "__qualname__", "")
 
     @staticmethod
     def _guarded(function: Callable[[], object]) -> Callable[[], None]:
@@ -36,21 +36,21 @@ class Thread(greenlet.greenlet):
         return run
 
     def pause(self) -> None:
-        """Let the others run."""
+        """Yield to the other threads."""
         self.parent.switch()
         if self.killed:
             raise Killed
 
 
 def pause() -> None:
-    """Let others run, when this is such a thread."""
+    """Yield to other threads, when called in a :class:`Thread`."""
     current = greenlet.getcurrent()
     if isinstance(current, Thread):
         current.pause()
 
 
 class PausingEvent:
-    """What threading.Event is to an engine."""
+    """A threading.Event for an engine that yields in wait()."""
 
     def __init__(self) -> None:
         self._set = False
@@ -67,7 +67,7 @@ class PausingEvent:
 
 
 class PausingLock:
-    """What threading.Lock is to an engine."""
+    """A threading.Lock for an engine that yields while it is locked."""
 
     def __init__(self) -> None:
         self._held = False
@@ -82,14 +82,14 @@ class PausingLock:
 
 
 class PausingDatabase:
-    """The real database; others may run before each transaction.
+    """The real database, which yields before each transaction.
 
-    ``undone``: after how many more that write, one is undone because of a deadlock; None for none.
+    ``rollback_after``: number of writing transactions before one has a deadlock; None for never.
     """
 
     def __init__(self, database: Database):
         self._database = database
-        self.undone: int | None = None
+        self.rollback_after: int | None = None
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Any]:
@@ -100,9 +100,9 @@ class PausingDatabase:
     @contextlib.contextmanager
     def writer(self) -> Iterator[Any]:
         pause()
-        deadlock = self.undone == 0
-        if self.undone is not None:
-            self.undone = None if deadlock else self.undone - 1
+        deadlock = self.rollback_after == 0
+        if self.rollback_after is not None:
+            self.rollback_after = None if deadlock else self.rollback_after - 1
         with self._database.writer() as session:
             yield session
             if deadlock:
@@ -110,7 +110,7 @@ class PausingDatabase:
 
 
 class Pausing:
-    """Something that an engine calls; others may run before each call."""
+    """Wrapper of an object that an engine calls, which yields before each call."""
 
     def __init__(self, target: object):
         self._target = target

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cloud of three hosts in one thread, in which everything can go wrong between any two steps.
+"""A cloud of three hosts in one thread, with failures between any two steps.
 
-Real: the FT database (SQLite) with all its queries, the engine's lease, reconciler, runner, workflows, inventory and repair of
-reservations, the agents' managers with the simulated backend and their roles on disk. Small models stand for Nova, Placement and
-the network.
+Real: the FT database (SQLite) with all its queries, the engine's lease, reconciler, runner, workflows,
+selection and repair of reservations, the agents' managers with the simulated backend and their role files.
+Nova, Placement and the network are small models.
 
-Each thread of an engine is a greenlet that pauses before whatever others could notice: a transaction, a call to an agent, a
-request to Nova or Placement. Whoever drives the world decides who goes on, and who never does.
+Each thread of an engine is a greenlet that yields before every action visible to others: a transaction, a
+call
+of an agent, a request to Nova or Placement. The test's driver decides which thread continues, and which never
+does.
 
-What clients see is modelled as a number that grows whenever a guest runs and may answer. A guest that answers must have seen all
-of it, so two replicas that answer at once, or one that goes on from an old state, are found at once (:class:`SplitBrainError`).
+The state that clients have seen is modelled as a number that grows whenever a guest runs and may answer. A
+guest
+that answers must have all of it in memory, so two replicas that answer at the same time, or one that
+continues
+from an old state, are detected at once (:class:`SplitBrainError`).
 """
 
 import contextlib
@@ -33,6 +38,7 @@ from oslo_utils import timeutils, uuidutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db import Database, events, hosts, lease, operations, pairs
 from nova_colo.db.models import BASE, Event
 from nova_colo.engine import context, host_tracker, reconciler, runner
@@ -44,11 +50,11 @@ from nova_colo.pair import actions
 from nova_colo.pair.model import Health, Role, State
 from nova_colo.simulator import hypervisor as hv
 from nova_colo.virt import detach_pair
-from tests.simulation.cloud import HOSTS, NOTHING, SERVER, AgentDied, Clock, Host, Nova, Placement
+from tests.simulation.cloud import HOSTS, NOT_COPIED, SERVER, AgentDied, Clock, Host, Nova, Placement
 from tests.simulation.threads import Pausing, PausingDatabase, PausingEvent, PausingLock, Thread, pause
 
-#: How well a pair can do in each state.
-SHOWN = {
+#: The health values that a pair may have in each state.
+HEALTH_OF_STATE = {
     State.PROTECTED: set(Health),
     State.STARTING: {Health.WARNING},
     State.FAILING_OVER: {Health.WARNING},
@@ -60,7 +66,7 @@ SHOWN = {
 
 
 class SplitBrainError(AssertionError):
-    """Clients were answered by two guests, or by one that had forgotten what it had answered before."""
+    """Clients were answered by two guests, or by one that had lost state which clients had seen."""
 
 
 class Agents:
@@ -81,7 +87,7 @@ class Agents:
         except AgentDied as error:
             raise messaging.MessagingTimeout() from error
         except ReplicationError as error:
-            raise type(error)(error.reason.data()) from error  # as oslo.messaging makes it again
+            raise type(error)(error.reason.data()) from error  # like oslo.messaging deserializes it
         except Exception as error:
             raise messaging.RemoteError(type(error).__name__, str(error)) from error
         if lost == "answer":
@@ -90,31 +96,32 @@ class Agents:
 
 
 class Engine:
-    """A nova-colo-engine of which each thread can be stopped anywhere."""
+    """A nova-colo-engine whose threads can each be stopped at any step."""
 
     def __init__(self, world: "World"):
         self._world = world
         self._threads: list[Thread] = []
-        made = object.__new__(context.Context)
-        made.conf = world.conf
-        made.database = PausingDatabase(world.database)
-        made.agents = Pausing(Agents(world))
-        made.nova = Pausing(world.nova)
-        made.placement = Pausing(world.placement)
-        made.tracker = host_tracker.HostTracker(
+        ctx = object.__new__(context.Context)
+        ctx.conf = world.conf
+        ctx.database = PausingDatabase(world.database)
+        ctx.agent_client = Pausing(Agents(world))
+        ctx.agent_api = AgentAPI(ctx._call_agent)
+        ctx.nova = Pausing(world.nova)
+        ctx.placement = Pausing(world.placement)
+        ctx.tracker = host_tracker.HostTracker(
             world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats
         )
-        made.gate = HostGate(made.nova)
-        made.gate._lock = PausingLock()
-        made.capacity = Capacity(made.database, made.nova, made.placement, made.tracker)
-        self.context = made
-        self._server_sync = ServerSync(made)
-        self._reservations = ReservationRepair(made)
+        ctx.gate = HostGate(ctx.nova)
+        ctx.gate._lock = PausingLock()
+        ctx.capacity = Capacity(ctx.database, ctx.nova, ctx.placement, ctx.tracker)
+        self.context = ctx
+        self._server_sync = ServerSync(ctx)
+        self._reservations = ReservationRepair(ctx)
         self._name = uuidutils.generate_uuid()
         self._active: runner.Runner | None = None
 
     def _activate(self) -> None:
-        """Begin to act, as EngineService._act does."""
+        """Start to act, like EngineService._act."""
         self._active = runner.Runner(self.context)
         self._active._stopping = PausingEvent()
         pool = types.SimpleNamespace(submit=self.spawn, shutdown=lambda **options: None)
@@ -123,18 +130,18 @@ class Engine:
         self._listens_from = self._world.clock() + 3
 
     def spawn(self, function: Callable[..., None], *args: Any) -> None:
-        """Make a thread; it begins when it is given a turn."""
+        """Create a thread; it starts at its first turn."""
         self._threads.append(self._world.thread(functools.partial(function, *args) if args else function))
 
     def _begin(self, *functions: Callable[[], None]) -> None:
-        """Begin a round, unless the last one goes on."""
-        doing = {thread.does for thread in self._threads}
+        """Start a periodic task, unless its last run has not ended."""
+        running = {thread.function_name for thread in self._threads}
         for function in functions:
-            if self._active is not None and function.__qualname__ not in doing:
+            if self._active is not None and function.__qualname__ not in running:
                 self.spawn(function)
 
-    def look(self) -> None:
-        """Renew the lease; with it, look at all pairs."""
+    def poll(self) -> None:
+        """Renew the lease, and reconcile all pairs while it is held."""
         now = self._world.clock()
         if not lease.acquire(
             self._world.database, self._name, timeutils.utcnow(), self._world.conf.engine.lease_time
@@ -151,15 +158,15 @@ class Engine:
 
     @property
     def active(self) -> bool:
-        """Whether it believes to hold the lease."""
+        """Whether the engine assumes that it holds the lease."""
         return self._active is not None
 
     def refresh(self) -> None:
-        """Look at Nova."""
+        """Synchronize the pairs with Nova's servers."""
         self._begin(self._server_sync.refresh)
 
     def repair(self) -> None:
-        """Compare reservations, and use hosts again that are back."""
+        """Repair reservations, and enable hosts that are back."""
         self._begin(
             self._reservations.repair, self.context.gate.enable_orphaned, self._server_sync.lift_fences
         )
@@ -168,21 +175,21 @@ class Engine:
         return len(self._threads)
 
     @property
-    def works(self) -> bool:
-        """Whether one of its threads is there for a workflow."""
-        return any(thread.does.startswith("Runner.") for thread in self._threads)
+    def runs_workflow(self) -> bool:
+        """Whether one of its threads runs a workflow."""
+        return any(thread.function_name.startswith("Runner.") for thread in self._threads)
 
-    def hold_workflows(self) -> list[Thread]:
-        """Take the threads of workflows away, as one waits for a thread while others' workflows have them all."""
-        held = [thread for thread in self._threads if thread.does.startswith("Runner.")]
+    def take_workflow_threads(self) -> list[Thread]:
+        """Take the workflows' threads away, as if their operations still waited for a busy pool."""
+        held = [thread for thread in self._threads if thread.function_name.startswith("Runner.")]
         self._threads = [thread for thread in self._threads if thread not in held]
         return held
 
-    def give_back(self, held: list[Thread]) -> None:
+    def return_threads(self, held: list[Thread]) -> None:
         self._threads += held
 
     def run(self, number: int, turns: int) -> None:
-        """Give one of its threads some turns."""
+        """Give one of its threads a number of turns."""
         thread = self._threads[number % len(self._threads)]
         for _ in range(turns):
             if thread.dead:
@@ -192,7 +199,7 @@ class Engine:
         self._threads = [thread for thread in self._threads if not thread.dead]
 
     def run_all(self, rounds: int = 400) -> None:
-        """Give all of its threads turns, until they are done or have had many."""
+        """Give all threads turns until they have ended, at most a number of rounds."""
         for _ in range(rounds):
             for number in range(len(self._threads)):
                 if number < len(self._threads):
@@ -209,7 +216,7 @@ class Engine:
 
 
 class World:
-    """Everything. ``close()`` it."""
+    """The whole cloud; call ``close()`` at the end."""
 
     def __init__(self, folder: pathlib.Path):
         self._patches = contextlib.ExitStack()
@@ -218,7 +225,7 @@ class World:
         for module in (reconciler, runner, context, host_tracker, tenacity):
             self._patches.enter_context(mock.patch.object(module, "time", time))
         self._patches.enter_context(mock.patch.object(detach_pair, "sleep", lambda seconds: pause()))
-        # else each transaction ends with a sleep(0), which a busy machine makes long
+        # otherwise each transaction ends with a sleep(0), which takes long on a busy machine
         self._patches.enter_context(mock.patch.object(engines, "_thread_yield", lambda *arguments: None))
         self._patches.callback(timeutils.clear_time_override)
         self.main = greenlet.getcurrent()
@@ -235,7 +242,7 @@ class World:
                 hosts.put(session, name)
         self.nova, self.placement = Nova(self), Placement()
         self.late: list[tuple[str, str, dict[str, Any]]] = []
-        self._loss, self._loses = "", None
+        self._loss, self._loss_method = "", None
         self._answered = 0
         self._grants: dict[int, str] = {}
         self._grants_table = sqlite3.connect(folder / "ft.db")
@@ -243,7 +250,7 @@ class World:
         self.engines = [Engine(self), Engine(self)]
 
     def thread(self, function: Callable[[], object]) -> Thread:
-        """Return a thread; it begins when it is switched to."""
+        """Return a thread; it starts at the first switch to it."""
         return Thread(function, self.main)
 
     def close(self) -> None:
@@ -252,19 +259,19 @@ class World:
         self._grants_table.close()
         self._patches.close()
 
-    # --- faults
+    # --- failures
 
     def lose_next(self, what: str, method: str | None = None) -> None:
-        """Let the next call to an agent fail.
+        """Make the next call of an agent fail.
 
-        :param what: its ``request`` is lost, or its ``answer``; it is done ``late``; the agent dies ``before`` or ``after`` it
-            has changed its roles
-        :param method: the next call of this one; of any when not given
+        :param what: ``request`` or ``answer``: that message is lost; ``late``: the request is executed later;
+            ``before`` or ``after``: the agent is killed before or after it has changed its role files
+        :param method: the method whose next call fails; any when not given
         """
-        self._loss, self._loses = what, method
+        self._loss, self._loss_method = what, method
 
     def take_loss(self, method: str) -> str:
-        if self._loses not in (None, method):
+        if self._loss_method not in (None, method):
             return ""
         lost, self._loss = self._loss, ""
         return lost
@@ -279,7 +286,7 @@ class World:
         host = self.hosts[name]
         if not host.powered:
             host.powered, host.agent_up, host.down_since = True, True, None
-            self.nova.back_on(host)
+            self.nova.host_returns(host)
 
     def cut_link(self, name: str, cut: bool) -> None:
         host = self.hosts[name]
@@ -291,16 +298,16 @@ class World:
             (host.folder / "link-down").unlink(missing_ok=True)
 
     def deliver_late(self) -> None:
-        """Let an agent do what it was asked before the asker gave up."""
+        """Execute a request on an agent after its caller has timed out."""
         host, method, arguments = self.late.pop(0)
         if self.hosts[host].answers_engine:
             with contextlib.suppress(Exception):
                 self.do(host, method, arguments)
 
     def do(self, name: str, method: str, arguments: dict[str, Any], crash: str = "") -> Any:
-        """Let an agent do something.
+        """Execute a request on an agent.
 
-        :param crash: it dies ``before`` or ``after`` it has changed its roles
+        :param crash: the agent is killed ``before`` or ``after`` it has changed its role files
         """
         host = self.hosts[name]
         guest, role, replicated = host.guest(), host.role(), host.replicates()
@@ -313,20 +320,20 @@ class World:
         finally:
             host.roles.crash = ""
             if guest is not None and host.guest() is None:
-                host.disk = host.knows
+                host.disk = host.memory
             remade = method == "prepare_secondary" and role is not None and role.role == Role.DEMOTED
             if host.guest() is not None and (guest is None or remade):
-                host.knows = NOTHING
+                host.memory = NOT_COPIED
             if host.replicates() and not replicated:
                 self._copy(host, self.hosts[arguments["spec"]["secondary_host"]])
             self.observe()
 
     def _copy(self, source: Host, target: Host) -> None:
         if target.guest() == hv.PAUSED:
-            target.knows = source.knows
+            target.memory = source.memory
 
     def heartbeat(self, name: str) -> None:
-        """Let a host's agent tell all engines how it does."""
+        """Send the report of a host's agent to all engines."""
         host = self.hosts[name]
         if host.answers_engine:
             report = json.loads(json.dumps(host.manager.report()))
@@ -334,20 +341,20 @@ class World:
                 engine.context.tracker.record_heartbeat(name, report, self.clock())
 
     def second(self, seconds: float = 1.0, stalled: int | None = None) -> None:
-        """Let time pass, all agents tell how they do, and each engine but a stalled one begin to look."""
+        """Advance the clock, send all heartbeats, and start a round of each engine but a stalled one."""
         self.clock.advance(seconds)
         for name in HOSTS:
             self.heartbeat(name)
         for number, engine in enumerate(self.engines):
             if number != stalled:
-                engine.look()
+                engine.poll()
 
     def kill_engine(self, number: int) -> None:
         self.engines[number].kill()
         self.engines[number] = Engine(self)
 
     def ask(self, action: str, arguments: dict[str, Any]) -> None:
-        """Do what the API does with a user's request."""
+        """Do what the API does at a user's request."""
         with self.database.writer() as session:
             row = pairs.get(session, SERVER)
             if row is None or actions.refusal(action, pairs.core(row), force=arguments.get("force", False)):
@@ -356,10 +363,10 @@ class World:
             if plan.kind is None:
                 pairs.update_if_current(session, row, **plan.values)
             else:
-                operations.start(session, row, plan.kind, plan.params, requested_by="u", **plan.values)
+                operations.start(session, row, plan.kind, plan.params.data(), requested_by="u", **plan.values)
 
-    def may_be_touched(self) -> bool:
-        """Return whether nova-api lets a user stop, start or reboot the server: not while its records follow a failover."""
+    def users_may_act(self) -> bool:
+        """Return whether nova-api allows a stop, start or reboot: not while Nova's records are updated."""
         row = self.row()
         return row is not None and row.state != State.FAILING_OVER and row.nova_host == row.primary_host
 
@@ -367,32 +374,32 @@ class World:
         with self.database.reader() as session:
             return pairs.get(session, SERVER)
 
-    # --- what must never be
+    # --- invariants
 
     def events(self) -> list[Event]:
-        """Return what was recorded of the server, newest first."""
+        """Return the recorded events of the server, newest first."""
         with self.database.reader() as session:
             return events.newest(session, SERVER, 100)
 
     def observe(self) -> None:
-        """Look who answers clients, who holds grants, what the agents remember and what users are shown.
+        """Check which guests answer clients, the grants, the roles on the hosts and the pair's public state.
 
-        :raises SplitBrainError: when it is more than one, or one that has forgotten something
+        :raises SplitBrainError: when more than one guest answers, or one that has lost state
         """
-        self._look_at_grants()
-        self._look_at_what_is_shown()
-        self._look_at_roles()
+        self._check_grants()
+        self._check_public_state()
+        self._check_roles()
         answering = [host for host in self.hosts.values() if self._answers(host)]
         for host in answering:
-            if host.knows != self._answered:
+            if host.memory != self._answered:
                 raise SplitBrainError(
-                    f"{host.name} answers from state {host.knows}, clients have seen {self._answered}"
+                    f"{host.name} answers from state {host.memory}, clients have seen {self._answered}"
                 )
-            twin = self._twin_in_step(host)
+            peer = self._peer_in_sync(host)
             self._answered += 1
-            host.knows = self._answered
-            if twin is not None:
-                twin.knows = self._answered
+            host.memory = self._answered
+            if peer is not None:
+                peer.memory = self._answered
         if len(answering) > 1:
             raise SplitBrainError(f"{[host.name for host in answering]} answer at once")
 
@@ -401,34 +408,36 @@ class World:
         return [host.name for host in self.hosts.values() if self._answers(host)]
 
     def _answers(self, host: Host) -> bool:
-        """Return whether a guest's output reaches clients: COLO holds that of a primary that has lost its twin."""
+        """Return whether a guest's replies reach clients: COLO holds those of a primary without its peer."""
         if host.guest() != hv.RUNNING:
             return False
-        return not host.replicates() or self._twin_in_step(host) is not None
+        return not host.replicates() or self._peer_in_sync(host) is not None
 
-    def _twin_in_step(self, host: Host) -> Host | None:
+    def _peer_in_sync(self, host: Host) -> Host | None:
         role = host.role()
         if role is None or role.peer is None or not host.replicates():
             return None
-        twin = self.hosts[role.peer]
+        peer = self.hosts[role.peer]
         linked = host.hypervisor.linked(SERVER, role.peer)
-        return twin if linked and twin.guest() == hv.PAUSED and twin.knows == host.knows else None
+        return peer if linked and peer.guest() == hv.PAUSED and peer.memory == host.memory else None
 
-    def _look_at_grants(self) -> None:
-        found = self._grants_table.execute("SELECT epoch, primary_host FROM pairs").fetchone()
-        if found is None:
+    def _check_grants(self) -> None:
+        row = self._grants_table.execute("SELECT epoch, primary_host FROM pairs").fetchone()
+        if row is None:
             return
-        epoch, holder = found
+        epoch, holder = row
         assert epoch >= max(self._grants, default=0), f"the pair went back to epoch {epoch}"
         if self._grants.setdefault(epoch, holder) != holder:
             raise SplitBrainError(f"{holder} and {self._grants[epoch]} both hold the grant for epoch {epoch}")
 
-    def _look_at_what_is_shown(self) -> None:
-        found = self._grants_table.execute("SELECT state, health, secondary_host FROM pairs").fetchone()
-        if found is None:
+    def _check_public_state(self) -> None:
+        row = self._grants_table.execute("SELECT state, health, secondary_host FROM pairs").fetchone()
+        if row is None:
             return
-        state, health, secondary = found
-        assert health in SHOWN[state], f"the pair is shown to be {state}, and its health to be {health}"
+        state, health, secondary = row
+        assert health in HEALTH_OF_STATE[state], (
+            f"the pair is shown to be {state}, and its health to be {health}"
+        )
         if state in (State.PROTECTED, State.FAILING_OVER, State.STARTING, State.ERROR):
             assert state != State.PROTECTED or secondary, (
                 "the pair is shown to be protected, without a secondary"
@@ -436,8 +445,8 @@ class World:
         else:
             assert not secondary, f"the pair is shown to be {state}, with a secondary on {secondary}"
 
-    def _look_at_roles(self) -> None:
-        alone = {}
+    def _check_roles(self) -> None:
+        primaries = {}
         for host in self.hosts.values():
             role = host.role()
             if role is None:
@@ -447,16 +456,16 @@ class World:
             host.epoch = role.epoch
             if (
                 role.role in (Role.PRIMARY, Role.PROMOTED)
-                and alone.setdefault(role.epoch, host.name) != host.name
+                and primaries.setdefault(role.epoch, host.name) != host.name
             ):
                 raise SplitBrainError(
-                    f"{host.name} and {alone[role.epoch]} are both primary in epoch {role.epoch}"
+                    f"{host.name} and {primaries[role.epoch]} are both primary in epoch {role.epoch}"
                 )
 
     # --- the end
 
-    def calm_down(self, done: Callable[[], bool]) -> None:
-        """End all faults, and let one engine work until it is done, and is still done at the next look."""
+    def end_failures(self, done: Callable[[], bool]) -> None:
+        """End all failures, and let one engine work until ``done()`` is true in two rounds in a row."""
         self._loss = ""
         self.placement.full.clear()
         for name, host in self.hosts.items():

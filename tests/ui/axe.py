@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""axe-core, which looks at a page in the browser for what bars people from it."""
+"""axe-core, which checks a page in the browser for accessibility issues."""
 
 import hashlib
 import subprocess
@@ -16,12 +16,13 @@ from lab.core.patience import patient
 VERSION = "4.14.1"
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 SERIOUS = ("serious", "critical")
-#: Horizon's own on all of its pages: where one is, the cross of its dialogs, the arrows that it gives to fields for numbers.
+#: Issues of Horizon itself on all its pages that have one: the close button of dialogs, the arrows of number
+#: fields.
 HORIZONS_OWN = [".breadcrumb", ".modal-header .close", ".themable-spinner-btn"]
 
 
 def source() -> str:
-    """Return its code: from the npm registry, once."""
+    """Return axe-core's source, which is downloaded once from the npm registry."""
     kept = CACHE / f"axe-core-{VERSION}.min.js"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -39,18 +40,18 @@ def source() -> str:
 
 
 def serious_issues(browser: WebDriver, code: str, part: str = "#content_body") -> list[str]:
-    """Return what is seriously wrong with a part of the page: rule, help and the elements concerned."""
+    """Return the serious issues of a part of the page: rule, help and elements."""
     browser.execute_script(code)
-    found: dict[str, Any] = browser.execute_async_script(
+    result: dict[str, Any] = browser.execute_async_script(
         "const [part, others, done] = arguments;"
         "axe.run({include: [part], exclude: others.map((other) => [other])}, {resultTypes: ['violations']})"
         ".then(done, (error) => done({error: String(error)}));",
         part,
         HORIZONS_OWN,
     )
-    assert "error" not in found, found["error"]
+    assert "error" not in result, result["error"]
     return [
         f"{issue['id']}: {issue['help']}: " + "; ".join(node["html"][:200] for node in issue["nodes"][:3])
-        for issue in found["violations"]
+        for issue in result["violations"]
         if issue["impact"] in SERIOUS
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A browser, and people who log in with it."""
+"""A browser, and users logged in with it."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--force-prefers-reduced-motion",  # drawn without a GPU, a progress bar that moves takes half a core
+    "--force-prefers-reduced-motion",  # without a GPU, an animated progress bar takes half a core
     "--window-size=1280,1000",
 )
 PAGE_S = patient(60)
@@ -35,9 +35,9 @@ PAGE_S = patient(60)
 
 @contextlib.contextmanager
 def start_browser(profile: Path) -> Iterator[WebDriver]:
-    """Start a browser, and end it.
+    """Start a browser, yield it, and end it.
 
-    :param profile: folder of its own
+    :param profile: a folder for it alone
     """
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -52,7 +52,7 @@ def start_browser(profile: Path) -> Iterator[WebDriver]:
 
 
 def log_in_to(browser: WebDriver, lab: Any, user: str) -> None:
-    """Log a user of the lab in, whose settings are shown then: no other page is made as fast."""
+    """Log a user of the lab in, at the page of the settings, which is the fastest."""
     browser.get(address(lab, f"auth/login/?next={urlsplit(address(lab, 'settings/')).path}"))
     browser.find_element(By.ID, "id_username").send_keys(user)
     browser.find_element(By.ID, "id_password").send_keys(lab.password(user))
@@ -69,15 +69,15 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 @pytest.fixture
 def browser(chromium: WebDriver) -> Iterator[WebDriver]:
-    """Lend the browser to a test; nobody is logged in."""
+    """Return the browser without a login."""
     yield chromium
-    chromium.get("about:blank")  # the page before asks for news all the time
+    chromium.get("about:blank")  # the page of the last test polls all the time
     chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
 
 @pytest.fixture
 def log_in(browser: WebDriver, lab: Any) -> Callable[[str], WebDriver]:
-    """Log a user of the lab in; gives the browser."""
+    """Return a function that logs a user of the lab in, and returns the browser."""
 
     def log_in_as(user: str) -> WebDriver:
         log_in_to(browser, lab, user)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel in a browser: where it is, and what is on it."""
+"""The panel in a browser: its address and its elements."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from lab.core.patience import patient
 
-#: Seconds in which a page or a dialog is there.
+#: Timeout in seconds of a page or a dialog.
 DIALOG_S = 30
-#: The button that confirms the dialog over the page.
+#: The button that confirms an open dialog.
 CONFIRM = ".modal.in input[type=submit]"
 
 
@@ -31,8 +31,8 @@ def row(browser: WebDriver, server: str) -> WebElement:
     return browser.find_element(By.CSS_SELECTOR, f'#fault_tolerance tr[data-display="{server}"]')
 
 
-def says(browser: WebDriver, server: str, word: str) -> bool:
-    """Tell whether a server's row has a word; not while the page replaces it."""
+def row_contains(browser: WebDriver, server: str, word: str) -> bool:
+    """Return whether a server's row contains a word; false while the page replaces the row."""
     try:
         return word in row(browser, server).text
     except (NoSuchElementException, StaleElementReferenceException):
@@ -44,7 +44,7 @@ STATE, PRIMARY, SECONDARY, CHECKPOINTS = 2, 4, 5, 7
 
 
 def cell(browser: WebDriver, server: str, number: int) -> str:
-    """Return the text of a cell of a server's row; empty while the page replaces it."""
+    """Return the text of a cell of a server's row; empty while the page replaces the row."""
     try:
         return row(browser, server).find_elements(By.TAG_NAME, "td")[number].text
     except (IndexError, NoSuchElementException, StaleElementReferenceException):
@@ -52,7 +52,7 @@ def cell(browser: WebDriver, server: str, number: int) -> str:
 
 
 def on_page(browser: WebDriver, text: str) -> bool:
-    """Tell whether the page has a text; not while it is replaced."""
+    """Return whether the page contains a text; false while it is replaced."""
     try:
         return text in browser.find_element(By.TAG_NAME, "body").text
     except (NoSuchElementException, StaleElementReferenceException):
@@ -60,13 +60,13 @@ def on_page(browser: WebDriver, text: str) -> bool:
 
 
 def click(browser: WebDriver, server: str, label: str) -> None:
-    """Click a link of a server's row, whose menu is opened when it is there; the page may just replace the row."""
+    """Click a link of a server's row, or of its menu; try again while the page replaces the row."""
 
     def clicked(driver: WebDriver) -> bool:
-        found = row(driver, server)
-        if not found.find_elements(By.LINK_TEXT, label):
-            found.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
-        found.find_element(By.LINK_TEXT, label).click()
+        element = row(driver, server)
+        if not element.find_elements(By.LINK_TEXT, label):
+            element.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()
+        element.find_element(By.LINK_TEXT, label).click()
         return True
 
     passing = (ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException)
@@ -76,9 +76,9 @@ def click(browser: WebDriver, server: str, label: str) -> None:
 
 
 def dialog(browser: WebDriver, label: str = "") -> WebElement:
-    """Wait for the dialog over the page, which comes in from above, until it stands still; gives the button that confirms it.
+    """Wait until a dialog is open and its animation has ended, and return the button that confirms it.
 
-    :param label: what the button must say
+    :param label: the text of the button
     """
     button = shown(browser, CONFIRM + (f'[value="{label}"]' if label else ""))
     stands_still(browser)
@@ -86,13 +86,13 @@ def dialog(browser: WebDriver, label: str = "") -> WebElement:
 
 
 def stands_still(browser: WebDriver) -> None:
-    """Wait until nothing on the page moves."""
+    """Wait until no element of the page moves."""
     still = "return document.getAnimations().every((animation) => animation.playState !== 'running')"
     WebDriverWait(browser, patient(DIALOG_S)).until(lambda driver: driver.execute_script(still))
 
 
 def shown(browser: WebDriver, selector: str, text: str = "") -> WebElement:
-    """Wait for an element that is displayed and has a text; gives the first one."""
+    """Wait until an element is displayed and contains a text, and return the first one."""
     return WebDriverWait(
         browser, patient(DIALOG_S), ignored_exceptions=(StaleElementReferenceException,)
     ).until(

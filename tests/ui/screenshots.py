@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take the pictures of the documentation: every page, in Horizon's two themes, wide and narrow. ``make screenshots`` runs it."""
+"""Take the documentation's screenshots: every page, in Horizon's two themes, wide and narrow."""
 
 import argparse
 import tempfile
@@ -14,15 +14,15 @@ from tests.ui.conftest import log_in_to, start_browser
 from tests.ui.panel import address, click, dialog, shown
 
 WIDTHS = (1280, 480)
-#: Height of the window, and of the highest picture.
+#: Height of the window, and maximum height of a screenshot.
 WINDOW, HIGHEST = 900, 2400
-#: Times ten seconds.
+#: Number of polls, ten seconds apart.
 HISTORY = 12
 SERVER, OTHER = "web-1", "web-2"
 
 
 def pages(server_id: str) -> dict[str, dict[str, str]]:
-    """Return name -> path of each page, by the user who looks at it."""
+    """Return the path of each page by name, for each user."""
     tab = f"admin/fault_tolerance/{server_id}/?tab=fault_tolerance_details__"
     tenant = {"project": "project/fault_tolerance/", "nothing": "project/fault_tolerance/?name=nothing"}
     operator = {
@@ -45,7 +45,7 @@ def _open_dialog(browser: WebDriver) -> None:
 
 
 def _take(browser: WebDriver, width: int, file: Path) -> None:
-    """Take a picture of the whole page, as high as it is."""
+    """Take a screenshot of the whole page, at its full height."""
     height = browser.execute_script("return document.documentElement.scrollHeight")
     browser.set_window_size(width, min(max(height + 150, 600), HIGHEST))
     browser.save_screenshot(str(file))
@@ -53,7 +53,7 @@ def _take(browser: WebDriver, width: int, file: Path) -> None:
 
 
 def take_all(lab: Lab, theme: str, folder: Path) -> None:
-    """Take the pictures in the theme that the lab has."""
+    """Take all screenshots in the theme that the lab has."""
     server_id = Cloud(lab).protected(SERVER)["server_id"]
     for width in WIDTHS:
         into = folder / f"{theme}-{width}"
@@ -66,7 +66,7 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
                 for name, path in paths.items():
                     browser.get(address(lab, path))
                     if name == "instance":
-                        shown(browser, ".colo-pair")  # the tab loads it
+                        shown(browser, ".colo-pair")  # the tab is loaded later
                     _take(browser, width, into / f"{name}.png")
             browser.get(address(lab, "admin/fault_tolerance/"))
             _open_dialog(browser)
@@ -75,7 +75,7 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
 
 
 def prepare(lab: Lab) -> None:
-    """Let there be more to see than two servers that are well: one that is suspended, and a history with a failover in it."""
+    """Suspend a server and fail another one over, for more to show than two healthy servers."""
     cloud = Cloud(lab)
     before = cloud.protected(SERVER)
     history = f"/servers/{before['server_id']}/os-fault-tolerance/checkpoints"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody is barred: pages for screen readers and for the keyboard alone."""
+"""Accessibility of the pages: for screen readers, and by keyboard alone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from tests.ui import axe
 from tests.ui.panel import CONFIRM, DIALOG_S, address, click, dialog, on_page, shown
 
 SERVER = "web-1"
-#: More than there are things to stop at on any of the pages.
+#: More than the number of focusable elements on any page.
 MOST_TABS = 120
 
 
@@ -23,7 +23,7 @@ def code() -> str:
     return axe.source()
 
 
-#: One page of each kind, and the others; "{pair}" is the page of a pair.
+#: One page of each kind, and all others; "{pair}" is the page of a pair.
 KINDS = (
     "admin/fault_tolerance/",
     "admin/fault_tolerance/?name=nothing",
@@ -50,29 +50,32 @@ def test_axe_finds_no_serious_issue_on_any_page(
 ) -> None:
     server_id = Cloud(lab).protected(SERVER)["server_id"]
     browser = log_in("admin")
-    found = {}
+    issues_by_page = {}
     for page in pages:
         browser.get(address(lab, page.format(pair=f"admin/fault_tolerance/{server_id}/")))
-        found[page] = axe.serious_issues(browser, code)
+        issues_by_page[page] = axe.serious_issues(browser, code)
     browser.get(address(lab, f"admin/instances/{server_id}/detail?tab=instance_details__fault_tolerance"))
     shown(browser, ".colo-pair")
-    found["tab of the instance"] = axe.serious_issues(browser, code, "#instance_details__fault_tolerance")
+    issues_by_page["tab of the instance"] = axe.serious_issues(
+        browser, code, "#instance_details__fault_tolerance"
+    )
     browser.get(address(lab, "admin/fault_tolerance/"))
     click(browser, SERVER, "Fail over")
     dialog(browser)
-    found["dialog over the list"] = axe.serious_issues(browser, code, ".modal.in")
-    assert not {page: issues for page, issues in found.items() if issues}
+    issues_by_page["dialog over the list"] = axe.serious_issues(browser, code, ".modal.in")
+    assert not {page: issues for page, issues in issues_by_page.items() if issues}
 
 
 def _tab_to(browser: WebDriver, what: str, selector: str) -> None:
-    """Press the tab key until the focus is on an element."""
+    """Press the tab key until an element has the focus, and assert that this is visible."""
     for _ in range(MOST_TABS):
         webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
         if browser.execute_script("return document.activeElement.matches(arguments[0])", selector):
             outline = browser.execute_script(
-                "const style = getComputedStyle(document.activeElement); return style.outlineStyle + style.boxShadow"
+                "const style = getComputedStyle(document.activeElement);"
+                " return style.outlineStyle + style.boxShadow"
             )
-            assert outline != "nonenone", f"nobody sees that the focus is on {what}"
+            assert outline != "nonenone", f"the focus on {what} is not visible"
             return
     raise AssertionError(f"the tab key does not lead to {what}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that can be asked of a pair, in the browser, by each who may; and what the others are told instead."""
+"""All actions on a pair in the browser: by each role that may request them, and disabled for others."""
 
 import datetime
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from lab.core.patience import patient
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, says, shown
+from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, row_contains, shown
 
 SERVER = "web-2"
 ENGINE_S = 120
 
-#: What is asked, and what the server's row says before and when it is done; in an order that ends as it began.
+#: Action, and what the server's row shows before and after it; the last one ends in the first one's state.
 ROUND = (
     ("Suspend protection", "Protected", "Suspended"),
     ("Resume protection", "Suspended", "Protected"),
@@ -29,7 +29,7 @@ ROUND = (
 
 @pytest.fixture
 def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriver]:
-    """Open the panel as a user; gives the browser."""
+    """Return a function that opens the panel as a user, and returns the browser."""
     Cloud(lab).protected(SERVER)
 
     def open_as(user: str, dashboard: str = "project") -> WebDriver:
@@ -41,9 +41,9 @@ def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriv
 
 
 def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:
-    """Choose an action of the row's menu and confirm its dialog; the page that follows says that it was asked for.
+    """Choose an action from the row's menu, confirm its dialog, and wait for the page's confirmation.
 
-    :param fill: what to do in the dialog before
+    :param fill: fills in the dialog before
     """
     before = browser.find_element(By.TAG_NAME, "html")
     click(browser, SERVER, label)
@@ -58,31 +58,35 @@ def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = l
 
 
 def follows(browser: WebDriver, what: str, look: Callable[[], Any]) -> None:
-    """Wait until the page shows something, by itself."""
+    """Wait until the page shows something without a reload."""
     wait_for(f"{what} on the page", ENGINE_S, look)
     assert browser.execute_script("return window.notReloaded")
 
 
 def take(browser: WebDriver, steps: Sequence[tuple[str, str, str]]) -> None:
-    """Take steps of ROUND."""
+    """Run steps of ROUND."""
     for label, before, after in steps:
-        wait_for(f"it is {before}", DIALOG_S, lambda before=before: says(browser, SERVER, before))
+        wait_for(f"it is {before}", DIALOG_S, lambda before=before: row_contains(browser, SERVER, before))
         choose(browser, label)
-        follows(browser, after, lambda after=after: says(browser, SERVER, after))
+        follows(browser, after, lambda after=after: row_contains(browser, SERVER, after))
 
 
-#: Reads all at once, for the page may replace the row.
+#: Reads all links at once, since the page may replace the row.
 LINKS = """
 const row = document.querySelector('#fault_tolerance tr[data-display="' + arguments[0] + '"]');
 const links = Array.from(row.querySelectorAll('a.data-table-action'));
-return links.map((link) => [link.textContent.trim(), link.ariaDisabled, link.title || link.dataset.originalTitle]);
+return links.map(
+  (link) => [link.textContent.trim(), link.ariaDisabled, link.title || link.dataset.originalTitle]
+);
 """
 
 
 def refused(browser: WebDriver) -> dict[str, str]:
-    """Return the actions of the row that are not possible, and what is said of them."""
+    """Return the row's disabled actions, and the reasons shown for them."""
     return {
-        label: said for label, disabled, said in browser.execute_script(LINKS, SERVER) if disabled == "true"
+        label: reason
+        for label, disabled, reason in browser.execute_script(LINKS, SERVER)
+        if disabled == "true"
     }
 
 
@@ -102,7 +106,9 @@ def test_an_admin_can_do_everything(lab: Any, panel: Callable[..., WebDriver]) -
         lambda browser: Select(shown(browser, ".modal.in select[name=host]")).select_by_visible_text(third),
     )
     follows(
-        browser, "the new host", lambda: says(browser, SERVER, third) and says(browser, SERVER, "Protected")
+        browser,
+        "the new host",
+        lambda: row_contains(browser, SERVER, third) and row_contains(browser, SERVER, "Protected"),
     )
     assert cloud.protected(SERVER)["secondary"]["host"] == third
 
@@ -112,7 +118,7 @@ def test_an_admin_can_do_everything(lab: Any, panel: Callable[..., WebDriver]) -
     wait_for("there and back", ENGINE_S, lambda: cloud.pairs()[SERVER]["epoch"] == before["epoch"] + 2)
     after = cloud.protected(SERVER)
     assert (after["primary"]["host"], after["secondary"]["host"]) == (before["primary"]["host"], third)
-    follows(browser, "the end", lambda: says(browser, SERVER, "Protected"))
+    follows(browser, "the end", lambda: row_contains(browser, SERVER, "Protected"))
 
     for label, mode in (("Checkpoint", "checkpoint"), ("COLO", "colo")):
         browser.refresh()
@@ -132,7 +138,7 @@ def test_a_manager_fails_over_and_sees_no_host(lab: Any, panel: Callable[..., We
     assert not refused(browser)
     choose(browser, "Fail over")
     after = cloud.failed_over(SERVER, before)
-    follows(browser, "the end", lambda: says(browser, SERVER, "Protected"))
+    follows(browser, "the end", lambda: row_contains(browser, SERVER, "Protected"))
     assert after["primary"]["host"] == before["secondary"]["host"]
     assert "compute-" not in browser.find_element(By.ID, "content_body").text
 
@@ -147,7 +153,7 @@ def test_a_member_protects_and_is_told_why_nothing_more(panel: Callable[..., Web
 
 
 def counted_lately(cloud: Cloud) -> list[Any]:
-    """Return what is stored of the server's checkpoints, as far as the page surely shows it."""
+    """Return the server's stored checkpoints, up to a time that the page has certainly shown."""
     since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=4)
     path = f"/servers/{cloud.protected(SERVER)['server_id']}/os-fault-tolerance/checkpoints"
     answer = cloud.request("GET", f"{path}?since={since:%Y-%m-%dT%H:%M:%SZ}")

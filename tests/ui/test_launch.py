@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an FT flavor to a failover, all in the browser: the flavor, the server in Horizon's own dialog, the server's page."""
+"""From an FT flavor to a failover in the browser: the flavor, the server in Horizon's dialog, its page."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ BUILD_S = 180
 
 @pytest.fixture
 def cloud(lab: Any) -> Iterator[Cloud]:
-    """The lab's cloud, which has neither the flavor nor the server afterwards."""
+    """Yield the lab's cloud, and delete flavor and server afterwards."""
     cloud = Cloud(lab)
     try:
         yield cloud
@@ -36,7 +36,7 @@ def cloud(lab: Any) -> Iterator[Cloud]:
 
 @pytest.fixture
 def block(browser: WebDriver) -> Iterator[Callable[[list[str]], None]]:
-    """Let the browser get no answer from addresses."""
+    """Yield a function that blocks the browser's requests to addresses."""
 
     def block(patterns: list[str]) -> None:
         browser.execute_cdp_cmd("Network.enable", {})
@@ -60,7 +60,7 @@ def _create_flavor(browser: WebDriver, lab: Any) -> None:
 
 
 def _launch(browser: WebDriver, lab: Any) -> None:
-    """Launch the server in Horizon's dialog: image and flavor are chosen, the only network is chosen already."""
+    """Launch the server in Horizon's dialog; its only network is selected already."""
     browser.get(address(lab, "project/instances/"))
     shown(browser, "#instances__action_launch-ng").click()
     shown(browser, ".modal.in input[name=name]").send_keys(SERVER)
@@ -73,7 +73,7 @@ def _launch(browser: WebDriver, lab: Any) -> None:
 
 
 def _take(browser: WebDriver, chosen: str) -> None:
-    """Click the arrow in the last cell of an available item's row, which the page may just draw anew."""
+    """Click the arrow in the last cell of an available item's row; try again while the page redraws it."""
 
     def taken(driver: WebDriver) -> bool:
         shown(driver, ".modal.in .transfer-available tr", chosen).find_element(
@@ -147,6 +147,10 @@ def test_and_that_of_a_plain_server_says_how_to_protect_it(
         server = many_servers.active(cloud, PLAIN, 1, BUILD_S)[PLAIN]
         browser = log_in("admin")
         browser.get(address(lab, f"project/instances/{server['id']}/?tab=instance_details__fault_tolerance"))
-        wait_for("it says why not", DIALOG_S, lambda: on_page(browser, "This server is not fault tolerant."))
+        wait_for(
+            "the reason is shown",
+            DIALOG_S,
+            lambda: on_page(browser, "This server is not fault tolerant."),
+        )
     finally:
         many_servers.delete(cloud, PLAIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list keeps itself up to date while somebody looks at it, and says when it cannot."""
+"""The list updates itself while it is open, and shows when it cannot."""
 
 from collections.abc import Callable
 from typing import Any
@@ -92,7 +92,7 @@ def test_while_the_cloud_does_not_answer_figures_are_called_stale(
     nova = lab.service("nova-api")
     nova.stop()
     try:
-        wait_for("it is said", SEEN_S, note.is_displayed)
+        wait_for("the note is shown", SEEN_S, note.is_displayed)
         assert "stale since" in note.text
         assert SERVER in browser.find_element(By.ID, "fault_tolerance").text
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The map in docs/architecture.md is that of the tree, and its rooms know each other as it says."""
+"""The table in docs/architecture.md matches the tree, and imports between folders follow its rules."""
 
 import ast
 import pathlib
@@ -12,7 +12,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 MAP = (REPO / "docs" / "architecture.md").read_text()
 OURS = ("colo_dashboard", "lab", "nova_colo", "novaclient_colo", "tests", "tools")
 
-#: What the code below a folder may import of ours.
+#: For each folder, the packages of ours that its code may import.
 MAY_IMPORT = {
     "nova_colo/pair": ("nova_colo.pair",),
     "nova_colo/db": ("nova_colo.db", "nova_colo.pair", "nova_colo.conf"),
@@ -57,7 +57,7 @@ def test_a_room_knows_those_only_that_it_may(folder):
 
 
 def drawn(title: str) -> set[str]:
-    """Return what the table with such a first column names there."""
+    """Return the names in the first column of the table with this title."""
     table = re.search(rf"^\| {re.escape(title)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", MAP, re.M)
     assert table, title
     return {name for row in table[1].splitlines() for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])}

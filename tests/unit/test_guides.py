@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guides say what the code says: every reason, every option, every request."""
+"""The guides are complete: every reason, every option, every request."""
 
 import configparser
 import importlib

@@ -7,9 +7,9 @@ from lab.cloud.spec import Spec
 from lab.core.patience import FACTOR, patient
 from nova_colo import conf
 
-#: After a restart of the broker hosts are heard again within two seconds of each other, and not of half a minute.
+#: All agents reconnect to a restarted broker within two seconds instead of half a minute.
 BROKER: Sections = {"oslo_messaging_rabbit": {"rabbit_interval_max": 2}}
-#: Options that say when something that is slow counts as lost, or as not well.
+#: Options with the times after which something slow counts as lost or degraded.
 LIMITS = {
     "agent": ("missed_heartbeats",),
     "engine": ("agent_timeout",),
@@ -18,7 +18,7 @@ LIMITS = {
 
 
 def engine_conf(spec: Spec) -> Sections:
-    """Return nova-colo.conf, which the engine, nova-colo-manage and the filter in nova-api read."""
+    """Return nova-colo.conf, for the engine, nova-colo-manage and the filter in nova-api."""
     auth = spec.service_auth()
     return {
         "DEFAULT": {**common.logging(), "transport_url": spec.transport_url()},
@@ -32,7 +32,7 @@ def engine_conf(spec: Spec) -> Sections:
 
 
 def agent_conf(spec: Spec, host: str) -> Sections:
-    """Return the configuration of the agent on ``host``, whose disk is the host's folder."""
+    """Return the configuration of the agent on ``host``."""
     return {
         "DEFAULT": {
             **common.logging(),
@@ -55,7 +55,7 @@ def limits(section: str) -> dict[str, object]:
 
 
 def _intervals(spec: Spec) -> dict[str, object]:
-    """Return shorter ones than a cloud would have: what a person does here is to be seen at once, and tests wait for them."""
+    """Return shorter intervals than a cloud has, since users and tests of the lab wait for their effects."""
     if spec.state.short_intervals:
         return {
             "nova_poll_interval": 2,

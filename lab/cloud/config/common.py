@@ -5,7 +5,7 @@ from lab.cloud.spec import Spec
 
 
 def logging() -> dict[str, object]:
-    """Return the options that send the log to stderr, which is the service's log file: one file, nothing lost."""
+    """Return the options that log to stderr, which is the service's log file."""
     return {
         "use_stderr": True,
         "logging_default_format_string": "%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -13,7 +13,7 @@ def logging() -> dict[str, object]:
 
 
 def keystone_authtoken(spec: Spec) -> dict[str, object]:
-    """Return how a service checks the tokens it is shown."""
+    """Return the options for the validation of tokens."""
     return {
         **spec.service_auth(),
         "www_authenticate_uri": spec.auth_url,

@@ -14,13 +14,13 @@ APIS: dict[str, tuple[str, int, int]] = {
     "placement": ("placement.wsgi.api:application", 1, 4),
     "glance": ("glance.wsgi.api:application", 1, 4),
     "neutron": ("neutron.wsgi.api:application", 1, 4),
-    # Two workers, so that nothing may live in one process's memory.
+    # Two workers, so that state in the memory of one process is noticed.
     "nova-api": ("nova.wsgi.osapi_compute:application", 2, 6),
 }
 
 
 def write_all(spec: Spec) -> None:
-    """Write every file of the control plane below ``etc``, readable by the owner only."""
+    """Write all files of the control plane below ``etc``, readable by the owner only."""
     etc = spec.layout.etc
     ini = {
         "keystone/keystone.conf": keystone.keystone_conf(spec),

@@ -7,8 +7,8 @@ from lab.cloud.spec import REGION, Spec
 from lab.core.layout import REPO
 
 _SETTINGS = """\
-# Horizon's settings.py does "from local.local_settings import *" and only appends its own folder to sys.path: a package
-# "local" earlier on the path is found first, and nothing has to be written into site-packages.
+# Horizon's settings.py does "from local.local_settings import *" and only appends its own folder to sys.path.
+# So a package "local" earlier on the path takes precedence, and nothing is written into site-packages.
 import openstack_dashboard.local.enabled
 
 if {enabled!r} not in openstack_dashboard.local.enabled.__path__:
@@ -32,9 +32,12 @@ OPENSTACK_NEUTRON_NETWORK = {{
     "enable_router": False, "enable_quotas": False, "enable_ipv6": False, "enable_ha_router": False,
     "enable_fip_topology_check": False,
 }}
-CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}}}}
+CACHES = {{
+    "default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {cache!r}}},
+}}
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-# Compressed in advance, Horizon's pages have the style sheets of one theme only: of the last one. Others import from "default".
+# With offline compression, Horizon's pages have the style sheets of the last theme only. Other themes import
+# from "default".
 AVAILABLE_THEMES = {themes!r}
 SELECTABLE_THEMES = AVAILABLE_THEMES[-1:]
 DEFAULT_THEME = {theme!r}
@@ -67,6 +70,6 @@ def local_settings(spec: Spec) -> str:
 
 
 def uwsgi_conf(spec: Spec) -> Sections:
-    """Return the uWSGI file that serves Horizon and its static files."""
+    """Return the uWSGI configuration for Horizon and its static files."""
     options = uwsgi_ini(spec, "horizon", "openstack_dashboard.wsgi:application", threads=8)
     return {"uwsgi": {**options, "static-map": f"/static={spec.layout.prefix / 'horizon' / 'static'}"}}

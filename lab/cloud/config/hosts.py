@@ -13,15 +13,15 @@ from lab.core.layout import VENV
 if TYPE_CHECKING:
     from lab.machines.host import Host
 
-#: Seconds between two runs of nova-compute's periodic tasks that end or remove what they take to be nobody's.
+#: Seconds between two runs of nova-compute's periodic tasks that stop or delete unknown guests and images.
 PERIODIC_S = 12
 
 
 def plugin_files() -> dict[str, str]:
-    """Return the metadata of a distribution whose entry point names our os-vif plugin, to be put on a host's path."""
+    """Return the files of a distribution, for PYTHONPATH, with an entry point for our os-vif plugin."""
     folder = "colo_lab_vif-0.dist-info"
     metadata = "Metadata-Version: 2.1\nName: colo-lab-vif\nVersion: 0\n"
-    # Nova has no kind of VIF that a plugin of somebody else's could take; this one has lost its own plugin
+    # Nova has no VIF type for third-party plugins; "ivs" is one whose own plugin no longer exists
     return {
         f"{folder}/METADATA": metadata,
         f"{folder}/entry_points.txt": render({"os_vif": {"ivs": "lab.hosts.real.vif:FlatBridge"}}),
@@ -32,14 +32,13 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
     """Return the nova.conf of a host.
 
     :param machine: the host as a machine
-    :param emulated: there is no KVM
+    :param emulated: without KVM
     """
     stock = nova.compute_conf(
         spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {}
     )
-    privsep = {
-        "helper_command": f"{VENV}/bin/privsep-helper --config-file {spec.layout.etc / 'hosts' / name / 'nova.conf'}"
-    }
+    conf_file = spec.layout.etc / "hosts" / name / "nova.conf"
+    privsep = {"helper_command": f"{VENV}/bin/privsep-helper --config-file {conf_file}"}
     return {
         **stock,
         "DEFAULT": {
@@ -48,12 +47,12 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "state_path": machine.nova_path,
             "instances_path": machine.instances,
             "reserved_host_memory_mb": 512,
-            "shutdown_timeout": 5,  # the guests of the lab's image do not know ACPI
+            "shutdown_timeout": 5,  # the guests of the lab's image do not support ACPI
             "sync_power_state_interval": PERIODIC_S,
             "running_deleted_instance_poll_interval": PERIODIC_S,
-            "default_log_levels": "oslo_service.periodic_task=DEBUG",  # so that it can be seen when they have run
+            "default_log_levels": "oslo_service.periodic_task=DEBUG",  # logs each run of a periodic task
         },
-        # images that no server of a host needs are removed soon, too
+        # unused images are removed early
         "image_cache": {
             "manager_interval": PERIODIC_S,
             "remove_unused_original_minimum_age_seconds": PERIODIC_S,
@@ -67,7 +66,7 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
             "live_migration_scheme": "tcp",
             "live_migration_inbound_addr": machine.address,
         },
-        # an emulated CPU need not be like this machine's
+        # an emulated CPU may differ from this machine's
         "workarounds": {
             **stock["workarounds"],
             "skip_cpu_compare_at_startup": emulated,
@@ -84,7 +83,7 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     """Return the configuration of a host's agent.
 
     :param machine: the host as a machine
-    :param runtime_directory: for QEMU's sockets, as the host sees it
+    :param runtime_directory: folder for QEMU's sockets, as a path inside the host
     """
     return {
         "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
@@ -93,7 +92,7 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
         "qemu": {
             "replication_address": machine.address,
             "runtime_directory": runtime_directory,
-            # checkpoints are more frequent than a cloud would have them: there is to be something to see
+            # more frequent than in a cloud, so that they can be observed
             "checkpoint_delay": 2000 if spec.state.short_intervals else 5000,
             **colo.limits("qemu"),
         },

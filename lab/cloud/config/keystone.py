@@ -15,8 +15,8 @@ def keystone_conf(spec: Spec) -> Sections:
         "token": {"provider": "fernet", "expiration": 86400},
         "fernet_tokens": {"key_repository": keys / "fernet"},
         "credential": {"key_repository": keys / "credential"},
-        # Cheap hashes: the passwords are as long as random numbers, and this is a lab.
+        # Cheap hashes suffice for long random passwords.
         "identity": {"password_hash_rounds": 4},
-        # Keystone is one process here, so its memory is cache enough; without, it is the busiest of all services.
+        # Keystone has one process, so a cache in memory suffices. Without it, it uses the most CPU of all.
         "cache": {"enabled": True, "backend": "dogpile.cache.memory"},
     }

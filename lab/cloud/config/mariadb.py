@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MariaDB's configuration: a private data folder, no network, a password for everyone."""
+"""MariaDB's configuration: a private data folder, no network, a password for every user."""
 
 from lab.cloud.config.ini import Sections
 from lab.cloud.spec import Spec
@@ -29,7 +29,7 @@ def server_conf(spec: Spec) -> Sections:
 
 
 def client_conf(spec: Spec) -> Sections:
-    """Return the option file of the programs that talk to it as its administrator."""
+    """Return the option file of clients that connect as the administrator."""
     return {
         "client": {
             "user": "root",
@@ -40,7 +40,7 @@ def client_conf(spec: Spec) -> Sections:
 
 
 def init_sql(spec: Spec) -> str:
-    """Return what mariadbd runs at each start before it answers anybody: users, passwords, databases."""
+    """Return the SQL that mariadbd runs at each start before it accepts connections: users and databases."""
     lines = [f"ALTER USER root@localhost IDENTIFIED BY '{spec.passwords['database:root']}';"]
     for user in sorted(set(DATABASES.values())):
         password = spec.passwords[f"database:{user}"]

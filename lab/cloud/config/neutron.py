@@ -8,7 +8,7 @@ from lab.core.layout import VENV
 
 
 def plugin_files(spec: Spec) -> dict[str, str]:
-    """Return the metadata of a distribution whose entry point names our mechanism driver, to be put on Neutron's path."""
+    """Return the files of a distribution, for PYTHONPATH, with an entry point for our mechanism driver."""
     folder = "neutron/colo_lab-0.dist-info"
     driver = "lab.cloud.ml2:BindToBridge" if spec.is_real else "lab.cloud.ml2:BindAll"
     entry_points = {"neutron.ml2.mechanism_drivers": {"lab_bind": driver}}
@@ -17,7 +17,7 @@ def plugin_files(spec: Spec) -> dict[str, str]:
 
 
 def neutron_conf(spec: Spec) -> Sections:
-    """Return neutron.conf. The mechanism driver is ours (lab/cloud/ml2.py); nobody listens on the message bus."""
+    """Return neutron.conf, with our mechanism driver (lab/cloud/ml2.py) and without a message bus."""
     return {
         "DEFAULT": {
             **common.logging(),

@@ -26,7 +26,7 @@ def control_conf(spec: Spec) -> Sections:
         "DEFAULT": {
             **_defaults(spec, "control", spec.layout.prefix / "nova"),
             "rpc_workers": 1,
-            # to another host libvirt's driver copies disks by ssh, which there is none of between the lab's
+            # a resize to another host copies disks by ssh, which the lab's hosts do not have
             "allow_resize_to_same_host": spec.is_real,
         },
         "wsgi": {"api_paste_config": spec.layout.etc / "nova" / "api-paste.ini"},
@@ -35,7 +35,7 @@ def control_conf(spec: Spec) -> Sections:
         "api": {"auth_strategy": "keystone"},
         "quota": {"instances": -1, "cores": -1, "ram": -1},
         "conductor": {"workers": 1},
-        # A host is in the scheduler's hands as soon as the periodic task has seen it: no nova-manage discover_hosts.
+        # A periodic task maps new hosts, instead of nova-manage discover_hosts.
         "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 3},
         "filter_scheduler": {"track_instance_changes": False, **(_pair_filter() if spec.state.colo else {})},
         **_shared(spec, auth),
@@ -51,17 +51,17 @@ def _pair_filter() -> dict[str, object]:
 
 
 def compute_conf(spec: Spec, host: str, driver: str, driver_sections: Sections) -> Sections:
-    """Return the nova.conf of the nova-compute on ``host``. It gets no database: Nova's own rule.
+    """Return the nova.conf of the nova-compute on ``host``, without a database, as Nova requires.
 
     :param driver: the value of compute_driver
-    :param driver_sections: sections that the driver reads besides
+    :param driver_sections: additional sections of the driver
     """
     return {
         "DEFAULT": {
             **_defaults(spec, host, spec.layout.host(host) / "nova"),
             "compute_driver": driver,
             "resume_guests_state_on_host_boot": True,
-            # Nobody plugs a port here, so nobody would ever say that it is plugged.
+            # No agent reports that a port is plugged.
             "vif_plugging_timeout": 0,
             "vif_plugging_is_fatal": False,
         },
@@ -79,7 +79,7 @@ def _defaults(spec: Spec, host: str, state_path: Path) -> dict[str, object]:
         "transport_url": spec.transport_url(),
         "report_interval": 3 if spec.state.short_intervals else 5,
         "service_down_time": 40,
-        # Else a SIGTERM takes more than 80 seconds.
+        # By default a shutdown takes more than 80 seconds.
         "graceful_shutdown_timeout": 4,
         "manager_shutdown_timeout": 2,
     }

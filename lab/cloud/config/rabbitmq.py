@@ -18,17 +18,17 @@ def rabbitmq_conf(spec: Spec, address: str = LOOPBACK) -> str:
         "log.console.use_colors = off",
         "log.file = false",
         f"load_definitions = {spec.layout.etc / 'rabbitmq' / 'definitions.json'}",
-        # The lab must not stop working on a nearly full laptop disk.
+        # By default RabbitMQ blocks publishers when the disk is nearly full.
         "disk_free_limit.absolute = 50MB",
     ]
     return "\n".join(lines) + "\n"
 
 
 def definitions(spec: Spec) -> str:
-    """Return the definitions that the broker takes over at each start: our user, and no guest."""
+    """Return the definitions that the broker imports at each start: our user, and no guest."""
     password = spec.passwords["broker"]
-    # The format of rabbit_password_hashing_sha256: base64(salt + sha256(salt + password)), salt of 4 bytes. It is
-    # derived from the password so that the file is the same at each start.
+    # The format of rabbit_password_hashing_sha256: base64(salt + sha256(salt + password)), with a salt of 4
+    # bytes. The salt is derived from the password, so that the file is the same at each start.
     salt = hashlib.sha256(b"salt" + password.encode()).digest()[:4]
     hashed = base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
     document = {
@@ -75,6 +75,6 @@ def environment(spec: Spec, address: str = LOOPBACK) -> dict[str, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
         ),
-        # Its start script then becomes the broker, which ends by itself on SIGTERM, instead of running rabbitmqctl.
+        # The start script then execs the broker, which ends on SIGTERM, instead of running rabbitmqctl.
         "RUNNING_UNDER_SYSTEMD": "true",
     }

@@ -9,7 +9,10 @@ from lab.core.layout import VENV
 def uwsgi_ini(
     spec: Spec, service: str, module: str, processes: int = 1, threads: int = 4
 ) -> dict[str, object]:
-    """Return the [uwsgi] section that serves ``module`` (``package.module:application``) on the port of ``service``."""
+    """Return the [uwsgi] section that serves ``module`` on the port of ``service``.
+
+    :param module: ``package.module:application``
+    """
     return {
         "http-socket": f"{spec.listens(service)}:{spec.port(service)}",
         "module": module,
@@ -23,7 +26,7 @@ def uwsgi_ini(
         "die-on-term": True,
         "need-app": True,
         "buffer-size": 65535,
-        # Nova uploads images in chunks that are larger than uWSGI likes
+        # Nova uploads images in chunks that exceed uWSGI's default limit
         "chunked-input-limit": 64 << 20,
         "thunder-lock": True,
         "disable-logging": True,
@@ -33,5 +36,5 @@ def uwsgi_ini(
 
 
 def with_connection_close(options: dict[str, object]) -> Sections:
-    """Return an API's file: uWSGI's own HTTP speaks no keep-alive, which some clients have to be told."""
+    """Return an API's file. uWSGI's HTTP has no keep-alive, and some clients require the header."""
     return {"uwsgi": {**options, "add-header": "Connection: close"}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new cloud is filled with. Everything is looked up first and made only when it is missing."""
+"""Seed a new cloud. Every object is looked up first, and created only if it is missing."""
 
 import openstack
 from openstack.connection import Connection
@@ -9,13 +9,13 @@ from lab.core.state import USERS
 
 
 def connect(spec: Spec, user: str = "admin", project: str | None = None) -> Connection:
-    """Return a connection of a cloud user, untouched by any clouds.yaml or OS_* variable of the caller."""
+    """Return a connection of a cloud user, independent of clouds.yaml and OS_* variables of the caller."""
     return openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
         region_name=REGION,
         identity_api_version="3",
-        # The catalog may still have the port of before, where another lab's may answer by now.
+        # The catalog may have an earlier port, which another lab may use now.
         identity_endpoint_override=spec.auth_url,
         auth={
             "auth_url": spec.auth_url,

@@ -19,13 +19,13 @@ ROLES: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def seed_identity(cloud: Connection, spec: Spec) -> None:
-    """Make the users with their roles, and the catalog with the addresses of this lab."""
+    """Create the users with their roles, and the catalog with the addresses of this lab."""
     _seed_users(cloud, spec)
     _seed_catalog(cloud, spec)
 
 
 def _seed_users(cloud: Connection, spec: Spec) -> None:
-    identity: Any = cloud.identity  # its type covers the long gone version 2 as well
+    identity: Any = cloud.identity  # its declared type is a union with version 2
     roles = {role.name: role for role in identity.roles()}
     projects = {project.name: project for project in identity.projects()}
     users = {user.name: user for user in identity.users()}
@@ -51,7 +51,7 @@ def _seed_users(cloud: Connection, spec: Spec) -> None:
 def _seed_catalog(cloud: Connection, spec: Spec) -> None:
     identity: Any = cloud.identity
     services = {service.type: service for service in identity.services()}
-    endpoints = {(found.service_id, found.interface): found for found in identity.endpoints()}
+    endpoints = {(endpoint.service_id, endpoint.interface): endpoint for endpoint in identity.endpoints()}
     for catalog_type in ("identity", *CATALOG):
         service = services.get(catalog_type)
         if service is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image, flavors, network: what a server is made of."""
+"""The image, the flavors and the network of the servers."""
 
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,20 @@ FLAVORS: dict[str, dict[str, str]] = {"m1.nano": {}, "ft.nano": {"ft:enabled": "
 NETWORK = "demo-net"
 SUBNET = "demo-subnet"
 CIDR = "10.20.0.0/24"
-#: The network that the real hosts' guests are in, and the addresses that are not the lab's own.
+#: Network of real hosts' guests, and its addresses that the lab does not use itself.
 REAL_CIDR, REAL_POOL = "10.77.0.0/24", {"start": "10.77.0.16", "end": "10.77.0.250"}
 
 
 def seed_image(cloud: Connection, disk: Path | None) -> None:
-    """Make the image.
+    """Create the image.
 
-    :param disk: the raw disk that it is; by default 64 KiB of zeros, since a simulated guest boots from anything
+    :param disk: a raw disk to upload; by default 64 KiB of zeros, which suffice for simulated guests
     """
-    found = cloud.image.find_image(IMAGE)
-    if found is not None and found.status != "active":  # an upload that was cut off
-        cloud.image.delete_image(found.id)
-        found = None
-    if found is None:
+    image = cloud.image.find_image(IMAGE)
+    if image is not None and image.status != "active":  # an interrupted upload
+        cloud.image.delete_image(image.id)
+        image = None
+    if image is None:
         data = disk.read_bytes() if disk else b"\0" * 65536
         cloud.image.create_image(
             name=IMAGE, disk_format="raw", container_format="bare", visibility="public", data=data
@@ -32,9 +32,9 @@ def seed_image(cloud: Connection, disk: Path | None) -> None:
 
 
 def seed_flavors(cloud: Connection, real: bool) -> None:
-    """Make the flavors; one is fault tolerant.
+    """Create the flavors; one is fault tolerant.
 
-    :param real: whether their guests run
+    :param real: for real guests
     """
     for name, extra_specs in FLAVORS.items():
         flavor = cloud.compute.find_flavor(name)
@@ -45,9 +45,9 @@ def seed_flavors(cloud: Connection, real: bool) -> None:
 
 
 def seed_network(cloud: Connection, real: bool) -> None:
-    """Make the network of the project that ``cloud`` is connected to.
+    """Create the network in the project that ``cloud`` is connected to.
 
-    :param real: whether it is the one that the hosts' cables are in
+    :param real: for real hosts: their physical network, flat
     """
     project_id = cloud.current_project_id
     network = _find(cloud, "networks", NETWORK, project_id)
@@ -55,13 +55,13 @@ def seed_network(cloud: Connection, real: bool) -> None:
         flat = {"provider:network_type": "flat", "provider:physical_network": "guest"} if real else {}
         network = cloud.network.create_network(name=NETWORK, project_id=project_id, **flat)
     if _find(cloud, "subnets", SUBNET, project_id) is None:
-        where = (
+        addressing = (
             {"cidr": REAL_CIDR, "allocation_pools": [REAL_POOL], "gateway_ip": None}
             if real
             else {"cidr": CIDR}
         )
-        about = {"name": SUBNET, "project_id": project_id, "network_id": network.id}
-        cloud.network.create_subnet(**about, **where, ip_version=4, enable_dhcp=False)
+        attributes = {"name": SUBNET, "project_id": project_id, "network_id": network.id}
+        cloud.network.create_subnet(**attributes, **addressing, ip_version=4, enable_dhcp=False)
 
 
 def _find(cloud: Connection, collection: str, name: str, project_id: str | None) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers to try things with, and what to wait for around them."""
+"""The demo servers, and the conditions to wait for."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from lab.core.patience import patient
 
 FT_SERVERS = ("web-1", "web-2")
 PLAIN_SERVERS = ("plain-1",)
-#: The first microversion at which a server can be asked for on one host without force.
+#: First microversion that can create a server on a given host without force.
 HOST_MICROVERSION = "2.74"
 
 
 def hosts_not_ready(cloud: Connection, hosts: Sequence[str]) -> str | None:
-    """Say which compute hosts cannot take servers yet; None when all can."""
+    """Return which compute hosts are not ready for servers yet; None when all are."""
     up = {service.host for service in cloud.compute.services(binary="nova-compute") if service.state == "up"}
     # A hypervisor is listed only once its host is mapped to the cell.
     mapped = {hypervisor.name for hypervisor in cloud.compute.hypervisors()}
@@ -25,7 +25,7 @@ def hosts_not_ready(cloud: Connection, hosts: Sequence[str]) -> str | None:
 
 
 def remove_unfinished(cloud: Connection) -> None:
-    """Delete those of the servers that an interrupted ``up`` has left in any state but ACTIVE."""
+    """Delete those demo servers that an interrupted ``up`` has left in a state other than ACTIVE."""
     for server in list(cloud.compute.servers()):
         if server.name in (*FT_SERVERS, *PLAIN_SERVERS) and server.status != "ACTIVE":
             cloud.compute.delete_server(server, force=server.status != "DELETED")
@@ -33,11 +33,11 @@ def remove_unfinished(cloud: Connection) -> None:
 
 
 def seed_servers(cloud: Connection, hosts: Sequence[str]) -> None:
-    """Ask for the servers, in the project that ``cloud`` is connected to.
+    """Create the demo servers in the project that ``cloud`` is connected to.
 
-    The FT servers begin on the first host, which makes it a good one to kill.
+    The FT servers start on the first host, so that killing that one shows a failover.
     """
-    there = {server.name for server in cloud.compute.servers()}
+    existing = {server.name for server in cloud.compute.servers()}
     image = cloud.image.find_image(IMAGE, ignore_missing=False)
     network = cloud.network.find_network(NETWORK, ignore_missing=False)
     for names, flavor_name, host in (
@@ -46,7 +46,7 @@ def seed_servers(cloud: Connection, hosts: Sequence[str]) -> None:
     ):
         flavor = cloud.compute.find_flavor(flavor_name, ignore_missing=False)
         for name in names:
-            if name in there:
+            if name in existing:
                 continue
             body = {
                 "name": name,
@@ -57,11 +57,11 @@ def seed_servers(cloud: Connection, hosts: Sequence[str]) -> None:
             }
             answer = cloud.compute.post("/servers", json={"server": body}, microversion=HOST_MICROVERSION)
             if not answer.ok:
-                raise LabError(f"the server {name} was refused: {answer.status_code} {answer.text}")
+                raise LabError(f"creating the server {name} failed: {answer.status_code} {answer.text}")
 
 
 def servers_not_active(cloud: Connection) -> str | None:
-    """Say which of the servers are not ACTIVE yet; None when all are. Raises LabError when one is in ERROR."""
+    """Return which servers are not ACTIVE yet; None when all are. Raise LabError if one is in ERROR."""
     servers = {server.name: server for server in cloud.compute.servers()}
     missing = []
     for name in (*FT_SERVERS, *PLAIN_SERVERS):
@@ -75,7 +75,7 @@ def servers_not_active(cloud: Connection) -> str | None:
 
 
 def servers_not_protected(cloud: Connection) -> str | None:
-    """Say which FT servers are not protected yet; None when all are. Needs an administrator's connection."""
+    """Return which FT servers are not protected yet; None when all are. Requires an administrator."""
     answer = cloud.compute.get("/os-fault-tolerance/servers?all_tenants=1")
     if not answer.ok:
         return f"{answer.status_code} {answer.text[:200]}"

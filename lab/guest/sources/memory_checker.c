@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the number of the round to pages of memory, round after round, and looks whether each still holds the last one:
-// a page that a checkpoint lost, or took from the wrong moment, does not. The argument is the number of pages.
+// Writes the number of the round to pages of memory, and checks in the next round that each still has it.
+// This detects pages that a checkpoint has lost or has copied at a wrong time. The argument is the number of
+// pages.
 //
-// /tmp/memory_checker holds two numbers: rounds and errors.
+// /tmp/memory_checker has two numbers: rounds and errors.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guest's service: one counter in memory, on TCP port 7000. A line is a command, and has a line as its answer.
+// The guest's service: a counter in memory, on TCP port 7000. Commands and answers are single lines.
 //
-//   i      count: "<counter> <answers on this connection>"; two guests that are alike answer alike
-//   d      count, and write the counter to every disk, past all caches; answer as for i
-//   v      "ok <counter>" if every disk holds what was last written and no page of memory was found changed; else what is wrong
+//   i      count: "<counter> <answers on this connection>"; two replicas give the same answer
+//   d      count, and write the counter to every disk, bypassing all caches; answer as for i
+//   v      verify: "ok <counter>" if every disk has the last counter written and the memory checker found no
+//          error; else the error
 //   r      "rounds <n> errors <n>" of the memory checker
-//   t      "t <clock>": no two guests answer that alike
+//   t      "t <clock>": two replicas give different answers
 //   m <n>  write to n megabytes of memory, at most 64: "m <n>"
 //
 // The argument list names the disks.
@@ -40,7 +41,7 @@ static int disk_count;
 static char *dirty;
 static char block[BLOCK] __attribute__((aligned(BLOCK)));
 
-// Write the counter to every disk. Returns the disk that failed, NULL when none did.
+// Write the counter to every disk. Return the disk that failed, or NULL.
 static const char *write_disks(void)
 {
     memset(block, 0, BLOCK);
@@ -57,7 +58,7 @@ static const char *write_disks(void)
     return NULL;
 }
 
-// Read what a disk holds into *number. Returns whether that worked.
+// Read the number on a disk into *number. Return whether that worked.
 static int read_disk(const char *disk, unsigned long *number)
 {
     int fd = open(disk, O_RDONLY | O_DIRECT);
@@ -68,7 +69,7 @@ static int read_disk(const char *disk, unsigned long *number)
     return worked;
 }
 
-// Read the two numbers that the memory checker keeps: rounds and errors.
+// Read the two numbers of the memory checker: rounds and errors.
 static void read_checker(unsigned long numbers[2])
 {
     numbers[0] = numbers[1] = 0;
@@ -210,7 +211,7 @@ int main(int argc, char **argv)
         connections[i].fd = -1;
     int listener = listen_on(PORT);
     for (;;) {
-        // poll(2) takes no notice of a negative descriptor, so places need not be closed up
+        // poll(2) ignores negative descriptors, so unused slots may remain
         for (int i = 0; i < MAX_CONNECTIONS; i++)
             ready[i] = (struct pollfd){.fd = connections[i].fd, .events = POLLIN};
         ready[MAX_CONNECTIONS] = (struct pollfd){.fd = listener, .events = POLLIN};

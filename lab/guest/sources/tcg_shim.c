@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preloaded into QEMU where there is no KVM; with KVM it is not needed.
+// Preloaded into QEMU for TCG; not needed with KVM.
 //
-// migration/colo.c saves the memory without the big lock. Under TCG the dirty-log listener (softmmu/physmem.c:
-// tcg_log_global_after_sync) then calls run_on_cpu(), which waits on a condition with that lock as its mutex: it gives away a
-// lock that another thread holds and comes back owning it, and after a few checkpoints the primary waits for itself for ever.
+// migration/colo.c saves the memory without the big lock. Under TCG the dirty-log listener
+// (softmmu/physmem.c: tcg_log_global_after_sync) then calls run_on_cpu(), which waits on a condition with
+// that lock as its mutex. It releases a lock that another thread holds, and owns it afterwards, so that the
+// primary deadlocks after a few checkpoints.
 //
-// So a wait by who does not own the mutex takes it, waits for a millisecond at most, and gives it back. QEMU's callers look
-// at their condition in a loop and do not mind.
+// So a thread that waits without owning the mutex locks it, waits for a millisecond at most, and unlocks it.
+// QEMU's callers check their condition in a loop, so spurious wakeups are harmless.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

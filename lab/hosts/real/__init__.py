@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute hosts with a real hypervisor: network namespaces, each with a libvirtd, a nova-compute and an agent of its own."""
+"""Real compute hosts: network namespaces, each with its own libvirtd, nova-compute and agent."""
 
 from lab.hosts.real.host import RealHost
-from lab.hosts.real.rack import Rack
+from lab.hosts.real.testbed import CloudTestbed
 
-__all__ = ["Rack", "RealHost"]
+__all__ = ["CloudTestbed", "RealHost"]

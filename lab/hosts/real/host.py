@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compute host of a lab that is a machine of its own."""
+"""A compute host with libvirt and QEMU."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from lab.core.state import LINKS
 from lab.guest import boot_disk
 from lab.guest.image import GuestImage
 from lab.hosts import parts
-from lab.hosts.real.rack import Rack
+from lab.hosts.real.testbed import CloudTestbed
 from lab.machines.agent import RUNTIME_DIRECTORY
 from lab.machines.host import Host
 from lab.machines.network import Link
@@ -27,9 +27,9 @@ CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
 
 
 def has_kvm() -> bool:
-    """Tell whether this machine can run guests without emulating them.
+    """Return whether this machine can run guests with KVM.
 
-    Some virtual machines have the device, but a CPU without the means: their guests never get anywhere.
+    Some virtual machines have the device, but no virtualisation in the CPU, so that guests hang.
     """
     return (
         os.access(KVM, os.R_OK | os.W_OK) and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
@@ -39,12 +39,12 @@ def has_kvm() -> bool:
 class RealHost:
     """A compute host with libvirt and QEMU in namespaces of its own.
 
-    :ivar machine: the host as a machine: its cables, its power, its processes
+    :ivar machine: the host as a machine: its links, its power, its processes
     """
 
-    def __init__(self, name: str, spec: Spec, supervisor: Supervisor, rack: Rack) -> None:
+    def __init__(self, name: str, spec: Spec, supervisor: Supervisor, testbed: CloudTestbed) -> None:
         self.name = name
-        self.machine: Host = rack.machines[name]
+        self.machine: Host = testbed.machines[name]
         self._spec = spec
         self._supervisor = supervisor
         self._etc = spec.layout.etc / "hosts" / name
@@ -64,46 +64,46 @@ class RealHost:
         return parts.services(self._spec, self._service)
 
     def start(self) -> None:
-        """Switch it on, and start its services, agent first."""
-        self._choose()
+        """Power it on, and start its services, agent first."""
+        self._configure_libvirtd()
         self.machine.power_on()
         for service in self.services():
             self._supervisor.start(service)
 
     def stop(self) -> None:
-        """End its services; its guests go on."""
+        """Stop its services; its guests keep running."""
         self._supervisor.stop(service.name for service in self.services())
 
     def kill(self) -> None:
-        """Cut its power."""
+        """Power it off."""
         names = [service.name for service in self.services()]
         self.machine.power_cut()
         self._supervisor.kill(names)
 
     def restart_libvirtd(self) -> None:
-        """End libvirtd gracefully and start it again; its guests go on."""
-        self._choose()
+        """Restart libvirtd gracefully; its guests keep running."""
+        self._configure_libvirtd()
         self.machine.restart_libvirtd()
 
-    def _choose(self) -> None:
-        """Settle what its libvirtd is to be like."""
+    def _configure_libvirtd(self) -> None:
+        """Enable live migrations, and the emulator if there is no KVM."""
         self.machine.migrates = True
         if not has_kvm():
             self.machine.emulator = boot_disk.emulator(GuestImage.ensure())
 
     def cut_link(self, network: str) -> None:
-        """Lose every frame between it and a network, with nobody told.
+        """Drop all frames between the host and a network, silently.
 
         :param network: one of LINKS
         """
         self._links()[network].cut()
 
     def freeze(self) -> None:
-        """Stop every process on it, with nobody told."""
+        """Stop all its processes with SIGSTOP."""
         self.machine.freeze()
 
     def heal(self) -> None:
-        """Let frozen processes go on, and cut links carry again."""
+        """Continue frozen processes, and restore links."""
         for link in self._links().values():
             link.restore()
         self.machine.thaw()
@@ -113,7 +113,7 @@ class RealHost:
         return dict(zip(LINKS, (machine.replication, machine.management, machine.guest_network), strict=True))
 
     def env(self) -> Mapping[str, str]:
-        """Return where its processes find the lab's os-vif plugin."""
+        """Return the path with the lab's os-vif plugin."""
         return {"PYTHONPATH": f"{self._etc}{os.pathsep}{REPO}"}
 
     def _service(self, part: str, command: str, config: str) -> Service:
@@ -121,7 +121,7 @@ class RealHost:
         if self.machine.is_on():
             inside = self.machine.command(argv)
         else:
-            inside = ["/bin/sh", "-c", f"echo {self.name} has no power >&2; exit 1"]
+            inside = ["/bin/sh", "-c", f"echo {self.name} is powered off >&2; exit 1"]
         return Service(f"{self.name}-{part}", tuple(inside), self.env(), host=self.name)
 
     def _nova_conf(self) -> Sections:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An os-vif plugin for the lab's real hosts: each card in a bridge of its own, joined to the bridge of the guests' network.
+"""An os-vif plugin for the lab's real hosts.
 
-A tap device made here would be refused by libvirt, which makes its own; so it gets a bridge to put that in.
+Each VIF has its own bridge, connected to that of the guests' network. libvirt creates the tap device itself
+and refuses an existing one, so the plugin creates a bridge for it.
 """
 
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 from os_vif import objects, plugin
 
-#: The host's bridge that has the uplink: lab.machines.host.BRIDGE, which this process need not import.
+#: The host's bridge with the uplink, as lab.machines.host.BRIDGE, which this process does not import.
 BRIDGE = "br-guest"
 
 
@@ -18,22 +19,22 @@ def _ip(*arguments: str) -> None:
 
 
 def _exists(device: str) -> bool:
-    # /sys is this machine's, not the host's
+    # not by /sys, which shows the devices of this machine, not of the host
     return subprocess.run(("ip", "link", "show", device), capture_output=True, check=False).returncode == 0
 
 
 class FlatBridge(plugin.PluginBase):
-    """Plugs VIFBridge."""
+    """Plug VIFs of type VIFBridge."""
 
     def describe(self) -> objects.host_info.HostPluginInfo:
-        """Say which kind of VIF it plugs."""
+        """Return the supported VIF type."""
         kind = objects.host_info.HostVIFInfo(
             vif_object_name=objects.vif.VIFBridge.__name__, min_version="1.0", max_version="1.0"
         )
         return objects.host_info.HostPluginInfo(plugin_name="ivs", vif_info=[kind])
 
     def plug(self, vif: Any, instance_info: Any) -> None:
-        """Make the card's bridge, and join it; nothing happens when that was done before."""
+        """Create and connect the VIF's bridge. Idempotent."""
         own, inner, outer = _names(vif)
         if not _exists(own):
             _ip("link", "add", own, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
@@ -44,7 +45,7 @@ class FlatBridge(plugin.PluginBase):
         _ip("link", "set", own, "up")
 
     def unplug(self, vif: Any, instance_info: Any) -> None:
-        """Remove the card's bridge; no error when it is gone."""
+        """Remove the VIF's bridge, if it exists."""
         own, inner, _ = _names(vif)
         for device in (inner, own):
             if _exists(device):
@@ -52,5 +53,5 @@ class FlatBridge(plugin.PluginBase):
 
 
 def _names(vif: Any) -> tuple[str, str, str]:
-    """Return the names of a card's bridge and of the two ends of its cable to the host's, no longer than Linux takes."""
+    """Return the names of a VIF's bridge and of its veth pair, cut to the length that Linux allows."""
     return vif.bridge_name, f"qvb{vif.id}"[:14], f"qvo{vif.id}"[:14]

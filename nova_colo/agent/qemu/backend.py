@@ -44,13 +44,11 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between two polls of each QEMU, and between two checks whether a peer's host became silent.
 POLL_S, SILENCE_POLL_S = 0.5, 0.1
-#: Seconds between two checks of the host, and after which a check that has not ended means that libvirtd is
-#: frozen.
+#: Seconds between two checks of the host, and after which libvirtd counts as frozen if a check has not ended.
 HOST_CHECK_S, HOST_SILENT_S = 5.0, 20.0
-#: Seconds after which a check of the host that has not ended will never end, if libvirtd answers other
-#: processes.
+#: Seconds after which a check of the host never ends if libvirtd answers other processes.
 HOST_LOST_S = 40.0
-#: Seconds that the peer's host may take to answer a probe before the pair is made, and while it is.
+#: Seconds that the peer's host may take to answer a probe before the pair is created, and meanwhile.
 PROBE_S, REPROBE_S = 3.0, 1.0
 #: Seconds that the creation of a pair may take to end after it was cancelled.
 CANCEL_S = 8.0
@@ -104,8 +102,8 @@ class QemuBackend:
         threading.Thread(target=self._poll_loop, name="poll", daemon=True).start()
 
     def _resume(self, record: Record) -> None:
-        """Manage a replica again that an earlier agent process has managed."""
-        self._ports.keep(record.ports)
+        """Manage a replica that an earlier agent process managed."""
+        self._ports.mark_taken(record.ports)
         replica = self._add(record)
         if record.primary and record.stage == Stage.STARTING:
             self._roll_back(replica, reasons.AGENT_RESTARTED())
@@ -142,7 +140,7 @@ class QemuBackend:
             replica = self._replicas.pop(server_id, None)
         if replica is not None:
             replica.close()
-            self._ports.give_back(replica.record.ports)
+            self._ports.release(replica.record.ports)
         self._processes.unwatch(server_id)
         self._records.delete(server_id)
         shutil.rmtree(self._folder(server_id), ignore_errors=True)
@@ -157,7 +155,7 @@ class QemuBackend:
         return False if self._processes.has_ended(server_id) else self._has_domain(server_id)
 
     def _has_domain(self, server_id: str) -> bool | None:
-        """Return whether libvirt has a running QEMU of the server; None when libvirt does not answer."""
+        """Return whether libvirt runs a QEMU of the server; None when libvirt does not answer."""
         try:
             return self._hypervisor.domain(server_id) is not None
         except GoneError:
@@ -205,7 +203,7 @@ class QemuBackend:
         server_id = replica.record.server_id
         try:
             if self._processes.has_ended(server_id) and self._has_domain(server_id) is False:
-                self._processes.unwatch(server_id)  # libvirt has noticed, and knows about the next QEMU
+                self._processes.unwatch(server_id)  # libvirt reports the next QEMU, too
             if replica.poll():
                 self._changed()
             with contextlib.suppress(ReplicationError):  # QEMU is gone, or does not answer
@@ -227,7 +225,7 @@ class QemuBackend:
         replica = self._replica(server_id)
         return replica.ledger.closed(since, time.time()) if replica else []
 
-    def lacks(self) -> list[Reason]:
+    def unmet_requirements(self) -> list[Reason]:
         """Return this host's unmet requirements as of the last check."""
         checked_at, unmet, _ = self._host_info
         if time.monotonic() - checked_at > HOST_SILENT_S:
@@ -253,7 +251,7 @@ class QemuBackend:
             pause.wait(HOST_CHECK_S)
 
     def _watchdog_loop(self) -> None:
-        """End this process when a call to libvirt never returns: nothing else ends such a call.
+        """Exit when a call to libvirt never returns, since nothing else ends such a call.
 
         A connection that is being opened has no keep-alive yet, and all other threads wait for it, since it
         is opened in one place. The service manager restarts this process; guests and pairs are not affected.
@@ -269,7 +267,8 @@ class QemuBackend:
                 and self._host_info[0] == checked_at
             ):
                 LOG.critical(
-                    "libvirtd has not answered this process for %g s, but answers others. Exiting to be restarted.",
+                    "libvirtd has not answered this process for %g s, but answers others. "
+                    "Exiting to be restarted.",
                     HOST_LOST_S,
                 )
                 os._exit(os.EX_UNAVAILABLE)
@@ -296,23 +295,26 @@ class QemuBackend:
     # --- creating a pair
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
-        """Return what a secondary must be like, and where the primary will listen for it. The guest is not changed."""
+        """Return the description of a primary, with the ports on which it will listen.
+
+        The guest is not changed.
+        """
         running = self._hypervisor.running(spec.server_id)
         guest = self._hypervisor.guest(spec.server_id)
         all_disks, nics = domain_xml.disks(running), domain_xml.nics(running)
         replica = self._replica(spec.server_id)
         if replica is None:
             replica = self._add(Record(spec.server_id, True, Stage.OFFERED, []))
-        wanted = 2 * len(nics)
-        if len(replica.record.ports) != wanted:
-            self._ports.give_back(replica.record.ports)
-            replica.save(ports=self._ports.take(wanted))
+        count = 2 * len(nics)
+        if len(replica.record.ports) != count:
+            self._ports.release(replica.record.ports)
+            replica.save(ports=self._ports.take(count))
         paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
         address, ports = self._needed_address(), replica.record.ports
         fence = dataclasses.asdict(fencing.make(address, ports[0])) if ports else None
         paths = [disk.path for disk in all_disks]
         replica.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, paces=paces, fence=fence)
-        self.settle(spec.server_id)
+        self.finalize(spec.server_id)
         sizes, xml = zip(all_disks, block.sizes(guest, all_disks), strict=True), domain_xml.xml_of(running)
         return {
             "xml": xml,
@@ -332,13 +334,13 @@ class QemuBackend:
         return self._address
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
-        """Start a QEMU that waits for the primary. An orphaned one is ended first."""
+        """Start a QEMU that waits for the primary. An orphaned one is destroyed first."""
         if primary["encrypted"] != self._encrypted:
             raise ReplicationError(
                 reasons.ENCRYPTION_DIFFERS(host=spec.primary_host, other=spec.secondary_host)
             )
         address = self._needed_address()
-        self.discard(spec.server_id)
+        self.destroy(spec.server_id)
         if self._has_qemu(spec.server_id):
             raise ReplicationError(reasons.QEMU_DOES_NOT_END(server=spec.server_id, host=self._host))
         ports = self._ports.take(2)
@@ -359,7 +361,7 @@ class QemuBackend:
             if replica.record.buffered:
                 netfilter.discard_replies(replica.guest, domain_xml.nics(domain), True)
         except Exception:
-            self.discard(spec.server_id)
+            self.destroy(spec.server_id)
             raise
         return {"address": address, "disks_port": ports[0], "memory_port": ports[1]}
 
@@ -370,7 +372,7 @@ class QemuBackend:
             raise ReplicationError(reasons.VIFS_NOT_PLUGGED(host=self._host, text=str(error))) from error
 
     def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
-        """Start to protect the guest that runs here; report() returns the progress and the first error."""
+        """Start to protect the guest of a primary; report() returns the progress and the first error."""
         running = self._hypervisor.running(spec.server_id)
         replica = self._replica(spec.server_id)
         if replica is None:
@@ -410,9 +412,9 @@ class QemuBackend:
             )
 
     def _check_wanted(self, replica: Replica) -> None:
-        """Check that a pair that is being made is still wanted, and that its secondary's host answers.
+        """Check that a pair that is being created is still wanted, and that its secondary's host answers.
 
-        :raises ReplicationError: when it is to be aborted
+        :raises ReplicationError: when the creation is to be aborted
         """
         if replica.cancelled.is_set():
             raise ReplicationError(reasons.CREATION_CANCELLED())
@@ -441,7 +443,7 @@ class QemuBackend:
         return [(at(mirror), at(replies)) for mirror, replies in ports]
 
     def _make_folder(self, server_id: str) -> str:
-        """Create the folder of the sockets that connect a primary's QEMU with itself; nobody else may use them."""
+        """Create the folder, for QEMU only, of the sockets that connect a primary's QEMU with itself."""
         path = self._folder(server_id)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = domain_xml.owner(self._hypervisor.running(server_id))
@@ -474,9 +476,9 @@ class QemuBackend:
 
         :returns: whether it is paused; a frozen one is fenced from the peer's host instead
         """
-        replica, there = self._replica(server_id), self._has_qemu(server_id)
-        if replica is None or not there:
-            return there is False
+        replica, has_qemu = self._replica(server_id), self._has_qemu(server_id)
+        if replica is None or not has_qemu:
+            return has_qemu is False
         try:
             migration.stop_primary(replica.guest, replica.record.delay_ms, STOP_S)
         except SilentError:
@@ -498,14 +500,14 @@ class QemuBackend:
         replica.on_disconnected()
         return gap_ms
 
-    def settle(self, server_id: str) -> None:
+    def finalize(self, server_id: str) -> None:
         """Hand the promoted replica's files and VIFs over to Nova."""
         replica = self._replica(server_id)
         if replica is not None:
             replica.save(made=[], wiring=None)
 
-    def run_alone(self, server_id: str) -> None:
-        """Let the primary run unprotected."""
+    def run_unprotected(self, server_id: str) -> None:
+        """Run the primary unprotected."""
         replica = self._replica(server_id)
         if not self._has_qemu(server_id):
             raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
@@ -520,29 +522,29 @@ class QemuBackend:
         if protecting is not None and not futures.wait([protecting], CANCEL_S).done:
             raise ReplicationError(reasons.CREATION_ENDING())
 
-    def release(self, server_id: str) -> None:
-        """Let the primary run unprotected, and remove all that the pair has added to its QEMU."""
+    def unprotect(self, server_id: str) -> None:
+        """Run the primary unprotected, and remove all that the pair has added to its QEMU."""
         replica = self._replica(server_id)
         if replica is None:
             return
         if replica.record.stage != Stage.OFFERED and self._has_qemu(server_id):
-            self.run_alone(server_id)
+            self.run_unprotected(server_id)
             primary.remove_quorums(replica, domain_xml.disks(self._hypervisor.running(server_id)))
         self._remove(server_id)
 
-    def discard(self, server_id: str) -> None:
-        """Destroy the QEMU on this host, and remove what was created for a secondary, unless Nova owns it by now."""
+    def destroy(self, server_id: str) -> None:
+        """Destroy the QEMU on this host, and delete the files of a secondary that are not Nova's yet."""
         replica = self._replica(server_id)
         if replica is not None:
             replica.cancelled.set()
-        running = self._hypervisor.domain(server_id)
-        if running is not None:
+        domain = self._hypervisor.domain(server_id)
+        if domain is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended
-                running.destroy()
-        self.forget(server_id)
+                domain.destroy()
+        self.delete_state(server_id)
 
-    def forget(self, server_id: str) -> None:
-        """Delete the state of a replica whose QEMU has ended. A QEMU that runs by now is Nova's."""
+    def delete_state(self, server_id: str) -> None:
+        """Delete the state of a replica whose QEMU has ended. A QEMU that was started since is Nova's."""
         replica = self._replica(server_id)
         if replica is not None:
             replica.cancelled.set()
@@ -551,12 +553,11 @@ class QemuBackend:
         self._remove(server_id)
         self._hypervisor.close_monitor(server_id)
 
-    def without_role(self, known: Collection[str]) -> list[str]:
-        """Return the servers that have a replica here whose QEMU has ended, except those with a role on this host."""
+    def ended(self, with_role: Collection[str]) -> list[str]:
+        """Return the servers without a role whose replica is still managed though its QEMU has ended."""
         with self._lock:
-            others = [server_id for server_id in self._replicas if server_id not in known]
-        # ask libvirt: the process watch only covers a QEMU that was watched, and Nova may have started
-        # another since
+            others = [server_id for server_id in self._replicas if server_id not in with_role]
+        # by libvirt: the process watch may not have covered this QEMU, and Nova may have started another
         return [server_id for server_id in others if self._has_domain(server_id) is False]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host's QEMU lacks to run replicas, by name.
+"""Checks whether a host's QEMU has all that replicas need.
 
 QEMU itself is queried; its version only rules out releases that are known to be broken.
 """
@@ -55,24 +55,24 @@ def probe(emulator: str = EMULATOR) -> dict[str, Any]:
     return _probe(path, os.stat(path).st_mtime)
 
 
-def version(found: dict[str, Any]) -> str:
+def version(probed: dict[str, Any]) -> str:
     """Return a QEMU's version as text; an empty string when it is not known."""
-    parts = found.get("version")
+    parts = probed.get("version")
     return f"{parts['major']}.{parts['minor']}.{parts['micro']}" if parts else ""
 
 
-def unmet_requirements(found: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
+def unmet_requirements(probed: dict[str, Any], allow_broken: bool = False) -> list[Reason]:
     """Return why a QEMU cannot run replicas; nothing when it can.
 
-    :param found: as ``probe`` returns it
+    :param probed: as ``probe`` returns it
     :param allow_broken: accept versions that are known to be broken
     """
-    if "error" in found:
-        return [reasons.QEMU_UNKNOWN(text=found["error"])]
-    unmet = [reasons.QEMU_LACKS(version=version(found), name=name) for name in found["missing"]]
-    release = (found["version"]["major"], found["version"]["minor"])
+    if "error" in probed:
+        return [reasons.QEMU_UNKNOWN(text=probed["error"])]
+    unmet = [reasons.QEMU_LACKS(version=version(probed), name=name) for name in probed["missing"]]
+    release = (probed["version"]["major"], probed["version"]["minor"])
     if release in BROKEN and not allow_broken:
-        unmet.append(reasons.QEMU_BROKEN(version=version(found)))
+        unmet.append(reasons.QEMU_BROKEN(version=version(probed)))
     return unmet
 
 

@@ -58,7 +58,7 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
 
     :raises ReplicationError: when some cannot be replicated, naming all of them
     """
-    found, unsupported = [], []
+    replicable, unsupported = [], []
     for element in etree.fromstring(domain.XMLDesc(0), PARSER).iterfind("devices/disk"):
         if is_read_only(element):
             continue
@@ -77,12 +77,12 @@ def disks(domain: libvirt.virDomain) -> list[Disk]:
             unsupported.append(f"{name} (bus {bus}, {kind}, {element.get('type')})")
             continue
         alias = element.find("alias").get("name")
-        found.append(Disk(name, _DRIVES[bus].format(alias=alias), path, kind))
+        replicable.append(Disk(name, _DRIVES[bus].format(alias=alias), path, kind))
     if unsupported:
         raise ReplicationError(reasons.DISKS_NOT_CARRIED(disks=unsupported))
-    if not found:
+    if not replicable:
         raise ReplicationError(reasons.NO_DISK())
-    return found
+    return replicable
 
 
 def nics(domain: libvirt.virDomain) -> list[Nic]:
@@ -90,21 +90,21 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
 
     :raises ReplicationError: when the packets of one do not pass through QEMU
     """
-    found = []
+    all_nics = []
     root = etree.fromstring(domain.XMLDesc(0), PARSER)
     for element in root.iterfind("devices/interface"):
         mac, model = element.find("mac").get("address"), element.find("model").get("type")
         kind = f"{model}, {element.get('type')}"
         is_carried = element.get("type") in ("bridge", "ethernet", "network") and model.startswith("virtio")
-        if (
-            is_carried and root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None
-        ):  # vhost is libvirt's default then
+        # vhost is libvirt's default with KVM
+        is_vhost = root.get("type") == "kvm" and element.find("driver[@name='qemu']") is None
+        if is_carried and is_vhost:
             is_carried, kind = False, "vhost"
         if not is_carried:
             raise ReplicationError(reasons.NIC_NOT_CARRIED(mac=mac, model=kind))
         alias = element.find("alias").get("name")
-        found.append(Nic(mac, f"host{alias}", vnet_hdr=True))
-    return found
+        all_nics.append(Nic(mac, f"host{alias}", vnet_hdr=True))
+    return all_nics
 
 
 def secondary_xml(xml: str) -> str:
@@ -125,12 +125,12 @@ def boot_files(xml: str) -> list[str]:
 
 def media_files(xml: str) -> list[str]:
     """Return the files on the host that a guest can only read: CD-ROM media and read-only disks."""
-    found = []
+    paths = []
     for disk in etree.fromstring(xml, PARSER).iterfind("devices/disk"):
         source = disk.find("source[@file]")
         if source is not None and is_read_only(disk):
-            found.append(source.get("file"))
-    return found
+            paths.append(source.get("file"))
+    return paths
 
 
 def is_read_only(disk: etree._Element) -> bool:
@@ -146,7 +146,7 @@ def log_files(xml: str) -> list[str]:
 
 
 def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
-    """Return the user and group that a running domain's QEMU runs as; None when libvirt does not report them."""
+    """Return the user and group of a running domain's QEMU; None when libvirt does not report them."""
     label = etree.fromstring(domain.XMLDesc(0), PARSER).findtext("seclabel[@model='dac']/label")
     if not label:
         return None

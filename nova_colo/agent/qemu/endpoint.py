@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where one QEMU of a pair listens for the other."""
+"""TCP endpoints on which one QEMU of a pair listens for the other."""
 
 import dataclasses
 
@@ -10,8 +10,8 @@ from nova_colo.agent.qemu import tls
 class Endpoint:
     """A TCP port in the replication network.
 
-    :param address: of the host that listens
-    :param encrypted: over TLS only
+    :param address: the address of the listening host
+    :param encrypted: whether connections use TLS
     """
 
     address: str
@@ -20,21 +20,21 @@ class Endpoint:
 
     @property
     def inet(self) -> dict[str, str]:
-        """As QEMU's InetSocketAddress."""
+        """The endpoint as QEMU's InetSocketAddress."""
         return {"host": self.address, "port": str(self.port)}
 
     @property
     def uri(self) -> str:
-        """As a migration names it."""
+        """The endpoint as the URI of a migration."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"tcp:{host}:{self.port}"
 
     @property
     def listens(self) -> dict[str, str]:
-        """What a QMP command that listens here needs besides."""
+        """Further arguments of a QMP command that listens on this endpoint."""
         return {"tls-creds": tls.SERVER} if self.encrypted else {}
 
     @property
     def connects(self) -> dict[str, str]:
-        """What a QMP command that connects to here needs besides."""
+        """Further arguments of a QMP command that connects to this endpoint."""
         return {"tls-creds": tls.CLIENT} if self.encrypted else {}

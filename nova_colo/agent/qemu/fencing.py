@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a primary's QEMU is ended from its twin's host while everything on its own host stands still.
+"""Fence a primary: kill its QEMU from its peer's host while all processes on its own host are frozen.
 
-An agent that is frozen with its QEMU holds nothing back when both go on, and its twin may have taken over meanwhile. But the
-kernel of such a host goes on. The agent has asked it to kill the QEMU as soon as a word comes over the replication network
-that only the twin's host knows (fcntl_setown(2), socket(7): SIGIO, made SIGKILL).
+An agent that was frozen together with its QEMU cannot block the QEMU's egress when both resume, and the
+secondary may have been promoted meanwhile. The kernel of such a host still works. So the agent arms it in
+advance: when a datagram with a token that only the peer's host knows arrives over the replication network,
+the kernel sends the QEMU SIGKILL (fcntl_setown(2), socket(7): SIGIO, changed to SIGKILL by F_SETSIG).
 """
 
 import ctypes
@@ -19,20 +20,21 @@ import struct
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
 
-#: asm-generic/socket.h, which Python lacks.
+#: From asm-generic/socket.h; Python does not define it.
 _SO_ATTACH_FILTER = 26
-#: linux/bpf_common.h: load a word of the datagram, load its length, go on or skip by what was loaded, keep so many bytes of it.
+#: BPF instructions (linux/bpf_common.h): load a word of the datagram, load its length, jump on a comparison
+#: with the loaded value, return the number of bytes to keep.
 _WORD, _LENGTH, _EQUAL, _KEEP = 0x20, 0x80, 0x15, 0x06
 _UDP_HEADER, _TOKEN = 8, 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Fence:
-    """Where a host waits for the word that ends one QEMU on it.
+    """The UDP endpoint that fences one QEMU.
 
-    :param address: of the host, in the replication network
+    :param address: the host's address in the replication network
     :param port: a UDP port
-    :param token: the word, in hexadecimal digits
+    :param token: the token that triggers the fence, in hexadecimal digits
     """
 
     address: str
@@ -40,14 +42,15 @@ class Fence:
     token: str
 
     def arm(self, process: int) -> socket.socket:
-        """Let this host's kernel kill a process when the word comes, until what is returned is closed.
+        """Make this host's kernel kill a process when the token arrives.
 
-        :param process: its pid
-        :raises ReplicationError: when that cannot be had
+        :param process: the pid of the process
+        :returns: the socket that receives the token; closing it disarms the fence
+        :raises ReplicationError: when the fence cannot be armed
         """
         listener = self._socket()
         try:
-            # the kernel looks at this when the word comes, and would say nothing
+            # the kernel checks this only when the token arrives, and would drop the signal silently
             if os.geteuid() not in (0, pathlib.Path(f"/proc/{process}").stat().st_uid):
                 raise PermissionError("the agent must run as root, or as QEMU does")
             _filter_token(listener, bytes.fromhex(self.token))
@@ -63,10 +66,11 @@ class Fence:
         return listener
 
     def trigger(self, timeout: float) -> bool:
-        """Say the word.
+        """Send the token.
 
-        :param timeout: seconds that the host may take to say that nobody waits for it
-        :returns: whether it has said that: the QEMU is gone and its agent knows, or the host was started anew
+        :param timeout: seconds to wait for the refusal of a host where nobody listens for the token
+        :returns: whether the host refused it: the fence was disarmed since the QEMU has ended, or the host
+            was restarted
         """
         with self._socket() as sender:
             sender.settimeout(timeout)
@@ -76,7 +80,7 @@ class Fence:
                 sender.recv(1)
             except ConnectionRefusedError:
                 return True
-            except OSError:  # the host is silent, as one that waits for the word is, or cannot be reached now
+            except OSError:  # no refusal: the fence is armed, or the host cannot be reached now
                 return False
         return False
 
@@ -85,18 +89,18 @@ class Fence:
 
 
 def make(address: str, port: int) -> Fence:
-    """Return a fence with a word of its own."""
+    """Return a fence with a new random token."""
     return Fence(address, port, secrets.token_hex(_TOKEN))
 
 
 def _filter_token(listener: socket.socket, token: bytes) -> None:
-    """Let the kernel drop whatever comes but one word, before anybody is told of it."""
+    """Make the kernel drop all datagrams but those with the token, before they cause a signal."""
     words = struct.unpack("!4I", token)
-    # each comparison that fails goes to the last instruction
+    # each comparison that fails jumps to the last instruction, which drops the datagram
     program = [(_LENGTH, 0, 0, 0), (_EQUAL, 0, 2 * len(words) + 1, _UDP_HEADER + _TOKEN)]
     for number, word in enumerate(words):
-        left = len(words) - number - 1
-        program += [(_WORD, 0, 0, _UDP_HEADER + 4 * number), (_EQUAL, 0, 2 * left + 1, word)]
+        remaining = len(words) - number - 1
+        program += [(_WORD, 0, 0, _UDP_HEADER + 4 * number), (_EQUAL, 0, 2 * remaining + 1, word)]
     program += [(_KEEP, 0, 0, _UDP_HEADER + _TOKEN), (_KEEP, 0, 0, 0)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     listener.setsockopt(

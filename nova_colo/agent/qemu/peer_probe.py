@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a peer's host answers on the replication network.
+"""Probe whether peers' hosts answer on the replication network.
 
 QEMU does not report a link that is cut or a peer that is frozen. The kernel of a live host refuses a
 connection to a port where nobody listens, whether its agent and its QEMUs respond or not.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TCP ports that QEMU listens on for pairs: from a configured range, each for one purpose."""
+"""Allocation of the TCP ports on which QEMU listens for pairs, from a configured range."""
 
 import contextlib
 import socket
@@ -13,8 +13,8 @@ from nova_colo.pair import reasons
 class Ports:
     """The ports of one host.
 
-    :param address: what they are listened on
-    :param first, last: the range
+    :param address: the address on which QEMU listens
+    :param first, last: the range, inclusive
     """
 
     def __init__(self, address: str, first: int, last: int):
@@ -23,32 +23,32 @@ class Ports:
         self._taken: set[int] = set()
         self._lock = threading.Lock()
 
-    def keep(self, ports: Iterable[int]) -> None:
-        """Note that some are taken, by pairs that were there before."""
+    def mark_taken(self, ports: Iterable[int]) -> None:
+        """Record that ports are taken by pairs of an earlier agent process."""
         with self._lock:
             self._taken.update(ports)
 
     def take(self, count: int) -> list[int]:
-        """Return ports that nobody listens on, and which are not given away again until they are given back.
+        """Return free ports, which stay taken until they are released.
 
-        :raises ReplicationError: when there are not enough
+        :raises ReplicationError: when not enough ports are free
         """
-        found: list[int] = []
+        ports: list[int] = []
         with self._lock:
             for port in self._range:
-                if len(found) == count:
+                if len(ports) == count:
                     break
                 if port not in self._taken and self._is_free(port):
-                    found.append(port)
-            if len(found) < count:
+                    ports.append(port)
+            if len(ports) < count:
                 raise ReplicationError(
                     reasons.PORTS_TAKEN(first=self._range.start, last=self._range.stop - 1)
                 )
-            self._taken.update(found)
-        return found
+            self._taken.update(ports)
+        return ports
 
-    def give_back(self, ports: Iterable[int]) -> None:
-        """Note that nobody listens on some any more."""
+    def release(self, ports: Iterable[int]) -> None:
+        """Release ports on which nobody listens any more."""
         with self._lock:
             self._taken.difference_update(ports)
 

@@ -26,7 +26,7 @@ DISCONNECT_S = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to protect, and the parameters.
+    """The devices to replicate, and the parameters of the replication.
 
     :param listening: where the primary listens for the secondary
     :param exports, memory: where the secondary exports its disks and waits for the memory
@@ -87,7 +87,7 @@ def protect(replica: Replica, plan: Plan, check: Callable[[], None]) -> float:
 
 
 def _wait_until_connected(guest: Guest, check: Callable[[], None]) -> None:
-    """Wait until the secondary's sockets are connected: a pair without them would look lost from the start."""
+    """Wait until the secondary's sockets are connected; until then the link would count as down."""
     if not _until(lambda: all(netfilter.connections(guest).values()), lambda seconds: _pause(check)):
         raise ReplicationError(reasons.NOT_CONNECTED(seconds=DISCONNECT_S))
 
@@ -126,7 +126,7 @@ def stopped(guest: Guest) -> Iterator[None]:
 
 
 def disconnect(replica: Replica) -> None:
-    """Disconnect a primary from its peer and let it run unprotected, at any stage of protection; may be repeated.
+    """Disconnect a primary from its peer at any stage of protection, and run it unprotected. May be repeated.
 
     :raises ReplicationError: when its guest does not run afterwards
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a QEMU ends, as the kernel says it: at once, whether libvirt answers, and has noticed, or not."""
+"""Detect the end of QEMU processes from the kernel: at once, and independently of libvirt."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from nova_colo.agent.qemu.qmp.client import Guest
 
 
 class ProcessWatch:
-    """The processes of some QEMUs.
+    """Watches the processes of QEMUs.
 
     :param ended: called with the id of a server whose QEMU has ended, in a thread of its own
     """
@@ -27,31 +27,31 @@ class ProcessWatch:
         threading.Thread(target=self._wait_loop, name="processes", daemon=True).start()
 
     def watch(self, server_id: str, guest: Guest) -> None:
-        """Watch the QEMU of a server, unless that is done.
+        """Watch the QEMU of a server, unless it is watched already.
 
-        :raises ReplicationError: when QEMU does not say which process it is
+        :raises ReplicationError: when QEMU does not return its pid
         """
         with self._lock:
             if server_id in self._watched or server_id in self._ended:
                 return
-        with contextlib.suppress(OSError):  # it has ended since: libvirt will say so
+        with contextlib.suppress(OSError):  # it has just ended, which libvirt reports
             handle = os.pidfd_open(process_of(guest))
             with self._lock:
                 self._watched[server_id] = handle
             self._poll.register(handle, select.EPOLLIN)
 
     def has_ended(self, server_id: str) -> bool:
-        """Return whether the QEMU has ended that was watched."""
+        """Return whether the watched QEMU of a server has ended."""
         with self._lock:
             return server_id in self._ended
 
     def unwatch(self, server_id: str) -> None:
-        """Forget a QEMU: the next one of the server is another."""
+        """Stop watching the QEMU of a server, before its next one is started."""
         with self._lock:
             self._ended.discard(server_id)
             handle = self._watched.pop(server_id, None)
             if handle is not None:
-                os.close(handle)  # which takes it out of the poll, too
+                os.close(handle)  # this also removes it from the epoll set
 
     def _wait_loop(self) -> None:
         while True:
@@ -71,10 +71,10 @@ class ProcessWatch:
 def process_of(guest: Guest) -> int:
     """Return the pid of a guest's QEMU.
 
-    :raises ReplicationError: when QEMU does not say it
+    :raises ReplicationError: when QEMU does not return it
     :raises OSError: when it has just ended
     """
     thread = guest("query-cpus-fast")[0]["thread-id"]
     status = pathlib.Path(f"/proc/{thread}/status").read_text()
-    found = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
-    return int(found[1]) if found else thread
+    match = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
+    return int(match[1]) if match else thread

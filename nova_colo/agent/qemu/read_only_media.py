@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest can only read, such as its config drive: a file that the secondary's host gets a copy of."""
+"""Copy read-only media of a guest, such as its config drive, to the host of its secondary."""
 
 import base64
 import pathlib
@@ -8,26 +8,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
 
-#: The largest file that is sent, in bytes: it goes by the message bus. A config drive has some hundred thousand.
+#: Maximum size in bytes of a file that is copied: it is sent by RPC. A config drive has some hundred
+#: thousand.
 LARGEST = 8 << 20
 
 
 def read(paths: Iterable[str]) -> list[dict[str, str]]:
-    """Return files as they can be sent: ``path`` and ``content``, in base64.
+    """Return files in a form for RPC: ``path`` and ``content``, in base64.
 
-    :raises ReplicationError: when one cannot be read, or is too large
+    :raises ReplicationError: when a file cannot be read or is too large
     """
     return [{"path": path, "content": base64.b64encode(_content(path)).decode()} for path in paths]
 
 
 def make(sent: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """Make the files that are not there, and yield the path of each that was made.
+    """Create the files that do not exist. Yield the path of each that was created.
 
-    :param sent: as ``read`` returns them
-    :raises ReplicationError: when there is another file in the place of one
+    :param sent: files as ``read`` returns them
+    :raises ReplicationError: when a file exists with other content
     """
-    for one in sent:
-        path, content = pathlib.Path(one["path"]), base64.b64decode(one["content"])
+    for medium in sent:
+        path, content = pathlib.Path(medium["path"]), base64.b64decode(medium["content"])
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -120,7 +120,7 @@ class Replica:
             self.ledger = Ledger(time.time(), Totals(**totals))
 
     def set_progress(self, stage: str, step: int, percent: int = 0) -> None:
-        """Set the progress that is reported while the pair is made."""
+        """Set the progress that is reported while the pair is being created."""
         with self._lock:
             self._progress = (stage, step, percent)
 
@@ -149,7 +149,7 @@ class Replica:
     def on_disconnected(self, error: Reason | None = None) -> None:
         """Record that the replica has no peer any more.
 
-        :param error: why the pair could not be made
+        :param error: why the pair could not be created
         """
         with self._lock:
             self._progress, self._stream, self._link, self._hybrid = None, None, None, None
@@ -220,7 +220,10 @@ class Replica:
     # --- fencing of a primary from its peer's host
 
     def trigger_fence(self) -> None:
-        """Trigger the fence of this secondary's primary, which may still run. Each poll repeats it until it has ended."""
+        """Trigger the fence of this secondary's primary, which may still run.
+
+        Each poll repeats it until the primary has ended.
+        """
         if self.record.fence is not None:
             self.save(firing=self.record.fence)
             Fence(**self.record.fence).trigger(0)
@@ -262,7 +265,7 @@ class Replica:
     # --- polls and reports
 
     def is_peer_silent(self) -> bool:
-        """Return whether the peer's host became silent since the last poll, so that the next one is due at once."""
+        """Return whether the peer's host has become silent since the last poll: one is due at once."""
         with self._lock:
             peer, now = self.record.peer, self._link
         return (
@@ -277,26 +280,26 @@ class Replica:
 
         :returns: whether the link was lost since the last poll
         """
-        there = self._has_qemu()
-        if there is None:
+        has_qemu = self._has_qemu()
+        if has_qemu is None:
             return False  # libvirt is away, which does not affect QEMU
         with self._lock:
             if time.monotonic() - self._polled_at > EVENT_GAP_S:
                 self._assume_checkpoint()
         connections: dict[str, bool] | None = None
         silent = False
-        if there:
+        if has_qemu:
             try:
                 connections = self._poll_qemu()
             except SilentError:
                 silent = True
             except GoneError:
-                there = self._has_qemu() is not False
+                has_qemu = self._has_qemu() is not False
             except ReplicationError:
                 pass  # the pair is being changed at this moment
         with self._lock:
             self._polled_at = time.monotonic()
-            self._running, self._silent = there, silent
+            self._running, self._silent = has_qemu, silent
             was_up = self._link is not None and self._link.up is True
             if self.record.stage == Stage.IN_SYNC:
                 self._set_link(link_health.assess(self._signs(connections or {}), self._thresholds))
@@ -309,7 +312,7 @@ class Replica:
         return was_up and is_down
 
     def _block_egress(self, wanted: bool) -> None:
-        """Block egress of a primary that has lost its peer, until they are in sync again or it runs unprotected.
+        """Block egress of a primary without a link, until it is in sync again or runs unprotected.
 
         Replies that can be compared are held back anyway. But the peer may have been promoted by now, and
         both would answer ARP. A link that is up again does not rule that out; a checkpoint does.
@@ -320,9 +323,8 @@ class Replica:
                 return
             if not wanted and in_pair and not self._resumed_since_block:
                 return
-            with contextlib.suppress(
-                ReplicationError
-            ):  # QEMU is gone, silent, or being changed: the next poll retries
+            # QEMU is gone, silent, or being changed: the next poll retries
+            with contextlib.suppress(ReplicationError):
                 self._resumed_since_block = self._resumed_since_block and not wanted
                 netfilter.block_egress(self.guest, wanted)
                 self._egress_blocked = wanted

@@ -19,7 +19,9 @@ PROMOTE_S = 10.0
 
 
 def make_files(primary: dict[str, Any]) -> Iterator[str]:
-    """Create the missing files of a secondary's disks. Yield each that was created, or that its QEMU will create.
+    """Create the missing files of a secondary's disks.
+
+    Yield each that was created, or that its QEMU will create.
 
     :param primary: the primary's description: xml; path, format and size of each disk; media
     :raises ReplicationError: when another file exists in the place of one

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS between the two QEMUs of a pair: who has no certificate of their CA gets nothing.
+"""TLS between the two QEMUs of a pair, with mutual authentication by certificates of their CA.
 
-Each replica listens for some of the connections and makes others, so it has credentials of both kinds. QEMU reads
-the files, which have the names that QEMU and libvirt use for all their TLS. (QEMU: docs/system/tls.rst)
+Each replica listens for some of the connections and opens others, so it has credentials of both kinds. QEMU
+reads the files, which have the usual names of QEMU and libvirt. (QEMU: docs/system/tls.rst)
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from nova_colo.agent.qemu.qmp.names import PREFIX
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 
-#: What a QEMU knows its credentials as.
+#: Ids of the credentials objects in QEMU.
 SERVER, CLIENT = f"{PREFIX}tls-server", f"{PREFIX}tls-client"
 
 CA, SERVER_CERTIFICATE, CLIENT_CERTIFICATE = "ca-cert.pem", "server-cert.pem", "client-cert.pem"
@@ -28,9 +28,9 @@ FILES = (CA, SERVER_CERTIFICATE, "server-key.pem", CLIENT_CERTIFICATE, "client-k
 
 
 def load(guest: Guest, folder: str) -> None:
-    """Let a QEMU read its certificates and keys, be it anew: they may have been renewed.
+    """Load the certificates and keys into a QEMU, replacing those that it has: they may have been renewed.
 
-    :param folder: with FILES in it
+    :param folder: the folder with FILES
     """
     unload(guest)
     for name, endpoint in ((SERVER, "server"), (CLIENT, "client")):
@@ -39,31 +39,32 @@ def load(guest: Guest, folder: str) -> None:
 
 
 def unload(guest: Guest) -> None:
-    """Let a QEMU forget its certificates and keys. Connections that use them go on."""
+    """Remove the certificates and keys from a QEMU. Connections that use them stay open."""
     for name in (SERVER, CLIENT):
         with contextlib.suppress(MonitorError):  # it has none
             guest("object-del", {"id": name})
 
 
 def unmet_requirements(folder: str, address: str) -> list[Reason]:
-    """Return what is wrong with a host's certificates; nothing when QEMU can use them.
+    """Return the problems of a host's certificates; nothing when QEMU can use them.
 
-    :param folder: with FILES in it; keys may be readable by QEMU's user only
-    :param address: this host's in the replication network, for which the server's certificate must be
+    :param folder: the folder with FILES; keys may be readable by QEMU's user only
+    :param address: this host's address in the replication network; the server certificate must be valid for
+        it
     """
     where = pathlib.Path(folder)
     missing = [name for name in FILES if not (where / name).exists()]
     if missing:
         return [reasons.TLS_MISSING(files=missing, folder=folder)]
-    wrong = (
-        _wrong(where / CA),
-        _wrong(where / SERVER_CERTIFICATE, address),
-        _wrong(where / CLIENT_CERTIFICATE),
+    problems = (
+        _problems(where / CA),
+        _problems(where / SERVER_CERTIFICATE, address),
+        _problems(where / CLIENT_CERTIFICATE),
     )
-    return list(itertools.chain.from_iterable(wrong))
+    return list(itertools.chain.from_iterable(problems))
 
 
-def _wrong(path: pathlib.Path, address: str | None = None) -> Iterator[Reason]:
+def _problems(path: pathlib.Path, address: str | None = None) -> Iterator[Reason]:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON schemas of requests and answers, one module per concern; the OpenAPI document is made from the same."""
+"""JSON schemas of requests and responses, one module per concern. They also make up the OpenAPI document."""

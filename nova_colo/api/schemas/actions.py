@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies of the actions."""
+"""Schemas of the bodies of actions."""
 
 from nova_colo.api.schemas.base import BOOLEAN, HOST, Schema, or_null, words
 from nova_colo.pair import actions
@@ -22,7 +22,7 @@ def _required(**properties: Schema) -> Schema:
     }
 
 
-#: action -> what stands behind its name
+#: action -> its arguments
 ARGUMENTS: dict[str, Schema] = {
     actions.FAILOVER: _options(force=BOOLEAN | {"description": "although the pair is not healthy"}),
     actions.PROTECT: _NOTHING,
@@ -33,7 +33,7 @@ ARGUMENTS: dict[str, Schema] = {
         **{"return": BOOLEAN | {"description": "fail back when the pair is protected again"}}
     ),
     actions.MIGRATE_SECONDARY: _required(
-        host=or_null(HOST) | {"description": "null: the next that has room"}
+        host=or_null(HOST) | {"description": "null: the next with capacity"}
     ),
     actions.SET_MODE: _required(mode=words(Mode)),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What schemas are made of. Patterns are valid in JSON Schema 2020-12 and so in OpenAPI 3.1."""
+"""Building blocks of schemas. Patterns are valid in JSON Schema 2020-12 and so in OpenAPI 3.1."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, in UTC"}
-#: As Nova's own requests have it.
+#: As in Nova's own requests.
 HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]+$"}
 PROJECT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 LINKS: Schema = {
@@ -32,8 +32,8 @@ REASON: Schema = {
     "properties": {"code": STRING, "params": {"type": "object"}},
     "required": ["code", "params"],
     "additionalProperties": False,
-    "description": "A reason for programs: its code, and its parameters as far as the caller may see them. Other reasons and "
-    "lists are among them.",
+    "description": "A reason for programs: its code, and its parameters as far as the caller may see them. "
+    "Other reasons and lists are among them.",
 }
 
 
@@ -48,25 +48,25 @@ def reason(name: str, text: Schema) -> dict[str, Schema]:
 
 
 def words(values: Iterable[str], description: str = "") -> Schema:
-    """Return the schema of one of some words."""
+    """Return the schema of an enumeration."""
     schema: Schema = {"type": "string", "enum": [str(value) for value in values]}
     return schema | ({"description": description} if description else {})
 
 
 def several(item: Schema, description: str = "") -> Schema:
-    """Return the schema of a list; in a query, of a parameter that may be given several times."""
+    """Return the schema of a list; in a query, of a parameter that may be repeated."""
     return {"type": "array", "items": item} | ({"description": description} if description else {})
 
 
 def or_null(schema: Schema) -> Schema:
-    """Return the schema of the same or null."""
+    """Return a schema that also allows null."""
     if isinstance(schema.get("type"), str) and "enum" not in schema:
         return schema | {"type": [schema["type"], "null"]}
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def record(description: str = "", /, **properties: Schema) -> Schema:
-    """Return the schema of an object that has all of the given members and no others."""
+    """Return the schema of an object with exactly the given members."""
     schema: Schema = {
         "type": "object",
         "properties": properties,
@@ -77,5 +77,5 @@ def record(description: str = "", /, **properties: Schema) -> Schema:
 
 
 def query(**parameters: Schema) -> Schema:
-    """Return the schema of a query, all of whose parameters may be left out."""
+    """Return the schema of a query with optional parameters."""
     return {"type": "object", "properties": parameters, "additionalProperties": False}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoint history."""
+"""Schemas of the checkpoint history."""
 
 from nova_colo.api.schemas.base import COUNT, NUMBER, TIME, Schema, or_null, query, record, several
 
-#: At about so many buckets an answer is made coarser.
+#: The width of buckets is chosen so that a response has about this many at most.
 MOST_BUCKETS = 360
 
 QUERY: Schema = query(
@@ -18,7 +18,7 @@ _BUCKET = record(
     mismatch=COUNT,
     periodic=COUNT,
     forced=COUNT,
-    pause_ms=record("How long the guest stood still", mean=or_null(NUMBER), max=or_null(NUMBER)),
+    pause_ms=record("How long the guest was paused", mean=or_null(NUMBER), max=or_null(NUMBER)),
 )
 
 HISTORY: Schema = record(

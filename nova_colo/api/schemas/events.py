@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events."""
+"""Schemas of events."""
 
 from nova_colo.api.schemas.base import (
     LIMIT,

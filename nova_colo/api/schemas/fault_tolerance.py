@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Discovery, list and show."""
+"""Schemas of discovery, list and show."""
 
 from nova_colo.api.schemas.base import (
     BOOLEAN,
@@ -26,7 +26,7 @@ from nova_colo.db.listing import SORT_KEYS
 from nova_colo.pair.actions import ACTIONS
 from nova_colo.pair.model import FtStatus, Health, Mode, State, Wanted
 
-#: Of a query. As in Nova, all_tenants without a value means yes.
+#: Booleans in a query. As in Nova, all_tenants without a value means yes.
 _BOOLEAN_WORDS = ("", "0", "1", "true", "false", "True", "False", "yes", "no")
 
 INDEX_QUERY: Schema = query(
@@ -43,15 +43,15 @@ INDEX_QUERY: Schema = query(
     marker=UUID | {"description": "The server_id of the last one of the page before."},
     sort_key=words(
         SORT_KEYS,
-        "By what to sort. health and state sort by severity, the worst first. Hosts need the right to see them. "
-        "Those that have no value come last.",
+        "By what to sort. health and state sort by severity, the worst first. "
+        "Hosts need the right to see them. Those that have no value come last.",
     ),
     sort_dir=words(("asc", "desc")),
 )
 
 EMPTY_QUERY: Schema = query()
 
-#: What may be asked of the list, as discovery says it.
+#: Filters of the list, as discovery lists them.
 FILTERS = ("state", "health", "host", "project_id", "name", "all_tenants")
 
 DISCOVERY: Schema = record(
@@ -60,14 +60,14 @@ DISCOVERY: Schema = record(
         modes=several(words(Mode)),
         actions=several(words(ACTIONS)),
         can_see_hosts=BOOLEAN,
-        simulated=BOOLEAN | {"description": "whether figures of some hosts are made up"},
+        simulated=BOOLEAN | {"description": "whether figures of some hosts are simulated"},
         limits=record(max_limit=COUNT, checkpoint_buckets=COUNT),
         filters=several(words(FILTERS), "those that this caller may use"),
         sort_keys=several(words(SORT_KEYS), "those that this caller may use"),
     )
 )
 
-_SIDE = record(
+_REPLICA = record(
     host=or_null(STRING | {"description": "null for those who may not see hosts"}), since=or_null(TIME)
 )
 
@@ -129,9 +129,11 @@ PAIR: Schema = record(
     auto_reprotect=BOOLEAN | {"description": "whether a lost secondary is replaced without being asked for"},
     backend=or_null(STRING),
     epoch=INTEGER,
-    primary=_SIDE,
-    secondary=or_null(_SIDE),
-    reserved_on=or_null(STRING | {"description": "host that keeps room for a secondary that is not there"}),
+    primary=_REPLICA,
+    secondary=or_null(_REPLICA),
+    reserved_on=or_null(
+        STRING | {"description": "host with capacity reserved for a secondary that does not exist"}
+    ),
     protected_since=or_null(TIME),
     progress=or_null(_PROGRESS),
     checkpoints=_FIGURES,

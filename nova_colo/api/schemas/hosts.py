@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts with an agent."""
+"""Schemas of hosts."""
 
 from nova_colo.api.schemas.base import (
     BOOLEAN,
@@ -33,7 +33,7 @@ _HOST = record(
         "description": "of what the agent has found on the host",
     },
     capable=BOOLEAN | {"description": "whether it can carry replicas of pairs"},
-    reasons=several(STRING, "what it lacks when it is not capable"),
+    reasons=several(STRING, "its unmet requirements when it is not capable"),
     reason_details=several(REASON, "the same for programs, in the same order"),
     primaries=COUNT,
     secondaries=COUNT,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base of the engine's Nova and Placement clients: a keystoneauth1 adapter with OpenStack's usual options."""
+"""The base of the engine's REST clients: a keystoneauth1 adapter with OpenStack's usual options."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ class RestClient:
         """Send a request and return the response.
 
         :param path: below the service's endpoint
-        :raises ServiceError: when the status is 400 or above, with the service's own message, and without an answer
+        :raises ServiceError: when the status is 400 or above, with the service's own message; or without an
+            answer
         """
         kwargs.setdefault("microversion", self._microversion)
         try:

@@ -21,7 +21,7 @@ MICROVERSION = "2.67"
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server as Nova shows it. ``host`` is empty before it is scheduled."""
+    """A server in Nova. ``host`` is empty before it is scheduled."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class Server:
 
     @property
     def gone(self) -> bool:
-        """Whether it is deleted, or about to be."""
+        """Whether the server is deleted or soft-deleted."""
         return self.status in ("DELETED", "SOFT_DELETED")
 
 
@@ -121,7 +121,10 @@ class NovaClient(RestClient):
         return action["message"] == "Error"
 
     def migrations(self, server_id: str) -> list[str]:
-        """Return the uuids of a server's migrations, which are consumers in Placement; those in progress, too."""
+        """Return the uuids of a server's migrations, including ended ones.
+
+        They are consumers in Placement.
+        """
         body = self.get("/os-migrations", instance_uuid=server_id)
         return [migration["uuid"] for migration in body["migrations"]]
 
@@ -140,7 +143,8 @@ class NovaClient(RestClient):
     def force_down(self, host: str, down: bool) -> None:
         """Force a host's nova-compute down, or lift that.
 
-        :raises ServiceError: 400 when it cannot be lifted yet: nova-compute has not cleaned up evacuated servers
+        :raises ServiceError: 400 when it cannot be lifted yet, since nova-compute has not cleaned up
+            evacuated servers
         """
         self._update_service(self.compute_services()[host], {"forced_down": down})
 

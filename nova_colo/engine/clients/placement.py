@@ -64,7 +64,7 @@ class PlacementClient(RestClient):
         generation = self.get(f"/allocations/{consumer}").get("consumer_generation")
         body: dict[str, Any] = {
             "allocations": {provider: {"resources": resources} for provider, resources in amounts.items()},
-            # the service project: else secondaries would count against the quota of their servers' project
+            # the service project: otherwise a secondary would count against the quota of its server's project
             "project_id": self.adapter.get_project_id(),
             "user_id": self.adapter.get_user_id(),
             "consumer_generation": generation,
@@ -99,11 +99,13 @@ class PlacementClient(RestClient):
             self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
 
     def return_allocation(self, server_id: str, provider: str, migrations: Collection[str]) -> None:
-        """Return to a server what a failed live migration still holds of it on its host, and drop the rest.
+        """Return to a server its allocation that a failed live migration holds.
 
-        Nova moves a server's allocation to the migration before it claims resources on the target, and moves it
-        back when the migration fails (nova.conductor.tasks.migrate). A nova-compute that ends in between does
-        not, and Nova then fails each further forced move with a KeyError in claim_resources_on_destination.
+        Delete all other allocations of its migrations.
+
+        Nova moves a server's allocation to the migration before it claims resources on the target, and moves
+        it back when the migration fails (nova.conductor.tasks.migrate). A nova-compute that ends in between
+        does not, and each further forced move then fails with a KeyError in claim_resources_on_destination.
 
         :param provider: uuid of the provider of the server's host
         :param migrations: uuids of the server's ended migrations, which are consumers

@@ -4,19 +4,21 @@
 import dataclasses
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import tenacity
 
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import ServiceError, WorkflowError
-from nova_colo.pair import reasons
 from nova_colo.pair.model import State
+from nova_colo.pair.operation import Params
 from nova_colo.pair.reasons import Kind, Reason, Severity
+
+P = TypeVar("P", bound=Params)
 
 
 @dataclasses.dataclass
-class Job:
+class Job(Generic[P]):
     """A run of a workflow on one server.
 
     :param params: the data of its steps; recorded after each step
@@ -27,13 +29,8 @@ class Job:
     server_id: str
     kind: str
     step: int
-    params: dict[str, Any]
+    params: P
     stopping: threading.Event
-
-    @property
-    def reason(self) -> Reason | None:
-        """The reason for the operation."""
-        return reasons.read(self.params.get("reason"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,22 +46,22 @@ class Outcome:
     values: dict[str, Any]
     event: Reason | None = None
     level: Severity | None = None
-    then: tuple[str, dict[str, Any]] | None = None
+    then: tuple[str, Params] | None = None
 
 
-class Workflow:
+class Workflow(Generic[P]):
     """Steps in order, each of which may be repeated."""
 
-    steps: tuple[Callable[[Job], None], ...]
+    steps: tuple[Callable[[Job[P]], None], ...]
 
     def __init__(self, context: Context):
         self._context = context
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[P]) -> Outcome:
         """Return the outcome of success."""
         raise NotImplementedError()
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[P], error: Reason) -> Outcome:
         """Undo what can be undone, by default nothing, and return the outcome of failure.
 
         :param error: the first error
@@ -72,7 +69,7 @@ class Workflow:
         return Outcome({"state": State.ERROR, "state_reason": error}, error, Severity.ERROR)
 
 
-def wait_for(job: Job, condition: Callable[[], bool], timeout: float, timed_out: Kind) -> None:
+def wait_for(job: Job[Any], condition: Callable[[], bool], timeout: float, timed_out: Kind) -> None:
     """Wait until a condition holds.
 
     :param timeout: seconds
@@ -83,7 +80,7 @@ def wait_for(job: Job, condition: Callable[[], bool], timeout: float, timed_out:
         raise WorkflowError(timed_out(seconds=round(timeout)))
 
 
-def holds_within(job: Job, condition: Callable[[], bool], timeout: float) -> bool:
+def holds_within(job: Job[Any], condition: Callable[[], bool], timeout: float) -> bool:
     """Wait until a condition holds. Return False when it does not hold in time, or this engine is stopping.
 
     :param timeout: seconds

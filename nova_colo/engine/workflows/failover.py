@@ -14,72 +14,70 @@ from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import action_finished
 from nova_colo.pair import health, reasons
 from nova_colo.pair.model import Role, State, secondary_id
+from nova_colo.pair.operation import FailoverParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
 
-class Failover(Workflow):
+class Failover(Workflow[FailoverParams]):
     """Make the secondary the primary, in the data plane only. Another workflow updates Nova's records."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.grant, self.switch)
 
-    def grant(self, job: Job) -> None:
-        """Grant the next epoch to the secondary, if it can resume; else the primary would be paused in vain."""
-        target, epoch = job.params["target"], job.params["epoch"]
-        replica = self._context.call_agent(target, "status", server_id=job.server_id)
+    def grant(self, job: Job[FailoverParams]) -> None:
+        """Grant the next epoch to the secondary, after a check that it can resume."""
+        target, epoch = job.params.target, job.params.epoch
+        replica = self._context.agent_api.status(target, job.server_id)
         if replica is None or replica["epoch"] < epoch or not replica["running"]:
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
-        _grant(self._context, job, target, previous_host=job.params["source"])
+        _grant(self._context, job, target, previous_host=job.params.source)
 
-    def switch(self, job: Job) -> None:
+    def switch(self, job: Job[FailoverParams]) -> None:
         """Pause the primary if its agent is alive, and promote the secondary."""
         row = self._context.pair(job.server_id)
-        target, epoch = job.params["target"], job.params["epoch"] + 1
+        target, epoch = job.params.target, job.params.epoch + 1
         if (row.epoch, row.primary_host) != (epoch, target):
             raise WorkflowError(reasons.GRANT_INVALID(epoch=epoch))
         stopped = agent_calls.demote_paired(self._context, job)
-        job.params["gap_ms"] = self._context.call_agent(
-            target, "promote", server_id=job.server_id, epoch=epoch, stopped=stopped
-        )
+        job.params.gap_ms = self._context.agent_api.promote(target, job.server_id, epoch, stopped=stopped)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[FailoverParams]) -> Outcome:
         """Return the outcome of success."""
-        source, target = job.params["source"], job.params["target"]
+        source, target = job.params.source, job.params.target
         values = {
-            "state_reason": reasons.FAILED_OVER_RECORDS(reason=job.reason),
+            "state_reason": reasons.FAILED_OVER_RECORDS(reason=job.params.why),
             "failovers": pairs.Pair.failovers + 1,
             "failover_at": timeutils.utcnow(),
-            "failover_reason": job.reason,
-            "failover_gap_ms": job.params["gap_ms"],
+            "failover_reason": job.params.why,
+            "failover_gap_ms": job.params.gap_ms,
         }
-        event = reasons.FAILED_OVER(source=source, target=target, reason=job.reason)
+        event = reasons.FAILED_OVER(source=source, target=target, reason=job.params.why)
         return Outcome(values, event, then=("follow", job.params))
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[FailoverParams], error: Reason) -> Outcome:
         """Return the grant to the primary, once it is certain that the secondary does not run."""
         row = self._context.pair(job.server_id)
-        source, target = job.params["source"], job.params["target"]
-        if (row.epoch, row.primary_host) == (job.params["epoch"], source):
+        source, target = job.params.source, job.params.target
+        if (row.epoch, row.primary_host) == (job.params.epoch, source):
             failed = reasons.FAILOVER_FAILED(error=error)
-            values = {"state": job.params["previous_state"], "state_reason": failed, "return_to": None}
+            values = {"state": job.params.previous_state, "state_reason": failed, "return_to": None}
             return Outcome(values, reasons.FAILOVER_UNDONE(error=error))
         why = reasons.FAILOVER_STUCK(error=error)
         stuck = Outcome({"state": State.ERROR, "state_reason": why, "return_to": None}, why)
-        if (row.epoch, row.primary_host) != (job.params["epoch"] + 1, target) or not self._context.alive(
-            source
-        ):
+        if (row.epoch, row.primary_host) != (job.params.epoch + 1, target) or not self._context.alive(source):
             return stuck
         try:
-            replica = self._context.call_agent(target, "status", server_id=job.server_id)
+            replica = self._context.agent_api.status(target, job.server_id)
             if replica is not None and replica["role"] != Role.SECONDARY:
                 return stuck  # it runs: another operation updates the records
             if replica is not None:
-                kept = {"role": Role.SECONDARY, "epoch": replica["epoch"]}
-                self._context.call_agent(target, "discard", server_id=job.server_id, **kept)
-                if self._context.call_agent(target, "status", server_id=job.server_id) is not None:
+                self._context.agent_api.destroy_if_unchanged(
+                    target, job.server_id, Role.SECONDARY, replica["epoch"]
+                )
+                if self._context.agent_api.status(target, job.server_id) is not None:
                     return stuck  # another engine has promoted it since
             self._return_grant(job, row.epoch, source)
         except WorkflowError as second:
@@ -93,76 +91,74 @@ class Failover(Workflow):
         }
         return Outcome(values, reasons.FAILOVER_RETURNED(host=source, error=error))
 
-    def _return_grant(self, job: Job, epoch: int, source: str) -> None:
+    def _return_grant(self, job: Job[FailoverParams], epoch: int, source: str) -> None:
         with self._context.database.writer() as session:
             granted = pairs.grant(
                 session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY
             )
         if not granted:
             raise WorkflowError(reasons.GRANT_MISSED())
-        self._context.call_agent(source, "run_alone", server_id=job.server_id, epoch=epoch + 1)
+        self._context.agent_api.run_unprotected(source, job.server_id, epoch + 1)
 
 
-class RunUnprotected(Workflow):
-    """Let the primary run unprotected."""
+class RunUnprotected(Workflow[UnprotectParams]):
+    """Run the primary unprotected."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.grant, self.run_unprotected, self.remove_secondary)
 
-    def grant(self, job: Job) -> None:
+    def grant(self, job: Job[UnprotectParams]) -> None:
         """Grant the next epoch to the primary. The pair has no secondary from then on."""
         row = self._context.pair(job.server_id)
         values = {
             "state": State.DEGRADED,
-            "state_reason": reasons.RUNNING_ALONE(reason=job.reason),
+            "state_reason": reasons.RUNNING_ALONE(reason=job.params.why),
             "previous_host": None,
         }
         _grant(
             self._context,
             job,
-            job.params["source"],
+            job.params.source,
             **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY),
         )
 
-    def run_unprotected(self, job: Job) -> None:
-        """Let the primary run unprotected."""
-        self._context.call_agent(
-            job.params["source"], "run_alone", server_id=job.server_id, epoch=job.params["epoch"] + 1
-        )
+    def run_unprotected(self, job: Job[UnprotectParams]) -> None:
+        """Run the primary unprotected."""
+        self._context.agent_api.run_unprotected(job.params.source, job.server_id, job.params.epoch + 1)
 
-    def remove_secondary(self, job: Job) -> None:
+    def remove_secondary(self, job: Job[UnprotectParams]) -> None:
         """Release the secondary's reservation and destroy it."""
         self._context.placement.release(secondary_id(job.server_id))
-        agent_calls.destroy(self._context, job.server_id, job.params["target"])
+        agent_calls.destroy(self._context, job.server_id, job.params.target)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[UnprotectParams]) -> Outcome:
         """Return the outcome of success."""
         # the state was set with the grant; its users may have requested a new secondary since
-        lost = reasons.SECONDARY_LOST(reason=job.reason)
-        event = reasons.SECONDARY_GIVEN_UP(reason=job.reason, host=job.params["source"])
+        lost = reasons.SECONDARY_LOST(reason=job.params.why)
+        event = reasons.SECONDARY_GIVEN_UP(reason=job.params.why, host=job.params.source)
         return Outcome({"state_reason": lost, "return_to": None, "reserved_host": None}, event)
 
 
-class Restart(Workflow):
+class Restart(Workflow[Params]):
     """Restart a server from its disk after all its QEMUs have ended."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.restart,)
 
-    def restart(self, job: Job) -> None:
+    def restart(self, job: Job[Params]) -> None:
         """Reboot the server through Nova."""
         self._context.placement.release(secondary_id(job.server_id))
-        self._context.call_agent(job.params["source"], "release", server_id=job.server_id)
+        self._context.agent_api.unprotect(job.params.source, job.server_id)
         request_id = self._context.nova.reboot(job.server_id, job.id)
         timeout = self._context.conf.engine.records_timeout
-        has_ended = lambda: action_finished(self._context, job, request_id, job.params["source"])  # noqa: E731
+        has_ended = lambda: action_finished(self._context, job, request_id, job.params.source)  # noqa: E731
         wait_for(job, has_ended, timeout, reasons.RESTART_TIMEOUT)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[Params]) -> Outcome:
         """Return the outcome of success."""
-        reason = reasons.RESTARTED(reason=job.reason)
+        reason = reasons.RESTARTED(reason=job.params.why)
         values = {
             "state": State.UNPROTECTED,
             "state_reason": reason,
@@ -172,10 +168,10 @@ class Restart(Workflow):
         return Outcome(values, reason)
 
 
-def _grant(context: Context, job: Job, to: str, **values: Any) -> None:
+def _grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
     """Grant epoch + 1. When repeated after a crash, the grant is found in the row."""
-    epoch = job.params["epoch"]
-    since = {"primary_since": timeutils.utcnow()} if to != job.params["source"] else {}
+    epoch = job.params.epoch
+    since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}
     values |= since | pairs.NO_SECONDARY | {"primary_host": to}
     with context.database.writer() as session:
         if pairs.grant(session, job.server_id, epoch, job.id, **values):

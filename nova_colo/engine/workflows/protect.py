@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workflows that create and move secondaries."""
 
-from typing import Any
+import dataclasses
+from typing import Any, TypeVar
 
 from oslo_utils import timeutils
 
+from nova_colo.agent.replication import PairSpec
 from nova_colo.db import pairs
 from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
@@ -13,19 +15,21 @@ from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, reasons
 from nova_colo.pair.model import Role, State, Wanted
+from nova_colo.pair.operation import MoveParams, ProtectParams
 from nova_colo.pair.reasons import Kind, Reason, Severity
 
 STEPS = 4
+P = TypeVar("P", bound=ProtectParams)
 
 
-class Protect(Workflow):
+class CreateSecondary(Workflow[P]):
     """Create a secondary and start COLO. The primary runs on if that fails."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.reserve, self.prepare, self.start, self.synchronise)
 
-    def reserve(self, job: Job) -> None:
+    def reserve(self, job: Job[P]) -> None:
         """Find a host and reserve capacity for the secondary there."""
         row = self._wanted(job)
         # the status in the row may be as old as nova_poll_interval
@@ -34,35 +38,31 @@ class Protect(Workflow):
             self._context.update_claimed(job.server_id, job.id, server_status=server.status)
             raise WorkflowError(reasons.NOT_ACTIVE(status=server.status))
         self._progress(job, reasons.FINDING_HOST, 1)
-        job.params["target"] = self._context.capacity.reserve(row)
+        job.params.target = self._context.capacity.reserve(row)
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: Job[P]) -> None:
         """Create the secondary."""
         self._progress(job, reasons.MAKING, 2)
-        job.params["spec"] = self._spec(job)
-        spec = job.params["spec"]
-        primary = self._context.call_agent(spec["primary_host"], "describe", spec=spec)
-        job.params["secondary"] = self._context.call_agent(
-            job.params["target"], "prepare_secondary", spec=spec, primary=primary
-        )
+        spec, agents = self._spec(job), self._context.agent_api
+        job.params.spec = dataclasses.asdict(spec)
+        primary = agents.describe(spec.primary_host, spec)
+        job.params.secondary = agents.prepare_secondary(job.params.target, spec, primary)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job[P]) -> None:
         """Start replication."""
-        spec = job.params["spec"]
-        self._context.call_agent(
-            spec["primary_host"], "start_replication", spec=spec, secondary=job.params["secondary"]
-        )
+        spec = PairSpec(**job.params.spec)
+        self._context.agent_api.start_replication(spec.primary_host, spec, job.params.secondary)
 
-    def synchronise(self, job: Job) -> None:
+    def synchronise(self, job: Job[P]) -> None:
         """Wait until primary and secondary are in sync.
 
         :raises WorkflowError: also when protection is no longer wanted
         """
-        primary = job.params["spec"]["primary_host"]
+        primary = job.params.spec["primary_host"]
 
         def in_sync() -> bool:
             row = self._wanted(job)
-            replica = self._context.call_agent(primary, "status", server_id=job.server_id)
+            replica = self._context.agent_api.status(primary, job.server_id)
             if replica is None or not replica["running"]:
                 raise WorkflowError(reasons.GUEST_ENDED(host=primary))
             if replica["role"] == Role.LEAVING:
@@ -70,17 +70,17 @@ class Protect(Workflow):
             if (error := reasons.read(replica["error"])) is not None:
                 raise WorkflowError(error)
             if replica["link_up"] is False:
-                raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params["target"]))
+                raise WorkflowError(reasons.LINK_LOST_MAKING(host=job.params.target))
             if replica["progress"] and replica["progress"] != row.progress:
                 self._context.update_claimed(job.server_id, job.id, progress=replica["progress"])
-            job.params["stood_still_ms"] = replica.get("stood_still_ms")
+            job.params.stood_still_ms = replica.get("stood_still_ms")
             return replica["progress"] is None
 
         wait_for(job, in_sync, self._context.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[P]) -> Outcome:
         """Return the outcome of success."""
-        now, target = timeutils.utcnow(), job.params["target"]
+        now, target = timeutils.utcnow(), job.params.target
         row = self._context.pair(job.server_id)
         values: dict[str, Any] = {
             "state": State.PROTECTED,
@@ -95,18 +95,18 @@ class Protect(Workflow):
             "retry_at": None,
         }
         more = []
-        if job.params.get("stood_still_ms") is not None:
-            more.append(reasons.PAUSED_FOR(ms=round(job.params["stood_still_ms"])))
+        if job.params.stood_still_ms is not None:
+            more.append(reasons.PAUSED_FOR(ms=round(job.params.stood_still_ms)))
         if row.return_to and row.return_to != target:
             values["return_to"] = None
             more.append(reasons.NO_TEST_RETURN(host=row.return_to))
         return Outcome(values, reasons.PROTECTED(host=target, more=more))
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
-        """Let the primary run without replication, and destroy the secondary."""
+    def roll_back(self, job: Job[P], error: Reason) -> Outcome:
+        """Unprotect the primary and destroy the secondary."""
         row = self._context.pair(job.server_id)
-        agent_calls.unprotect(self._context, job.server_id, job.params.get("spec", {}).get("primary_host"))
-        agent_calls.destroy(self._context, job.server_id, job.params.get("target"))
+        agent_calls.unprotect(self._context, job.server_id, job.params.spec.get("primary_host"))
+        agent_calls.destroy(self._context, job.server_id, job.params.target)
         self._context.placement.release(row.secondary_id)
         values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
         if row.wanted != Wanted.PROTECTED:
@@ -114,22 +114,20 @@ class Protect(Workflow):
         if row.server_status != "ACTIVE":  # stopped by Nova; nothing has failed
             pair = pairs.core(row)
             state = (
-                arbitration.idle_state(pair)
-                if arbitration.idle_reason(pair)
-                else job.params["previous_state"]
+                arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params.previous_state
             )
             return Outcome(
                 values | {"state": state, "state_reason": reasons.NOT_ACTIVE(status=row.server_status)}
             )
         values |= {
-            "state": job.params["previous_state"],
+            "state": job.params.previous_state,
             "state_reason": error,
             "first_error": row.first_error or error,
         }
         again = error == row.first_error  # the same error at each attempt is recorded once
         return Outcome(values, None if again else reasons.NOT_PROTECTED(error=error))
 
-    def _wanted(self, job: Job) -> Pair:
+    def _wanted(self, job: Job[P]) -> Pair:
         """Return the pair's row.
 
         :raises WorkflowError: when protection is no longer wanted
@@ -140,52 +138,59 @@ class Protect(Workflow):
             raise WorkflowError(unwanted)
         return row
 
-    def _progress(self, job: Job, stage: Kind, step: int) -> None:
+    def _progress(self, job: Job[P], stage: Kind, step: int) -> None:
         progress = {"stage": stage.code, "step": step, "of": STEPS, "percent": 0}
         self._context.update_claimed(job.server_id, job.id, progress=progress)
 
-    def _spec(self, job: Job) -> dict[str, Any]:
+    def _spec(self, job: Job[P]) -> PairSpec:
         row = self._context.pair(job.server_id)
         totals = {
             cause: (row.checkpoints or {}).get(cause, 0) for cause in ("mismatch", "periodic", "forced")
         }
-        return {
-            "server_id": row.server_id,
-            "name": row.name,
-            "epoch": row.epoch,
-            "primary_host": row.primary_host,
-            "secondary_host": job.params["target"],
-            "totals": totals,
-            "mode": row.mode_policy,
-            "interval_ms": row.checkpoint_interval_ms,
-        }
+        return PairSpec(
+            server_id=row.server_id,
+            name=row.name,
+            epoch=row.epoch,
+            primary_host=row.primary_host,
+            secondary_host=job.params.target,
+            totals=totals,
+            mode=row.mode_policy,
+            interval_ms=row.checkpoint_interval_ms,
+        )
 
 
-class MoveSecondary(Protect):
-    """Create the secondary on another host. Capacity is reserved there before the present one is destroyed."""
+class Protect(CreateSecondary[ProtectParams]):
+    """Create a secondary for a server that has none."""
+
+
+class MoveSecondary(CreateSecondary[MoveParams]):
+    """Create the secondary on another host.
+
+    Capacity is reserved there before the present one is destroyed.
+    """
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.find, self.leave, self.prepare, self.start, self.synchronise)
 
-    def find(self, job: Job) -> None:
+    def find(self, job: Job[MoveParams]) -> None:
         """Reserve capacity on another host in addition to the present one."""
         row = self._wanted(job)
         self._progress(job, reasons.FINDING_HOST, 1)
-        job.params["target"] = self._context.capacity.reserve_additional(row, job.params["wanted_host"])
+        job.params.target = self._context.capacity.reserve_additional(row, job.params.wanted_host)
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: Job[MoveParams]) -> None:
         """Remove the present secondary."""
         row = self._context.pair(job.server_id)
-        agent_calls.remove_secondary(self._context, job, row.primary_host, job.params["old"])
-        self._context.capacity.reserve_on(row, job.params["target"])
+        agent_calls.remove_secondary(self._context, job, row.primary_host, job.params.old)
+        self._context.capacity.reserve_on(row, job.params.target)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[MoveParams]) -> Outcome:
         """Return the outcome of success."""
         result = super().finish(job)
-        return Outcome(result.values, reasons.MOVED(old=job.params["old"], new=job.params["target"]))
+        return Outcome(result.values, reasons.MOVED(old=job.params.old, new=job.params.target))
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[MoveParams], error: Reason) -> Outcome:
         """Keep the present secondary if it has not been removed; else the server is protected again later."""
         row = self._context.pair(job.server_id)
         why = reasons.NOT_MOVED(error=error)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Update Nova's records after a failover: a move in which nova-compute adopts the guest and moves nothing."""
 
+from typing import Any
+
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
@@ -13,6 +15,7 @@ from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, holds_within, wait_for
 from nova_colo.pair import health, reasons
 from nova_colo.pair.model import Role, State, secondary_id
+from nova_colo.pair.operation import FailoverParams
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
@@ -22,65 +25,68 @@ LOG = logging.getLogger(__name__)
 NOVA_COMPUTE_S = 90.0
 
 
-class RecordSync(Workflow):
+class RecordSync(Workflow[FailoverParams]):
     """Update Nova's records to the host that runs the server since a failover."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.promote, self.move, self.finalize)
 
-    def promote(self, job: Job) -> None:
-        """Ensure that the holder of the grant runs. A guest that has ended is restarted once the records are updated."""
-        target, epoch = job.params["target"], job.params["epoch"] + 1
+    def promote(self, job: Job[FailoverParams]) -> None:
+        """Ensure that the holder of the grant runs.
+
+        A guest that has ended is restarted once the records are updated.
+        """
+        target, epoch = job.params.target, job.params.epoch + 1
         try:
-            self._context.call_agent(target, "promote", server_id=job.server_id, epoch=epoch)
+            self._context.agent_api.promote(target, job.server_id, epoch)
         except AgentRefusalError:
-            replica = self._context.call_agent(target, "status", server_id=job.server_id)
+            replica = self._context.agent_api.status(target, job.server_id)
             if replica is None or (replica["role"], replica["epoch"], replica["running"]) != (
                 Role.PROMOTED,
                 epoch,
                 False,
             ):
                 raise
-            job.params["ended"] = True
+            job.params.ended = True
             why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))
             values = {"state": State.ERROR, "state_reason": why}
             known = health.with_health(pairs.core(self._context.pair(job.server_id)), values)
             self._context.update_claimed(job.server_id, job.id, **known)
 
-    def move(self, job: Job) -> None:
+    def move(self, job: Job[FailoverParams]) -> None:
         """Force the move of the server's records, with the target disabled for the scheduler."""
-        target = job.params["target"]
+        target = job.params.target
         server = self._context.nova.server(job.server_id)
         if self._records_name_target(job, server):
             return
         assert server is not None
-        if job.params["source"] == target:  # the records named the target when the operation began
+        if job.params.source == target:  # the records named the target when the operation began
             raise WorkflowError(reasons.RECORDS_OUTDATED(host=server.host))
         lost = self._is_source_lost(job)
         with self._context.gate.closed(target):
             self._remove_dead_allocations(server)
             self._move(job, lost)
 
-    def finalize(self, job: Job) -> None:
-        """Let the agents finalize the failover, or destroy all replicas if the server was deleted meanwhile."""
-        source, target, epoch = job.params["source"], job.params["target"], job.params["epoch"] + 1
+    def finalize(self, job: Job[FailoverParams]) -> None:
+        """Make the agents finalize the failover. Destroy all replicas if the server was deleted meanwhile."""
+        source, target, epoch = job.params.source, job.params.target, job.params.epoch + 1
         self._context.placement.release(secondary_id(job.server_id))
         if self._context.nova.server(job.server_id) is None:
             agent_calls.destroy(self._context, job.server_id, target)
         else:
-            self._context.call_agent(target, "settle", server_id=job.server_id, epoch=epoch)
+            self._context.agent_api.finalize(target, job.server_id, epoch)
         if source != target:
             agent_calls.destroy(self._context, job.server_id, source)
         self._context.update_claimed(job.server_id, job.id, nova_host=target, server_status="ACTIVE")
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[FailoverParams]) -> Outcome:
         """Return the outcome of success."""
         row = self._context.pair(job.server_id)
-        event = reasons.RECORDS_FOLLOWED(host=job.params["target"])
+        event = reasons.RECORDS_FOLLOWED(host=job.params.target)
         values = {"reserved_host": None, "attempts": 0, "retry_at": None}
-        if job.params.get("ended"):
-            ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
+        if job.params.ended:
+            ended = reasons.ENDED_BEFORE_RECORDS(host=job.params.target)
             why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
             return Outcome(values | {"state": State.ERROR, "state_reason": why}, event)
         why = (
@@ -89,21 +95,21 @@ class RecordSync(Workflow):
             else reasons.WAITING()
         )
         # a flavor may forbid a new secondary after a loss; a planned failover is no loss
-        state = State.DEGRADED if row.auto_reprotect or not job.params.get("planned") else State.UNPROTECTED
+        state = State.DEGRADED if row.auto_reprotect or not job.params.planned else State.UNPROTECTED
         return Outcome(values | {"state": state, "state_reason": why}, event)
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[FailoverParams], error: Reason) -> Outcome:
         """Keep the running replica. The reconciler starts another attempt later."""
-        ended = reasons.ENDED_BEFORE_RECORDS(host=job.params["target"])
+        ended = reasons.ENDED_BEFORE_RECORDS(host=job.params.target)
         not_running = reasons.NOT_RUNNING_STUCK(reason=ended, error=error)
-        why = not_running if job.params.get("ended") else reasons.RECORDS_STUCK(error=error)
+        why = not_running if job.params.ended else reasons.RECORDS_STUCK(error=error)
         again = (
             self._context.pair(job.server_id).state_reason == why
         )  # the same error at each attempt is recorded once
         return Outcome({"state": State.ERROR, "state_reason": why}, None if again else why)
 
-    def _move(self, job: Job, lost: bool) -> None:
-        nova, target = self._context.nova, job.params["target"]
+    def _move(self, job: Job[FailoverParams], lost: bool) -> None:
+        nova, target = self._context.nova, job.params.target
         timeout = self._context.conf.engine.records_timeout
         # another engine may have requested a move before it ended
         wait_for(job, lambda: _idle(nova.server(job.server_id)), timeout, reasons.TASK_TIMEOUT)
@@ -128,32 +134,38 @@ class RecordSync(Workflow):
             self._reserve_again(job)
             raise
 
-    def _has_moved_anyway(self, job: Job) -> bool:
-        """Return whether Nova's records name the target although their move failed; False when Nova does not answer."""
+    def _has_moved_anyway(self, job: Job[FailoverParams]) -> bool:
+        """Return whether Nova's records name the target although their move failed.
+
+        Return False when Nova does not answer.
+        """
         try:
             return self._records_name_target(job, self._context.nova.server(job.server_id))
         except WorkflowError:
             return False
 
-    def _records_name_target(self, job: Job, server: Server | None) -> bool:
+    def _records_name_target(self, job: Job[FailoverParams], server: Server | None) -> bool:
         """Return whether Nova's records name the target, or the server was deleted.
 
-        Nova may fail after it has updated the records, such as when nova-compute is restarted during the move. It
-        then leaves the server in ERROR. A guest that the target's driver has adopted is set to ACTIVE.
+        Nova may fail after it has updated the records, such as when nova-compute is restarted during the
+        move. It then leaves the server in ERROR. A guest that the target's driver has adopted is set to
+        ACTIVE.
         """
-        target = job.params["target"]
+        target = job.params.target
         if server is None:
             return True
         if server.host != target:
             return False
         if server.status == "ERROR" and server.task_state is None:
-            replica = self._context.call_agent(target, "status", server_id=job.server_id)
+            replica = self._context.agent_api.status(target, job.server_id)
             if replica is not None and (replica["role"], replica["running"]) == (Role.PRIMARY, True):
                 self._context.nova.set_active(job.server_id, job.id)
         return True
 
     def _remove_dead_allocations(self, server: Server) -> None:
-        """Remove the server's allocations on earlier dead hosts: Nova refuses a forced move else ("complex allocations").
+        """Remove the server's allocations on hosts that were lost earlier.
+
+        Otherwise Nova refuses a forced move ("complex allocations").
 
         Nova removes them itself when such a host is back, and copes with their absence:
         ComputeManager._destroy_evacuated_instances.
@@ -172,14 +184,17 @@ class RecordSync(Workflow):
             LOG.info("Failed to remove allocations of %s: %s", server.id, error)
 
     def _return_allocation(self, server: Server) -> None:
-        """Undo what a nova-compute that ended during a live migration has left undone: Nova refuses a forced move else."""
+        """Return to the server the allocation that a failed live migration holds.
+
+        It is left when nova-compute ends during the migration; Nova then refuses a forced move.
+        """
         nova = self._context.nova
         provider = nova.providers()[server.host]
         self._context.placement.return_allocation(server.id, provider, nova.migrations(server.id))
 
-    def _is_source_lost(self, job: Job) -> bool:
-        """Return whether the source host stays down: an unneeded fence costs a restart of its nova-compute."""
-        source, context = job.params["source"], self._context
+    def _is_source_lost(self, job: Job[FailoverParams]) -> bool:
+        """Return whether the source host stays down. A needless fence costs a restart of its nova-compute."""
+        source, context = job.params.source, self._context
         is_back = lambda: context.alive(source) or self._is_fenced(source)  # noqa: E731
         if holds_within(job, is_back, context.conf.engine.fence_delay):
             is_decided = lambda: (  # noqa: E731
@@ -190,8 +205,8 @@ class RecordSync(Workflow):
             raise RuntimeError("The engine is stopping.")
         return not self._compute_up(source)
 
-    def _start_move(self, job: Job, server: Server, lost: bool) -> str:
-        nova, source, target = self._context.nova, job.params["source"], job.params["target"]
+    def _start_move(self, job: Job[FailoverParams], server: Server, lost: bool) -> str:
+        nova, source, target = self._context.nova, job.params.source, job.params.target
         self._return_allocation(server)
         if not lost:
             if server.status == "ERROR":  # after a failed move; Nova would refuse another one
@@ -201,12 +216,12 @@ class RecordSync(Workflow):
         self._fence(source)
         return nova.evacuate(job.server_id, target, job.id)
 
-    def _reserve_again(self, job: Job) -> None:
+    def _reserve_again(self, job: Job[FailoverParams]) -> None:
         """Reserve the capacity on the target again, before the host is enabled for the scheduler."""
         with isolated(f"the reservation of server {job.server_id}"):
             row = self._context.pair(job.server_id)
-            if not self._context.capacity.reserve_on(row, job.params["target"]):
-                LOG.warning("No capacity left for %s on host %s.", job.server_id, job.params["target"])
+            if not self._context.capacity.reserve_on(row, job.params.target):
+                LOG.warning("No capacity left for %s on host %s.", job.server_id, job.params.target)
 
     def _compute_up(self, host: str) -> bool:
         if not self._context.alive(host):
@@ -232,12 +247,14 @@ def _idle(server: Server | None) -> bool:
     return server is None or server.task_state is None
 
 
-def action_finished(context: Context, job: Job, request_id: str, host: str, migrated: bool = False) -> bool:
+def action_finished(
+    context: Context, job: Job[Any], request_id: str, host: str, migrated: bool = False
+) -> bool:
     """Return whether an action has finished, with the server ACTIVE on a host.
 
     :param migrated: the action is a live migration. Nova then changes host and task at once
-        (post_live_migration_at_destination) and has set the task before it accepted the request: without a task
-        the action has ended, even if no process is left to record how
+        (post_live_migration_at_destination) and has set the task before it accepted the request: without a
+        task the action has ended, even if no process is left to record how
     :raises WorkflowError: when the action has failed
     """
     server = context.nova.server(job.server_id)

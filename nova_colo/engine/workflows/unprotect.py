@@ -7,12 +7,13 @@ from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow
 from nova_colo.pair import health, reasons
 from nova_colo.pair.model import State, actual_mode
+from nova_colo.pair.operation import ModeParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
 REMOVING = {"stage": reasons.REMOVING.code, "step": 1, "of": 1, "percent": None}
 
 
-class Unprotect(Workflow):
+class Unprotect(Workflow[UnprotectParams]):
     """Remove the secondary. The primary's guest runs on, or has been stopped by Nova."""
 
     state = State.UNPROTECTED
@@ -21,25 +22,25 @@ class Unprotect(Workflow):
         super().__init__(context)
         self.steps = (self.remove, self.release)
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: Job[UnprotectParams]) -> None:
         """Destroy the secondary."""
         row = self._context.pair(job.server_id)
         values = {"state": self.state, "state_reason": reasons.REMOVING_SECONDARY(), "progress": REMOVING}
-        secondary = row.secondary_host or job.params["target"]
+        secondary = row.secondary_host or job.params.target
         known = health.with_health(pairs.core(row), values | pairs.NO_SECONDARY)
         agent_calls.remove_secondary(self._context, job, row.primary_host, secondary, **known)
 
-    def release(self, job: Job) -> None:
+    def release(self, job: Job[UnprotectParams]) -> None:
         """Release its reservation, unless that is kept for the next secondary."""
         if not self._keeps_reservation(job):
             self._context.placement.release(self._context.pair(job.server_id).secondary_id)
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[UnprotectParams]) -> Outcome:
         """Return the outcome of success."""
-        reserved = job.params["target"] if self._keeps_reservation(job) else None
+        reserved = job.params.target if self._keeps_reservation(job) else None
         values = {
             "state": self.state,
-            "state_reason": job.reason,
+            "state_reason": job.params.why,
             **pairs.NO_SECONDARY,
             "reserved_host": reserved,
             "return_to": None,
@@ -48,14 +49,14 @@ class Unprotect(Workflow):
             "attempts": 0,
             "retry_at": None,
         }
-        return Outcome(values, job.reason)
+        return Outcome(values, job.params.why)
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[UnprotectParams], error: Reason) -> Outcome:
         """Leave the pair to the reconciler, which tries again."""
         return Outcome({"state_reason": error, "progress": None}, reasons.UNPROTECT_FAILED(error=error))
 
-    def _keeps_reservation(self, job: Job) -> bool:
-        return bool(job.params.get("keep_room"))
+    def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
+        return bool(job.params.keep_room)
 
 
 class Suspend(Unprotect):
@@ -63,32 +64,39 @@ class Suspend(Unprotect):
 
     state = State.SUSPENDED
 
-    def _keeps_reservation(self, job: Job) -> bool:
+    def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
         return True
 
 
-class SetMode(Workflow):
+class SetMode(Workflow[ModeParams]):
     """Change the replication mode of a live pair."""
 
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (self.apply,)
 
-    def apply(self, job: Job) -> None:
-        """Set the mode of both replicas, the secondary's first: its egress must be blocked before the primary's changes."""
+    def apply(self, job: Job[ModeParams]) -> None:
+        """Set the mode of both replicas.
+
+        The secondary's is set first: it must discard its replies before the primary's mode changes.
+        """
         row = self._context.pair(job.server_id)
         for host in (row.secondary_host, row.primary_host):
             if host is not None:
-                arguments = {name: job.params.get(name) for name in ("mode", "actual")}
-                arguments["interval_ms"] = row.checkpoint_interval_ms
-                self._context.call_agent(host, "set_mode", server_id=job.server_id, **arguments)
+                self._context.agent_api.set_mode(
+                    host,
+                    job.server_id,
+                    job.params.mode,
+                    row.checkpoint_interval_ms,
+                    job.params.actual,
+                )
 
-    def finish(self, job: Job) -> Outcome:
+    def finish(self, job: Job[ModeParams]) -> Outcome:
         """Return the outcome of success."""
-        mode, actual = job.params["mode"], job.params.get("actual")
+        mode, actual = job.params.mode, job.params.actual
         event = reasons.MODE_CHANGED(policy=mode, mode=actual) if actual else reasons.MODE_SET(mode=mode)
         return Outcome({"mode_policy": mode, "mode": actual or actual_mode(mode)}, event)
 
-    def roll_back(self, job: Job, error: Reason) -> Outcome:
+    def roll_back(self, job: Job[ModeParams], error: Reason) -> Outcome:
         """Keep the previous mode."""
-        return Outcome({}, reasons.MODE_FAILED(mode=job.params["mode"], error=error))
+        return Outcome({}, reasons.MODE_FAILED(mode=job.params.mode, error=error))

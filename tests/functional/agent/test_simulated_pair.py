@@ -23,7 +23,7 @@ class Clock:
 
 
 class Host:
-    """One simulated host; a second one of the same name is the same host after a restart of its agent."""
+    """A simulated host; an instance of the same name is the host after its agent has been restarted."""
 
     def __init__(self, name, folder, clock):
         conf = cfg.ConfigOpts()
@@ -60,9 +60,9 @@ def clock():
 
 @pytest.fixture
 def hosts(tmp_path, clock):
-    made = Host("a", tmp_path, clock), Host("b", tmp_path, clock)
-    made[0].hypervisor.put(hypervisor.Domain(SERVER, "instance-1", hypervisor.RUNNING))
-    return made
+    hosts = Host("a", tmp_path, clock), Host("b", tmp_path, clock)
+    hosts[0].hypervisor.put(hypervisor.Domain(SERVER, "instance-1", hypervisor.RUNNING))
+    return hosts
 
 
 def replicate(a, b):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter with its database and its policy, before as much of Nova as tells whose server is which."""
+"""The filter with its database and policy, in front of a small model of Nova's servers."""
 
 import datetime
 import itertools
@@ -23,7 +23,7 @@ NOW = datetime.datetime(2026, 1, 31, 12)
 
 
 class Api:
-    """The API of a cloud whose pairs are rows that the test has put there."""
+    """The API of a cloud whose pairs are rows added by the test."""
 
     def __init__(self, config_file):
         conf = colo_conf.load([], [str(config_file)], conf=cfg.ConfigOpts())
@@ -35,17 +35,20 @@ class Api:
         self._numbers = itertools.count(1)
 
     def pair(self, **values):
-        """Add an FT server; gives its id. Anything of its row may be given, and ``locked``."""
+        """Add an FT server and return its id.
+
+        :param values: columns of its row, and ``locked``
+        """
         return self.pairs([values])[0]
 
     def pairs(self, rows):
-        """Add some at once; gives their ids."""
-        made = [self._row(**values) for values in rows]
+        """Add FT servers and return their ids."""
+        rows = [self._row(**values) for values in rows]
         with self.database.writer() as session:
-            for row in made:
+            for row in rows:
                 pairs.add(session, **{name: value for name, value in row.items() if name != "locked"})
-        self.servers |= {row["server_id"]: row for row in made}
-        return [row["server_id"] for row in made]
+        self.servers |= {row["server_id"]: row for row in rows}
+        return [row["server_id"] for row in rows]
 
     def _row(self, **values):
         number = next(self._numbers)
@@ -74,7 +77,10 @@ class Api:
         return {"nova_host": row["primary_host"], **row}
 
     def host(self, name, **values):
-        """Add a host with an agent."""
+        """Add a host with an agent.
+
+        :param values: columns of its row
+        """
         with self.database.writer() as session:
             hosts.put(session, name, **values)
 
@@ -84,7 +90,7 @@ class Api:
             return dict(pairs.get(session, server_id))
 
     def request(self, method, path, role="admin", project="ours", body=None, **headers):
-        """Send a request as somebody with a role in a project; gives webob's response."""
+        """Send a request as a user with a role in a project, and return webob's response."""
         request = wsgi.Request.blank(path, method=method, base_url="http://cloud/v2.1", headers=headers)
         if body is not None:
             request.json_body = body
@@ -103,13 +109,13 @@ class Api:
         return request.get_response(self._application)
 
     def get(self, path, *args, **kwargs):
-        """GET; gives the decoded body of a 200."""
+        """GET a path and return the decoded body of a 200."""
         response = self.request("GET", path, *args, **kwargs)
         assert response.status_int == 200, response.text
         return response.json_body
 
     def act(self, server_id, body, *args, **kwargs):
-        """POST an action."""
+        """POST a server action."""
         return self.request("POST", f"/servers/{server_id}/action", *args, body=body, **kwargs)
 
     def _nova(self, environ, start_response):
@@ -134,14 +140,14 @@ class Api:
 
 @pytest.fixture
 def etc(tmp_path):
-    """The folder of nova-colo.conf."""
+    """Return the folder of nova-colo.conf."""
     (tmp_path / "nova-colo.conf").write_text(f"[database]\nconnection = sqlite:///{tmp_path}/ft.db\n")
     return tmp_path
 
 
 @pytest.fixture
 def policy_file(etc):
-    """Where an operator puts overrides of the policy."""
+    """Return the path of an operator's policy overrides."""
     return etc / "policy.yaml"
 
 
@@ -150,5 +156,5 @@ def api(etc):
     if "transport_url" not in cfg.CONF:
         cfg.CONF([], default_config_files=[])
     with conffixture.ConfFixture(cfg.CONF) as messaging:
-        messaging.transport_url = "fake:/"  # nobody listens to what the API says to the engines
+        messaging.transport_url = "fake:/"  # no engine receives the API's messages
         yield Api(etc / "nova-colo.conf")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of pairs: pages, order, filters, summary, and what it costs."""
+"""The list of pairs: pages, order, filters, summary, and its cost."""
 
 import datetime
 import itertools
@@ -18,7 +18,7 @@ LIST = "/os-fault-tolerance/servers"
 
 @pytest.fixture
 def many(api):
-    """Pairs with all kinds of values, many of them alike, some missing."""
+    """Add pairs with many values, of which some are equal and some are missing, and return the API."""
     chance = random.Random(7)
     api.pairs(
         {
@@ -41,13 +41,13 @@ def many(api):
 
 
 def walk(api, query):
-    """Follow the next links; gives all pairs."""
-    found, path = [], f"{LIST}?{query}"
+    """Follow the next links and return all pairs."""
+    pairs, path = [], f"{LIST}?{query}"
     for _page in range(200):
         body = api.get(path)
-        found += body["servers"]
+        pairs += body["servers"]
         if "servers_links" not in body:
-            return found
+            return pairs
         (link,) = body["servers_links"]
         assert link["rel"] == "next" and link["href"].startswith(
             "http://cloud/v2.1/os-fault-tolerance/servers?"

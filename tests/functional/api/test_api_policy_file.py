@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's policy file."""
+"""Overrides in an operator's policy file."""
 
 import pytest
 

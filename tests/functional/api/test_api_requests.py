@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What actions leave in the database, whom they are refused to, and what is said of history and hosts."""
+"""Actions, with their records and refusals; responses about events, checkpoints and hosts."""
 
 import datetime
 import time
@@ -31,7 +31,7 @@ def body(action, arguments=None):
 
 def running(api):
     with api.database.reader() as session:
-        return [(found.server_id, found.kind, found.requested_by) for found in operations.running(session)]
+        return [(row.server_id, row.kind, row.requested_by) for row in operations.running(session)]
 
 
 def recorded(api, server):
@@ -44,7 +44,7 @@ def test_what_is_asked_of_a_protected_server_is_recorded_once(api, action):
     server = api.pair()
     done = api.act(server, body(action))
     assert (done.status_int, done.text) == (202, "")
-    assert [(found[0], found[2]) for found in running(api)] == [(server, "admin")]
+    assert [(row[0], row[2]) for row in running(api)] == [(server, "admin")]
     assert recorded(api, server) == [(action, "admin")]
     before = api.row(server)
     again = api.act(server, body(action))
@@ -82,11 +82,11 @@ def test_actions_and_the_list_of_them_agree(api, action):
         wanted = state if state in ("suspended", "unprotected") else "protected"
         server = api.pair(state=state, secondary_host=secondary, wanted=wanted)
         shown = api.get(f"/servers/{server}/os-fault-tolerance")["fault_tolerance"]
-        said = next(known for known in shown["actions"] if known["name"] == action)
+        entry = next(known for known in shown["actions"] if known["name"] == action)
         answer = api.act(server, body(action))
-        assert (answer.status_int == 202) == said["allowed"], (state, said, answer.text)
-        if not said["allowed"]:
-            assert answer.json_body["conflictingRequest"]["message"] == said["reason"]
+        assert (answer.status_int == 202) == entry["allowed"], (state, entry, answer.text)
+        if not entry["allowed"]:
+            assert answer.json_body["conflictingRequest"]["message"] == entry["reason"]
 
 
 def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
@@ -99,7 +99,7 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
         "old", seen_at=now, capable=False, reasons=[reasons.QEMU_LACKS(version="2.0", name="colo-compare")]
     )
     before = api.row(server)
-    for host, status, said in (
+    for host, status, text in (
         ("nowhere", 400, "nova-colo-agent"),
         ("a", 409, "The primary runs on a."),
         ("b", 409, "The secondary is on b already."),
@@ -107,7 +107,7 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
         ("old", 409, "QEMU 2.0 has no colo-compare."),
     ):
         refused = api.act(server, body("ft-migrate-secondary", {"host": host}))
-        assert refused.status_int == status and said in refused.text
+        assert refused.status_int == status and text in refused.text
     assert api.row(server) == before
     assert api.act(server, body("ft-migrate-secondary", {"host": "c"})).status_int == 202
 
@@ -179,11 +179,11 @@ def test_checkpoints_of_the_last_hour(api):
         (now - 600, 10, 2, 1, 0, 30.0, 15.0),
         (now - 20, 10, 0, 0, 1, 7.0, 7.0),
     )
-    said = checkpoints(api, server)
-    assert said["bucket_s"] == 10
-    causes = [(bucket["mismatch"], bucket["periodic"], bucket["forced"]) for bucket in said["buckets"]]
+    shown = checkpoints(api, server)
+    assert shown["bucket_s"] == 10
+    causes = [(bucket["mismatch"], bucket["periodic"], bucket["forced"]) for bucket in shown["buckets"]]
     assert causes == [(2, 1, 0), (0, 0, 1)]
-    assert [bucket["pause_ms"] for bucket in said["buckets"]] == [
+    assert [bucket["pause_ms"] for bucket in shown["buckets"]] == [
         {"mean": 10.0, "max": 15.0},
         {"mean": 7.0, "max": 7.0},
     ]
@@ -194,10 +194,10 @@ def test_a_long_time_comes_in_few_buckets_and_nothing_is_lost(api):
     start = 1_700_000_400  # a multiple of 300
     fine = [(start + 10 * number, 10, 1, 0, 0, 5.0, float(number % 7)) for number in range(8640)]
     store(api, server, *fine)
-    said = checkpoints(api, server, "?since=2023-11-14T22:20:00Z&until=2023-11-15T22:20:00Z")
-    assert said["bucket_s"] == 300 and len(said["buckets"]) == 288
-    assert sum(bucket["mismatch"] for bucket in said["buckets"]) == 8640
-    assert {bucket["pause_ms"]["mean"] for bucket in said["buckets"]} == {5.0}
+    shown = checkpoints(api, server, "?since=2023-11-14T22:20:00Z&until=2023-11-15T22:20:00Z")
+    assert shown["bucket_s"] == 300 and len(shown["buckets"]) == 288
+    assert sum(bucket["mismatch"] for bucket in shown["buckets"]) == 8640
+    assert {bucket["pause_ms"]["mean"] for bucket in shown["buckets"]} == {5.0}
     years = checkpoints(api, server, "?since=2000-01-01T00:00:00Z&until=2030-01-01T00:00:00Z")
     assert len(years["buckets"]) <= 361 and sum(bucket["mismatch"] for bucket in years["buckets"]) == 8640
 
@@ -206,8 +206,8 @@ def test_old_buckets_that_are_wider_stay_as_wide(api):
     server = api.pair()
     start = 1_700_000_400
     store(api, server, (start, 300, 4, 0, 0, 8.0, 3.0), (start + 300, 10, 1, 0, 0, 2.0, 2.0))
-    said = checkpoints(api, server, "?since=2023-11-14T22:00:00&until=2023-11-14T22:40:00%2B00:00")
-    assert [(bucket["start"], bucket["seconds"], bucket["mismatch"]) for bucket in said["buckets"]] == [
+    shown = checkpoints(api, server, "?since=2023-11-14T22:00:00&until=2023-11-14T22:40:00%2B00:00")
+    assert [(bucket["start"], bucket["seconds"], bucket["mismatch"]) for bucket in shown["buckets"]] == [
         ("2023-11-14T22:20:00Z", 300, 4),
         ("2023-11-14T22:25:00Z", 10, 1),
     ]
@@ -229,13 +229,13 @@ def test_events_come_newest_first_page_by_page_without_host_names_for_tenants(ap
             if "events_links" in page
             else None
         )
-    told = [(event["message"], event["code"], event["params"]) for event in shown]
-    said = "The grant for epoch {} was already given to {}."
-    assert told == [
-        (said.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)
+    messages = [(event["message"], event["code"], event["params"]) for event in shown]
+    sentence = "The grant for epoch {} was already given to {}."
+    assert messages == [
+        (sentence.format(epoch, "its host"), "grant_given", {"epoch": epoch}) for epoch in (4, 3, 2, 1, 0)
     ]
     newest = api.get(f"/servers/{server}/os-fault-tolerance/events")["events"][0]
-    assert (newest["message"], newest["params"]) == (said.format(4, "b"), {"epoch": 4, "host": "b"})
+    assert (newest["message"], newest["params"]) == (sentence.format(4, "b"), {"epoch": 4, "host": "b"})
 
 
 def test_figures_are_old_when_none_were_taken_for_a_while_that_could_have_been(api):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the filter costs the database: counted below SQLAlchemy, on the filter itself."""
+"""Number of SQL statements of the filter, counted below SQLAlchemy."""
 
 import json
 

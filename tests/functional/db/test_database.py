@@ -48,8 +48,8 @@ def pair(database):
 
 def start(database, row=None):
     with database.writer() as session:
-        seen = row or pairs.get(session, SERVER)
-        return operations.start(session, seen, "failover", {"epoch": 0}, state="failing_over")
+        current = row or pairs.get(session, SERVER)
+        return operations.start(session, current, "failover", {"epoch": 0}, state="failing_over")
 
 
 def test_the_migrations_make_what_the_models_say(database):
@@ -62,22 +62,24 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
     old = sqlite3.connect(tmp_path / "old.db")
     at = "2026-01-31 12:00:00"
     old.execute(
-        "INSERT INTO pairs (server_id, twin_id, name, project_id, user_id, flavor, vcpus, memory_mb, disk_gb, server_status, "
-        "nova_host, state, state_reason, health, health_reasons, mode, mode_policy, epoch, primary_host, primary_since, "
-        "failovers, failover_reason, first_error, attempts, created_at) VALUES "
+        "INSERT INTO pairs (server_id, twin_id, name, project_id, user_id, flavor, vcpus, memory_mb, "
+        "disk_gb, server_status, nova_host, state, state_reason, health, health_reasons, mode, mode_policy, "
+        "epoch, primary_host, primary_since, failovers, failover_reason, first_error, attempts, created_at) "
+        "VALUES "
         "(?, 't', 'web', 'p', 'u', 'ft', 1, 64, 1, 'ACTIVE', 'a', 'degraded', "
-        "'Secondary lost: the secondary QEMU on [[b]] ended. The server runs without a secondary until it is protected again.', "
+        "'Secondary lost: the secondary QEMU on [[b]] ended. "
+        "The server runs without a secondary until it is protected again.', "
         "'critical', ?, 'colo', 'colo', 0, 'a', ?, 1, 'host [[c]] is lost', '', 0, ?)",
         (SERVER, json.dumps(["The agent on [[a]] does not answer.", "It rains on [[b]]."]), at, at),
     )
     old.execute("INSERT INTO hosts (host, capable, reasons) VALUES ('a', 0, ?)", (json.dumps(["No QEMU."]),))
-    told = [
+    messages = [
         "Failover: requested.",
         "The server could not be protected: [[b]]: qemu-img: disk full",
         "\u00dcbrig",
     ] * 400
-    told.append("Protected: the secondary runs on [[b]]. The guest stood still for 12 ms.")
-    rows = [(SERVER, at, "failover", "info", message) for message in told]
+    messages.append("Protected: the secondary runs on [[b]]. The guest stood still for 12 ms.")
+    rows = [(SERVER, at, "failover", "info", message) for message in messages]
     old.executemany("INSERT INTO events (server_id, at, kind, level, message) VALUES (?, ?, ?, ?, ?)", rows)
     old.execute(
         "INSERT INTO operations (id, server_id, kind, status, step, params, error, created_at) VALUES "
@@ -86,7 +88,7 @@ def test_the_sentences_of_before_become_reasons(tmp_path):
     )
     old.commit()
     migration.sync(connection)
-    old.execute("UPDATE alembic_version SET version_num = '0002'")  # as where it was cut off at its end
+    old.execute("UPDATE alembic_version SET version_num = '0002'")  # as if it was interrupted at its end
     old.commit()
     migration.sync(connection)
     database = database_at(connection)

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cloud of real Nova services in one process, with fault tolerance in it.
+"""A cloud of real Nova services with fault tolerance, in one process.
 
-Real: nova-api with its paste pipeline and our filter, nova-conductor, nova-scheduler, nova-compute with our driver on each host,
-Placement, our agents' managers with the simulated backend, the FT database (SQLite). Nova's own fixtures stand in for Keystone,
-Neutron, Glance, Cinder and the message broker. The engine does not run by itself: a test says what has happened to a pair by
-:meth:`ColoCloud.protect` and by what it asks of the agents, or sets columns by :meth:`ColoCloud.set_pair`. Only what Nova waits
-for is done by itself: :class:`GivesTwinsUp`.
+Real: nova-api with its paste pipeline and our filter, nova-conductor, nova-scheduler, nova-compute with our
+driver on each host, Placement, our agents' managers with the simulated backend, the FT database (SQLite).
+Keystone, Neutron, Glance, Cinder and the message broker are Nova's own fixtures. No engine runs: a test puts
+a
+pair in a state with :meth:`ColoCloud.protect` and by requests to agents, or sets columns with
+:meth:`ColoCloud.set_pair`. Only what Nova waits for is done automatically: :class:`DetachesPairs`.
 
-How to write a test: derive from :class:`ColoTestCase` (hosts h1, h2 and h3 with the fake driver) or
-:class:`tests.functional.nova.libvirt_harness.ColoLibvirtTestCase` (LibvirtDriver on Nova's fakelibvirt), in this folder, and use
-``self.request()`` for raw answers of the API, ``self.api`` and the helpers of Nova's InstanceHelperMixin (``_wait_for_...``) for
-everything else. ``make functional`` runs all tests on all releases; to run some on one:
+To write a test, derive from :class:`ColoTestCase` (hosts h1, h2 and h3 with the fake driver) or from
+:class:`tests.functional.nova.libvirt_harness.ColoLibvirtTestCase` (LibvirtDriver on Nova's fakelibvirt), in
+this
+folder. Use ``self.request()`` for raw responses of the API, else ``self.api`` and the helpers of Nova's
+InstanceHelperMixin (``_wait_for_...``). ``make functional`` runs all tests on all releases; to run some on
+one:
 
     python3 -m lab venv --nova 34
     .lab/nova-34/bin/python -m pytest tests/functional/nova -k guard
 
-These environments have no hypothesis, no psutil-based lab and no Horizon; a test must do without.
+These environments contain no hypothesis, no lab (it needs psutil) and no Horizon; a test must do without.
 """
 
 import contextlib
@@ -63,12 +66,12 @@ ROLES = {
     "reader": "reader",
 }
 _TEMPLATE: dict[str, bytes] = {}
-#: How often, and for how many seconds at most, it is asked whether a server is as a test wants it.
-ASK_S, ASKED_S = 0.1, 30
+#: Interval and timeout, in seconds, of polling a server until it is as a test wants it.
+POLL_INTERVAL_S, POLL_TIMEOUT_S = 0.1, 30
 
 
 class Host:
-    """One compute host: its nova-compute, and its agent's manager without the message broker."""
+    """A compute host: its nova-compute, and its agent's manager without the message broker."""
 
     def __init__(self, name: str, compute: Any, state_path: pathlib.Path, simulated: pathlib.Path):
         self.name = name
@@ -87,17 +90,17 @@ class Host:
 
     @property
     def driver(self) -> Any:
-        """The driver in its nova-compute."""
+        """Return the driver of its nova-compute."""
         return self.compute.driver
 
 
 class ColoCloud:
-    """To be put before a test case of Nova's; prepare_colo() comes before its setUp() of the services."""
+    """Mixin before a test case of Nova's; call prepare_colo() before its setUp() of the services."""
 
     hosts: dict[str, Host]
 
     def prepare_colo(self) -> None:
-        """Make the FT database and the paste pipeline, and let nova-compute find our drivers."""
+        """Create the FT database and the paste pipeline, and make our drivers loadable by nova-compute."""
         driver_loader.install()
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.hosts = {}
@@ -120,7 +123,7 @@ class ColoCloud:
         )
         self.clock = types.SimpleNamespace(sleep=lambda seconds: time.sleep(patient(seconds)))
         self.useFixture(fixtures.MockPatchObject(integrated_helpers, "time", self.clock))
-        self.gives_up = self.useFixture(GivesTwinsUp(lambda: [host.roles for host in self.hosts.values()]))
+        self.detacher = self.useFixture(DetachesPairs(lambda: [host.roles for host in self.hosts.values()]))
         self.database = Database(colo_conf.load([], [str(self.conf_file)], conf=cfg.ConfigOpts()))
 
     def _make_database(self) -> None:
@@ -131,7 +134,7 @@ class ColoCloud:
         path.write_bytes(_TEMPLATE["ft.db"])
 
     def _clear_attrs(self) -> None:
-        """Keep the one attribute that pytest has set and wants to remove itself; Nova's test case clears all."""
+        """Keep the one attribute that pytest has set and removes itself; Nova's test case clears all."""
         method = self.__dict__.get(self._testMethodName)
         super()._clear_attrs()
         if method is not None:
@@ -140,11 +143,11 @@ class ColoCloud:
     def _wait_for_server_parameter(
         self, server: Any, expected_params: Any, max_retries: int = 10, **kwargs: Any
     ) -> Any:
-        """Do as Nova's helper of this name does, which most others call and which looks ten times, half a second apart."""
-        slow, self.clock.sleep = self.clock.sleep, lambda seconds: time.sleep(ASK_S)
+        """Override Nova's helper, which most others call, and which polls ten times, half a second apart."""
+        slow, self.clock.sleep = self.clock.sleep, lambda seconds: time.sleep(POLL_INTERVAL_S)
         try:
             return super()._wait_for_server_parameter(
-                server, expected_params, round(patient(ASKED_S) / ASK_S), **kwargs
+                server, expected_params, round(patient(POLL_TIMEOUT_S) / POLL_INTERVAL_S), **kwargs
             )
         finally:
             self.clock.sleep = slow
@@ -152,17 +155,17 @@ class ColoCloud:
     # --- hosts
 
     def state_path(self, name: str) -> pathlib.Path:
-        """Return a host's disk: what its agent and its driver share."""
+        """Return the state folder of a host, which its agent and its driver share."""
         return self.folder / "hosts" / name
 
     def power_cut(self, name: str) -> None:
-        """Let a host lose its power: nova-compute ends, the guests are gone, the disk stays; Nova knows that it is down."""
+        """Cut a host's power: nova-compute and guests end, the disk stays, Nova has the host down."""
         self.hosts[name].compute.stop()
         shutil.rmtree(self.simulated / name, ignore_errors=True)
         self.force_down(name, True)
 
     def new_state_path(self, name: str) -> pathlib.Path:
-        """Make a host's disk known to the driver that is made next: it reads the option once, so that each has its own."""
+        """Set the driver's option for the state folder; each driver reads it once, at its start."""
         path = self.state_path(name)
         path.mkdir(parents=True, exist_ok=True)
         self.flags(agent_state_path=str(path), group="colo")
@@ -188,13 +191,13 @@ class ColoCloud:
         stock: bool = False,
         headers: dict[str, str] | None = None,
     ) -> webob.Response:
-        """Send a request to nova-api and return its answer.
+        """Send a request to nova-api and return its response.
 
-        :param path: below the endpoint, e.g. ``/servers/detail``
-        :param body: JSON-able, or bytes that are sent as they are
-        :param user: a name of ROLES, which says what it may; its id is the same
+        :param path: relative to the endpoint, e.g. ``/servers/detail``
+        :param body: JSON-able, or bytes that are sent unchanged
+        :param user: a name of ROLES; its id is the same
         :param version: compute microversion, or None to send no header
-        :param stock: ask a nova-api without our filter, on the same database
+        :param stock: send it to a nova-api without our filter, on the same database
         """
         request = webob.Request.blank(f"/v2.1{path}", method=method)
         request.headers.update(
@@ -216,21 +219,21 @@ class ColoCloud:
         return self.request("POST", f"/servers/{server_id}/action", body, **kwargs)
 
     def move(self, server: dict[str, Any], body: dict[str, Any]) -> webob.Response:
-        """POST an action as the engine does: in the name of the operation that has the server's pair."""
+        """POST an action like the engine does: with the header of the pair's current operation."""
         operation_id = str(uuid.uuid4())
         self.set_pair(server, operation_id=operation_id)
         return self.act(server["id"], body, headers={OPERATION_HEADER: operation_id})
 
     @property
     def stock_app(self) -> Any:
-        """nova-api's application with the pipeline as it is shipped."""
+        """Return nova-api's application with the unmodified pipeline."""
         if not hasattr(self, "_stock_app"):
             self._stock_app = wsgi.Loader(str(SHIPPED_PASTE)).load_app("osapi_compute")
         return self._stock_app
 
     @contextlib.contextmanager
     def speaking(self, version: str) -> Iterator[None]:
-        """Let self.api speak another microversion for a while."""
+        """Use another microversion in self.api within the context."""
         before, self.api.microversion = self.api.microversion, version
         try:
             yield
@@ -240,25 +243,31 @@ class ColoCloud:
     # --- servers and pairs
 
     def ft_flavor(self, vcpu: int = 1, memory_mb: int = 512, disk: int = 1, **extra_specs: str) -> str:
-        """Make a flavor with ft:enabled and return its id. Further extra specs have __ where their names have a colon."""
+        """Create a flavor with ft:enabled and return its id.
+
+        :param extra_specs: further extra specs, with ``__`` for each colon in a name
+        """
         specs = {"ft:enabled": "true"} | {
             name.replace("__", ":"): value for name, value in extra_specs.items()
         }
         return self._create_flavor(vcpu=vcpu, memory_mb=memory_mb, disk=disk, ephemeral=0, extra_spec=specs)
 
     def ft_server(self, host: str | None = "h1", flavor: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Boot an FT server, on a given host unless that is None, and return it once it is ACTIVE."""
+        """Create an FT server, wait until it is ACTIVE and return it.
+
+        :param host: the host to force, or None
+        """
         kwargs.setdefault("networks", "none")
         return self._create_server(flavor_id=flavor or self.ft_flavor(), host=host, **kwargs)
 
     def plain_server(self, **kwargs: Any) -> dict[str, Any]:
-        """Boot a server that is not fault tolerant and return it once it is ACTIVE."""
+        """Create a server that is not fault tolerant, wait until it is ACTIVE and return it."""
         return self._create_server(flavor_id=self._create_flavor(), networks="none", **kwargs)
 
     def protect(self, server: dict[str, Any], secondary: str, **values: Any) -> Pair:
-        """Let a server be protected: its twin runs, Placement has its reservation, the FT database its pair.
+        """Protect a server: start its secondary, reserve its capacity, add its pair to the FT database.
 
-        :param values: columns of the pair that shall be others than a healthy pair's
+        :param values: columns of the pair that differ from those of a healthy pair
         :returns: the pair's row
         """
         server = self.admin_api.get_server(server["id"])
@@ -276,13 +285,13 @@ class ColoCloud:
         return self.add_pair(server, **{"secondary_host": secondary, "state": State.PROTECTED} | values)
 
     def replicate(self, spec: dict[str, Any]) -> None:
-        """Let the agents of a pair's two hosts do what an engine asks of them when it protects a server."""
+        """Send the agents of both hosts the requests of an engine that protects a server."""
         primary, secondary = (self.hosts[spec[name]].agent for name in ("primary_host", "secondary_host"))
         offer = secondary.prepare_secondary({}, spec, primary.describe({}, spec))
         primary.start_replication({}, spec, offer)
 
     def add_pair(self, server: dict[str, Any], **values: Any) -> Pair:
-        """Write a pair's row, by default that of a server that has no secondary yet."""
+        """Add a pair's row, by default that of a server without a secondary."""
         flavor, now = server["flavor"], timeutils.utcnow()
         host = server["OS-EXT-SRV-ATTR:host"]
         row = {
@@ -310,7 +319,7 @@ class ColoCloud:
         return self.pair(server)
 
     def pair(self, server: dict[str, Any]) -> Pair | None:
-        """Return a server's pair as the FT database has it."""
+        """Return a server's pair from the FT database."""
         with self.database.reader() as session:
             return pairs.get(session, server["id"])
 
@@ -320,7 +329,7 @@ class ColoCloud:
             assert pairs.update(session, server["id"], **values)
 
     def reserve(self, server: dict[str, Any], host: str) -> None:
-        """Make a secondary's reservation in Placement."""
+        """Reserve the capacity of a secondary in Placement."""
         flavor = server["flavor"]
         size = Size(flavor["vcpus"], flavor["ram"], flavor["disk"])
         provider = self._get_provider_uuid_by_host(host)
@@ -335,40 +344,42 @@ class ColoCloud:
         assert answer.status == 204, answer.body
 
     def release(self, server: dict[str, Any]) -> None:
-        """Give a secondary's reservation back."""
+        """Delete the reservation of a secondary."""
         answer = self.placement.delete(f"/allocations/{secondary_id(server['id'])}")
         assert answer.status == 204, answer.body
 
     def reservation(self, server: dict[str, Any]) -> dict[str, Any]:
-        """Return a secondary's reservation as Placement has it: amounts by resource provider."""
+        """Return a secondary's reservation in Placement: amounts by resource provider."""
         return self.placement.get(f"/allocations/{secondary_id(server['id'])}", version="1.38").body[
             "allocations"
         ]
 
-    def seen(self, server: dict[str, Any]) -> tuple[str, str | None, str | None]:
+    def nova_record(self, server: dict[str, Any]) -> tuple[str, str | None, str | None]:
         """Return a server's status, task and host as Nova shows them."""
         server = self.admin_api.get_server(server["id"])
         return server["status"], server["OS-EXT-STS:task_state"], server["OS-EXT-SRV-ATTR:host"]
 
 
-class GivesTwinsUp(fixtures.Fixture):
-    """Do what an engine does, which is not here, when a primary is leaving its pair; ``waits`` says how often it was waited for.
+class DetachesPairs(fixtures.Fixture):
+    """Do what an engine would when a primary is leaving its pair, since no engine runs.
 
-    :param roles: of all hosts
+    ``polls`` counts how often the driver has waited for it; clear ``enabled`` for an absent engine.
+
+    :param roles: returns the role stores of all hosts
     """
 
     def __init__(self, roles: Callable[[], list[RoleStore]]):
         super().__init__()
         self._roles = roles
-        self.waits = 0
-        self.answers = True
+        self.polls = 0
+        self.enabled = True
 
     def _setUp(self) -> None:  # noqa: N802
         self.useFixture(fixtures.MockPatchObject(detach_pair, "sleep", self._wait))
 
     def _wait(self, seconds: float) -> None:
-        self.waits += 1
-        for roles in self._roles() if self.answers else ():
+        self.polls += 1
+        for roles in self._roles() if self.enabled else ():
             for record in roles.all():
                 if record.role == Role.LEAVING:
                     roles.put(dataclasses.replace(record, peer=None))
@@ -376,7 +387,7 @@ class GivesTwinsUp(fixtures.Fixture):
 
 
 class NodePerHost(fixtures.Fixture):
-    """Give each host its own compute node: Nova keeps the node's id of a process in a global, and here all hosts are in one."""
+    """Give each host its own compute node: Nova keeps its id in a global, and all hosts share a process."""
 
     def _setUp(self) -> None:  # noqa: N802
         stock = fake.ColoFakeDriver.get_available_resource
@@ -392,7 +403,7 @@ class NodePerHost(fixtures.Fixture):
 
 
 def node_id(host: str) -> str:
-    """Return the id of a host's compute node, which is also its resource provider's."""
+    """Return the id of a host's compute node, which is also that of its resource provider."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, host))
 
 
@@ -411,7 +422,7 @@ class ColoTestCase(ColoCloud, integrated_helpers.ProviderUsageBaseTestCase):
             self.start_host(name)
 
     def start_host(self, name: str) -> Host:
-        """Start a host's nova-compute; a second time, as after a restart of it."""
+        """Start a host's nova-compute; a second call is a restart of it."""
         path = self.new_state_path(name)
         if name in self.hosts:
             self.hosts[name].compute = self.restart_compute_service(self.hosts[name].compute)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cloud of harness.py with the libvirt driver on Nova's fakelibvirt.
 
-There is no replication backend for QEMU in it: a test makes the twin itself, with :meth:`ColoLibvirtTestCase.make_twin`, and
-says what each host is to a server by its role.
+It has no replication backend for QEMU: a test creates the secondary with
+:meth:`ColoLibvirtTestCase.make_secondary`, and sets the role of each host.
 """
 
 import re
@@ -18,7 +18,7 @@ from tests.functional.nova.harness import ColoCloud, Host
 
 
 class DefineOverRunning(fixtures.Fixture):
-    """Let fakelibvirt do as libvirt does: to define a domain that runs does not end it."""
+    """Make fakelibvirt behave like libvirt: to define a domain that runs does not end it."""
 
     def _setUp(self) -> None:  # noqa: N802
         stock = fakelibvirt.Connection.defineXML
@@ -56,7 +56,7 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
             self.hosts[name] = Host(name, self.computes[name], path, self.simulated)
 
     def restart_host(self, name: str) -> Host:
-        """Restart a host's nova-compute; its domains stay."""
+        """Restart a host's nova-compute; its domains are kept."""
         self.new_state_path(name)
         self.restart_compute_service(name)
         self.hosts[name].compute = self.computes[name]
@@ -65,7 +65,7 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
     def set_role(
         self, host: str, server: dict[str, Any], role: Role, epoch: int = 0, peer: str | None = None
     ) -> None:
-        """Say what a host is to a server, as its agent would."""
+        """Set the role of a host for a server, as its agent would."""
         self.hosts[host].roles.put(RoleRecord(server["id"], role, epoch, peer))
 
     def domain(self, host: str, server: dict[str, Any]) -> Any:
@@ -73,10 +73,10 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
         connection = self.hosts[host].driver._host.get_connection()
         return next((dom for dom in connection._vms.values() if dom.UUIDString() == server["id"]), None)
 
-    def make_twin(self, server: dict[str, Any], primary: str, secondary: str) -> Any:
-        """Run a server's twin, with the same name and id, and set both roles; returns its domain."""
+    def make_secondary(self, server: dict[str, Any], primary: str, secondary: str) -> Any:
+        """Start a server's secondary, with the same name and id, set both roles and return its domain."""
         xml = self.domain(primary, server).XMLDesc(0)
-        twin = self.hosts[secondary].driver._host.get_connection().createXML(xml, 0)
+        secondary = self.hosts[secondary].driver._host.get_connection().createXML(xml, 0)
         self.set_role(primary, server, Role.PRIMARY, peer=secondary)
         self.set_role(secondary, server, Role.SECONDARY, peer=primary)
-        return twin
+        return secondary

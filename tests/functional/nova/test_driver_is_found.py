@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-compute finds our drivers: by our command, and by Nova's own."""
+"""nova-compute loads our drivers, started by our command and by Nova's own."""
 
 import pathlib
 import subprocess
@@ -11,7 +11,7 @@ from lab.core.patience import patient
 
 pytestmark = pytest.mark.surface
 
-#: nova-compute up to the driver that it has loaded; without a broker and a database it would not come further.
+#: Runs nova-compute until it has loaded its driver; without broker and database it could not continue.
 UP_TO_THE_DRIVER = """
 import sys
 from nova.cmd import compute
@@ -40,7 +40,8 @@ MAINS = {
 def test_the_driver_is_found_by(command, tmp_path: pathlib.Path):
     conf = tmp_path / "nova.conf"
     conf.write_text(
-        f"[DEFAULT]\ntransport_url = fake://\ncompute_driver = colo.ColoFakeDriver\nstate_path = {tmp_path}\nhost = h1\n"
+        "[DEFAULT]\ntransport_url = fake://\ncompute_driver = colo.ColoFakeDriver\n"
+        f"state_path = {tmp_path}\nhost = h1\n"
     )
     script = UP_TO_THE_DRIVER.format(main=MAINS[command])
     arguments = [sys.executable, "-W", "ignore", "-c", script, "--config-file", str(conf)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova itself refuses wrong extra specs of ours."""
+"""Nova refuses invalid values of our extra specs."""
 
 import pytest
 

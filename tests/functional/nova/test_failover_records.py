@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's records follow a failover: what the drivers make of live migration and evacuation."""
+"""Update of Nova's records after a failover: live migration and evacuation by our drivers."""
 
 from unittest import mock
 
@@ -77,12 +77,12 @@ class FollowTest(ColoTestCase):
                 self.server, {"os-migrateLive": {"host": host, "force": True, "block_migration": "auto"}}
             )
             self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
-        self.assertEqual("h1", self.seen(self.server)[2])
+        self.assertEqual("h1", self.nova_record(self.server)[2])
         self._wait_for_log(".*use the failover action instead.*")
 
     def test_a_rebuild_in_place_is_stocks(self):
         self._rebuild_server(self.server, self.glance.auto_disk_config_enabled_image["id"])
-        self.assertEqual("h1", self.seen(self.server)[2])
+        self.assertEqual("h1", self.nova_record(self.server)[2])
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
 
 
@@ -92,7 +92,7 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
     def setUp(self):
         super().setUp()
         self.server = self.ft_server("h1", networks="auto")
-        self.twin = self.make_twin(self.server, "h1", "h2")
+        self.secondary = self.make_secondary(self.server, "h1", "h2")
         self.set_role("h2", self.server, Role.PROMOTED, epoch=1)
 
     def _follow(self, action):
@@ -149,13 +149,13 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
 
     def test_an_old_primary_that_is_demoted_while_it_is_deleted_is_gone(self):
         roles = self.hosts["h1"].driver._roles
-        forget = roles.forget
+        delete = roles.delete
 
-        def forget_and_demote(server_id):
-            forget(server_id)
+        def delete_and_demote(server_id):
+            delete(server_id)
             self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
 
-        with mock.patch.object(roles, "forget", forget_and_demote):
+        with mock.patch.object(roles, "delete", delete_and_demote):
             self._delete_server(self.server)
         self.assertIsNone(self.domain("h1", self.server))
 
@@ -165,8 +165,8 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self.act(self.server["id"], PLANNED)
         self._wait_for_migration_status(self.server, ["error", "failed"])
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
-        self.assertTrue(self.twin.isActive())
-        self.assertIs(self.twin, self.domain("h2", self.server))
+        self.assertTrue(self.secondary.isActive())
+        self.assertIs(self.secondary, self.domain("h2", self.server))
         self.assertEqual(Role.PROMOTED, self.hosts["h2"].roles.get(self.server["id"]).role)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own actions on FT servers: each is named in the table, and does what the table says."""
+"""Nova's own actions on FT servers: each has a rule in action_rules.py, and the filter enforces it."""
 
 import json
 
@@ -38,7 +38,7 @@ REFUSED_REQUESTS = [
     ("POST", "shares", {"share": {"share_id": VOLUME}}),
     ("DELETE", f"shares/{VOLUME}", None),
 ]
-#: Requests below a server that change nothing of its guest; all others must be routes of ours.
+#: Requests below a server that do not change its guest; all others must be routes of ours.
 HARMLESS = {
     "/servers/{}",
     "/servers/{}/consoles",
@@ -58,7 +58,7 @@ def plain(path):
 
 @pytest.mark.surface
 class TableTest(ColoTestCase):
-    """A release of Nova that has something new fails here: decide what it does to a pair."""
+    """Fails for a release of Nova with a new action: decide what it does to a pair, and add a rule."""
 
     host_names = ()
 
@@ -78,7 +78,7 @@ class TableTest(ColoTestCase):
                 )
 
     def test_the_policies_are_novas(self):
-        """Those of the newest release: an older one may know fewer."""
+        """Compared with those of the newest release: an older one may have fewer."""
         known = {rule.name for rule in nova.policies.list_rules()}
         for name, rule in [*action_rules.ACTIONS.items(), *action_rules.REQUESTS.items()]:
             if name not in ("resetNetwork", "os-getRDPConsole"):
@@ -107,7 +107,7 @@ class GuardTest(ColoTestCase):
         self.assertEqual("compute 2.67", answer.headers["OpenStack-API-Version"])
 
     def assert_as_stock(self, method, path, body, **kwargs):
-        """The answer is Nova's own, byte for byte."""
+        """Assert that the response is Nova's own, byte for byte."""
         ours, stock = (self.request(method, path, body, stock=stock, **kwargs) for stock in (False, True))
         self.assertEqual((stock.status, stock.body), (ours.status, ours.body))
         volatile = ("date", "x-compute-request-id", "x-openstack-request-id")
@@ -128,7 +128,7 @@ class GuardTest(ColoTestCase):
         self.assertEqual(len(refused), len(REFUSED_REQUESTS))
         for rule, (method, path, body) in zip(refused, REFUSED_REQUESTS, strict=True):
             self.assert_refused(self.request_on(self.server, method, path, body), rule)
-        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+        self.assertEqual(("ACTIVE", None, "h1"), self.nova_record(self.server))
 
     def test_the_other_name_of_the_servers_path_is_no_way_around(self):
         for name in ("resize", "createImage"):
@@ -204,7 +204,7 @@ class GuardTest(ColoTestCase):
 
     def test_who_may_not_do_it_hears_novas_own_answer(self):
         path = f"/servers/{self.server['id']}/action"
-        # what the release's defaults say; Nova's fixtures still take its rules of old
+        # the release's default policies; Nova's fixtures still use its deprecated rules
         self.policy.set_rules({"os_compute_api:os-pause-server:pause": "role:member"}, overwrite=False)
         self.assertEqual(403, self.assert_as_stock("POST", path, {"pause": None}, user="reader").status_int)
         self.assertEqual(403, self.assert_as_stock("POST", path, {"migrate": None}, user="member").status_int)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placement knows which hosts can carry replicas of pairs."""
+"""Hosts that can run replicas have the trait CUSTOM_COLO in Placement."""
 
 import time
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.surface
 class TraitTest(ColoTestCase):
     host_names = ("h1", "h2")
 
-    def _agent_says(self, host, reasons=(), age=0.0):
+    def _report_health(self, host, reasons=(), age=0.0):
         agent_health.write(str(self.state_path(host)), list(reasons), time.time() - age)
 
     def _advertising(self):
@@ -23,21 +23,21 @@ class TraitTest(ColoTestCase):
 
     def test_a_host_advertises_colo_while_its_agent_is_healthy(self):
         self.assertEqual(set(), self._advertising())
-        self._agent_says("h1")
-        self._agent_says("h2", ["QEMU has no x-colo"])
+        self._report_health("h1")
+        self._report_health("h2", ["QEMU has no x-colo"])
         self.assertEqual({"h1"}, self._advertising())
-        self._agent_says("h2")
+        self._report_health("h2")
         self.assertEqual({"h1", "h2"}, self._advertising())
-        self._agent_says("h1", age=60)
+        self._report_health("h1", age=60)
         self.assertEqual({"h2"}, self._advertising())
 
     def test_a_flavor_may_ask_for_it(self):
-        self._agent_says("h2")
+        self._report_health("h2")
         self._run_periodics()
         flavor = self.ft_flavor(trait__CUSTOM_COLO="required")
         server = self._create_server(flavor_id=flavor, networks="none", expected_state="ERROR")
         self._wait_for_log(".*needs two hosts.*have left only h2.*")
         self._delete_server(server)
-        self._agent_says("h1")
+        self._report_health("h1")
         self._run_periodics()
         self._create_server(flavor_id=flavor, networks="none")

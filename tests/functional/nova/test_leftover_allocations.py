@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Allocations that Nova has left where they keep it from moving the server again."""
+"""Leftover allocations in Placement that prevent Nova from moving a server."""
 
 from typing import Any
 from unittest import mock
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.surface
 
 
 class LeftoverAllocationTest(ColoTestCase):
-    """A server that has lost two hosts in a row, the first of which is still down."""
+    """A server that has lost two hosts in a row, of which the first is still down."""
 
     def setUp(self):
         super().setUp()
@@ -26,14 +26,14 @@ class LeftoverAllocationTest(ColoTestCase):
         self.hosts["h3"].agent.promote({}, self.server["id"], 2)
         self.release(self.server)
 
-    def _lose(self, lost, twin, epoch):
-        """A host dies, the twin takes over, and Nova's records follow."""
+    def _lose(self, lost, secondary, epoch):
+        """Cut a host's power, promote the secondary, and evacuate the server to it."""
         self.power_cut(lost)
-        self.hosts[twin].agent.promote({}, self.server["id"], epoch)
+        self.hosts[secondary].agent.promote({}, self.server["id"], epoch)
         self.release(self.server)
-        self._evacuate(twin)
+        self._evacuate(secondary)
         self._wait_for_server_parameter(
-            self.server, {"OS-EXT-SRV-ATTR:host": twin, "OS-EXT-STS:task_state": None}
+            self.server, {"OS-EXT-SRV-ATTR:host": secondary, "OS-EXT-STS:task_state": None}
         )
 
     def _protect_again(self, primary, secondary):
@@ -53,14 +53,14 @@ class LeftoverAllocationTest(ColoTestCase):
         self.assertEqual(200, answer.status_int, answer.text)
 
     def _allocated(self):
-        """The hosts on which Placement has an allocation of the server."""
+        """Return the hosts on which the server has an allocation in Placement."""
         providers = self.placement.get(f"/allocations/{self.server['id']}", version="1.36").body[
             "allocations"
         ]
         return {name for name in self.hosts if node_id(name) in providers}
 
     def _remove_allocation_on(self, host):
-        """Remove the server's allocation on one host, and only that, by Placement's public API."""
+        """Remove the server's allocation on one host, and no other, by Placement's public API."""
         body = self.placement.get(f"/allocations/{self.server['id']}", version="1.36").body
         for allocation in body["allocations"].values():
             del allocation["generation"]
@@ -72,7 +72,7 @@ class LeftoverAllocationTest(ColoTestCase):
         self.assertEqual({"h1", "h2"}, self._allocated())
         self._evacuate("h3")
         self._wait_for_log(".*complex allocations on the source host.*")
-        self.assertEqual("h2", self.seen(self.server)[2])
+        self.assertEqual("h2", self.nova_record(self.server)[2])
 
     def test_without_that_allocation_it_moves_and_the_first_host_still_cleans_up_when_it_returns(self):
         self._remove_allocation_on("h1")
@@ -81,7 +81,7 @@ class LeftoverAllocationTest(ColoTestCase):
             self.server, {"OS-EXT-SRV-ATTR:host": "h3", "OS-EXT-STS:task_state": None}
         )
         self.assertEqual({"h2", "h3"}, self._allocated())
-        # the first host was cut off and not without power: its old guest runs on, and its role says so
+        # the first host had lost its network and not its power: its guest runs on, and its role is unchanged
         self.hosts["h1"].driver.instances[self.server["id"]] = fake_guest(self.server)
         self.assertEqual(Role.PRIMARY, self.hosts["h1"].roles.get(self.server["id"]).role)
         self.start_host("h1")
@@ -91,11 +91,11 @@ class LeftoverAllocationTest(ColoTestCase):
         self.start_host("h2")
         self.force_down("h2", False)
         self.assertEqual({"h3"}, self._allocated())
-        self.assertEqual(("ACTIVE", None, "h3"), self.seen(self.server))
+        self.assertEqual(("ACTIVE", None, "h3"), self.nova_record(self.server))
 
 
 class EndedMigrationTest(ColoTestCase):
-    """A server whose live migration was accepted by a nova-compute that ended before it began."""
+    """A server whose live migration was accepted by a nova-compute that ended before it started."""
 
     def setUp(self):
         super().setUp()
@@ -137,12 +137,12 @@ class EndedMigrationTest(ColoTestCase):
         self.assertEqual({node_id("h2")}, self._allocated(self.server["id"]))
         self._migrate()
         self._wait_for_server_parameter(self.server, {"status": "ERROR"})
-        self.assertEqual("h1", self.seen(self.server)[2])
+        self.assertEqual("h1", self.nova_record(self.server)[2])
 
     def test_with_its_allocation_returned_it_moves(self):
         (ended,) = self._migrations()
         self.assertEqual({node_id("h1")}, self._allocated(ended))
-        for _ in range(2):  # a second time changes nothing
+        for _ in range(2):  # the second call changes nothing
             self._return_allocation()
             self.assertEqual({node_id("h1")}, self._allocated(self.server["id"]))
             self.assertEqual(set(), self._allocated(ended))
@@ -152,9 +152,8 @@ class EndedMigrationTest(ColoTestCase):
         )
         self.assertEqual({node_id("h2")}, self._allocated(self.server["id"]))
 
-
     def test_with_its_allocation_returned_it_is_evacuated(self):
-        """Without it Nova fails too, and leaves the server's task at "rebuilding" for good."""
+        """Without it Nova fails too, and leaves the server with the task state "rebuilding" for good."""
         self.power_cut("h1")
         self._return_allocation()
         self.move(self.server, {"evacuate": {"host": "h2", "force": True}})
@@ -164,7 +163,7 @@ class EndedMigrationTest(ColoTestCase):
 
 
 class PlacementOf(placement.PlacementClient):
-    """The engine's client, which talks to the Placement of Nova's fixture."""
+    """The engine's client, with requests to the Placement of Nova's fixture."""
 
     def __init__(self, fixture: Any):
         self._fixture = fixture
@@ -179,7 +178,7 @@ class PlacementOf(placement.PlacementClient):
 
 
 def fake_guest(server):
-    """Return what Nova's fake driver keeps of a running guest."""
+    """Return the record of a running guest in Nova's fake driver."""
     from nova.compute import power_state
     from nova.virt import fake
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""openstack's commands against the API on real Nova, run as a person runs them but in this process."""
+"""openstack's commands against the API on real Nova, run as a user runs them but in this process."""
 
 import contextlib
 import csv
@@ -21,12 +21,12 @@ from nova_colo.db import operations
 from nova_colo.pair.model import State
 from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ROLES, ColoTestCase
 
-#: Names that users give, or others want them to have given.
+#: Server names that have a meaning elsewhere, such as in a shell or a spreadsheet.
 NAMES = ("web $(reboot); `id` | rm", 'two "words" \'', "сервер-日本", "مرحبا-שלום", "--all-projects")
 
 
 class Result(NamedTuple):
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class OpenstackCommandsTest(ColoTestCase):
         self.server = self.ft_server("h1", name="first")
         self.protect(self.server, "h2")
         self.asked: list[str] = []
-        # Nova's fixtures want no SDK to find an endpoint
+        # Nova's fixtures forbid that an SDK discovers endpoints
         self.useFixture(
             fixtures.MockPatch("openstack.proxy.Proxy.get_endpoint", adapter.Adapter.get_endpoint)
         )
@@ -48,7 +48,7 @@ class OpenstackCommandsTest(ColoTestCase):
         self.addCleanup(serving.__exit__, None, None, None)
 
     def with_tokens(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Pass a request on to nova-api, whose middleware knows no tokens: here a token is the user's name."""
+        """Pass a request to nova-api, whose middleware has no tokens: a token is the user's name here."""
         self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
         user, _, project = environ.get("HTTP_X_AUTH_TOKEN", "admin").partition("@")
         who = {
@@ -59,7 +59,7 @@ class OpenstackCommandsTest(ColoTestCase):
         return self.api_fixture.app()(environ | who, start_response)
 
     def run_command(self, *arguments: str, user: str = "admin") -> Result:
-        for attribute in vars(ClientManager).values():  # kept on the class, since a process runs one command
+        for attribute in vars(ClientManager).values():  # cached on the class, for one command per process
             if isinstance(attribute, ClientCache):
                 attribute._handle = None
         login = ["--os-auth-type", "admin_token", "--os-endpoint", f"{self.url}/v2.1", "--os-token", user]
@@ -79,7 +79,7 @@ class OpenstackCommandsTest(ColoTestCase):
                 root.handlers[:], root.level = handlers, level
         return Result(code or 0, out.getvalue(), err.getvalue())
 
-    def say(self, *arguments: str, **kwargs: Any) -> str:
+    def output(self, *arguments: str, **kwargs: Any) -> str:
         result = self.run_command(*arguments, **kwargs)
         self.assertEqual(0, result.code, result.err)
         return result.out
@@ -91,12 +91,12 @@ class OpenstackCommandsTest(ColoTestCase):
 
     def test_every_format_can_be_read(self):
         for command in (("list", "--long"), ("event", "list", "first"), ("show", "first")):
-            as_json = json.loads(self.say("server", "ft", *command, "-f", "json"))
-            table = self.say("server", "ft", *command)
+            as_json = json.loads(self.output("server", "ft", *command, "-f", "json"))
+            table = self.output("server", "ft", *command)
             self.assertTrue(table.startswith("+-") or table == "\n", table)
             self.assertNotIn("\x1b", table)
             if command[0] == "list":
-                (row,) = csv.DictReader(io.StringIO(self.say("server", "ft", *command, "-f", "csv")))
+                (row,) = csv.DictReader(io.StringIO(self.output("server", "ft", *command, "-f", "csv")))
                 self.assertEqual([*as_json[0]], [*row])
                 self.assertEqual(as_json[0]["Name"], row["Name"])
 
@@ -104,10 +104,10 @@ class OpenstackCommandsTest(ColoTestCase):
         for name in NAMES:
             server = self.ft_server("h3", name=name)
             self.add_pair(self.admin_api.get_server(server["id"]))
-        rows = json.loads(self.say("server", "ft", "list", "-f", "json"))
+        rows = json.loads(self.output("server", "ft", "list", "-f", "json"))
         self.assertEqual({"first", *NAMES}, {row["Name"] for row in rows})
         for name in NAMES:
-            shown = json.loads(self.say("server", "ft", "show", "-f", "json", "--", name))
+            shown = json.loads(self.output("server", "ft", "show", "-f", "json", "--", name))
             self.assertEqual(name, shown["name"])
             self.assertIn(name, self.refused("server", "ft", "resume", "--", name))
 
@@ -121,7 +121,7 @@ class OpenstackCommandsTest(ColoTestCase):
         self.ft_server("h3", name="first")
         for command in (("ft", "show"), ("failover",), ("ft", "suspend")):
             self.assertIn("give its ID", self.refused("server", *command, "first"))
-        self.assertIn("protected", self.say("server", "ft", "show", self.server["id"]))
+        self.assertIn("protected", self.output("server", "ft", "show", self.server["id"]))
 
     def test_each_action_is_started(self):
         for arguments, kind in (
@@ -133,15 +133,15 @@ class OpenstackCommandsTest(ColoTestCase):
             (("ft", "set", "mode", "hybrid", "first"), "set_mode"),
         ):
             self.set_pair(self.server, operation_id=None, state=State.PROTECTED, wanted="protected")
-            self.assertTrue(self.say("server", *arguments, user="manager").endswith("requested.\n"))
+            self.assertTrue(self.output("server", *arguments, user="manager").endswith("requested.\n"))
             self.assertEqual(kind, self.operation())
         self.set_pair(self.server, operation_id=None, state=State.PROTECTED, wanted="protected")
         self.assertIn("HTTP 403", self.refused("server", "failover", "first", user="reader"))
         self.assertIn("HTTP 403", self.refused("compute", "ft", "host", "list", user="manager"))
 
     def test_what_is_protected_already_need_not_be_waited_for(self):
-        said = "Server first is protected now: primary on h1, secondary on h2.\n"
-        self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "first"))
+        expected = "Server first is protected now: primary on h1, secondary on h2.\n"
+        self.assertEqual(expected, self.output("server", "ft", "protect", "--wait", "first"))
         self.assertIn("is protected already", self.refused("server", "ft", "protect", "first"))
         self.assertIn("is not suspended", self.refused("server", "ft", "resume", "--wait", "first"))
 
@@ -149,8 +149,8 @@ class OpenstackCommandsTest(ColoTestCase):
         new = self.ft_server("h1", name="new")
         clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: self.protect(new, "h2"))
         with mock.patch("novaclient_colo.osc.actions.time", clock):
-            said = "Server new is protected now: primary on h1, secondary on h2.\n"
-            self.assertEqual(said, self.say("server", "ft", "protect", "--wait", "new"))
+            expected = "Server new is protected now: primary on h1, secondary on h2.\n"
+            self.assertEqual(expected, self.output("server", "ft", "protect", "--wait", "new"))
         self.ft_server("h1", name="newer")
         for command in (
             ("failover", "--wait"),
@@ -164,7 +164,7 @@ class OpenstackCommandsTest(ColoTestCase):
             return operations.get(session, self.pair(self.server).operation_id).kind
 
     def test_a_list_costs_two_requests(self):
-        self.say("server", "ft", "list")
+        self.output("server", "ft", "list")
         self.assertLessEqual(len(self.asked), 2, self.asked)
 
     def test_a_cloud_without_the_filter(self):

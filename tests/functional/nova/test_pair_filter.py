@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new FT server needs two hosts; everything else is scheduled as ever."""
+"""A new FT server needs two hosts; all else is scheduled as without our filter."""
 
 import pytest
 
@@ -29,7 +29,7 @@ class PairFilterTest(ColoTestCase):
         self._delete_server(server)
 
     def test_a_server_that_exists_moves_though_one_host_is_left(self):
-        server = self.ft_server("h1")  # the host is named: no choice is left to the scheduler
+        server = self.ft_server("h1")  # forced to the host: the scheduler has no choice
         self._fail("h1")
         with self.speaking("2.94"):
             self.api.post_server_action(server["id"], {"evacuate": {}})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-compute leaves pairs alone: what it would do to a secondary, or to a primary that stands still, and must not."""
+"""nova-compute must not stop or start guests of pairs: neither a secondary, nor a primary that is paused."""
 
 import dataclasses
 import time
@@ -38,7 +38,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         return domain.state if domain else None
 
     def _periodics(self, host):
-        """What nova-compute does every so often, as far as it may end guests."""
+        """Run the periodic tasks of nova-compute that may end guests."""
         manager, context = self.hosts[host].compute.manager, nova_context.get_admin_context()
         manager._sync_power_states(context)
         manager._cleanup_running_deleted_instances(context)
@@ -61,7 +61,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertEqual(0, self.hosts["h2"].driver.get_num_instances())
         self._delete_server(self.server)
         self._periodics("h2")
-        # the server is gone and so is its primary; the secondary is the engine's to end
+        # the server is deleted and its primary ended; the secondary is for the engine to destroy
         self.assertIsNone(self._domain("h1"))
         self.assertEqual(hv.PAUSED, self._domain("h2"))
 
@@ -70,7 +70,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self._promote()
         self.move(self.server, {"evacuate": {"host": "h2", "force": True}})
         self._wait_for_host("h2")
-        # the agent is back before nova-compute is, and the engine has chosen this host for the new secondary
+        # the agent starts before nova-compute, and the engine has selected this host for the new secondary
         spec = {
             "server_id": self.server["id"],
             "name": "s",
@@ -86,12 +86,12 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.force_down("h1", False)
         self.assertEqual(hv.PAUSED, self._domain("h1"))
         self.assertEqual(Role.SECONDARY, self.hosts["h1"].roles.get(self.server["id"]).role)
-        self.assertEqual(("ACTIVE", None, "h2"), self.seen(self.server))
+        self.assertEqual(("ACTIVE", None, "h2"), self.nova_record(self.server))
 
     def test_nova_does_not_stop_a_server_whose_twin_takes_over_and_stops_one_that_is_alone(self):
         self.domains["h1"].remove(self.server["id"])
         self._periodics("h1")
-        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+        self.assertEqual(("ACTIVE", None, "h1"), self.nova_record(self.server))
         alone = self.ft_server("h1")
         self.domains["h1"].put(hv.Domain(alone["id"], "instance-2", hv.SHUT_OFF))
         self.hosts["h1"].agent.run_alone({}, alone["id"], 1)
@@ -110,9 +110,9 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertIsNone(self._domain("h1"))
         for other in (plain, alone):
             self.assertEqual(hv.RUNNING, self.domains["h1"].get(other["id"]).state)
-        # neither does anybody else's request
+        # neither does a request of another user
         self.act(self.server["id"], HARD)
-        self._wait_for_log(".*its twin may run on h2.*ft-unprotect.*")
+        self._wait_for_log(".*its peer may run on h2.*ft-unprotect.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertIsNone(self._domain("h1"))
 
@@ -134,25 +134,25 @@ class PairsAreLeftAloneTest(ColoTestCase):
 
     def test_no_guest_is_ended_before_its_twin_is_given_up(self):
         self.flags(leave_timeout=1.0, group="colo")
-        self.gives_up.answers = False
+        self.detacher.enabled = False
         rebuild = {"rebuild": {"imageRef": self.glance.auto_disk_config_enabled_image["id"]}}
         for number, action in enumerate(({"os-stop": None}, HARD, rebuild), 1):
             self.act(self.server["id"], action)
             self._wait_for(
-                lambda number=number: self.stdlog.logger.output.count("Not ending the guest") == number
+                lambda number=number: self.stdlog.logger.output.count("Not stopping the guest") == number
             )
             after = self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
             self.assertEqual("ACTIVE", after["status"])
             self.assertEqual(hv.RUNNING, self._domain("h1"))
             self.assertEqual((Role.PRIMARY, "h2"), self._role_and_peer("h1"))
-        self._wait_for_log(".*its twin on h2 was not given up within 1 s.*Look whether nova-colo-engine.*")
+        self._wait_for_log(".*its secondary on h2 was not removed within 1 s.*Check that nova-colo-engine.*")
 
     def test_a_failover_wins_over_a_reboot_that_waits(self):
-        self.gives_up.answers = False
+        self.detacher.enabled = False
         self.api.post_server_action(self.server["id"], HARD)
         self._wait_for(lambda: self._role_and_peer("h1") == (Role.LEAVING, "h2"))
         self.hosts["h1"].agent.demote({}, self.server["id"], 1, expected=0)
-        self._wait_for_log(".*its twin has just taken over.*")
+        self._wait_for_log(".*its secondary has just taken over.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertEqual((Role.DEMOTED, None), self._role_and_peer("h1"))
 
@@ -164,10 +164,10 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertEqual((Role.DEMOTED, None), self._role_and_peer("h1"))
 
     def test_a_deletion_waits_for_nobody(self):
-        self.gives_up.answers = False
+        self.detacher.enabled = False
         self._delete_server(self.server)
         self.assertIsNone(self._domain("h1"))
-        self.assertEqual(0, self.gives_up.waits)
+        self.assertEqual(0, self.detacher.polls)
 
     def test_a_nova_compute_that_ended_while_it_was_leaving_stays_in_the_pair(self):
         roles = self.hosts["h1"].roles
@@ -190,7 +190,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertRaises(ReplicationError, self.hosts["h1"].agent.start_replication, {}, spec, {})
         self.move(self.server, {"os-migrateLive": {"host": "h3", "force": True, "block_migration": "auto"}})
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
-        self.assertEqual("h1", self.seen(self.server)[2])
+        self.assertEqual("h1", self.nova_record(self.server)[2])
 
     def _role_and_peer(self, host):
         record = self.hosts[host].roles.get(self.server["id"])
@@ -210,12 +210,12 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
     def setUp(self):
         super().setUp()
         self.server = self.ft_server("h1", networks="auto")
-        self.twin = self.make_twin(self.server, "h1", "h2")
+        self.secondary = self.make_secondary(self.server, "h1", "h2")
 
     def _emit(self, host, transition, server=None):
         self.hosts[host].driver.emit_event(event.LifecycleEvent((server or self.server)["id"], transition))
 
-    def _heard(self, word):
+    def _count_events(self, word):
         return self.stdlog.logger.output.count(f"VM {word} (Lifecycle Event)")
 
     def test_the_packets_of_ft_servers_alone_pass_through_qemu(self):
@@ -234,37 +234,37 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
             ([], [], 0), (driver.list_instances(), driver.list_instance_uuids(), driver.get_num_instances())
         )
         self._run_periodics()
-        self.assertTrue(self.twin.isActive())
+        self.assertTrue(self.secondary.isActive())
 
     def test_checkpoints_are_not_news_to_nova(self):
-        before = [self._heard(word) for word in ("Paused", "Resumed", "Stopped")]
+        before = [self._count_events(word) for word in ("Paused", "Resumed", "Stopped")]
         for _ in range(3):
             self._emit("h1", event.EVENT_LIFECYCLE_PAUSED)
             self._emit("h1", event.EVENT_LIFECYCLE_RESUMED)
             self._emit("h2", event.EVENT_LIFECYCLE_PAUSED)
         self._emit("h1", event.EVENT_LIFECYCLE_STOPPED)
-        self.assertEqual(before, [self._heard(word) for word in ("Paused", "Resumed", "Stopped")])
-        self.assertEqual(("ACTIVE", None, "h1"), self.seen(self.server))
+        self.assertEqual(before, [self._count_events(word) for word in ("Paused", "Resumed", "Stopped")])
+        self.assertEqual(("ACTIVE", None, "h1"), self.nova_record(self.server))
         plain = self._create_server(
             flavor_id=self._create_flavor(disk=1, memory_mb=256), host="h1", networks="none"
         )
         self._emit("h1", event.EVENT_LIFECYCLE_PAUSED, plain)
-        self.assertEqual(before[0] + 1, self._heard("Paused"))
+        self.assertEqual(before[0] + 1, self._count_events("Paused"))
 
     def test_a_primary_that_has_ended_can_be_deleted(self):
         self.domain("h1", self.server).destroy()
         self._delete_server(self.server)
         self.assertIsNone(self.domain("h1", self.server))
-        self.assertTrue(self.twin.isActive())
+        self.assertTrue(self.secondary.isActive())
 
     def test_a_primary_that_has_ended_can_be_stopped_but_not_started_while_its_twin_may_run(self):
         self.domain("h1", self.server).destroy()
         self._stop_server(self.server)
         self.api.post_server_action(self.server["id"], {"os-start": None})
-        self._wait_for_log(".*its twin may run on h2.*")
+        self._wait_for_log(".*its peer may run on h2.*")
         self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
         self.assertFalse(self.domain("h1", self.server).isActive())
-        self.assertTrue(self.twin.isActive())
+        self.assertTrue(self.secondary.isActive())
 
     def test_a_primary_can_be_stopped(self):
         self._stop_server(self.server)
@@ -278,7 +278,7 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self.restart_host("h1")
         self.assertFalse(self.domain("h1", self.server).isActive())
         self.act(self.server["id"], HARD)
-        self._wait_for_log(".*its twin may run on h2.*ft-unprotect.*")
+        self._wait_for_log(".*its peer may run on h2.*ft-unprotect.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertFalse(self.domain("h1", self.server).isActive())
 
@@ -293,7 +293,7 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
 
 
 class FakeInstance(dict):
-    """As much of an instance as the gate and oslo.log look at."""
+    """The part of an instance that the driver and oslo.log read."""
 
     def __init__(self, uuid):
         super().__init__(uuid=uuid, name="instance-1")

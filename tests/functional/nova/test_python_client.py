@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python client against the API on real Nova: what it asks for is what there is, and what it is refused it says."""
+"""The Python client against the API on real Nova: its requests, results and typed errors."""
 
 import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from tests.functional.nova.harness import PROJECT, ROLES, ColoTestCase
 
 
 class Caller(keystoneauth1.plugin.BaseAuthPlugin):
-    """A user as Nova's middleware without Keystone takes one."""
+    """Credentials of a user for Nova's middleware without Keystone."""
 
     def __init__(self, endpoint: str, user: str):
         super().__init__()
@@ -45,7 +45,7 @@ class PythonClientTest(ColoTestCase):
         return make_client(session).fault_tolerance
 
     def more(self, *names: str, **values: Any) -> None:
-        """Make more FT servers, with pairs that are not protected."""
+        """Create FT servers with pairs that are not protected."""
         for name in names:
             self.add_pair(self.admin_api.get_server(self.ft_server("h3", name=name)["id"]), **values)
 
@@ -98,10 +98,10 @@ class PythonClientTest(ColoTestCase):
         with self.database.writer() as session:
             for number in range(3):
                 events.add(session, pair.id, "mode", reasons.GRANT_INVALID(epoch=number))
-        said = [f"The grant for epoch {number} is no longer valid." for number in (2, 1, 0)]
-        self.assertEqual(said, [event.message for event in self.ft.events(pair)])
-        self.assertEqual(said[:1], [event.message for event in self.ft.events(pair, limit=1)])
-        self.assertEqual(said, [event.message for event in self.ft.iterate_events(pair, page_size=1)])
+        messages = [f"The grant for epoch {number} is no longer valid." for number in (2, 1, 0)]
+        self.assertEqual(messages, [event.message for event in self.ft.events(pair)])
+        self.assertEqual(messages[:1], [event.message for event in self.ft.events(pair, limit=1)])
+        self.assertEqual(messages, [event.message for event in self.ft.iterate_events(pair, page_size=1)])
         self.assertEqual({"epoch": 2}, self.ft.events(pair)[0].params)
         start = int(timeutils.utcnow_ts()) // 10 * 10 - 600
         bucket = {
@@ -115,8 +115,8 @@ class PythonClientTest(ColoTestCase):
         bucket |= {"pause_sum_ms": 30.0, "pause_max_ms": 20.0}
         with self.database.writer() as session:
             history.store(session, [bucket])
-        (found,) = self.ft.checkpoints(pair).buckets
-        self.assertEqual((3, 10.0, 20.0), (found.total, found.pause_ms["mean"], found.pause_ms["max"]))
+        (bucket,) = self.ft.checkpoints(pair).buckets
+        self.assertEqual((3, 10.0, 20.0), (bucket.total, bucket.pause_ms["mean"], bucket.pause_ms["max"]))
         until = datetime.datetime.fromtimestamp(start - 100, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.assertEqual([], self.ft.checkpoints(pair, until=until).buckets)
         with self.assertRaisesRegex(nova_exceptions.BadRequest, "since"):
@@ -154,7 +154,7 @@ class PythonClientTest(ColoTestCase):
         self.assertEqual("protected", self.pair(self.server).wanted)
 
     def operation(self) -> str:
-        """Return the kind of what was started last."""
+        """Return the kind of the operation that was started last."""
         with self.database.reader() as session:
             return operations.get(session, self.pair(self.server).operation_id).kind
 
@@ -187,7 +187,7 @@ class PythonClientTest(ColoTestCase):
 
     def test_a_cloud_with_an_older_filter_is_said_to_be_older(self):
         with self.assertRaisesRegex(
-            exceptions.ActionNotSupported, "does not know ft-levitate: its nova-colo is older"
+            exceptions.ActionNotSupported, "does not support ft-levitate: its nova-colo is older"
         ):
             self.ft._act(self.server["id"], "ft-levitate", None)
 
@@ -209,17 +209,17 @@ class PythonClientTest(ColoTestCase):
                     ask()
 
     def test_a_pair_is_waited_for(self):
-        seen = []
+        states = []
 
         def progress(pair):
-            seen.append(pair.state)
+            states.append(pair.state)
             self.set_pair(self.server, state=State.PROTECTED)
 
         self.set_pair(self.server, state=State.STARTING)
         self.assertEqual(
             "protected", self.ft.wait_for(self.server["id"], "protected", progress=progress).state
         )
-        self.assertEqual(["starting"], seen)
+        self.assertEqual(["starting"], states)
         with self.assertRaisesRegex(
             exceptions.WaitTimeoutError, "^Server first is protected, and not degraded within 0 s.$"
         ):
@@ -236,32 +236,32 @@ class PythonClientTest(ColoTestCase):
     def test_flavors_are_made_and_made_ordinary_again(self):
         flavors = self.ft.flavors
         before = {flavor.name for flavor in flavors.list()}
-        made = flavors.create(
+        flavor = flavors.create(
             "ft.tiny", 1, 64, 1, mode="hybrid", checkpoint_interval_ms=200, auto_reprotect=False
         )
         self.assertEqual(
             (True, "hybrid", 200, False, True, 128),
             (
-                made.enabled,
-                made.mode,
-                made.checkpoint_interval_ms,
-                made.auto_reprotect,
-                made.is_public,
-                made.secondary_ram,
+                flavor.enabled,
+                flavor.mode,
+                flavor.checkpoint_interval_ms,
+                flavor.auto_reprotect,
+                flavor.is_public,
+                flavor.secondary_ram,
             ),
         )
         self.assertEqual(before | {"ft.tiny"}, {flavor.name for flavor in flavors.list()})
-        self.assertEqual("colo", flavors.set(made.id, mode="colo").mode)
-        self.assertEqual(200, flavors.get(made).checkpoint_interval_ms)
-        self.assertEqual((False, {}), (flavors.unset(made).enabled, flavors.get(made).extra_specs))
+        self.assertEqual("colo", flavors.set(flavor.id, mode="colo").mode)
+        self.assertEqual(200, flavors.get(flavor).checkpoint_interval_ms)
+        self.assertEqual((False, {}), (flavors.unset(flavor).enabled, flavors.get(flavor).extra_specs))
         self.assertEqual(before, {flavor.name for flavor in flavors.list()})
         self.assertIn("ft.tiny", {flavor.name for flavor in flavors.list(every=True)})
         self.flags(max_limit=1, group="api")
         self.assertEqual(before, {flavor.name for flavor in flavors.list()})
 
     def test_a_private_flavor_is_its_projects_own(self):
-        made = self.ft.flavors.create("ft.private", 1, 64, 1, projects=[PROJECT])
-        self.assertFalse(made.is_public)
+        flavor = self.ft.flavors.create("ft.private", 1, 64, 1, projects=[PROJECT])
+        self.assertFalse(flavor.is_public)
         self.assertIn("ft.private", {flavor.name for flavor in self.client("member").flavors.list()})
 
     def test_a_flavor_that_nova_refuses_is_not_left_half_made(self):

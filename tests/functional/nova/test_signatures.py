@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What we override in Nova, and what we call of it, is still there and is called as it was.
+"""Everything of Nova that we override or call still exists, with the same signature.
 
-Found by looking at our classes: an override that Nova does not know is never called, and one that lost or renamed a parameter
-breaks only when Nova calls it, on the day of a failover.
+It is derived from our classes: Nova never calls an override that it does not know, and one with a lost or
+renamed parameter would fail only when Nova calls it, during a failover.
 """
 
 import ast
@@ -22,7 +22,7 @@ from nova_colo.virt import fake, libvirt, mixin
 
 pytestmark = pytest.mark.surface
 
-#: our class, Nova's class below it
+#: our class, and Nova's class that it extends
 PAIRS = [
     (mixin.ColoDriverMixin, nova_fake.FakeDriverWithoutFakeNodes),
     (mixin.ColoDriverMixin, libvirt_driver.LibvirtDriver),
@@ -34,7 +34,7 @@ PAIRS = [
 
 
 def overrides(ours):
-    """Return the names of a class's own methods that replace Nova's: the public ones, and those that call what they replace."""
+    """Return the names of a class's methods that replace Nova's: public ones, and those that call super()."""
     methods = {
         name: value for name, value in vars(ours).items() if inspect.isfunction(value) and name != "__init__"
     }
@@ -53,7 +53,7 @@ HOOKS = [(ours, stock, name) for ours, stock in PAIRS for name in overrides(ours
 )
 def test_an_override_takes_every_call_that_nova_makes(ours, stock, name):
     theirs = getattr(stock, name, None)
-    assert theirs is not None, f"{stock.__name__} has no {name} any more: nobody calls ours"
+    assert theirs is not None, f"{stock.__name__} has no {name} any more, so ours is never called"
     mine = inspect.signature(getattr(ours, name))
     positional, keyword = calls_of(inspect.signature(theirs))
     mine.bind(*positional)
@@ -74,7 +74,7 @@ def test_an_override_names_its_parameters_as_nova_does(ours, stock, name):
 
 
 def calls_of(signature):
-    """Return the arguments of the longest call by position and by keyword that a signature takes."""
+    """Return the arguments of the longest call, by position and by keyword, that a signature accepts."""
     parameters = signature.parameters.values()
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     keyword = {p.name: p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[colo] strict: an FT server is built with room for its secondary, or not at all."""
+"""[colo] strict: an FT server is built only with capacity reserved for its secondary."""
 
 import oslo_messaging as messaging
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.surface
 
 
 class Engine:
-    """Stands for the engines' answer. Messages go the real way, but for the broker."""
+    """A model of the engines' answer; messages use oslo.messaging with its fake transport."""
 
     target = messaging.Target(version=rpc.VERSION)
 
@@ -23,7 +23,7 @@ class Engine:
     def reserve(self, ctxt, server_id, host):
         self.asked.append((server_id, host))
         if self.refusal:
-            # oslo.messaging's fake driver hands exceptions over as they are; a broker would make this of any
+            # the fake driver of oslo.messaging passes exceptions unchanged; a broker would turn any into this
             raise messaging.RemoteError("BuildError", self.refusal)
         return "h2"
 
@@ -58,7 +58,8 @@ class StrictBuildTest(ColoTestCase):
         self._serve()
         self.engine.refusal = "Needs a secondary: no other host has 1024 MB of RAM free."
         self._refused(
-            "no room could be reserved for its secondary: Needs a secondary: no other host has 1024 MB of RAM free."
+            "no capacity could be reserved for its secondary: "
+            "Needs a secondary: no other host has 1024 MB of RAM free."
         )
         self.assertEqual(1, len(self.engine.asked))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What secondaries have used, in Nova's own answers about usage."""
+"""The usage of secondaries in Nova's own responses about usage."""
 
 import datetime
 import time
@@ -21,7 +21,7 @@ class UsageTest(ColoTestCase):
         self._wait_for_nova_to_count_them()
 
     def _wait_for_nova_to_count_them(self):
-        """Nova's periods end at a whole second: what is younger than that is not in them."""
+        """Wait until Nova counts the servers: its periods end at a whole second."""
         for _ in range(round(patient(50))):
             if len(self.usage(f"/{PROJECT}?", stock=True).json["tenant_usage"].get("server_usages", ())) == 2:
                 return
@@ -29,7 +29,7 @@ class UsageTest(ColoTestCase):
         self.fail("Nova does not count the two servers")
 
     def history(self, *entries):
-        """Write secondaries of the FT server, given as hours from the period's start and their RAM."""
+        """Add secondaries of the FT server, given as hours from the period's start and their RAM."""
         with self.database.writer() as session:
             for begin, end, memory_mb in entries:
                 session.add(
@@ -57,10 +57,10 @@ class UsageTest(ColoTestCase):
     def test_each_server_says_what_its_secondaries_have_used_in_the_period(self):
         self.history((-5, 3, 1024), (4, 6, 1024), (10, 11, 2048), (-9, -1, 4096), (23, None, 1024))
         for path, name in ((f"/{PROJECT}?", "tenant_usage"), ("?detailed=1&", "tenant_usages")):
-            found = self.usage(path).json[name]
-            seen = self.of_servers(found if name == "tenant_usage" else found[0])
-            self.assertEqual([], seen[self.plain["id"]])
-            small, large = seen[self.server["id"]]
+            usage = self.usage(path).json[name]
+            used = self.of_servers(usage if name == "tenant_usage" else usage[0])
+            self.assertEqual([], used[self.plain["id"]])
+            small, large = used[self.server["id"]]
             self.assertEqual(
                 {
                     "instance_id": secondary_id(self.server["id"]),
@@ -78,7 +78,7 @@ class UsageTest(ColoTestCase):
         ours, stock = (
             self.usage(f"/{PROJECT}?", stock=stock).json["tenant_usage"] for stock in (False, True)
         )
-        # Nova counts up to now
+        # Nova counts until the present
         for changing in (
             "total_hours",
             "total_memory_mb_usage",

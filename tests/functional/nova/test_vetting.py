@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may not become an FT server is refused at once, with everything that is wrong with it."""
+"""Requests for servers that cannot be fault tolerant are refused at once, with all their problems."""
 
 import sqlalchemy as sa
 from nova import context
@@ -27,9 +27,9 @@ class VettingTest(ColoTestCase):
     def image(self, **properties):
         """Register an image like Nova's first one and return its id."""
         like = self.glance.show(None, IMAGE)
-        made = {**like, "id": None, "properties": {**like["properties"], **properties}}
-        del made["id"]
-        return self.glance.create(context.get_admin_context(), made)["id"]
+        image = {**like, "id": None, "properties": {**like["properties"], **properties}}
+        del image["id"]
+        return self.glance.create(context.get_admin_context(), image)["id"]
 
     def attach(self, server, volume):
         self.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": volume}})
@@ -186,16 +186,16 @@ class VettingTest(ColoTestCase):
         self.assertEqual(202, self.act(server["id"], {"ft-protect": None}).status_int)
 
     def test_other_servers_cost_no_statement_of_ours(self):
-        seen = []
+        statements = []
 
         def note(connection, cursor, statement, *rest):
             if connection.engine.url.database == str(self.folder / "ft.db"):
-                seen.append(statement)
+                statements.append(statement)
 
         sa.event.listen(sa.Engine, "before_cursor_execute", note)
         try:
             answer = self.create("1")
         finally:
             sa.event.remove(sa.Engine, "before_cursor_execute", note)
-        self.assertEqual([], seen)
+        self.assertEqual([], statements)
         self.assert_made(answer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every request of fault tolerance on real Nova: that its routing, contexts, locks, links and errors are what we rely on."""
+"""Every request of our API on real Nova: routing, contexts, locks, links and errors are what we rely on."""
 
 import uuid
 
@@ -19,7 +19,7 @@ class WholeApiTest(ColoTestCase):
         self.path = f"/servers/{self.server['id']}/os-fault-tolerance"
 
     def checked(self, method, path, body=None, **kwargs):
-        """Send a request; its answer must be what the description says."""
+        """Send a request and check its response against the API description."""
         answer = self.request(method, path, body, **kwargs)
         check_answer(method, path, answer.status_int, answer.content_type or "", answer.text)
         return answer

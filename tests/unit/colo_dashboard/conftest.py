@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Horizon, in this process, in front of the stand-in cloud."""
+"""A real Horizon, in this process, in front of the fake cloud."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-# The folder that holds local/local_settings.py, as a deployment has it, and the repository's
+# The folder that contains local/local_settings.py, as in a deployment, and the repository's root
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "openstack_dashboard.settings")
 
@@ -35,7 +35,7 @@ def cloud(horizon: None) -> Iterator[FakeCloud]:
 
 @pytest.fixture
 def login(cloud: FakeCloud) -> Callable[[str], Any]:
-    """Log a user in through Horizon's own form; gives a django.test.Client."""
+    """Return a function that logs a user in through Horizon's form, and returns a django.test.Client."""
 
     def login_as(user: str) -> Any:
         from django.test import Client

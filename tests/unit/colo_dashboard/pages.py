@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard's pages, as its tests read them."""
+"""Readers of the dashboard's pages."""
 
 import re
 
@@ -8,14 +8,14 @@ from tests.unit.novaclient_colo.fake_cloud import actions, make_pair
 INDEX = "/admin/fault_tolerance/"
 PROJECT_INDEX = "/project/fault_tolerance/"
 OTHER_PAGE = "/identity/"
-# What every page of Horizon asks Keystone for its header
+# Requests to Keystone of every page of Horizon, for its header
 HORIZONS_OWN = (
     "/identity/v3",
     "/identity/v3/users/admin/projects",
     "/identity/v3/users/demo/projects",
     "/identity/v3/domains/default",
 )
-#: Rows of a page.
+#: Number of rows of a page.
 PAGE = 20
 REFUSED = actions(failover="There is no secondary. Free capacity on another host.")
 
@@ -27,7 +27,7 @@ def add(cloud, *args, **kwargs):
 
 
 def text(answer):
-    """The page without its markup, for sentences that span elements."""
+    """Return the page without its markup, for sentences that span elements."""
     return " ".join(re.sub(r"<[^>]*>", " ", answer.content.decode()).split())
 
 

@@ -20,8 +20,14 @@ def url(pair, tab="overview", index=INDEX, more=""):
 
 
 def bucket(ago, mismatch=1, periodic=0, forced=0, mean=9.0, longest=12.0):
-    return {"start": seconds_ago(ago), "seconds": 10, "mismatch": mismatch, "periodic": periodic, "forced": forced,
-            "pause_ms": {"mean": mean, "max": longest}}  # fmt: skip
+    return {
+        "start": seconds_ago(ago),
+        "seconds": 10,
+        "mismatch": mismatch,
+        "periodic": periodic,
+        "forced": forced,
+        "pause_ms": {"mean": mean, "max": longest},
+    }
 
 
 def test_the_overview_draws_the_pair(cloud, admin):
@@ -61,11 +67,25 @@ def test_a_tab_costs_its_own_call_only(cloud, admin, tab, calls):
 def test_events_say_who_what_and_when(cloud, admin):
     pair = add(cloud)
     cloud.events = [
-        {"id": 2, "at": "2026-01-02T03:04:05Z", "kind": "failover", "level": "warning", "message": "Failed <over>.",
-         "request_id": "req-1", "user_id": "u-1"},
-        {"id": 1, "at": "2026-01-01T03:04:05Z", "kind": "protect", "level": "info", "message": "Protected.",
-         "request_id": None, "user_id": None},
-    ]  # fmt: skip
+        {
+            "id": 2,
+            "at": "2026-01-02T03:04:05Z",
+            "kind": "failover",
+            "level": "warning",
+            "message": "Failed <over>.",
+            "request_id": "req-1",
+            "user_id": "u-1",
+        },
+        {
+            "id": 1,
+            "at": "2026-01-01T03:04:05Z",
+            "kind": "protect",
+            "level": "info",
+            "message": "Protected.",
+            "request_id": None,
+            "user_id": None,
+        },
+    ]
     answer = admin.get(url(pair, "events"))
     assert "Warning Failed &lt;over&gt;. u-1 req-1" in text(answer)
     assert "Info Protected. -" in text(answer)
@@ -80,9 +100,13 @@ def test_charts_show_causes_and_have_a_table(cloud, admin):
     answer = admin.get(url(pair, "checkpoints", more="&period=5m"))
     html = answer.content.decode()
     chart = re.search(r"<svg.*?</svg>", html, re.S)[0]
-    assert [cause for cause in ("mismatch", "periodic", "forced") if f'class="colo-fill-{cause}"' in chart] == [
-        "mismatch", "periodic", "forced",
-    ]  # fmt: skip
+    assert [
+        cause for cause in ("mismatch", "periodic", "forced") if f'class="colo-fill-{cause}"' in chart
+    ] == [
+        "mismatch",
+        "periodic",
+        "forced",
+    ]
     assert "<title" in chart
     assert "up to 3 checkpoints" in chart
     assert "up to 33.3 ms" in html

@@ -30,8 +30,19 @@ def test_one_row_shows_names_hosts_and_figures(cloud, admin):
     pair = add(cloud)
     answer = admin.get(INDEX)
     page = text(answer)
-    for expected in ("web-1", "demo", "Protected", "compute-a", "compute-b", "seconds ago", "21.5", "14.0 ms",
-                     "1210 in all: 907 mismatch, 300 periodic, 3 forced", "2 hours ago: requested", "Fail over"):  # fmt: skip
+    for expected in (
+        "web-1",
+        "demo",
+        "Protected",
+        "compute-a",
+        "compute-b",
+        "seconds ago",
+        "21.5",
+        "14.0 ms",
+        "1210 in all: 907 mismatch, 300 periodic, 3 forced",
+        "2 hours ago: requested",
+        "Fail over",
+    ):
         assert expected in page
     assert f"{INDEX}{pair['server_id']}/" in row(answer, pair)
     assert "simulated" not in page
@@ -88,10 +99,25 @@ def test_progress_shows_its_stage(cloud, admin):
 
 
 def test_missing_figures_are_not_made_up(cloud, admin):
-    checkpoints = {"total": 0, "mismatch": 0, "periodic": 0, "forced": 0, "last_at": None, "window_s": 300,
-                   "per_min": None, "pause_ms": None}  # fmt: skip
-    pair = add(cloud, state="starting", secondary=None, protected_since=None, checkpoints=checkpoints,
-               failovers={"total": 0, "last_at": None, "last_reason": None, "last_gap_ms": None}, actions=[])  # fmt: skip
+    checkpoints = {
+        "total": 0,
+        "mismatch": 0,
+        "periodic": 0,
+        "forced": 0,
+        "last_at": None,
+        "window_s": 300,
+        "per_min": None,
+        "pause_ms": None,
+    }
+    pair = add(
+        cloud,
+        state="starting",
+        secondary=None,
+        protected_since=None,
+        checkpoints=checkpoints,
+        failovers={"total": 0, "last_at": None, "last_reason": None, "last_gap_ms": None},
+        actions=[],
+    )
     html = row(admin.get(INDEX), pair)
     assert "never" in html
     assert "none" in html
@@ -127,14 +153,14 @@ def test_hosts_are_dashes_where_they_may_not_be_seen(cloud, admin):
 def test_a_page_takes_three_calls_at_most_whatever_its_rows(cloud, admin, rows):
     for number in range(rows):
         add(cloud, f"vm-{number:03}")
-    made = called(cloud, lambda: admin.get(INDEX))
-    assert len(made) <= 3, made
+    requests_sent = called(cloud, lambda: admin.get(INDEX))
+    assert len(requests_sent) <= 3, requests_sent
     assert admin.get(INDEX).content.decode().count('id="fault_tolerance__row__') == min(rows, PAGE)
 
 
 def test_discovery_is_asked_once_a_minute_not_once_a_page(cloud, admin):
-    made = called(cloud, lambda: [admin.get(INDEX) for _ in range(3)])
-    assert made.count("/compute/v2.1/os-fault-tolerance") == 1
+    requests_sent = called(cloud, lambda: [admin.get(INDEX) for _ in range(3)])
+    assert requests_sent.count("/compute/v2.1/os-fault-tolerance") == 1
 
 
 @pytest.mark.parametrize("status", [403, 409, 500])
@@ -172,11 +198,11 @@ def test_the_sidebar_leads_to_the_panel(cloud, admin):
 def test_a_member_has_no_admin_panel_and_it_costs_no_call(cloud, login):
     member = login("demo")
     answers = []
-    made = called(
+    requests_sent = called(
         cloud, lambda: answers.extend(member.get(url) for url in (INDEX, failover_url(make_pair())))
     )
     assert [answer.status_code for answer in answers] == [403, 403]
-    assert not [path for path in made if "os-fault-tolerance/servers" in path]
+    assert not [path for path in requests_sent if "os-fault-tolerance/servers" in path]
 
 
 def test_fail_over_is_red_and_opens_the_dialog(cloud, admin):
@@ -204,7 +230,7 @@ def test_the_dialog_names_server_hosts_age_and_danger(cloud, admin, ajax):
     page = text(answer)
     assert "The secondary of web-1 becomes its primary" in page
     assert "Primary now compute-a Primary afterwards compute-b Last checkpoint" in page
-    assert "runs alone until it is re-protected" in page
+    assert "runs unprotected until it is re-protected" in page
     assert '<input class="btn btn-danger" type="submit" value="Fail over">' in answer.content.decode()
     assert ("<html>" in answer.content.decode()) is not ajax
 
@@ -304,8 +330,17 @@ HOSTS = f"{INDEX}hosts/"
 
 def make_host(name, **changes):
     agent = {"state": "up", "seen_at": seconds_ago(300), "version": "1.2.3", "backend": "qemu"}
-    host = {"host": name, "agent": agent, "versions": {"qemu": "7.2.15", "libvirt": "9.0.0"}, "capable": True, "reasons": [],
-            "primaries": 3, "secondaries": 2, "reserved_memory_mb": 8192, "fenced_since": None}  # fmt: skip
+    host = {
+        "host": name,
+        "agent": agent,
+        "versions": {"qemu": "7.2.15", "libvirt": "9.0.0"},
+        "capable": True,
+        "reasons": [],
+        "primaries": 3,
+        "secondaries": 2,
+        "reserved_memory_mb": 8192,
+        "fenced_since": None,
+    }
     return host | changes
 
 

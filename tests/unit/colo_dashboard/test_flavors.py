@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Admin > Compute > Fault Tolerance > Flavors: FT flavors are seen, made, changed and unmade."""
+"""Admin > Compute > Fault Tolerance > Flavors: list, create, change and unset FT flavors."""
 
 import re
 
@@ -12,7 +12,7 @@ FLAVORS = f"{INDEX}flavors/"
 NEW = {"name": "ft.new", "vcpus": "2", "ram": "1024", "disk": "5", "mode": "hybrid", "auto_reprotect": "on"}
 
 
-def told(client):
+def alerts(client):
     return " ".join(re.findall(r'<div class="alert .*?</div>', client.get(FLAVORS).content.decode(), re.S))
 
 
@@ -22,8 +22,8 @@ def test_ft_flavors_come_first_and_say_what_a_secondary_takes(cloud, admin):
     cloud.add_flavor("ft.small", 2048, ft_enabled="1", **policy)
     page = text(admin.get(FLAVORS))
     assert (
-        "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself 1 2048 1 4096 all projects"
-        in page
+        "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself "
+        "1 2048 1 4096 all projects" in page
     )
     assert page.index("ft.small") < page.index("a.plain")
     assert "a.plain no 1 512 1 - all projects" in page
@@ -36,13 +36,16 @@ def test_an_ft_flavor_is_made_in_one_dialog(cloud, admin):
         f"{FLAVORS}create/", NEW | {"checkpoint_interval_ms": "250", "projects": [PROJECTS["demo"]]}
     )
     assert (answer.status_code, answer["Location"]) == (302, FLAVORS)
-    made = cloud.flavors["id-ft.new"]
-    assert (made["vcpus"], made["ram"], made["disk"]) == (2, 1024, 5)
-    assert made["extra_specs"] == {
-        "ft:enabled": "1", "ft:mode": "hybrid", "ft:checkpoint_interval_ms": "250", "ft:auto_reprotect": "1",
-    }  # fmt: skip
+    flavor = cloud.flavors["id-ft.new"]
+    assert (flavor["vcpus"], flavor["ram"], flavor["disk"]) == (2, 1024, 5)
+    assert flavor["extra_specs"] == {
+        "ft:enabled": "1",
+        "ft:mode": "hybrid",
+        "ft:checkpoint_interval_ms": "250",
+        "ft:auto_reprotect": "1",
+    }
     assert cloud.access["id-ft.new"] == [PROJECTS["demo"]]
-    assert "FT flavor ft.new was created." in told(admin)
+    assert "FT flavor ft.new was created." in alerts(admin)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_a_flavor_is_made_fault_tolerant_and_ordinary_again(cloud, admin):
     assert "keep what they were made or last resized with" in text(admin.get(f"{FLAVORS}id-some/unset/"))
     admin.post(f"{FLAVORS}id-some/unset/")
     assert flavor["extra_specs"] == {"hw:cpu_policy": "shared"}
-    assert "Flavor some is an ordinary one now." in told(admin)
+    assert "Flavor some is an ordinary one now." in alerts(admin)
 
 
 def test_a_policy_begins_as_it_is(cloud, admin):
@@ -100,7 +103,7 @@ def test_a_policy_begins_as_it_is(cloud, admin):
 def test_an_unknown_flavor_leads_back_to_the_list(cloud, admin, what):
     answer = admin.get(f"{FLAVORS}gone/{what}/")
     assert (answer.status_code, answer["Location"]) == (302, FLAVORS)
-    assert "Flavor gone could not be found." in told(admin)
+    assert "Flavor gone could not be found." in alerts(admin)
 
 
 def test_flavors_that_cannot_be_listed_are_not_none(cloud, admin):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard in German: nothing of it is left in English."""
+"""The dashboard in German: no text of it stays in English."""
 
 import html
 import io
@@ -31,7 +31,7 @@ def catalog():
 
 
 def in_the_code():
-    """Ids of all messages in the code and the templates."""
+    """Yield the ids of all messages in the code and the templates."""
     from django.utils.translation import template
 
     for path in sorted(PACKAGE.rglob("*")):
@@ -41,8 +41,8 @@ def in_the_code():
             source = template.templatize(path.read_text())
         else:
             continue
-        for found in extract.extract("python", io.BytesIO(source.encode()), keywords=KEYWORDS):
-            yield found[1]
+        for message in extract.extract("python", io.BytesIO(source.encode()), keywords=KEYWORDS):
+            yield message[1]
 
 
 def test_it_has_every_message_of_the_code_and_no_other(horizon):
@@ -61,7 +61,7 @@ def test_every_message_is_translated_with_what_it_has_to_name():
 
 
 def english_on(page):
-    """Texts of ours on a page that are translated, and are not."""
+    """Return the texts on a page that have a translation and are not translated."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.S)
     shown = re.split(r"<[^>]*>", body) + re.findall(r'(?:title|aria-label|placeholder|value)="([^"]*)"', body)
     texts = {" ".join(html.unescape(text).split()) for text in shown}
@@ -73,7 +73,7 @@ def english_on(page):
     }
     german = {message.string for message in differing}
     patterns = [re.compile(re.sub(r"%\\?\(?\w*\\?\)?[sd]", ".+", re.escape(text)) + r"\Z") for text in ids]
-    # A pattern that is mostly a gap, as "%s ms", would find anything.
+    # A pattern that is mostly a placeholder, such as "%s ms", would match any text.
     patterns = [
         pattern
         for pattern in patterns
@@ -90,7 +90,7 @@ def read(client, url):
 
 @pytest.fixture
 def full(cloud):
-    """A cloud in which everything happens."""
+    """Return a cloud in which every state and every kind of record occurs."""
     copying = reason_as("stage", reasons.COPYING_DISKS()) | {"step": 2, "of": 4, "percent": 40}
     for number, state in enumerate(STATES):
         add(
@@ -105,9 +105,18 @@ def full(cloud):
             actions=REFUSED if number % 2 else make_pair()["actions"],
         )
     cloud.events = [
-        {"id": 1, "at": seconds_ago(60), "kind": "failover", "level": "warning", "message": "Protection was requested.",
-         "code": "protection_requested", "params": {}, "request_id": None, "user_id": None},
-    ]  # fmt: skip
+        {
+            "id": 1,
+            "at": seconds_ago(60),
+            "kind": "failover",
+            "level": "warning",
+            "message": "Protection was requested.",
+            "code": "protection_requested",
+            "params": {},
+            "request_id": None,
+            "user_id": None,
+        },
+    ]
     pauses = {"mean": 9.0, "max": 12.0}
     cloud.buckets = [
         {
@@ -120,11 +129,18 @@ def full(cloud):
         }
     ]
     cloud.hosts = [
-        {"host": "compute-a", "agent": {"state": "up", "seen_at": seconds_ago(3)}, "capable": False,
-         "reasons": ["libvirtd does not answer."], "reason_details": [{"code": "libvirtd_silent", "params": {}}],
-         "primaries": 1, "secondaries": 2, "reserved_memory_mb": 1024,
-         "versions": {"agent": "0.1.0"}},
-    ]  # fmt: skip
+        {
+            "host": "compute-a",
+            "agent": {"state": "up", "seen_at": seconds_ago(3)},
+            "capable": False,
+            "reasons": ["libvirtd does not answer."],
+            "reason_details": [{"code": "libvirtd_silent", "params": {}}],
+            "primaries": 1,
+            "secondaries": 2,
+            "reserved_memory_mb": 1024,
+            "versions": {"agent": "0.1.0"},
+        },
+    ]
     return cloud
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the list's script is told: figures as they are shown, and what has changed."""
+"""The data for the list's script: figures as the page shows them, and which rows have changed."""
 
 import re
 
@@ -32,16 +32,16 @@ def test_how_often_it_asks_is_a_setting(cloud, admin, settings, asked, seconds):
 def test_figures_are_told_as_they_are_shown(cloud, admin):
     pair = add(cloud)
     page = admin.get(INDEX)
-    (told,) = live(admin).json()["rows"]
-    assert told["id"] == pair["server_id"]
+    (row_data,) = live(admin).json()["rows"]
+    assert row_data["id"] == pair["server_id"]
     detail = admin.get(f"{INDEX}{pair['server_id']}/").content.decode()
-    assert set(told["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair) + detail))
+    assert set(row_data["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair) + detail))
     ages = {
         "last_checkpoint": "",
         "primary_since": "since 2 hours ago",
         "secondary_since": "since 60 minutes ago",
     }
-    assert told["figures"] | {"last_checkpoint": ""} == ages | {
+    assert row_data["figures"] | {"last_checkpoint": ""} == ages | {
         "per_min": "21.5",
         "p99": "14.0 ms",
         "pauses": "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms",
@@ -77,7 +77,9 @@ def test_it_is_the_same_page_of_the_list(cloud, admin):
         add(cloud, f"vm-{number:02}")
     first = live(admin).json()["rows"]
     assert len(first) == PAGE
-    assert [told["name"] for told in live(admin, after=first[-1]["id"]).json()["rows"]] == [f"vm-{PAGE}"]
+    assert [row_data["name"] for row_data in live(admin, after=first[-1]["id"]).json()["rows"]] == [
+        f"vm-{PAGE}"
+    ]
 
 
 def test_it_costs_one_call(cloud, admin):
@@ -90,7 +92,7 @@ def test_a_tenant_is_told_of_its_own_servers_only(cloud, login):
     add(cloud)
     add(cloud, "not-mine", project_id=PROJECTS["admin"])
     member = login("demo")
-    assert [told["name"] for told in live(member, PROJECT_INDEX).json()["rows"]] == ["web-1"]
+    assert [row_data["name"] for row_data in live(member, PROJECT_INDEX).json()["rows"]] == ["web-1"]
     assert live(member).status_code == 403
 
 
@@ -101,8 +103,8 @@ def test_the_page_of_a_pair_keeps_itself_up_to_date_too(cloud, admin, index):
     html = admin.get(page).content.decode()
     assert f'data-live="{page}live/"' in html
     shown = re.search(r'data-ft-digest="(\w+)"', html)[1]
-    (told,) = admin.get(f"{page}live/").json()["rows"]
-    assert (told["id"], told["digest"]) == (pair["server_id"], shown)
+    (row_data,) = admin.get(f"{page}live/").json()["rows"]
+    assert (row_data["id"], row_data["digest"]) == (pair["server_id"], shown)
     cloud.pairs[pair["server_id"]]["state"] = "degraded"
     assert len(called(cloud, lambda: admin.get(f"{page}live/"))) == 1
     assert admin.get(f"{page}live/").json()["rows"][0]["digest"] != shown

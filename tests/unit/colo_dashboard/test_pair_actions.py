@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be asked of a pair on its row and page: offered where it makes sense, refused with the reason, asked as confirmed."""
+"""Actions on a pair's row and page: which are offered, why others are refused, and their requests."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 from tests.unit.colo_dashboard.pages import INDEX, PROJECT_INDEX, add, called, row, text
 from tests.unit.novaclient_colo.fake_cloud import actions
 
-#: slug, label, what is posted besides the epoch, what the API gets
+#: slug, label, posted fields besides the epoch, body of the API request
 REQUESTS = [
     ("test_failover", "Test failover", {}, {"ft-test-failover": None}),
     ("test_failover", "Test failover", {"and_return": "on"}, {"ft-test-failover": {"return": True}}),
@@ -30,7 +30,7 @@ def url(index, pair, slug):
 
 
 def offered(answer, pair):
-    """The labels of a row's actions, and why each is not possible."""
+    """Return the labels of a row's actions, and the reason why each is disabled."""
     links = re.findall(r"<a([^>]*data-table-action[^>]*)>\s*([^<]*?)\s*</a>", row(answer, pair), re.S)
     title = re.compile(r'title="([^"]*)"')
     return {label: title.search(attrs)[1] if "colo-refused" in attrs else "" for attrs, label in links}
@@ -89,8 +89,8 @@ def test_an_admin_may_choose_the_host(cloud, admin):
 def test_a_tenant_is_shown_no_hosts_to_choose_from(cloud, member):
     cloud.hosts = HOSTS
     pair = add(cloud)
-    made = called(cloud, lambda: member.get(url(PROJECT_INDEX, pair, "migrate_secondary")))
-    assert not [path for path in made if path.endswith("/hosts")]
+    requests_sent = called(cloud, lambda: member.get(url(PROJECT_INDEX, pair, "migrate_secondary")))
+    assert not [path for path in requests_sent if path.endswith("/hosts")]
 
 
 def test_force_needs_the_typed_name(cloud, admin):

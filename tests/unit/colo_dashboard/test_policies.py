@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the dashboard shows whom by: the server side's own rules, and the operator's changes of them."""
+"""The policies of the dashboard: the server side's own rules, and the operator's overrides of them."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_without_a_file_of_the_operators_the_defaults_hold(cloud, login):
 
 
 def test_the_settings_leave_an_operators_own_alone():
-    """Horizon runs them in the namespace of its settings, after those of the operator."""
+    """Horizon executes these files in the namespace of its settings, after the operator's own."""
     namespace = {
         "POLICY_FILES": {"compute": "ours.yaml"},
         "DEFAULT_POLICY_FILES": {"compute": "defaults.yaml"},

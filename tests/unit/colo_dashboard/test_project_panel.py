@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Project > Compute > Fault Tolerance: what a tenant sees, and the list's filters, order and pages, which both panels have."""
+"""Project > Compute > Fault Tolerance: a tenant's view; filters, order and pages of both panels."""
 
 import re
 
@@ -15,14 +15,14 @@ def member(login):
 
 
 def names(answer):
-    """Names of the servers in the table, from top to bottom."""
+    """Return the names of the servers in the table, from top to bottom."""
     return re.findall(r'<tr[^>]*data-display="([^"]*)"', answer.content.decode())
 
 
 def link(answer, label):
-    """Address of a link of the page, as a browser follows it."""
-    found = re.search(rf'<a[^>]*href="([^"]*)"[^>]*>[^/]*{label}', answer.content.decode())
-    return found and PROJECT_INDEX + found[1].replace("&amp;", "&")
+    """Return the address of a link of the page, as a browser follows it."""
+    match = re.search(rf'<a[^>]*href="([^"]*)"[^>]*>[^/]*{label}', answer.content.decode())
+    return match and PROJECT_INDEX + match[1].replace("&amp;", "&")
 
 
 def test_the_sidebar_leads_to_the_panel(cloud, member):
@@ -99,8 +99,8 @@ def test_headings_sort_all_servers(cloud, member):
         member.get(PROJECT_INDEX).content.decode(),
     )
     by_name = PROJECT_INDEX + heading[1].replace("&amp;", "&")
-    made = called(cloud, lambda: member.get(by_name))
-    assert "sort_key=name&sort_dir=asc" in made[0]
+    requests_sent = called(cloud, lambda: member.get(by_name))
+    assert "sort_key=name&sort_dir=asc" in requests_sent[0]
     answer = member.get(by_name)
     assert 'aria-sort="ascending"' in answer.content.decode()
     again = re.search(r'<a class="colo-sort" href="([^"]*)">Name', answer.content.decode())[1]

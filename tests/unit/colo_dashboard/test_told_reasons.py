@@ -9,13 +9,13 @@ from nova_colo.pair import action_rules, reasons
 from nova_colo.pair.reasons import CATALOGUE
 from tools import dashboard_sentences
 
-#: Parameters that stand for something in these tests.
+#: Values of parameters that these tests depend on.
 PARAMS = {"status": "SHUTOFF", "state": "failing_over", "seconds": 5, "ms": 240, "number": 90}
 ENGLISH = re.compile(r"\b(the|is|of|runs|ended|its|and)\b")
 
 
 def made_up(kind):
-    """Return a reason of a kind, with reasons in it where there are some."""
+    """Return a reason of a kind, with nested reasons in its parameters."""
     nested = {
         "reason": reasons.HOST_LOST(host="compute-a"),
         "error": reasons.AGENT_TIMEOUT(host="compute-b"),
@@ -40,9 +40,9 @@ def in_german(horizon):
 
 
 def told(reason, hosts=True):
-    from colo_dashboard.reasons import told
+    from colo_dashboard.reasons import translated
 
-    return told(reason.text(hosts), **reason.wire(hosts))
+    return translated(reason.text(hosts), **reason.wire(hosts))
 
 
 @pytest.mark.usefixtures("in_german")
@@ -53,12 +53,14 @@ def told(reason, hosts=True):
         (reasons.AGENT_SILENT(host="compute-a"), "Der Agent auf compute-a antwortet nicht."),
         (
             reasons.NO_CAPACITY(memory_mb=1024),
-            "Braucht eine sekundäre VM: Kein anderer Host hat 1024 MB RAM frei. Schaffen Sie Platz, aktivieren Sie einen Host "
+            "Braucht eine sekundäre VM: Kein anderer Host hat 1024 MB RAM frei. "
+            "Schaffen Sie Platz, aktivieren Sie einen Host "
             "oder verschieben Sie einen Server.",
         ),
         (
             reasons.FAILED_OVER_ALONE(reason=reasons.HOST_LOST(host="compute-a")),
-            "Umgeschaltet: Host compute-a ist ausgefallen. Der Server läuft ohne sekundäre VM, bis er wieder geschützt ist.",
+            "Umgeschaltet: Host compute-a ist ausgefallen. "
+            "Der Server läuft ohne sekundäre VM, bis er wieder geschützt ist.",
         ),
         (reasons.PAIR_IS(state="failing_over"), "Stand des Paars: schaltet um."),
         (
@@ -85,10 +87,10 @@ def test_what_a_reader_may_not_see_is_not_told_in_german_either():
 
 @pytest.mark.usefixtures("in_german")
 def test_what_is_not_known_is_shown_as_the_api_says_it():
-    from colo_dashboard.reasons import told
+    from colo_dashboard.reasons import translated
 
-    assert told("It rains.", "rain", {}) == told("It rains.") == "It rains."
-    assert told("", None) == told(None) == ""
+    assert translated("It rains.", "rain", {}) == translated("It rains.") == "It rains."
+    assert translated("", None) == translated(None) == ""
 
 
 def test_english_is_what_the_api_says(horizon):

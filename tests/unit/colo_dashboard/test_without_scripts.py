@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel without scripts: links and forms as they are in the pages lead everywhere.
+"""The panel works without scripts, by the links and forms of its pages.
 
-Horizon hides its pages from browsers without scripts, against their being framed, unless DISALLOW_IFRAME_EMBED is off.
+Horizon hides its pages from browsers without scripts, against framing, unless DISALLOW_IFRAME_EMBED is off.
 """
 
 import lxml.html
@@ -11,7 +11,7 @@ from tests.unit.novaclient_colo.fake_cloud import seconds_ago
 
 
 class Browser:
-    """Follows links and sends forms."""
+    """Client that follows links and submits forms."""
 
     def __init__(self, client):
         self._client = client

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A described lab and a supervisor, both in a temporary folder; no service is started."""
+"""Fixtures: the description of a lab and a supervisor in a temporary folder; no service is started."""
 
 from collections.abc import Iterator
 from pathlib import Path

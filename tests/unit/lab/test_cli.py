@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line says and returns, above all when it refuses."""
+"""Test the output and the exit codes of the command line, mainly of refusals."""
 
 import json
 import shlex

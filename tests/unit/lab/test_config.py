@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the services are told, and what nobody is told."""
+"""Test the services' configuration, and that passwords are not exposed."""
 
 import base64
 import hashlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lab installs is what bindep.txt lists."""
+"""Test that bindep.txt lists the packages that the lab installs."""
 
 import shutil
 from pathlib import Path

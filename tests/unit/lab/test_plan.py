@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps run in the order of their needs, side by side where they can."""
+"""Test that steps run in the order of their dependencies, and concurrently where possible."""
 
 import re
 import threading

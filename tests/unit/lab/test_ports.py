@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which ports a lab takes."""
+"""Test the choice of a lab's ports."""
 
 import socket
 

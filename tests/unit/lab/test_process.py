@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab starts, finds and ends its own processes, and nobody else's."""
+"""Test that the lab starts, finds and stops its own processes, and no others."""
 
 import contextlib
 import os
@@ -109,7 +109,7 @@ def test_a_process_that_got_a_recycled_pid_is_left_alone(supervisor, layout):
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         try:
             fields = Path(f"/proc/{stranger.pid}/stat").read_text().split()
-            fields[21] = str(int(fields[21]) - 1)  # who had this pid before was started earlier
+            fields[21] = str(int(fields[21]) - 1)  # the previous owner of this pid was started earlier
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
             layout.pid("sleeper").write_text(f"{' '.join(fields)} {boot}\n")
             assert not supervisor.is_running("sleeper")
@@ -170,7 +170,7 @@ def test_waiting_for_a_service_that_died_names_it_with_exit_code_and_log(supervi
 
 
 def test_waiting_in_vain_says_what_was_missing(supervisor):
-    with pytest.raises(LabError, match="for luck, in vain: none yet"):
+    with pytest.raises(LabError, match=r"timed out after .* waiting for luck: none yet"):
         wait_for("luck", lambda: "none yet", supervisor, seconds=0.1)
 
 
@@ -187,13 +187,13 @@ def test_waiting_ends_when_the_condition_comes(supervisor):
     wait_for("luck", lambda: next(answers), supervisor, seconds=20)
 
 
-#: As services of OpenStack do, it shows what it does in its command line, where Linux has its environment, too.
+#: Sets its process title, as OpenStack services do, which overwrites the environment in /proc.
 TITLED = "import setproctitle, time; setproctitle.setproctitle('titled: ' + 'x' * 4000); time.sleep(600)"
 
 
 @pytest.fixture
 def killed_run(tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
-    """Leftovers of a run that was killed: its lab's folder, and the pids of its services."""
+    """Leave the leftovers of a killed run; yield its lab's folder and the pids of its services."""
     prefix = tmp_path / "test-killed"
     program = f"""
 import os, sys
@@ -208,8 +208,8 @@ supervisor.start(Service("titled", (sys.executable, "-c", {TITLED!r})))
 print(supervisor.pid("sleeper"), supervisor.pid("titled"), flush=True)
 os.kill(os.getpid(), 9)
 """
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    pids = [int(word) for word in said.stdout.split()]
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    pids = [int(word) for word in result.stdout.split()]
     yield prefix, pids
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):

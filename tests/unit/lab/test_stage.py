@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table at the end of the tests tells the truth about each stage."""
+"""Test that the table at the end of the tests has the results of each stage."""
 
 import re
 import sys
@@ -25,7 +25,7 @@ def test_is_skipped(): pass
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stage, "RESULTS", tmp_path / "results")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than all tests here
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading them takes longer than these tests
     return stage.RESULTS
 
 
@@ -45,12 +45,12 @@ def test_tests_are_counted_as_pytest_counts_them(
     assert all(re.match(r"made-up +[0-9.]+  ", line) for line in shown.splitlines())
     assert "what it was" in (results / "made-up.log").read_text()
     assert stage.main(["report"]) == 1
-    said = capsys.readouterr().out.splitlines()
-    rows = {line.split()[0]: line.split()[1:5] for line in said if len(line.split()) == 7}
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split()[1:5] for line in lines if len(line.split()) == 7}
     assert rows["made-up"] == ["4", "1", "2", "1"]
     assert rows["lint"] == ["-", "1", "0", "0"]
-    assert said[-1] == "total: 2 passed, 2 failed, 1 skipped"
-    failed = [line for line in said if line.startswith("made-up: ")]
+    assert lines[-1] == "total: 2 passed, 2 failed, 1 skipped"
+    failed = [line for line in lines if line.startswith("made-up: ")]
     assert len(failed) == 2
     assert "test_fails: AssertionError: assert not 'what it was'" in failed[0]
     assert "test_cannot_begin: " in failed[1]
@@ -85,8 +85,8 @@ def test_what_ran_before_counts_no_more(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no stage has run" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("said", ["0.5", "-1", "many", "1000"])
-def test_patience_is_a_number_from_one_up(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(patience.VARIABLE, said)
+@pytest.mark.parametrize("value", ["0.5", "-1", "many", "1000"])
+def test_patience_is_a_number_from_one_up(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(patience.VARIABLE, value)
     with pytest.raises(SystemExit, match="TEST_PATIENCE is a number from 1 to 100"):
         patience._factor()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a lab remembers, and the work it does not do twice."""
+"""Test the stored state of a lab, and that cached work is not repeated."""
 
 import dataclasses
 import shutil
@@ -125,7 +125,7 @@ def test_the_dashboards_static_files_are_made_once_for_all_labs(spec, supervisor
 
 
 class FakeConnection:
-    """Notes the statements it is given."""
+    """Record the executed statements."""
 
     def __init__(self):
         self.statements = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cloud to talk to and the command line tools, in this process."""
+"""A fake cloud and the command line clients, in this process."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ from tests.unit.novaclient_colo.fake_cloud import FakeCloud, make_pair
 
 
 class Result(NamedTuple):
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -34,7 +34,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeCloud
 
 
 def forget_clients() -> None:
-    """Make the next command log in anew: openstackclient keeps its clients on the class, for its process runs one command."""
+    """Make the next command log in again: openstackclient caches its clients on the class."""
     for attribute in vars(ClientManager).values():
         if isinstance(attribute, ClientCache):
             attribute._handle = None

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for Keystone and for Nova with the fault tolerance API, served over HTTP on loopback.
+"""A fake of Keystone and of Nova with the fault tolerance API, served over HTTP on loopback.
 
-It speaks docs/interfaces.md and as much of Keystone and Nova as the real clients and a real Horizon ask of them.
+It implements docs/interfaces.md, and the part of Keystone and Nova that the real clients and a real Horizon
+use.
 """
 
 import copy
@@ -26,35 +27,42 @@ PROJECTS = {"admin": "a" * 32, "demo": "d" * 32}
 STATES = ("error", "degraded", "unprotected", "failing_over", "suspended", "starting", "protected")
 HEALTHS = ("critical", "warning", "unknown", "ok")
 ACTIONS = (
-    "failover", "ft-protect", "ft-unprotect", "ft-suspend", "ft-resume", "ft-test-failover", "ft-migrate-secondary",
+    "failover",
+    "ft-protect",
+    "ft-unprotect",
+    "ft-suspend",
+    "ft-resume",
+    "ft-test-failover",
+    "ft-migrate-secondary",
     "ft-set-mode",
-)  # fmt: skip
+)
 NO_SUCH_ACTION = "There is no such action: failover. Verify the request body contains exactly one action."
 
 
 def seconds_ago(seconds: float) -> str:
-    """A time as the API writes it."""
+    """Return a time in the API's format."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def actions(**refused: str) -> list[dict[str, Any]]:
-    """What the caller can do to a protected pair.
+    """Return the actions of a protected pair for the caller.
 
-    :param refused: reasons by action, whose names have underscores here, in addition to what is never possible for it
+    :param refused: reasons by action, with underscores in their names, besides those of actions that are
+        never possible
     """
     impossible = {"ft-protect": reasons.PROTECTED_ALREADY(), "ft-resume": reasons.NOT_SUSPENDED()}
-    said = {name.replace("_", "-"): reason for name, reason in refused.items()}
+    refusals = {name.replace("_", "-"): reason for name, reason in refused.items()}
     return [
-        {"name": name, "allowed": False, "reason": said[name], "reason_code": None, "reason_params": {}}
-        if said.get(name)
+        {"name": name, "allowed": False, "reason": refusals[name], "reason_code": None, "reason_params": {}}
+        if refusals.get(name)
         else {"name": name, "allowed": why is None, **reason_as("reason", why, "")}
         for name in ACTIONS
-        for why in (None if name in said else impossible.get(name),)
+        for why in (None if name in refusals else impossible.get(name),)
     ]
 
 
 def reason_as(name: str, reason: Reason | None, absent: str | None = None) -> dict[str, Any]:
-    """A reason as members of an object on the wire."""
+    """Return a reason as members of a JSON object."""
     if reason is None:
         return {name: absent, f"{name}_code": None, f"{name}_params": {}}
     return {
@@ -65,7 +73,7 @@ def reason_as(name: str, reason: Reason | None, absent: str | None = None) -> di
 
 
 def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
-    """A healthy, protected pair on the wire; keyword arguments replace its members."""
+    """Return a healthy, protected pair as JSON; keyword arguments replace its members."""
     requested = reason_as("last_reason", reasons.REQUESTED())
     pair = {
         "server_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
@@ -107,8 +115,8 @@ def make_pair(name: str = "web-1", **changes: Any) -> dict[str, Any]:
     return {**pair, **changes}
 
 
-class Response(Exception):  # noqa: N818  it is an answer, raised to leave a handler early
-    """An answer: status and JSON body."""
+class Response(Exception):  # noqa: N818  it is a response, raised to leave a handler early
+    """A response: status and JSON body."""
 
     def __init__(self, status: int, body: Any = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(status)
@@ -116,7 +124,7 @@ class Response(Exception):  # noqa: N818  it is an answer, raised to leave a han
 
 
 def fault(status: int, message: str, code: str | None = None) -> Response:
-    """An error in Nova's shape.
+    """Return an error in Nova's format.
 
     :param code: of its reason
     """
@@ -125,13 +133,17 @@ def fault(status: int, message: str, code: str | None = None) -> Response:
 
 
 class FakeCloud:
-    """The stand-in, a context manager.
+    """The fake, a context manager.
 
-    Set ``pairs``, ``filter_installed``, ``can_see_hosts``, ``failures[(method, path ending)] = (status, message)``, with the code
-    of a reason behind them where there is one, and ``polls_until_done`` (how often a pair can be asked for before its failover
-    is over; None: it never is). ``compute_url``
-    is the catalog's. ``events``, ``buckets``, ``hosts`` and ``flavors`` are the same for all. ``requests`` holds what was asked
-    as (method, path with query); ``bodies`` the bodies of the POSTs.
+    :ivar pairs: by the ids of their servers
+    :ivar filter_installed: whether the cloud has the fault tolerance API
+    :ivar can_see_hosts: whether the caller may see hosts
+    :ivar failures: by (method, end of the path): (status, message), and the code of a reason if there is one
+    :ivar polls_until_done: number of requests for a pair until its failover is complete; None for never
+    :ivar compute_url: of the catalog
+    :ivar events, buckets, hosts, flavors: the same for all pairs and users
+    :ivar requests: received requests as (method, path with query)
+    :ivar bodies: the bodies of POST requests
     """
 
     def __init__(self, pairs: Iterable[dict[str, Any]] = ()) -> None:
@@ -169,7 +181,7 @@ class FakeCloud:
         self._thread.join()
 
     def env(self, user: str) -> dict[str, str]:
-        """The variables with which the command line tools log in."""
+        """Return the environment variables with which the clients log in."""
         return {
             "OS_AUTH_URL": f"{self.url}/identity/v3",
             "OS_USERNAME": user,
@@ -210,8 +222,13 @@ class FakeCloud:
             return self._identity(method, path.removeprefix("/identity"), body, token)
         path = re.sub(r"^/compute(/v2\.1)?", "", path)
         if path in ("", "/"):
-            version = {"id": "v2.1", "status": "CURRENT", "version": "2.96", "min_version": "2.1",
-                       "links": [{"rel": "self", "href": self.compute_url}]}  # fmt: skip
+            version = {
+                "id": "v2.1",
+                "status": "CURRENT",
+                "version": "2.96",
+                "min_version": "2.1",
+                "links": [{"rel": "self", "href": self.compute_url}],
+            }
             return Response(200, {"version": version})
         if token not in self._tokens:
             return fault(401, "The request you have made requires authentication.")
@@ -303,8 +320,13 @@ class FakeCloud:
         if path.startswith("/flavors"):
             return self._flavors(method, path, body)
         if self.filter_installed and path == "/os-fault-tolerance":
-            discovery = {"version": "1.0", "modes": ["colo"], "actions": ["failover"], "can_see_hosts": self.can_see_hosts,
-                         "simulated": any(p["backend"] == "simulated" for p in self.pairs.values())}  # fmt: skip
+            discovery = {
+                "version": "1.0",
+                "modes": ["colo"],
+                "actions": ["failover"],
+                "can_see_hosts": self.can_see_hosts,
+                "simulated": any(p["backend"] == "simulated" for p in self.pairs.values()),
+            }
             return Response(200, {"fault_tolerance": discovery})
         if self.filter_installed and path == "/os-fault-tolerance/servers":
             return self._list_pairs(query, user)
@@ -341,7 +363,7 @@ class FakeCloud:
         return Response(200, {"servers": [self._server_of(pair) for pair in servers]})
 
     def _list_pairs(self, query: str, user: str) -> Response:
-        """List pairs, those that need somebody first, as far as anybody asks for an order."""
+        """List pairs, by default those first that need attention."""
         asked = parse.parse_qs(query)
         scope = [pair for pair in self._own(query, user) if asked.get("name", [""])[0] in pair["name"]]
         counted = {"total": len(scope)} | {
@@ -364,7 +386,7 @@ class FakeCloud:
         return Response(200, body)
 
     def _flavors(self, method: str, path: str, body: Any) -> Response:
-        """What Nova does with flavors and their extra specs, as far as FT flavors need it."""
+        """Implement Nova's flavors and their extra specs, as far as FT flavors need them."""
         if path == "/flavors/detail":
             return Response(200, {"flavors": list(self.flavors.values())})
         if (method, path) == ("POST", "/flavors"):
@@ -395,17 +417,17 @@ class FakeCloud:
     def add_flavor(
         self, name: str, ram: int = 512, vcpus: int = 1, disk: int = 1, **specs: str
     ) -> dict[str, Any]:
-        """Add a flavor, by the id ``id-NAME``.
+        """Add a flavor with the id ``id-NAME``.
 
-        :param specs: extra specs; in their names the first underscore stands for the colon
+        :param specs: extra specs, with an underscore in place of the colon in their names
         """
-        made = {"id": f"id-{name}", "name": name, "ram": ram, "vcpus": vcpus, "disk": disk, "links": []}
-        made |= {
+        flavor = {"id": f"id-{name}", "name": name, "ram": ram, "vcpus": vcpus, "disk": disk, "links": []}
+        flavor |= {
             "os-flavor-access:is_public": True,
             "extra_specs": {k.replace("_", ":", 1): v for k, v in specs.items()},
         }
-        self.flavors[made["id"]] = made
-        return made
+        self.flavors[flavor["id"]] = flavor
+        return flavor
 
     def _history(self, what: str, query: str) -> dict[str, Any]:
         if what == "events":
@@ -417,8 +439,14 @@ class FakeCloud:
 
     @staticmethod
     def _server_of(pair: dict[str, Any]) -> dict[str, Any]:
-        return {"id": pair["server_id"], "name": pair["name"], "status": "ACTIVE", "tenant_id": pair["project_id"],
-                "links": [], "OS-EXT-FT:ft_status": pair["ft_status"]}  # fmt: skip
+        return {
+            "id": pair["server_id"],
+            "name": pair["name"],
+            "status": "ACTIVE",
+            "tenant_id": pair["project_id"],
+            "links": [],
+            "OS-EXT-FT:ft_status": pair["ft_status"],
+        }
 
     def _shown(self, pair: dict[str, Any]) -> dict[str, Any]:
         if self.can_see_hosts:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python API against a cloud."""
+"""The Python client against a fake cloud."""
 
 import pytest
 from keystoneauth1 import session, token_endpoint
@@ -51,7 +51,7 @@ def test_discovery_says_what_the_cloud_can_do(manager):
 
 def test_list_gives_pairs_of_the_callers_project(cloud, manager):
     assert manager.list() == []
-    assert [found.name for found in manager.list(all_tenants=True)] == ["web-1"]
+    assert [pair.name for pair in manager.list(all_tenants=True)] == ["web-1"]
     assert make_client(login(cloud, "demo")).fault_tolerance.list()[0].primary_host == "compute-a"
 
 
@@ -61,22 +61,22 @@ def test_list_of_all_projects_is_refused_to_a_member(cloud):
 
 
 def test_a_pair_has_the_members_of_the_wire(manager, pair):
-    found = manager.get(pair["server_id"])
-    assert found.to_dict() == pair
-    assert (found.id, found.primary_host, found.secondary_host) == (
+    server = manager.get(pair["server_id"])
+    assert server.to_dict() == pair
+    assert (server.id, server.primary_host, server.secondary_host) == (
         pair["server_id"],
         "compute-a",
         "compute-b",
     )
-    assert found.permission("failover") == (True, "")
-    assert not found.permission("unheard of").allowed
+    assert server.permission("failover") == (True, "")
+    assert not server.permission("unheard of").allowed
 
 
 def test_hosts_are_none_where_the_caller_may_not_see_them(cloud, manager, pair):
     cloud.can_see_hosts = False
-    found = manager.get(pair["server_id"])
-    assert (found.primary_host, found.secondary_host) == (None, None)
-    assert found.primary["since"]
+    server = manager.get(pair["server_id"])
+    assert (server.primary_host, server.secondary_host) == (None, None)
+    assert server.primary["since"]
 
 
 def test_a_pair_without_a_secondary_has_no_secondary_host(manager, pair):
@@ -93,10 +93,10 @@ def test_the_most_urgent_pair_sorts_first(cloud, manager):
         ("alone", "degraded", "warning"),
         ("newer", "invented-later", "ok"),
     ]:
-        made = make_pair(name, state=state, health=health)
-        cloud.pairs[made["server_id"]] = made
-    ordered = sorted(manager.list(all_tenants=True), key=lambda found: found.urgency)
-    assert [found.name for found in ordered] == ["broken", "alone", "slow", "newer", "fine"]
+        pair = make_pair(name, state=state, health=health)
+        cloud.pairs[pair["server_id"]] = pair
+    ordered = sorted(manager.list(all_tenants=True), key=lambda pair: pair.urgency)
+    assert [pair.name for pair in ordered] == ["broken", "alone", "slow", "newer", "fine"]
 
 
 @pytest.mark.parametrize(("force", "body"), [(False, None), (True, {"force": True})])
@@ -158,7 +158,8 @@ def test_stock_nova_is_told_apart(cloud, manager, pair, call):
         getattr(manager, call)(*arguments)
     assert caught.value.endpoint == cloud.compute_url
     assert str(caught.value) == (
-        f"This cloud's compute API has no fault tolerance: the nova-colo API filter is not installed at {cloud.compute_url}."
+        "This cloud's compute API has no fault tolerance: "
+        f"the nova-colo API filter is not installed at {cloud.compute_url}."
     )
 
 

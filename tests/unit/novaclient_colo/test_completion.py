@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Tab offers in a shell that has openstack's own completion."""
+"""Completion by tab in a shell with openstack's own completion script."""
 
 import pathlib
 import subprocess
@@ -8,8 +8,11 @@ import sys
 import pytest
 
 BIN = pathlib.Path(sys.executable).parent
-#: As Debian's package bash-completion has it, for words without colons.
-WORDS = "_get_comp_words_by_ref() { words=(${COMP_WORDS[@]}); cur=${COMP_WORDS[COMP_CWORD]}; prev=${COMP_WORDS[COMP_CWORD-1]}; }"
+#: The function of Debian's package bash-completion, for words without colons.
+WORDS = (
+    "_get_comp_words_by_ref() { "
+    "words=(${COMP_WORDS[@]}); cur=${COMP_WORDS[COMP_CWORD]}; prev=${COMP_WORDS[COMP_CWORD-1]}; }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def script() -> str:
 
 
 def offered(script: str, *words: str) -> set[str]:
-    """Return what is offered for the last of the words."""
+    """Return the completions of the last word."""
     line = " ".join(f"'{word}'" for word in words)
     ask = f"{WORDS}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _openstack; echo ${{COMPREPLY[@]}}"
     done = subprocess.run(["bash"], input=f"{script}\n{ask}", capture_output=True, text=True, check=True)
@@ -29,8 +32,18 @@ def offered(script: str, *words: str) -> set[str]:
 def test_commands_are_offered_as_far_as_they_are_typed(script):
     assert {"failover", "ft", "list"} <= offered(script, "openstack", "server", "")
     assert offered(script, "openstack", "server", "ft", "") == {
-        "checkpoint", "event", "list", "migrate", "protect", "resume", "set", "show", "suspend", "test", "unprotect",
-    }  # fmt: skip
+        "checkpoint",
+        "event",
+        "list",
+        "migrate",
+        "protect",
+        "resume",
+        "set",
+        "show",
+        "suspend",
+        "test",
+        "unprotect",
+    }
     assert offered(script, "openstack", "server", "ft", "s") == {"set", "show", "suspend"}
     assert offered(script, "openstack", "flavor", "ft", "") == {"create", "list", "set", "unset"}
     assert offered(script, "openstack", "compute", "ft", "host", "") == {"list"}

@@ -49,7 +49,7 @@ class FaultToleranceTable(project_tables.FaultToleranceTable):
 
 
 class HostsTable(tables.DataTable):
-    """What each host carries, and why one cannot."""
+    """The replicas and the unmet requirements of each host."""
 
     host = tables.Column("host", verbose_name=_("Host"), classes=("colo-host",))
     agent = project_tables.CellColumn("agent", verbose_name=_("Agent"), sortable=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What administrators see of a pair on Horizon's page of its server."""
+"""The tab of a pair on Horizon's page of its server, for administrators."""
 
 from colo_dashboard.panels.project.fault_tolerance import tabs
 

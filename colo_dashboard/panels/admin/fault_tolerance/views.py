@@ -12,34 +12,34 @@ from colo_dashboard.panels.project.fault_tolerance import views
 from novaclient_colo.fault_tolerance import FaultTolerance, Host
 
 
-class OfAdmin:
-    """See :class:`views.OfDashboard`."""
+class AdminMixin:
+    """The admin dashboard's values of :class:`views.DashboardMixin`."""
 
     dashboard = "admin"
     all_projects = True
 
 
-class IndexView(OfAdmin, views.IndexView):
+class IndexView(AdminMixin, views.IndexView):
     table_class = panel_tables.FaultToleranceTable
 
-    def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
-        names = api.project_names(self.request) if found else {}
+    def rows(self, page_pairs: list[FaultTolerance]) -> list[pairs.PairRow]:
+        names = api.project_names(self.request) if page_pairs else {}
         return [
             pairs.make_row(self.request, pair, self.dashboard, names.get(pair.project_id) or pair.project_id)
-            for pair in found
+            for pair in page_pairs
         ]
 
 
-class LiveView(OfAdmin, views.LiveView):
+class LiveView(AdminMixin, views.LiveView):
     pass
 
 
-class LiveDetailView(OfAdmin, views.LiveDetailView):
+class LiveDetailView(AdminMixin, views.LiveDetailView):
     pass
 
 
-class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
-    """What hosts carry."""
+class HostsView(AdminMixin, views.DashboardMixin, tables.DataTableView):
+    """The list of hosts."""
 
     table_class = panel_tables.HostsTable
     template_name = "colo_dashboard/fault_tolerance/admin_list.html"
@@ -55,22 +55,22 @@ class HostsView(OfAdmin, views.OfDashboard, tables.DataTableView):
             return []
 
 
-class ActionView(OfAdmin, views.ActionView):
+class ActionView(AdminMixin, views.ActionView):
     def other_hosts(self, pair: FaultTolerance) -> list[str]:
-        """Return those that can carry the secondary; none, and so no choice, where they cannot be listed."""
+        """Return the hosts that can carry the secondary; none, and so no choice, if they cannot be listed."""
         try:
             return [
-                found.host
-                for found in api.hosts(self.request)
-                if found.capable and found.host not in pairs.hosts_of(pair)
+                host.host
+                for host in api.hosts(self.request)
+                if host.capable and host.host not in pairs.hosts_of(pair)
             ]
         except api.API_ERRORS:
             return []
 
 
-class DetailView(OfAdmin, views.DetailView):
+class DetailView(AdminMixin, views.DetailView):
     table_class = panel_tables.FaultToleranceTable
 
 
-class CheckpointsView(OfAdmin, views.CheckpointsView):
+class CheckpointsView(AdminMixin, views.CheckpointsView):
     pass

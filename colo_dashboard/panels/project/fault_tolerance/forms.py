@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms behind the dialogs of a pair's actions."""
+"""The forms of the dialogs of a pair's actions."""
 
 from typing import Any
 
@@ -21,24 +21,24 @@ MODES = (
 
 
 class ActionForm(forms.SelfHandlingForm):
-    """Asks something of the pair that the dialog described, and of no other."""
+    """A form that requests an action, if the pair is still in the epoch that the dialog showed."""
 
     epoch = django_forms.IntegerField(widget=django_forms.HiddenInput())
 
     @property
     def pair(self) -> FaultTolerance:
-        """The pair, as it is now."""
+        """The pair at the time of the request."""
         pair: FaultTolerance = self.initial["pair"]
         return pair
 
     @property
     def action(self) -> Action:
-        """What is asked."""
+        """The action to request."""
         action: Action = self.initial["action"]
         return action
 
     def arguments(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What the API is told besides the server."""
+        """Return the arguments of the client's method besides the server."""
         return {}
 
     def handle(self, request: HttpRequest, data: dict[str, Any]) -> bool:
@@ -58,13 +58,14 @@ class ActionForm(forms.SelfHandlingForm):
 
 
 class FailoverForm(ActionForm):
-    """Where the pair is not healthy, only who types the server's name can fail it over."""
+    """To fail over a pair that is not healthy, the user must type the server's name."""
 
     force = django_forms.CharField(
         required=False,
         label=gettext_lazy("Name of the server"),
         help_text=gettext_lazy(
-            "Type it to fail over although the pair is not healthy. What happened since the last checkpoint is lost."
+            "Type it to fail over although the pair is not healthy. "
+            "What happened since the last checkpoint is lost."
         ),
         widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -75,7 +76,7 @@ class FailoverForm(ActionForm):
             del self.fields["force"]
 
     def clean_force(self) -> str:
-        """The name, letter by letter."""
+        """Return the typed name if it is exactly the server's."""
         typed: str = self.cleaned_data["force"]
         if typed != self.pair.name:
             raise django_forms.ValidationError(_("This is not the name of the server: %s") % self.pair.name)
@@ -97,7 +98,7 @@ class TestFailoverForm(ActionForm):
 
 
 class MigrateSecondaryForm(ActionForm):
-    """Who may see hosts may choose one."""
+    """Users who may see hosts may choose one."""
 
     host = django_forms.ChoiceField(required=False, label=gettext_lazy("New host of the secondary"))
 
@@ -108,7 +109,7 @@ class MigrateSecondaryForm(ActionForm):
             del self.fields["host"]
         else:
             self.fields["host"].choices = [
-                ("", _("The next that has room")),
+                ("", _("The next with capacity")),
                 *((host, host) for host in hosts),
             ]
 
@@ -125,7 +126,7 @@ class SetModeForm(ActionForm):
         return {"mode": data["mode"]}
 
 
-#: Those that ask for more than a confirmation.
+#: The forms of actions with fields; the others only need a confirmation.
 FORMS: dict[str, type[ActionForm]] = {
     "failover": FailoverForm,
     "test_failover": TestFailoverForm,

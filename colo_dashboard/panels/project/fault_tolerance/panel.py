@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel itself: shown to all users of a cloud that has fault tolerance."""
+"""The panel: shown to all users of a cloud that has fault tolerance."""
 
 from typing import Any
 

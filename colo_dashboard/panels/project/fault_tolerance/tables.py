@@ -13,18 +13,18 @@ from horizon import exceptions, tables
 
 from colo_dashboard import actions, api, pairs, reasons
 
-#: What the list can be narrowed by, in its address.
+#: Filters of the list in its URL.
 FILTERS = ("state", "name", "host")
 
 
 def address_with(request: HttpRequest, **changes: str | None) -> str:
-    """Return the address of the list as it is filtered and sorted, with changes; it begins with its first page."""
+    """Return the URL of the first page of the list with its present filters and order, and with changes."""
     kept = {name: value for name, value in request.GET.items() if name in (*FILTERS, "sort", "dir")}
     return "?" + urlencode({name: value for name, value in (kept | changes).items() if value})
 
 
 class CellColumn(tables.Column):
-    """A column whose cells are drawn by the template of its name."""
+    """A column whose cells are rendered by the template of its name."""
 
     def get_data(self, datum: Any) -> str:
         cells, key = self.table._data_cache[self], self.table.get_object_id(datum)
@@ -36,7 +36,7 @@ class CellColumn(tables.Column):
 
 
 class PairAction(tables.LinkAction):
-    """Opens the dialog of one of a pair's actions, or says why it is not possible."""
+    """A link to the dialog of an action, or the reason why the action is not possible."""
 
     action: actions.Action
 
@@ -44,14 +44,14 @@ class PairAction(tables.LinkAction):
         return datum is not None and actions.is_offered(self.action, datum.pair)
 
     def update(self, request: HttpRequest, datum: pairs.PairRow) -> None:
-        """Where the API says that it is not possible, say why instead."""
+        """Disable the link with the reason if the API does not allow the action."""
         allowed, reason = reasons.permission(datum.pair, self.action.wire)
         if datum.followed == "failover":
-            # The API may not know yet what was asked for a moment ago.
+            # The API may not show yet an action that was just requested.
             allowed, reason = False, _("A failover is under way.")
         if allowed or (self.action.slug == "failover" and datum.can_be_forced):
             return
-        # A link that can still be focused and touched: a disabled button shows its title to mouse users only.
+        # The link can still be focused and touched: a disabled button shows its title to mouse users only.
         self.classes = ("disabled", "colo-refused")
         self.attrs.update(
             {"title": reason, "data-toggle": "tooltip", "aria-disabled": "true", "role": "button"}
@@ -95,9 +95,9 @@ class UpdateRow(tables.Row):
 
 class FaultToleranceTable(tables.DataTable):
     STATUS_CHOICES = (("settled", True), ("error", False), ("moving", None))
-    #: The dashboard whose pages its links lead to.
+    #: The dashboard of its links.
     dashboard = "project"
-    #: What the cloud can sort a column by.
+    #: Sort keys of the API by column.
     SORT_KEYS = {
         "name": "name",
         "protection": "state",
@@ -130,7 +130,7 @@ class FaultToleranceTable(tables.DataTable):
             self._sort_by(self.columns[name], key, order == key, descending)
 
     def _sort_by(self, column: tables.Column, key: str, sorted_by: bool, descending: bool) -> None:
-        """Make a column's heading a link that sorts by it, all servers and not only those on the page."""
+        """Make a column's heading a link that sorts all servers by it, not only those on the page."""
         address = address_with(self.request, sort=key, dir="desc" if sorted_by and not descending else "asc")
         arrow = "fa-sort-desc" if descending else "fa-sort-asc"
         shown = format_html('<span class="fa {}" aria-hidden="true"></span>', arrow) if sorted_by else ""
@@ -146,7 +146,7 @@ class FaultToleranceTable(tables.DataTable):
     class Meta:
         name = "fault_tolerance"
         verbose_name = _("FT servers")
-        # Not status=True on the column: Horizon's script would then put a progress bar of its own beside ours.
+        # Not status=True on the column: Horizon's script would then add a second progress bar.
         status_columns = ["protection"]
         row_class = UpdateRow
         row_actions = PAIR_ACTIONS
@@ -154,17 +154,17 @@ class FaultToleranceTable(tables.DataTable):
         multi_select = False
         footer = False
         no_data_message = _(
-            "There is no FT server yet. Launch a server from a flavor that has the extra spec ft:enabled=true; it is "
-            "protected as soon as its secondary runs on another host."
+            "There is no FT server yet. Launch a server from a flavor that has the extra spec "
+            "ft:enabled=true; it is protected as soon as its secondary runs on another host."
         )
 
 
-def say_instead(table: tables.DataTable, message: Any) -> None:
-    """Make an empty table say something else than that there is nothing."""
+def set_empty_message(table: tables.DataTable, message: Any) -> None:
+    """Set the message that an empty table shows."""
     table._no_data_message = message
 
 
 def show_failure(request: HttpRequest, table: tables.DataTable, message: Any) -> None:
-    """Say on the page, and in the table, that it could not be loaded. To be called where the error is handled."""
-    say_instead(table, message)
+    """Show on the page and in the table that it could not be loaded. Call it in the error's handler."""
+    set_empty_message(table, message)
     exceptions.handle(request, message, details="")

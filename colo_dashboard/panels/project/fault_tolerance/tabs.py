@@ -11,12 +11,12 @@ from horizon import tabs
 from colo_dashboard import api, history, pairs
 from novaclient_colo.exceptions import NotFaultTolerant
 
-#: Events on the page.
+#: Maximum number of events on the page.
 EVENTS = 100
 
 
 class PairTab(tabs.Tab):
-    """A tab that draws its pair, and says what could not be shown."""
+    """A tab of a pair, which shows a message if data cannot be loaded."""
 
     def get_context_data(self, request: HttpRequest) -> dict[str, Any]:
         row: pairs.PairRow = self.tab_group.kwargs["row"]
@@ -27,7 +27,7 @@ class PairTab(tabs.Tab):
             return context | {"failure": api.explain(error)}
 
     def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
-        """Return what the tab shows besides the pair."""
+        """Return the context of the tab's template besides the pair."""
         return {}
 
 
@@ -49,13 +49,13 @@ class CheckpointsTab(PairTab):
 
     def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
         period = history.period(request.GET.get("period"))
-        made = history.bars(api.checkpoints(request, row.id, period.since()), period)
-        table = [bar for bar in reversed(made) if bar.total]
+        bars = history.bars(api.checkpoints(request, row.id, period.since()), period)
+        table = [bar for bar in reversed(bars) if bar.total]
         url = reverse(f"horizon:{row.dashboard}:fault_tolerance:checkpoints", args=(row.id,))
         return {
-            "chart": history.drawn(made),
+            "chart": history.chart(bars),
             "bars": table,
-            "total": sum(bar.total for bar in made),
+            "total": sum(bar.total for bar in bars),
             "causes": history.CAUSES,
             "period": period,
             "periods": history.PERIODS,

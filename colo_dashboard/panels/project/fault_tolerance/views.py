@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of FT servers, the page of one, and the dialogs of what can be asked of it."""
+"""The list of FT servers, the page of one, and the dialogs of its actions."""
 
 import csv
 from typing import Any
@@ -23,53 +23,53 @@ from novaclient_colo.exceptions import NotFaultTolerant
 from novaclient_colo.fault_tolerance import STATE_SEVERITY, FaultTolerance, Page
 
 
-class OfDashboard:
-    """What differs between the two dashboards that have the panel."""
+class DashboardMixin:
+    """The differences between the project and the admin dashboard."""
 
     dashboard = "project"
     all_projects = False
 
     def url(self, name: str, *args: str) -> str:
-        """Address of a page of the panel."""
+        """Return the URL of a page of the panel."""
         return reverse(f"horizon:{self.dashboard}:fault_tolerance:{name}", args=args)
 
 
-def trail(request: HttpRequest) -> list[str]:
-    """Return the last server of each page before the one that is asked for."""
+def previous_markers(request: HttpRequest) -> list[str]:
+    """Return the markers of the pages before the requested one: the last server of each."""
     return [marker for marker in request.GET.get("after", "").split(",") if marker]
 
 
-def listed(request: HttpRequest, all_projects: bool) -> Page:
-    """Return the page of the list that an address asks for."""
+def requested_page(request: HttpRequest, all_projects: bool) -> Page:
+    """Return the page of the list that a request's URL describes."""
     query: dict[str, Any] = {name: request.GET.get(name) or None for name in panel_tables.FILTERS}
     query["sort_key"] = request.GET.get("sort", "health")
     query["sort_dir"] = "desc" if request.GET.get("dir") == "desc" else "asc"
-    query["marker"] = next(reversed(trail(request)), None)
+    query["marker"] = next(reversed(previous_markers(request)), None)
     return api.list_pairs(request, all_projects, limit=functions.get_page_size(request), **query)
 
 
-class IndexView(OfDashboard, tables.DataTableView):
-    """The list. Filters, order and page are in the address, so that it can be kept, sent and gone back to."""
+class IndexView(DashboardMixin, tables.DataTableView):
+    """The list. Filters, order and page are in the URL, so that it can be bookmarked and shared."""
 
     table_class = panel_tables.FaultToleranceTable
     template_name = "colo_dashboard/fault_tolerance/index.html"
     page_title = gettext_lazy("Fault Tolerance")
 
     def get_data(self) -> list[pairs.PairRow]:
-        self.found = None
+        self.current_page = None
         try:
-            self.found = listed(self.request, self.all_projects)
+            self.current_page = requested_page(self.request, self.all_projects)
         except api.API_ERRORS as error:
             message = _("The FT servers could not be listed: %s") % api.explain(error)
             panel_tables.show_failure(self.request, self.table, message)
             return []
         if any(self.request.GET.get(name) for name in panel_tables.FILTERS):
-            panel_tables.say_instead(self.table, _("No FT server is like that."))
-        return self.rows(self.found.pairs)
+            panel_tables.set_empty_message(self.table, _("No FT server is like that."))
+        return self.rows(self.current_page.pairs)
 
-    def rows(self, found: list[FaultTolerance]) -> list[pairs.PairRow]:
-        """Return what the table shows of the pairs."""
-        return [pairs.make_row(self.request, pair, self.dashboard) for pair in found]
+    def rows(self, page_pairs: list[FaultTolerance]) -> list[pairs.PairRow]:
+        """Return the rows of the table."""
+        return [pairs.make_row(self.request, pair, self.dashboard) for pair in page_pairs]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -82,14 +82,14 @@ class IndexView(OfDashboard, tables.DataTableView):
         query = self.request.GET.urlencode()
         context["live_url"] = self.url("live") + (f"?{query}" if query else "")
         context["live_every"] = pairs.poll_interval()
-        if self.found is not None:
-            context["summary"] = self._summary(self.found.summary)
-            context["secondaries"] = self.found.summary.get("secondaries")
-            context["pages"] = self._pages(self.found.next_marker)
+        if self.current_page is not None:
+            context["summary"] = self._summary(self.current_page.summary)
+            context["secondaries"] = self.current_page.summary.get("secondaries")
+            context["pages"] = self._pages(self.current_page.next_marker)
         return context
 
     def _summary(self, counted: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the states with their numbers, each with the address that narrows the list to it."""
+        """Return the states with their counts, each with the URL that filters the list by it."""
         chosen = self.request.GET.get("state", "")
         all_of_them = {
             "state": "",
@@ -113,8 +113,8 @@ class IndexView(OfDashboard, tables.DataTableView):
         ]
 
     def _pages(self, next_marker: str | None) -> dict[str, str]:
-        """Return the addresses of the pages before and after this one, where there are any."""
-        pages, before = {}, trail(self.request)
+        """Return the URLs of the previous and the next page, if there are any."""
+        pages, before = {}, previous_markers(self.request)
         if before:
             pages["previous"] = panel_tables.address_with(self.request, after=",".join(before[:-1]))
         if next_marker:
@@ -122,23 +122,23 @@ class IndexView(OfDashboard, tables.DataTableView):
         return pages
 
 
-class LiveView(OfDashboard, View):
-    """What has changed on a page of the list, for its script: figures as text, and whether anything else has."""
+class LiveView(DashboardMixin, View):
+    """Changes on a page of the list for its script: figures as text, and a digest of everything else."""
 
-    def found(self) -> list[FaultTolerance]:
-        """Return the pairs that are on the page."""
-        return listed(self.request, self.all_projects).pairs
+    def pairs_on_page(self) -> list[FaultTolerance]:
+        """Return the pairs on the page."""
+        return requested_page(self.request, self.all_projects).pairs
 
     def get(self, request: HttpRequest, **kwargs: Any) -> JsonResponse:
-        """Answer with ``{"rows": [{id, name, state, digest, figures}]}``, or with ``{"error"}``; 404: there is no such pair."""
+        """Return ``{"rows": [{id, name, state, digest, figures}]}``, or ``{"error"}``; 404: no such pair."""
         try:
-            found = self.found()
+            page_pairs = self.pairs_on_page()
         except (nova_exceptions.NotFound, NotFaultTolerant) as error:
             return JsonResponse({"error": str(api.explain(error))}, status=404)
         except api.API_ERRORS as error:
             return JsonResponse({"error": str(api.explain(error))}, status=502)
-        shown = [pairs.make_row(request, pair, self.dashboard) for pair in found]
-        rows = [
+        rows = [pairs.make_row(request, pair, self.dashboard) for pair in page_pairs]
+        body = [
             {
                 "id": row.id,
                 "name": row.name,
@@ -146,40 +146,40 @@ class LiveView(OfDashboard, View):
                 "digest": row.digest,
                 "figures": row.figures,
             }
-            for row in shown
+            for row in rows
         ]
-        return JsonResponse({"rows": rows})
+        return JsonResponse({"rows": body})
 
 
 class LiveDetailView(LiveView):
-    """What has changed on the page of one pair."""
+    """Changes on the page of one pair."""
 
-    def found(self) -> list[FaultTolerance]:
+    def pairs_on_page(self) -> list[FaultTolerance]:
         return [api.get_pair(self.request, self.kwargs["server_id"])]
 
 
 class FlavorNamesView(View):
-    """How FT flavors are called where servers are launched, for Horizon's own dialog."""
+    """The labels of FT flavors in Horizon's launch dialog."""
 
     def get(self, request: HttpRequest) -> JsonResponse:
-        """Answer with ``{"names": {id: name}}``, without those of ordinary flavors, or with ``{"error"}``."""
+        """Return ``{"names": {id: name}}``, without ordinary flavors, or ``{"error"}``."""
         try:
-            found = api.fault_tolerance(request).flavors.list()
+            flavors = api.fault_tolerance(request).flavors.list()
         except api.API_ERRORS as error:
             return JsonResponse({"error": str(api.explain(error))}, status=502)
         return JsonResponse(
-            {"names": {flavor.id: _("%s (fault tolerant)") % flavor.name for flavor in found}}
+            {"names": {flavor.id: _("%s (fault tolerant)") % flavor.name for flavor in flavors}}
         )
 
 
-class ActionView(OfDashboard, forms.ModalFormView):
+class ActionView(DashboardMixin, forms.ModalFormView):
     """The dialog of one of the actions."""
 
     template_name = "colo_dashboard/fault_tolerance/action.html"
 
     @cached_property
     def action(self) -> actions.Action:
-        """What is asked."""
+        """The action of the URL."""
         try:
             return actions.BY_SLUG[self.kwargs["slug"]]
         except KeyError:
@@ -187,7 +187,7 @@ class ActionView(OfDashboard, forms.ModalFormView):
 
     @cached_property
     def pair(self) -> FaultTolerance | None:
-        """The pair; None where the API does not give it, ``failure`` says why."""
+        """The pair; None if the API does not return it, with the reason in ``failure``."""
         try:
             return api.get_pair(self.request, self.kwargs["server_id"])
         except nova_exceptions.Unauthorized:
@@ -199,12 +199,12 @@ class ActionView(OfDashboard, forms.ModalFormView):
 
     @property
     def success_url(self) -> str:
-        """Back to the list."""
+        """The URL of the list."""
         return self.url("index")
 
     @cached_property
     def forced(self) -> bool:
-        """Whether a failover is possible by force only."""
+        """Whether a failover is possible with force only."""
         if self.action.slug != "failover" or self.pair is None or self.pair.permission("failover").allowed:
             return False
         return pairs.PairRow(self.pair, "", "", self.dashboard).can_be_forced
@@ -235,7 +235,7 @@ class ActionView(OfDashboard, forms.ModalFormView):
         }
         context["action"] = self.action
         if self.pair is None:
-            # Told in the dialog: Horizon's script follows no redirect when it opens one.
+            # Shown in the dialog: Horizon's script follows no redirect when it opens one.
             return {**context, "refusal": self.failure}
         permission = reasons.permission(self.pair, self.action.wire)
         context["pair"] = self.pair
@@ -255,7 +255,7 @@ class ActionView(OfDashboard, forms.ModalFormView):
         return super().post(request, *args, **kwargs)
 
 
-class DetailView(OfDashboard, tabs.TabView):
+class DetailView(DashboardMixin, tabs.TabView):
     """The page of one pair."""
 
     tab_group_class = panel_tabs.PairTabs
@@ -276,7 +276,7 @@ class DetailView(OfDashboard, tabs.TabView):
 
     @cached_property
     def row(self) -> pairs.PairRow:
-        """What is shown of it."""
+        """The row of the pair."""
         return pairs.make_row(self.request, self.pair, self.dashboard)
 
     def get_tabs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> tabs.TabGroup:
@@ -301,7 +301,7 @@ class CheckpointsView(DetailView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         pair = self.pair
         period = history.period(request.GET.get("period"))
-        shown = api.checkpoints(request, pair.server_id, period.since())
+        checkpoints = api.checkpoints(request, pair.server_id, period.since())
         response = HttpResponse(content_type="text/csv")
         response["Content-Disposition"] = (
             f'attachment; filename="checkpoints-{pair.server_id}-{period.slug}.csv"'
@@ -310,7 +310,7 @@ class CheckpointsView(DetailView):
         writer.writerow(
             ("start", "seconds", "mismatch", "periodic", "forced", "pause_mean_ms", "pause_max_ms")
         )
-        for bucket in shown.buckets:
+        for bucket in checkpoints.buckets:
             pauses = bucket.pause_ms["mean"], bucket.pause_ms["max"]
             writer.writerow(
                 (bucket.start, bucket.seconds, bucket.mismatch, bucket.periodic, bucket.forced, *pauses)

@@ -66,10 +66,10 @@ def make_file(path: str, kind: str, size: int) -> bool:
     """
     file = pathlib.Path(path)
     if file.exists():
-        found = _virtual_size(path, kind)
-        if found != size:
-            LOG.error("%s exists already, with %d bytes instead of %d.", path, found, size)
-            raise ReplicationError(reasons.DISK_IN_THE_WAY(found=found, wanted=size))
+        actual = _virtual_size(path, kind)
+        if actual != size:
+            LOG.error("%s exists already, with %d bytes instead of %d.", path, actual, size)
+            raise ReplicationError(reasons.DISK_IN_THE_WAY(found=actual, wanted=size))
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
     _image(["create", "-q", "-f", kind, path, str(size)])
@@ -105,12 +105,12 @@ def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
             os.chown(path, *owner)
 
 
-def remove_files(disk_paths: Iterable[str], made: Iterable[str]) -> None:
+def remove_files(disk_paths: Iterable[str], created: Iterable[str]) -> None:
     """Remove the overlays of a replica that has ended, and the disks and logs that were created for it."""
-    disk_paths, made = list(disk_paths), list(made)
-    logs = (pathlib.Path(path) for path in made if path not in disk_paths)
+    disk_paths, created = list(disk_paths), list(created)
+    logs = (pathlib.Path(path) for path in created if path not in disk_paths)
     rotated = [str(old) for log in logs for old in log.parent.glob(f"{log.name}.[0-9]*")]
-    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *rotated, *made):
+    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *rotated, *created):
         with contextlib.suppress(OSError):
             pathlib.Path(path).unlink(missing_ok=True)
             pathlib.Path(path).parent.rmdir()  # if it is empty

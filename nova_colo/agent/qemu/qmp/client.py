@@ -109,10 +109,10 @@ class Guest:
                 for event in self._events:
                     if event.number > after and wanted(event):
                         return event
-                left = deadline - time.monotonic()
-                if left <= 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
                     return None
-                self._arrived.wait(left)
+                self._arrived.wait(remaining)
 
     def since(self, number: int) -> list[Event]:
         """Return the recorded events after a given one.
@@ -159,7 +159,7 @@ class Hypervisor:
         with self._lock:
             if self._connection is not None and self._connection.isAlive():
                 return self._connection
-            again = self._connection is not None
+            is_reconnect = self._connection is not None
             try:
                 connection = libvirt.open(self._uri)
                 connection.setKeepAlive(5, 3)
@@ -167,7 +167,7 @@ class Hypervisor:
             except libvirt.libvirtError as error:
                 raise GoneError(reasons.LIBVIRT_FAILED(text=str(error))) from error
             self._connection = connection
-        if again:
+        if is_reconnect:
             LOG.info("Reconnected to libvirtd.")
             self._on_reconnect()
         return connection
@@ -175,8 +175,8 @@ class Hypervisor:
     def domain(self, uuid: str) -> libvirt.virDomain | None:
         """Return the domain of a running QEMU, or None."""
         try:
-            found = self.connection().lookupByUUIDString(uuid)
-            return found if found.isActive() else None
+            domain = self.connection().lookupByUUIDString(uuid)
+            return domain if domain.isActive() else None
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return None
@@ -187,10 +187,10 @@ class Hypervisor:
 
         :raises GoneError: when there is none
         """
-        found = self.domain(uuid)
-        if found is None:
+        domain = self.domain(uuid)
+        if domain is None:
             raise GoneError(reasons.NO_QEMU())
-        return found
+        return domain
 
     def guest(self, uuid: str) -> Guest:
         """Return the monitor of a guest, whether its QEMU runs or not."""

@@ -52,10 +52,10 @@ def send(guest: Guest, where: Endpoint, delay_ms: int, max_bandwidth: int) -> No
 
 
 def _set_colo_capability(guest: Guest, wanted: bool) -> None:
-    wishes = {"x-colo": wanted, "events": True}
+    states = {"x-colo": wanted, "events": True}
     guest(
         "migrate-set-capabilities",
-        {"capabilities": [{"capability": name, "state": on} for name, on in wishes.items()]},
+        {"capabilities": [{"capability": name, "state": on} for name, on in states.items()]},
     )
 
 

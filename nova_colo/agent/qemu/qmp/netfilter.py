@@ -107,9 +107,9 @@ def discard_replies(guest: Guest, nics: Sequence[Nic], on: bool) -> None:
 
 
 def remove_secondary_filters(guest: Guest) -> None:
-    """Let a promoted secondary's NICs send to the network.
+    """Remove the filters of a promoted secondary, so that its NICs send to the network.
 
-    The rewriters stay for connections that began before.
+    The rewriters stay for connections that were opened before.
     """
     _remove_objects(guest, ("discards", "to", "from"))
     _remove_chardevs(guest, _chardevs(guest))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What openstack_dashboard.settings finds under this name in a deployment."""
+"""The package that openstack_dashboard.settings imports under this name in a deployment."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The local_settings of the tests' Horizon: production settings, with our enabled file dropped in."""
+"""The local_settings of the tests' Horizon: production settings, with our enabled file."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ DEBUG = False
 SECRET_KEY = "tests only"
 ALLOWED_HOSTS = ["testserver"]
 WEBROOT = "/"
-OPENSTACK_KEYSTONE_URL = "http://127.0.0.1:9/identity/v3"  # each test sets it to its cloud's
+OPENSTACK_KEYSTONE_URL = "http://127.0.0.1:9/identity/v3"  # each test sets that of its cloud
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-# Style sheets and scripts are for browsers.
+# Style sheets and scripts are compiled for browsers only.
 COMPRESS_ENABLED = False
 COMPRESS_OFFLINE = False
 COMPRESS_PRECOMPILERS = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest would see different on its twin's host."""
+"""Differences that a guest would see on its secondary's host."""
 
 import pytest
 
@@ -20,16 +20,18 @@ XML = """\
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'><source file='/disk'/><target dev='vda' bus='virtio'/></disk>
-    <interface type='bridge'><mac address='fa:16:3e:4d:00:10'/><source bridge='qbr-1'/><model type='virtio'/></interface>
+    <interface type='bridge'>
+      <mac address='fa:16:3e:4d:00:10'/><source bridge='qbr-1'/><model type='virtio'/>
+    </interface>
   </devices>
 </domain>
 """
 
 
 def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
-    twin = domain_xml.secondary_xml(XML)
-    assert "-incoming" in twin
-    assert domain_xml.differences(XML, twin) == []
+    secondary = domain_xml.secondary_xml(XML)
+    assert "-incoming" in secondary
+    assert domain_xml.differences(XML, secondary) == []
 
 
 def test_options_of_ours_are_there_once_however_often_a_twin_has_a_twin():
@@ -70,7 +72,7 @@ def test_a_config_drive_is_copied_to_the_other_host_and_never_over_another_file(
     moved = [sent | {"path": str(there)}]
     assert list(read_only_media.make(moved)) == [str(there)]
     assert there.read_bytes() == here.read_bytes()
-    assert list(read_only_media.make(moved)) == []  # it is there
+    assert list(read_only_media.make(moved)) == []  # the copy exists already
     there.write_bytes(b"somebody else's")
     with pytest.raises(ReplicationError, match="different file exists"):
         list(read_only_media.make(moved))
@@ -105,7 +107,7 @@ def test_what_the_guest_sees_is_named(here, there, what):
 
 
 class Running:
-    """A running domain, as far as its XML goes."""
+    """A running domain, reduced to its XML."""
 
     def __init__(self, xml):
         self._xml = xml.replace("<model type='virtio'/>", "<model type='virtio'/><alias name='net0'/>")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that stands still is killed by the kernel when the right word comes, and by nothing else."""
+"""A stopped process is killed by the kernel when it receives the fence's token, and for nothing else."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ PATIENCE = 10
 
 @pytest.fixture
 def frozen() -> Iterator[subprocess.Popen]:
-    """A process that stands still."""
+    """Yield a process that is stopped by SIGSTOP."""
     process = subprocess.Popen(["sleep", "600"])
     process.send_signal(signal.SIGSTOP)
     yield process
@@ -32,23 +32,23 @@ def free_port(address: str) -> int:
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
-def made(request) -> Fence:
+def fence(request) -> Fence:
     try:
         return fencing.make(request.param, free_port(request.param))
     except OSError as error:
         pytest.skip(f"this machine has no {request.param}: {error}")
 
 
-def test_the_word_ends_it(made, frozen):
-    with made.arm(frozen.pid):
-        assert made.trigger(0) is False
+def test_the_word_ends_it(fence, frozen):
+    with fence.arm(frozen.pid):
+        assert fence.trigger(0) is False
         assert frozen.wait(PATIENCE) == -signal.SIGKILL
 
 
-def test_it_is_said_when_nobody_waits_for_the_word(made, frozen):
-    with made.arm(frozen.pid):
-        assert not made.trigger(0.1)
-    assert made.trigger(PATIENCE)
+def test_it_is_said_when_nobody_waits_for_the_word(fence, frozen):
+    with fence.arm(frozen.pid):
+        assert not fence.trigger(0.1)
+    assert fence.trigger(PATIENCE)
 
 
 def test_a_host_that_cannot_be_reached_says_nothing():
@@ -56,18 +56,18 @@ def test_a_host_that_cannot_be_reached_says_nothing():
 
 
 def test_no_other_word_ends_it(frozen):
-    made = fencing.make("127.0.0.1", free_port("127.0.0.1"))
-    word = bytes.fromhex(made.token)
-    one_byte_wrong = [word[:i] + bytes([word[i] ^ 1]) + word[i + 1 :] for i in range(len(word))]
-    with made.arm(frozen.pid) as waiting:
+    fence = fencing.make("127.0.0.1", free_port("127.0.0.1"))
+    token = bytes.fromhex(fence.token)
+    one_byte_wrong = [token[:i] + bytes([token[i] ^ 1]) + token[i + 1 :] for i in range(len(token))]
+    with fence.arm(frozen.pid) as waiting:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as saying:
-            for other in [b"", word[:-1], word + b"\0", word[::-1], *one_byte_wrong]:
-                saying.sendto(other, (made.address, made.port))
+            for other in [b"", token[:-1], token + b"\0", token[::-1], *one_byte_wrong]:
+                saying.sendto(other, (fence.address, fence.port))
         waiting.settimeout(0.5)
         with pytest.raises(TimeoutError):
             waiting.recv(64)
         assert frozen.poll() is None
-        assert not made.trigger(0)  # and after all these the right one does
+        assert not fence.trigger(0)  # after all the wrong tokens, the right one works
         assert frozen.wait(PATIENCE) == -signal.SIGKILL
 
 
@@ -75,17 +75,17 @@ def test_each_has_a_word_of_its_own():
     assert len({fencing.make("127.0.0.1", 9).token for _ in range(100)}) == 100
 
 
-def test_a_port_that_is_taken_is_named(made, frozen):
+def test_a_port_that_is_taken_is_named(fence, frozen):
     with (
-        made.arm(frozen.pid),
-        pytest.raises(ReplicationError, match=f"UDP port {made.port}: Address already in use"),
+        fence.arm(frozen.pid),
+        pytest.raises(ReplicationError, match=f"UDP port {fence.port}: Address already in use"),
     ):
-        made.arm(frozen.pid)
+        fence.arm(frozen.pid)
 
 
-def test_a_process_that_is_not_the_agents_to_end_is_refused(made, frozen, monkeypatch):
+def test_a_process_that_is_not_the_agents_to_end_is_refused(fence, frozen, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 4_000_000_000)
     with pytest.raises(ReplicationError, match="must run as root"):
-        made.arm(frozen.pid)
+        fence.arm(frozen.pid)
     monkeypatch.undo()
-    assert made.trigger(PATIENCE)  # nothing is left behind
+    assert fence.trigger(PATIENCE)  # the port is free again

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a QEMU is told of that one alone: not of the next one, which Nova may have started for the server since."""
+"""The end of a QEMU is reported for that process alone, not for one that Nova started later."""
 
 import subprocess
 import threading
@@ -17,7 +17,7 @@ PATIENCE = 10
 
 
 class FakeReplica:
-    """A replica of a pair; :ivar meanwhile: done while the agent looks at it."""
+    """A replica of a pair; :ivar meanwhile: called while the agent polls it."""
 
     def __init__(self, guest):
         self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], made=[], wiring=None)
@@ -66,20 +66,20 @@ def qemu():
 
 
 @pytest.fixture
-def told():
+def notified():
     return threading.Event()
 
 
 @pytest.fixture
-def backend(tmp_path, told):
-    made = object.__new__(QemuBackend)
-    made._lock, made._replicas, made._hypervisor = threading.Lock(), {}, FakeHypervisor()
-    made._ports = made._records = types.SimpleNamespace(
-        give_back=lambda ports: None, delete=lambda server_id: None
+def backend(tmp_path, notified):
+    backend = object.__new__(QemuBackend)
+    backend._lock, backend._replicas, backend._hypervisor = threading.Lock(), {}, FakeHypervisor()
+    backend._ports = backend._records = types.SimpleNamespace(
+        release=lambda ports: None, delete=lambda server_id: None
     )
-    made._folder = lambda server_id: tmp_path / server_id
-    made._processes = ProcessWatch(lambda server_id: told.set())
-    return made
+    backend._folder = lambda server_id: tmp_path / server_id
+    backend._processes = ProcessWatch(lambda server_id: notified.set())
+    return backend
 
 
 def add_replica(backend, qemu):
@@ -92,27 +92,27 @@ def end(qemu):
     qemu.wait()
 
 
-def test_a_qemu_is_seen_to_end(backend, qemu, told):
+def test_a_qemu_is_seen_to_end(backend, qemu, notified):
     backend._poll(add_replica(backend, qemu))
     end(qemu)
-    assert told.wait(PATIENCE) and backend._processes.has_ended(SERVER)
+    assert notified.wait(PATIENCE) and backend._processes.has_ended(SERVER)
 
 
-def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(backend, qemu, told):
+def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(backend, qemu, notified):
     replica = add_replica(backend, qemu)
     replica.meanwhile = lambda: backend._remove(SERVER)
     backend._poll(replica)
     end(qemu)
-    assert not told.wait(1) and not backend._processes.has_ended(SERVER)
+    assert not notified.wait(1) and not backend._processes.has_ended(SERVER)
 
 
-def test_what_nova_has_started_since_is_not_ended(backend, qemu, told, tmp_path):
+def test_what_nova_has_started_since_is_not_ended(backend, qemu, notified, tmp_path):
     backend._poll(add_replica(backend, qemu))
     end(qemu)
-    assert told.wait(PATIENCE)
+    assert notified.wait(PATIENCE)
     agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
     domain = backend._hypervisor.domains[SERVER] = FakeDomain()
-    agent._forget_ended(set())
+    agent._delete_ended(set())
     assert not domain.ended and SERVER in backend._replicas
 
 
@@ -120,13 +120,13 @@ def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(backe
     add_replica(backend, qemu)
     agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
     domain = FakeDomain()
-    known = backend.without_role
+    ended = backend.ended
 
     def start(roles):
-        found = known(roles)
+        servers = ended(roles)
         backend._hypervisor.domains[SERVER] = domain
-        return found
+        return servers
 
-    backend.without_role = start
-    agent._forget_ended(set())
+    backend.ended = start
+    agent._delete_ended(set())
     assert not domain.ended and SERVER not in backend._replicas

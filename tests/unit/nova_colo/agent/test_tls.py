@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-colo-manage test-ca makes certificates that hosts can use, and an agent says what is wrong with those that it has."""
+"""nova-colo-manage test-ca issues usable certificates, and an agent reports problems of its own."""
 
 import argparse
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated documents say all that they must. Whether they are up to date is checked by make docs."""
+"""Generated documents are complete. Whether they are up to date is checked by make docs."""
 
 import json
 import pathlib

@@ -82,7 +82,10 @@ def test_removing_what_is_not_there_changes_nothing(paste):
 
 def test_no_pipeline_names_a_removed_filter_wherever_an_operator_has_put_it(paste):
     api_paste.insert_filter(str(paste), "/x.conf")
-    own = "\n[pipeline:mine]\npipeline = colo osapi_compute_app_v21\n\n[filter:mine]\npaste.filter_factory = mine:factory\n"
+    own = (
+        "\n[pipeline:mine]\npipeline = colo osapi_compute_app_v21\n"
+        "\n[filter:mine]\npaste.filter_factory = mine:factory\n"
+    )
     paste.write_text(paste.read_text() + own)
     assert api_paste.remove_filter(str(paste))
     parser = configparser.RawConfigParser()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-colo-manage db sync: makes the schema, or says in one line what is wrong."""
+"""nova-colo-manage db sync creates the schema, or reports in one line what is wrong."""
 
 import sqlite3
 import subprocess
@@ -13,7 +13,7 @@ from tests.fixtures import programs
 def sync(tmp_path):
     def run(connection: str) -> subprocess.CompletedProcess:
         conf = tmp_path / "nova-colo.conf"
-        # as on a cloud, where what is logged is not seen
+        # as on a cloud, where log messages are not on the terminal
         conf.write_text(f"[DEFAULT]\nlog_file = {tmp_path}/log\n[database]\nconnection = {connection}\n")
         return programs.run("nova-colo-manage", "--config-file", str(conf), "db", "sync")
 

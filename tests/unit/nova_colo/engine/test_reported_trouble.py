@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What agents report of a pair reaches its row, and is acted on; what has hardly changed is not written each time."""
+"""Agents' reports reach the pair's row and are acted on, without a write for each small change."""
 
 import dataclasses
 
@@ -32,13 +32,16 @@ def some_seconds_pass(world, number):
 
 
 def report(monkeypatch, host, troubles, **values):
-    """Make a host's agent report something of its replica; troubles is a function, called at each heartbeat."""
-    tell = host.backend.report
+    """Make a host's agent report reasons about its replica.
 
-    def told(server_id, peer):
-        return dataclasses.replace(tell(server_id, peer), reasons=troubles(), **values)
+    :param troubles: called at each heartbeat, returns the reasons
+    """
+    report_of_backend = host.backend.report
 
-    monkeypatch.setattr(host.backend, "report", told)
+    def report_with_reasons(server_id, peer):
+        return dataclasses.replace(report_of_backend(server_id, peer), reasons=troubles(), **values)
+
+    monkeypatch.setattr(host.backend, "report", report_with_reasons)
 
 
 def health(world):
@@ -81,27 +84,27 @@ def test_figures_that_change_a_little_at_each_heartbeat_are_not_written_each_tim
 
 
 def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkeypatch):
-    row, told, wished = world.row(), [], ["checkpoint"]
+    row, calls, wished = world.row(), [], ["checkpoint"]
     with world.database.writer() as session:
         pairs.update(session, row.server_id, mode_policy="hybrid")
     for name, host in world.hosts.items():
         monkeypatch.setattr(
-            host.backend, "set_mode", lambda *arguments, name=name: told.append((name, *arguments))
+            host.backend, "set_mode", lambda *arguments, name=name: calls.append((name, *arguments))
         )
-    tell = world.hosts[row.primary_host].backend.report
+    backend_report = world.hosts[row.primary_host].backend.report
     monkeypatch.setattr(
         world.hosts[row.primary_host].backend,
         "report",
-        lambda server_id, peer: dataclasses.replace(tell(server_id, peer), mode=wished[0]),
+        lambda server_id, peer: dataclasses.replace(backend_report(server_id, peer), mode=wished[0]),
     )
     for mode in ("checkpoint", "colo"):
-        wished[:], told[:] = [mode], []
+        wished[:], calls[:] = [mode], []
         some_seconds_pass(world, 5)
         assert (world.row().mode_policy, world.row().mode, world.row().state) == (
             "hybrid",
             mode,
             State.PROTECTED,
         )
-        # the secondary first: in mode checkpoint its answers must go nowhere before the primary waits for no comparison
+        # the secondary first: its replies must be discarded before the primary stops to compare them
         wanted = (row.server_id, "hybrid", row.checkpoint_interval_ms, mode)
-        assert told == [(row.secondary_host, *wanted), (row.primary_host, *wanted)]
+        assert calls == [(row.secondary_host, *wanted), (row.primary_host, *wanted)]

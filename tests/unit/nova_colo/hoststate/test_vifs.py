@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the network cards of a twin are plugged in, by os-vif itself with a plugin of the test's."""
+"""Plugging a secondary's VIFs, by os-vif itself with a plugin of the test's."""
 
 import os_vif
 import pytest
@@ -14,7 +14,7 @@ OTHER_PORT = "5d0f4c0e-9a56-4b8e-9d0c-0b6a3f1e7c22"
 
 
 class Plugin(plugin.PluginBase):
-    """Writes down what it is asked to do, and may refuse."""
+    """Plugin that records its calls, and can be made to fail."""
 
     def __init__(self):
         self.done = []
@@ -38,18 +38,18 @@ class Plugin(plugin.PluginBase):
 @pytest.fixture
 def plugged(monkeypatch):
     vifs.prepare()
-    made = Plugin()
-    holder = type("Holder", (), {"obj": made})
+    vif_plugin = Plugin()
+    holder = type("Holder", (), {"obj": vif_plugin})
     monkeypatch.setattr(os_vif, "_EXT_MANAGER", {"test": holder})
-    return made
+    return vif_plugin
 
 
 @pytest.fixture
 def store(tmp_path, plugged):
-    made = vifs.VifStore(str(tmp_path))
+    vif_store = vifs.VifStore(str(tmp_path))
     vif = objects.vif.VIFBridge(id=PORT, address="fa:16:3e:4d:00:10", bridge_name="qbr-1", plugin="test")
-    made.put(objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001"), [vif])
-    return made
+    vif_store.put(objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001"), [vif])
+    return vif_store
 
 
 def test_a_twin_is_plugged_in_as_its_primary_was_and_out_again(store, plugged):

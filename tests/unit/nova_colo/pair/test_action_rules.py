@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When an action of Nova's may reach an FT server, and that the operators' table says the same."""
+"""When Nova's own actions may reach an FT server, and that the operator's guide has the same rules."""
 
 import pathlib
 import re
@@ -75,14 +75,14 @@ def test_the_guide_has_every_action(name):
     rule = action_rules.ACTIONS[name]
     (row,) = [line for line in GUIDE.read_text().splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {rule.refused or ''} |")
-    said = {
+    words = {
         Effect.NONE: "passes always",
         Effect.KEEPS: "the pair stays",
         Effect.RENEWS: "made again",
         Effect.BREAKS: "409 while",
         Effect.ATTACHES: "409 unless",
     }
-    assert said[rule.effect] in row
+    assert words[rule.effect] in row
 
 
 def test_the_guide_has_every_refusal_of_other_requests():

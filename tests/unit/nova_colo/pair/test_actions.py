@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users may ask of a pair, and what is said when they may not."""
+"""Users' actions on a pair, and the reasons of their refusals."""
 
 import pytest
 from hypothesis import given
@@ -89,7 +89,7 @@ def test_a_workflow_that_needs_a_secondary_is_planned_only_with_one(
     if plan.kind in ("failover", "move_secondary", "set_mode", "suspend"):
         assert secondary == "b"
     if plan.kind == "failover":
-        assert plan.params["target"] == "b" and plan.params["source"] == "a" and plan.params["epoch"] == 3
+        assert (plan.params.target, plan.params.source, plan.params.epoch) == ("b", "a", 3)
 
 
 @pytest.mark.parametrize(("name", "word"), [("a", "primary"), ("b", "already"), ("c", "")])

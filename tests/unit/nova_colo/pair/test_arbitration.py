@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may run alone."""
+"""Which replica may run unprotected."""
 
 import pytest
 from hypothesis import given

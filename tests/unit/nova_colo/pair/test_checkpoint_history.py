@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running record of checkpoints, and the sketches that it keeps of pauses."""
+"""The running record of checkpoints, and its sketches of pauses."""
 
 import json
 import math
@@ -16,8 +16,8 @@ from nova_colo.pair.pause_histogram import ACCURACY, Sketch, merged
 
 pauses = st.lists(st.floats(0.01, 60_000), min_size=1, max_size=60)
 causes = st.sampled_from(Cause)
-#: Seconds since the one before, cause, pause, and how long it took to be known.
-lives = st.lists(st.tuples(st.floats(0, 60), causes, st.floats(0.1, 5000), st.floats(0, 20)), max_size=60)
+#: Seconds since the previous checkpoint, cause, pause, and the delay until it is known.
+records = st.lists(st.tuples(st.floats(0, 60), causes, st.floats(0.1, 5000), st.floats(0, 20)), max_size=60)
 
 
 def sketch_of(values):
@@ -27,10 +27,10 @@ def sketch_of(values):
     return sketch
 
 
-def lived(life, ledger=None):
-    """Return a ledger that has seen these checkpoints, them, and the time then."""
+def recorded(record, ledger=None):
+    """Return a ledger with these checkpoints, the checkpoints, and the time at their end."""
     ledger, at, now, taken = ledger or Ledger(1000.0), 1000.0, 1000.0, []
-    for gap, cause, pause, delay in life:
+    for gap, cause, pause, delay in record:
         at += gap
         now = max(now, at + delay)
         taken.append(Checkpoint(at, cause, pause))
@@ -70,25 +70,25 @@ def test_an_empty_sketch_has_no_quantile_and_a_pause_of_nothing_counts():
     assert sketch_of([0.0, 0.0]).count == 2
 
 
-@given(lives)
-def test_a_restored_ledger_is_the_same(life):
-    ledger, _, now = lived(life)
+@given(records)
+def test_a_restored_ledger_is_the_same(record):
+    ledger, _, now = recorded(record)
     again = Ledger.restore(json.loads(json.dumps(ledger.record())))
     assert again.record() == ledger.record()
     assert again.figures(now) == ledger.figures(now)
 
 
-@given(lives, st.integers(0, 9))
-def test_totals_go_on_from_what_was_counted_before(life, before):
-    ledger, taken, now = lived(life, Ledger(1000.0, Totals(mismatch=before)))
+@given(records, st.integers(0, 9))
+def test_totals_go_on_from_what_was_counted_before(record, before):
+    ledger, taken, now = recorded(record, Ledger(1000.0, Totals(mismatch=before)))
     figures = ledger.figures(now)
     assert figures["total"] == before + len(taken)
     assert figures["mismatch"] == before + sum(c.cause == Cause.MISMATCH for c in taken)
 
 
-@given(lives)
-def test_each_checkpoint_is_in_one_bucket_and_none_is_kept_that_is_too_old(life):
-    ledger, taken, now = lived([(gap / 10, *rest) for gap, *rest in life])
+@given(records)
+def test_each_checkpoint_is_in_one_bucket_and_none_is_kept_that_is_too_old(record):
+    ledger, taken, now = recorded([(gap / 10, *rest) for gap, *rest in record])
     kept = ledger.closed(0, now + WIDTH + GRACE_S)
     assert sum(b["mismatch"] + b["periodic"] + b["forced"] for b in kept) == len(taken)
     assert sum(b["pause_sum_ms"] for b in kept) == pytest.approx(sum(c.pause_ms for c in taken))
@@ -97,10 +97,10 @@ def test_each_checkpoint_is_in_one_bucket_and_none_is_kept_that_is_too_old(life)
     assert ledger.record()["buckets"] == []
 
 
-@given(lives)
-def test_a_bucket_that_was_reported_never_changes(life):
+@given(records)
+def test_a_bucket_that_was_reported_never_changes(record):
     ledger, at, now, reported = Ledger(1000.0), 1000.0, 1000.0, {}
-    for gap, cause, pause, delay in life:
+    for gap, cause, pause, delay in record:
         at += gap
         now = max(now, at + delay)
         ledger.add(Checkpoint(at, cause, pause), now)
@@ -135,21 +135,21 @@ def test_a_pause_that_outlasts_its_bucket_is_not_lost():
     assert [(b["start"], b["pause_max_ms"]) for b in ledger.closed(0, 60.0)] == [(20, 20_000.0)]
 
 
-@given(lives)
-def test_the_window_is_of_recent_checkpoints_only(life):
-    ledger, taken, now = lived([(gap, cause, pause, 0.0) for gap, cause, pause, _ in life])
+@given(records)
+def test_the_window_is_of_recent_checkpoints_only(record):
+    ledger, taken, now = recorded([(gap, cause, pause, 0.0) for gap, cause, pause, _ in record])
     inside = [c.pause_ms for c in taken if c.at >= math.ceil((now - WINDOW_S) / WIDTH) * WIDTH]
     figures = ledger.figures(now)
     if not inside:
         assert figures["pause_ms"] == {"mean": None, "p99": None, "max": None}
         assert figures["per_min"] == 0
         return
-    found = figures["pause_ms"]
-    assert found["max"] == round(max(inside), 2)
-    assert found["mean"] == pytest.approx(sum(inside) / len(inside), abs=0.01)
-    # as exact as the sketch is, and rounded
-    assert found["p99"] == pytest.approx(max(inside), rel=0, abs=ACCURACY * max(inside) + 0.0051)
-    assert found["p99"] <= found["max"]
+    pause_figures = figures["pause_ms"]
+    assert pause_figures["max"] == round(max(inside), 2)
+    assert pause_figures["mean"] == pytest.approx(sum(inside) / len(inside), abs=0.01)
+    # as exact as the sketch, and rounded
+    assert pause_figures["p99"] == pytest.approx(max(inside), rel=0, abs=ACCURACY * max(inside) + 0.0051)
+    assert pause_figures["p99"] <= pause_figures["max"]
 
 
 def test_the_figures_are_the_wires_checkpoints():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a server from being fault tolerant."""
+"""Reasons why a server cannot be fault tolerant."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health, and the reasons that come with it."""
+"""The health of a pair, and its reasons."""
 
 import pytest
 from hypothesis import given
@@ -23,8 +23,8 @@ from nova_colo.pair.model import Health, Pair, Replica, Role, State
 )
 def test_health_comes_with_reasons_unless_it_is_ok(state, second, level):
     pair = Pair("s", state, 0, "a", "b", "a", "ACTIVE")
-    found, why = health.assess(pair, None, Observation(True), second)
-    assert found == level
+    actual, why = health.assess(pair, None, Observation(True), second)
+    assert actual == level
     assert bool(why) == (level != Health.OK)
 
 
@@ -36,7 +36,7 @@ def long(ms):
 
 
 def protected(primary, secondary, before=()):
-    """Assess a protected pair of which these replicas, or silent agents (None), have reported."""
+    """Assess a protected pair with the reports of these replicas; None is a silent agent."""
     pair = Pair("s", State.PROTECTED, 0, "a", "b", "a", "ACTIVE")
     return health.assess(
         pair, None, *(Observation(replica is not None, replica) for replica in (primary, secondary)), before
@@ -78,12 +78,12 @@ def test_what_is_reported_of_a_pair_that_is_not_protected_is_left_to_the_reason_
 
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=50))
 def test_a_figure_is_said_anew_only_when_it_has_doubled_or_halved(figures):
-    said, shown = (), 0
+    stored, shown = (), 0
     for figure in figures:
-        before = said
-        _, said = protected(replica(long(figure)), replica(), said)
+        before = stored
+        _, stored = protected(replica(long(figure)), replica(), stored)
         anew = not shown or figure >= 2 * shown or shown >= 2 * figure
-        assert said == ((long(figure),) if anew else before)
+        assert stored == ((long(figure),) if anew else before)
         shown = figure if anew else shown
 
 

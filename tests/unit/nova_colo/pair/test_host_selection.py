@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a secondary may run, and what it needs there."""
+"""Selection of a secondary's host, and the resources that it needs there."""
 
 from hypothesis import given
 from hypothesis import strategies as st

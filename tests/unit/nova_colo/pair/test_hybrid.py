@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hybrid rule: a pair leaves COLO in a storm, comes back, and does not flap."""
+"""The hybrid rule: a pair leaves COLO in a storm of mismatches, returns, and does not flap."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def mismatches(state, rule, *times):
 
 
 def storm(state, rule, begin):
-    """Return the state after just so many short intervals as it takes."""
+    """Return the state after exactly as many short intervals as make a storm."""
     return mismatches(state, rule, *(begin + (i + 1) * rule.short_s / 2 for i in range(rule.run)))
 
 
@@ -83,7 +83,7 @@ def test_a_rule_that_contradicts_itself_is_refused(wrong):
 
 
 def seconds(least, most):
-    """Multiples of a 1024th: sums and differences of them are exact, so that a bound is met on the spot."""
+    """Return a strategy of multiples of 1/1024, whose sums are exact, so that bounds are met exactly."""
     return st.integers(int(least * 1024), int(most * 1024)).map(lambda number: number / 1024)
 
 
@@ -95,7 +95,7 @@ moments = st.lists(st.tuples(seconds(0.001, 40), st.none() | st.sampled_from(Cau
 
 
 def history(rule, moments):
-    """Return all states of a pair that sees these things in turn: a checkpoint of a cause, or None for only the time."""
+    """Return all states of a pair after each moment: a checkpoint of a cause, or None for time alone."""
     now, states = 1000.0, [hybrid.begin(rule, 1000.0)]
     for gap, cause in moments:
         now += gap

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rule for the replication link."""
+"""The rule for the health of the replication link."""
 
 import pytest
 from hypothesis import given
@@ -45,8 +45,8 @@ def test_a_link_that_does_badly_is_up_and_says_why(sign, reason):
 
 
 def test_a_link_that_nothing_is_known_of_is_not_called_down():
-    found = link_health.assess(Signs(pause_p99_ms=9.0), Thresholds())
-    assert (found.up, found.health) == (None, Health.UNKNOWN)
+    verdict = link_health.assess(Signs(pause_p99_ms=9.0), Thresholds())
+    assert (verdict.up, verdict.health) == (None, Health.UNKNOWN)
 
 
 def test_silence_alone_is_enough_to_be_down():
@@ -84,10 +84,10 @@ signs = st.builds(
 
 @given(signs)
 def test_health_comes_with_reasons_unless_it_is_ok_and_down_is_always_critical(signs):
-    found = link_health.assess(signs, Thresholds())
-    assert bool(found.reasons) == (found.health != Health.OK)
-    assert (found.up is False) == (found.health == Health.CRITICAL)
-    assert all(str(reason).endswith(".") for reason in found.reasons)
+    verdict = link_health.assess(signs, Thresholds())
+    assert bool(verdict.reasons) == (verdict.health != Health.OK)
+    assert (verdict.up is False) == (verdict.health == Health.CRITICAL)
+    assert all(str(reason).endswith(".") for reason in verdict.reasons)
 
 
 @given(signs, st.floats(0, 10))

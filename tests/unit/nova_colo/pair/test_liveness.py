@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host is silent when its heartbeats are, and not when the watcher was stalled."""
+"""A host is silent when its heartbeats are absent, but not while the engine itself was stalled."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_a_watch_tells_when_a_host_becomes_silent_and_how_soon_one_may():
     watch.heard("a", 100.0)
     watch.heard("b", 101.0)
     assert watch.due(101.0) == pytest.approx(2.0)
-    assert not watch.tick(101.0)  # that one is heard for the first time is nothing to act upon
+    assert not watch.tick(101.0)  # the first heartbeat of a host requires no action
     assert not watch.tick(102.0)
     assert watch.tick(103.1)
     assert not watch.tick(103.2)

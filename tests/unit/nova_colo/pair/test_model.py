@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ORBIT's clients are told of a state, and a secondary's id."""
+"""ORBIT's status of each state, and a secondary's id."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from nova_colo.pair.model import FtStatus, State
 
 
 @pytest.mark.parametrize(
-    ("state", "twin", "word"),
+    ("state", "secondary", "word"),
     [
         (State.PROTECTED, True, FtStatus.PRIMARY),
         (State.FAILING_OVER, True, FtStatus.PRIMARY),
@@ -17,8 +17,8 @@ from nova_colo.pair.model import FtStatus, State
         (State.ERROR, True, FtStatus.MISSING_SECONDARY),
     ],
 )
-def test_orbits_word_for_a_state(state, twin, word):
-    assert model.ft_status(state, twin) == word
+def test_orbits_word_for_a_state(state, secondary, word):
+    assert model.ft_status(state, secondary) == word
 
 
 def test_a_twins_id_is_stable_and_its_own():

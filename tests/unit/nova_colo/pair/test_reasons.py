@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reasons as data: what is stored is read again, and nobody reads what is not for them."""
+"""Reasons as data: stored ones can be read again, and private parameters are shown to operators only."""
 
 import json
 import sys
@@ -14,9 +14,9 @@ from nova_colo.pair import action_rules, reasons
 from nova_colo.pair.reason import NOT_SHOWN, SOME_HOST, Kind, Reason
 from nova_colo.pair.reasons import CATALOGUE, Group, read, read_all
 
-assert action_rules.ACTIONS  # their refusals are in the catalogue, too
+assert action_rules.ACTIONS  # imported, since their refusals are part of the catalogue
 KINDS = list(CATALOGUE.values())
-#: Texts as hosts, files and other programs give them; each is found again in whatever it becomes a part of.
+#: Texts of hosts, files and other programs; each is found again in the text that contains it.
 TEXTS = st.sampled_from(
     [
         "Failed to connect to '192.0.2.13:10503': Connection refused",
@@ -31,17 +31,17 @@ FIGURES = st.integers(0, 10**6) | st.floats(0, 1e6)
 
 
 @st.composite
-def made(draw, depth=2):
-    """A reason whose every parameter is anything: a secret text, a figure, other reasons, or a list of these."""
+def any_reason(draw, depth=2):
+    """Draw a reason with arbitrary parameters: a secret text, a figure, other reasons, or a list of these."""
     kind = draw(st.sampled_from([kind for kind in KINDS if not kind.own]))
     values = TEXTS | FIGURES | st.lists(TEXTS, max_size=3)
     if depth:
-        values |= made(depth=depth - 1) | st.lists(made(depth=depth - 1), max_size=2)
+        values |= any_reason(depth=depth - 1) | st.lists(any_reason(depth=depth - 1), max_size=2)
     return Reason(kind.code, {name: draw(values) for name in kind.names})
 
 
 def texts_in(value):
-    """All texts among a reason's parameters, down to the last."""
+    """Return all texts in a reason's parameters, nested ones included."""
     if isinstance(value, Reason):
         value = list(value.params.values())
     if isinstance(value, list):
@@ -49,7 +49,7 @@ def texts_in(value):
     return {value} if isinstance(value, str) else set()
 
 
-@given(made())
+@given(any_reason())
 def test_whatever_a_text_says_it_reaches_nobody_who_may_not_see_hosts(reason):
     shown = reason.text(hosts=False) + json.dumps(reason.wire(hosts=False), ensure_ascii=False)
     for text in texts_in(reason):
@@ -57,7 +57,8 @@ def test_whatever_a_text_says_it_reaches_nobody_who_may_not_see_hosts(reason):
 
 
 @given(
-    made(), st.sampled_from(["migrated", "made_by_a_newer_release", "/etc/passwd", "compute-c.example.org"])
+    any_reason(),
+    st.sampled_from(["migrated", "made_by_a_newer_release", "/etc/passwd", "compute-c.example.org"]),
 )
 def test_a_reason_of_a_newer_release_shows_no_more(reason, code):
     newer = Reason(code, reason.params)
@@ -66,12 +67,12 @@ def test_a_reason_of_a_newer_release_shows_no_more(reason, code):
     assert ("/" in code or "." in code) <= (code not in shown)
 
 
-@given(made())
+@given(any_reason())
 def test_a_reason_is_read_as_it_was_stored(reason):
     assert read(json.loads(json.dumps(reason.data()))) == reason
 
 
-@given(made())
+@given(any_reason())
 def test_who_may_see_hosts_reads_all_of_it(reason):
     assert reason.wire(hosts=True) == json.loads(json.dumps(reason.data()))
     str(reason)
@@ -126,7 +127,7 @@ def test_a_kind_says_what_it_is_about_and_what_to_do(kind: Kind):
 
 
 def raised(error):
-    """Return an error as it is when another process has raised it."""
+    """Return an error as it is deserialized in another process."""
     try:
         raise error
     except Exception:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The flavors whose servers are fault tolerant, and how one is made."""
+"""The list and the dialogs of FT flavors."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms behind the dialogs of flavors."""
+"""The forms of the dialogs of flavors."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from novaclient_colo.flavors import FtFlavor
 
 
 class FlavorForm(forms.SelfHandlingForm):
-    """Changes flavors, and says what the API refuses."""
+    """A form that changes a flavor, and shows refusals of the API."""
 
-    #: That it was done, and that it was refused.
+    #: The messages of success and of refusal.
     done, failed = (
         gettext_lazy("Flavor %(name)s was changed."),
         gettext_lazy("Unable to change the flavor %(name)s: %(reason)s"),
@@ -29,7 +29,7 @@ class FlavorForm(forms.SelfHandlingForm):
         except api.API_ERRORS as error:
             message = self.failed % {"name": name, "reason": api.explain(error)}
             if getattr(error, "code", None) in (400, 409):
-                self.api_error(message)  # it stays open: another value may do
+                self.api_error(message)  # the dialog stays open: another value may be accepted
             else:
                 exceptions.handle(request, message, redirect=self.initial["back"], details="")
             return False
@@ -37,12 +37,12 @@ class FlavorForm(forms.SelfHandlingForm):
         return True
 
     def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
-        """Ask the API."""
+        """Send the request to the API."""
         raise NotImplementedError
 
 
 class PolicyForm(FlavorForm):
-    """What a flavor says of fault tolerance."""
+    """The policy of fault tolerance of a flavor."""
 
     mode = django_forms.ChoiceField(
         choices=MODES, widget=django_forms.RadioSelect, label=gettext_lazy("Mode"), initial="colo"
@@ -59,7 +59,7 @@ class PolicyForm(FlavorForm):
     )
 
     def policy(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return what the API is told of it."""
+        """Return the policy as the client takes it."""
         return {name: data[name] for name in ("mode", "checkpoint_interval_ms", "auto_reprotect")}
 
     def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class UnsetForm(FlavorForm):
 
 
 def policy_of(flavor: FtFlavor) -> dict[str, Any]:
-    """Return what a flavor says of fault tolerance, as the form begins with it."""
+    """Return the policy of a flavor as initial values of the form."""
     if not flavor.enabled:
         return {}
     return {

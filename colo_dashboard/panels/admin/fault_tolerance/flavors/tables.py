@@ -24,7 +24,7 @@ class SetFlavor(tables.LinkAction):
     classes = ("ajax-modal",)
 
     def update(self, request: HttpRequest, datum: FtFlavor) -> None:
-        """Say what it does to this one."""
+        """Set the label for this flavor."""
         self.verbose_name = _("Change policy") if datum.enabled else _("Make fault tolerant")
 
 

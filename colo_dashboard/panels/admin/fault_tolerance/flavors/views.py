@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of flavors and the dialogs that make, change and unmake FT flavors."""
+"""The list of flavors, and the dialogs that create, change and unset FT flavors."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ class IndexView(tables.DataTableView):
 
     def get_data(self) -> list[FtFlavor]:
         try:
-            found: list[FtFlavor] = api.fault_tolerance(self.request).flavors.list(every=True)
+            flavors: list[FtFlavor] = api.fault_tolerance(self.request).flavors.list(every=True)
         except api.API_ERRORS as error:
             message = _("The flavors could not be listed: %s") % api.explain(error)
             show_failure(self.request, self.table, message)
             return []
-        return sorted(found, key=lambda flavor: (not flavor.enabled, flavor.name))
+        return sorted(flavors, key=lambda flavor: (not flavor.enabled, flavor.name))
 
 
 class DialogView(forms.ModalFormView):
@@ -47,7 +47,7 @@ class DialogView(forms.ModalFormView):
 
     @property
     def submit_url(self) -> str:
-        """Address of the dialog itself."""
+        """The URL of the dialog itself."""
         return self.request.get_full_path()
 
     def get_initial(self) -> dict[str, Any]:
@@ -77,13 +77,13 @@ class OneFlavorView(DialogView):
     @cached_property
     def flavor(self) -> FtFlavor:
         """The flavor."""
-        found: FtFlavor = api.fault_tolerance(self.request).flavors.get(self.kwargs["flavor_id"])
-        return found
+        flavor: FtFlavor = api.fault_tolerance(self.request).flavors.get(self.kwargs["flavor_id"])
+        return flavor
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Lead back to the list where there is no such flavor."""
+        """Redirect to the list if there is no such flavor."""
         try:
-            self.flavor  # noqa: B018  asked for once, here
+            self.flavor  # noqa: B018  the only request for it
         except api.API_ERRORS as error:
             messages.error(request, _("The flavor could not be shown: %s") % api.explain(error))
             return redirect(INDEX)
@@ -103,8 +103,9 @@ class SetView(OneFlavorView):
     form_id, modal_id = "set_flavor_form", "set_flavor_modal"
     submit_label = gettext_lazy("Make fault tolerant")
     sentence = gettext_lazy(
-        "Servers that are made of it from now on run twice, on two hosts: the secondary takes its vCPUs and disk once more, and "
-        "its RAM twice. Servers that are there keep what they were made or last resized with."
+        "Servers that are made of it from now on run twice, on two hosts: the secondary takes its vCPUs and "
+        "disk once more, and its RAM twice. Servers that are there keep what they were made or last resized "
+        "with."
     )
 
 
@@ -113,5 +114,6 @@ class UnsetView(OneFlavorView):
     form_id, modal_id = "unset_flavor_form", "unset_flavor_modal"
     submit_label = gettext_lazy("Make ordinary")
     sentence = gettext_lazy(
-        "Servers that are made of it from now on run once. Those that are there keep what they were made or last resized with."
+        "Servers that are made of it from now on run once. "
+        "Those that are there keep what they were made or last resized with."
     )
