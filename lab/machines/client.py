@@ -191,6 +191,17 @@ class Client:
 
         wait_for(f"the guest at {address}", missing, self._supervisor, seconds=seconds)
 
+    def try_ask(self, address: str, command: str, seconds: float = 10.0) -> str:
+        """Return a guest's answer to one command, or the error."""
+        try:
+            return self.ask(address, command, seconds)
+        except LabError as error:
+            return str(error)
+
+    def path_to(self, mac: str) -> str | None:
+        """Return the port to which the switch sends frames for a MAC address, or None for all ports."""
+        return self._switch.port_of(mac)
+
     def count(self, address: str, command: str = "i", interval: float = 0.02) -> Counting:
         """Start to count on a guest.
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import time
@@ -117,6 +118,11 @@ class Switch:
         return self.namespace.exists() and f" {port}@" in self.namespace.ip(
             "-o", "link", "show", "type", "veth"
         )
+
+    def port_of(self, mac: str) -> str | None:
+        """Return the port behind which a MAC address was seen last, or None."""
+        entries = json.loads(run("bridge", "-netns", self.namespace.name, "-json", "fdb", "show", "dynamic"))
+        return next((entry["ifname"] for entry in entries if entry["mac"] == mac), None)
 
 
 class Link:

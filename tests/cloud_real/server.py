@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from lab.core.errors import LabError
 from lab.core.patience import patient
 from lab.hosts.real import CloudTestbed
 from lab.machines import Host
@@ -144,12 +145,25 @@ class FtServer(NovaServer):
         :param since: a time.time(): only pauses since then count
         """
         assert self._counting is not None
-        self._counting.wait_for_more(10, seconds=PATIENCE)
+        try:
+            self._counting.wait_for_more(10, seconds=PATIENCE)
+        except LabError as error:
+            raise AssertionError(f"{error}; {self._diagnosis()}") from error
         stats = self._counting.stats(since)
         assert (stats.error, stats.contiguous) == (None, True), stats
         reply = self._testbed.client.ask(self.address, "v", PATIENCE)
         assert reply.startswith("ok"), reply
         return stats.max_gap_s
+
+    def _diagnosis(self) -> str:
+        """Return what tells a lost connection from a guest without network, disk or CPU."""
+        client, pair = self._testbed.client, self.pair_now()
+        answers = {command: client.try_ask(self.address, command) for command in ("i", "d")}
+        hosts = [pair[replica] and pair[replica]["host"] for replica in ("primary", "secondary")]
+        return (
+            f"over new connections: {answers}; the switch sends to {client.path_to(self.mac)}; "
+            f"{pair['state']} on {hosts}, epoch {pair['epoch']}, health {pair['health_reasons']}"
+        )
 
     def is_whole(self, off: tuple[str, ...] = ()) -> None:
         """Assert that the client is served, and that all records of the pair become consistent in time.
