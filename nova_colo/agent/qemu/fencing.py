@@ -17,8 +17,13 @@ import signal
 import socket
 import struct
 
+from oslo_log import log as logging
+
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
+from nova_colo.pair.reasons import Reason
+
+LOG = logging.getLogger(__name__)
 
 #: From asm-generic/socket.h; Python does not define it.
 _SO_ATTACH_FILTER = 26
@@ -106,3 +111,38 @@ def _filter_token(listener: socket.socket, token: bytes) -> None:
     listener.setsockopt(
         socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
     )
+
+
+class ArmedFence:
+    """The fence of a primary on its own host: armed while the pair is in sync.
+
+    :param server_id: of the primary, for the log
+    """
+
+    def __init__(self, server_id: str):
+        self._server_id = server_id
+        self._socket: socket.socket | None = None
+        #: Why it could not be armed; None when it is armed, or was not tried.
+        self.error: Reason | None = None
+
+    @property
+    def armed(self) -> bool:
+        """Whether it is armed."""
+        return self._socket is not None
+
+    def arm(self, fence: Fence, process: int) -> None:
+        """Arm it for a process, unless it is armed. An error is kept, and logged once."""
+        if self._socket is not None:
+            return
+        try:
+            self._socket, self.error = fence.arm(process), None
+        except ReplicationError as error:
+            if self.error != error.reason:
+                LOG.warning("Failed to arm the fence of server %s: %s", self._server_id, error)
+            self.error = error.reason
+
+    def disarm(self) -> None:
+        """Disarm it, if it is armed."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self.error = None, None

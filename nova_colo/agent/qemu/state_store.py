@@ -2,25 +2,12 @@
 """The state of this host's replicas that must survive a restart of the agent. The rest is read from QEMU."""
 
 import dataclasses
-import enum
 import pathlib
 from typing import Any
 
 from nova_colo.hoststate import json_file
 from nova_colo.pair.model import Mode, actual_mode
-
-
-class Stage(enum.StrEnum):
-    """The stage of a replica.
-
-    ``offered``: ports are reserved, QEMU is unchanged; ``starting``: the pair is being created; ``in_step``:
-    it is in sync; ``parted``: the peer was lost, or the pair could not be created.
-    """
-
-    OFFERED = "offered"
-    STARTING = "starting"
-    IN_SYNC = "in_step"
-    DISCONNECTED = "parted"
+from nova_colo.pair.replica_state import Setting, Stage
 
 
 @dataclasses.dataclass
@@ -66,9 +53,14 @@ class Record:
     firing: dict[str, Any] | None = None
 
     @property
+    def setting(self) -> Setting:
+        """What the state of the replica depends on."""
+        return Setting(self.primary, self.stage, self.policy, self.mode, self.interval_ms, self.delay_ms)
+
+    @property
     def buffered(self) -> bool:
         """Whether the guest's output waits for the next checkpoint, as in mode checkpoint."""
-        return self.mode == Mode.CHECKPOINT
+        return self.setting.buffered
 
     def parameters(self, policy: str, interval_ms: int | None, actual: str | None = None) -> dict[str, Any]:
         """Return the checkpoint parameters for a mode policy, as fields of this record.

@@ -9,7 +9,9 @@ import pytest
 
 from nova_colo.agent import manager
 from nova_colo.agent.qemu.backend import QemuBackend
+from nova_colo.agent.qemu.poller import Poller
 from nova_colo.agent.qemu.process_watch import ProcessWatch
+from nova_colo.agent.qemu.replica_set import ReplicaSet
 from nova_colo.hoststate.roles import RoleStore
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
@@ -71,19 +73,31 @@ def notified():
 
 
 @pytest.fixture
-def backend(tmp_path, notified):
-    backend = object.__new__(QemuBackend)
-    backend._lock, backend._replicas, backend._hypervisor = threading.Lock(), {}, FakeHypervisor()
-    backend._ports = backend._records = types.SimpleNamespace(
+def replicas(tmp_path, notified):
+    replicas = object.__new__(ReplicaSet)
+    replicas._lock, replicas._replicas, replicas.hypervisor = threading.Lock(), {}, FakeHypervisor()
+    replicas.ports = replicas._records = types.SimpleNamespace(
         release=lambda ports: None, delete=lambda server_id: None
     )
-    backend._folder = lambda server_id: tmp_path / server_id
-    backend._processes = ProcessWatch(lambda server_id: notified.set())
-    return backend
+    replicas.folder = lambda server_id: tmp_path / server_id
+    replicas.processes = ProcessWatch(lambda server_id: notified.set())
+    return replicas
 
 
-def add_replica(backend, qemu):
-    replica = backend._replicas[SERVER] = FakeReplica(lambda command: [{"thread-id": qemu.pid}])
+@pytest.fixture
+def poller(replicas):
+    return Poller(replicas)
+
+
+@pytest.fixture
+def agent(replicas, tmp_path):
+    backend = object.__new__(QemuBackend)
+    backend._replicas = replicas
+    return manager.AgentManager("a", backend, RoleStore(tmp_path))
+
+
+def add_replica(replicas, qemu):
+    replica = replicas._replicas[SERVER] = FakeReplica(lambda command: [{"thread-id": qemu.pid}])
     return replica
 
 
@@ -92,41 +106,41 @@ def end(qemu):
     qemu.wait()
 
 
-def test_a_qemu_is_seen_to_end(backend, qemu, notified):
-    backend._poll(add_replica(backend, qemu))
+def test_a_qemu_is_seen_to_end(replicas, poller, qemu, notified):
+    poller.poll(add_replica(replicas, qemu))
     end(qemu)
-    assert notified.wait(PATIENCE) and backend._processes.has_ended(SERVER)
+    assert notified.wait(PATIENCE) and replicas.processes.has_ended(SERVER)
 
 
-def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(backend, qemu, notified):
-    replica = add_replica(backend, qemu)
-    replica.meanwhile = lambda: backend._remove(SERVER)
-    backend._poll(replica)
+def test_one_that_was_looked_at_while_its_replica_was_dropped_is_not_watched(
+    replicas, poller, qemu, notified
+):
+    replica = add_replica(replicas, qemu)
+    replica.meanwhile = lambda: replicas.remove(SERVER)
+    poller.poll(replica)
     end(qemu)
-    assert not notified.wait(1) and not backend._processes.has_ended(SERVER)
+    assert not notified.wait(1) and not replicas.processes.has_ended(SERVER)
 
 
-def test_what_nova_has_started_since_is_not_ended(backend, qemu, notified, tmp_path):
-    backend._poll(add_replica(backend, qemu))
+def test_what_nova_has_started_since_is_not_ended(replicas, poller, agent, qemu, notified):
+    poller.poll(add_replica(replicas, qemu))
     end(qemu)
     assert notified.wait(PATIENCE)
-    agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
-    domain = backend._hypervisor.domains[SERVER] = FakeDomain()
+    domain = replicas.hypervisor.domains[SERVER] = FakeDomain()
     agent._delete_ended(set())
-    assert not domain.ended and SERVER in backend._replicas
+    assert not domain.ended and replicas.get(SERVER) is not None
 
 
-def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(backend, qemu, tmp_path):
-    add_replica(backend, qemu)
-    agent = manager.AgentManager("a", backend, RoleStore(tmp_path))
+def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(replicas, agent, qemu):
+    add_replica(replicas, qemu)
     domain = FakeDomain()
-    ended = backend.ended
+    ended = replicas.ended
 
     def start(roles):
         servers = ended(roles)
-        backend._hypervisor.domains[SERVER] = domain
+        replicas.hypervisor.domains[SERVER] = domain
         return servers
 
-    backend.ended = start
+    replicas.ended = start
     agent._delete_ended(set())
-    assert not domain.ended and SERVER not in backend._replicas
+    assert not domain.ended and replicas.get(SERVER) is None

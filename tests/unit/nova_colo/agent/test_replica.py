@@ -14,8 +14,9 @@ from nova_colo.agent.qemu import fencing
 from nova_colo.agent.qemu import replica as replicas
 from nova_colo.agent.qemu.fencing import Fence
 from nova_colo.agent.qemu.qmp.client import Event
-from nova_colo.agent.qemu.state_store import Record, Stage
+from nova_colo.agent.qemu.state_store import Record
 from nova_colo.pair import hybrid, link_health
+from nova_colo.pair.replica_state import Stage
 
 DELAY_S = 1.0
 #: Lateness in seconds at which a checkpoint means that replication is stuck.
