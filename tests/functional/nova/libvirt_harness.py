@@ -76,7 +76,7 @@ class ColoLibvirtTestCase(ColoCloud, base.ServersTestBase):
     def make_secondary(self, server: dict[str, Any], primary: str, secondary: str) -> Any:
         """Start a server's secondary, with the same name and id, set both roles and return its domain."""
         xml = self.domain(primary, server).XMLDesc(0)
-        secondary = self.hosts[secondary].driver._host.get_connection().createXML(xml, 0)
+        domain = self.hosts[secondary].driver._host.get_connection().createXML(xml, 0)
         self.set_role(primary, server, Role.PRIMARY, peer=secondary)
         self.set_role(secondary, server, Role.SECONDARY, peer=primary)
-        return secondary
+        return domain
