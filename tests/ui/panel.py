@@ -60,9 +60,14 @@ def on_page(browser: WebDriver, text: str) -> bool:
 
 
 def click(browser: WebDriver, server: str, label: str) -> None:
-    """Click a link of a server's row, or of its menu; try again while the page replaces the row."""
+    """Click a link of a server's row, or of its menu; try again while the page replaces the row.
+
+    Before the page's scripts have run, the link of an action leads to a page instead of a dialog.
+    """
 
     def clicked(driver: WebDriver) -> bool:
+        if driver.execute_script("return document.readyState") != "complete":
+            return False
         element = row(driver, server)
         if not element.find_elements(By.LINK_TEXT, label):
             element.find_element(By.CSS_SELECTOR, ".dropdown-toggle").click()

@@ -2,7 +2,7 @@
 """All actions on a pair in the browser: by each role that may request them, and disabled for others."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -28,16 +28,19 @@ ROUND = (
 
 
 @pytest.fixture
-def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Callable[..., WebDriver]:
-    """Return a function that opens the panel as a user, and returns the browser."""
-    Cloud(lab).protected(SERVER)
+def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Iterator[Callable[..., WebDriver]]:
+    """Yield a function that opens the panel as a user, and returns the browser."""
+    cloud = Cloud(lab)
+    server_id = cloud.protected(SERVER)["server_id"]
 
     def open_as(user: str, dashboard: str = "project") -> WebDriver:
         browser = log_in(user)
         browser.get(address(lab, f"{dashboard}/fault_tolerance/"))
         return browser
 
-    return open_as
+    yield open_as
+    for action in ("ft-resume", "ft-protect"):
+        cloud.act(server_id, {action: None})  # refused unless the test has failed half way
 
 
 def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:
