@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The panel in a browser: its address and its elements."""
 
+from collections.abc import Callable
 from typing import Any
 
 from selenium.common.exceptions import (
     ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
+    WebDriverException,
 )
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -57,6 +59,19 @@ def on_page(browser: WebDriver, text: str) -> bool:
         return text in browser.find_element(By.TAG_NAME, "body").text
     except (NoSuchElementException, StaleElementReferenceException):
         return False
+
+
+def wait_for_next_page(browser: WebDriver, leave: Callable[[], None]) -> None:
+    """Do what leads to another page, and wait until that has been loaded.
+
+    A script asks for that: an element of the page before, while it goes, may be neither there nor stale.
+    """
+    browser.execute_script("window.isLeft = true")
+    leave()
+    loaded = "return !window.isLeft && document.readyState === 'complete'"
+    WebDriverWait(browser, patient(DIALOG_S), ignored_exceptions=(WebDriverException,)).until(
+        lambda driver: driver.execute_script(loaded), "the next page"
+    )
 
 
 def click(browser: WebDriver, server: str, label: str) -> None:

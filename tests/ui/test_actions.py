@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
-from lab.core.patience import patient
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, row_contains, shown
+from tests.ui.panel import DIALOG_S, address, click, dialog, on_page, row_contains, shown, wait_for_next_page
 
 SERVER = "web-2"
 ENGINE_S = 120
@@ -48,12 +46,10 @@ def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = l
 
     :param fill: fills in the dialog before
     """
-    before = browser.find_element(By.TAG_NAME, "html")
     click(browser, SERVER, label)
     confirm = dialog(browser, label)
     fill(browser)
-    confirm.click()
-    WebDriverWait(browser, patient(DIALOG_S)).until(staleness_of(before))
+    wait_for_next_page(browser, confirm.click)
     assert on_page(browser, "was requested") or on_page(browser, "was set"), browser.find_element(
         By.ID, "main_content"
     ).text
