@@ -84,7 +84,7 @@ class AgentAPI:
         return bool(self._call(host, "demote", server_id=server_id, epoch=epoch, **arguments))
 
     def promote(self, host: str, server_id: str, epoch: int, *, stopped: bool = False) -> float | None:
-        """Let the secondary run unprotected, by the grant for ``epoch``.
+        """Promote the secondary to run unprotected, by the grant for ``epoch``.
 
         :param stopped: what demote() returned for its primary
         :returns: downtime in milliseconds; None when it is not known
@@ -92,7 +92,7 @@ class AgentAPI:
         return self._call(host, "promote", server_id=server_id, epoch=epoch, stopped=stopped)
 
     def run_unprotected(self, host: str, server_id: str, epoch: int) -> None:
-        """Let the primary run without its secondary, by the grant for ``epoch``."""
+        """Run the primary without its secondary, by the grant for ``epoch``."""
         self._call(host, "run_alone", server_id=server_id, epoch=epoch)
 
     def finalize(self, host: str, server_id: str, epoch: int) -> None:

@@ -19,7 +19,7 @@ from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Role, State
-from nova_colo.pair.operation import PARAMS, ModeParams, Params
+from nova_colo.pair.operation import FailoverParams, ModeParams, Params, ProtectParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
@@ -115,36 +115,39 @@ class Reconciler:
         immediate = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
         if not immediate and row.retry_at is not None and row.retry_at > timeutils.utcnow():
             return
-        params = {
+        base: dict[str, Any] = {
             "source": row.primary_host,
-            "target": row.secondary_host or row.reserved_host,
             "epoch": row.epoch,
             "reason": decision.reason.data() if decision.reason else None,
             "previous_state": row.state,
-            "keep_room": decision.keep_reservation,
-            "planned": decision.planned,
         }
+        target = row.secondary_host or row.reserved_host
+        params: Params
         values: dict[str, Any] = {}
         match decision.action:
             case Action.PROTECT:
-                params["target"] = None
+                params = ProtectParams(**base)
                 values = {"state": State.STARTING, "state_reason": reasons.MAKING_SECONDARY()}
             case Action.FAILOVER:
+                params = FailoverParams(**base, target=target or "", planned=decision.planned)
                 why = reasons.FAILING_OVER(reason=decision.reason)
                 values = {"state": State.FAILING_OVER, "state_reason": why, "return_to": None}
             case Action.RESTART:
+                params = Params(**base)
                 why = reasons.NOT_RUNNING_RESTARTING(reason=decision.reason)
                 values = {"state": State.ERROR, "state_reason": why}
             case Action.FOLLOW:
-                params |= {"source": row.nova_host, "target": row.primary_host, "epoch": row.epoch - 1}
+                base |= {"source": row.nova_host, "epoch": row.epoch - 1}
+                params = FailoverParams(**base, target=row.primary_host, planned=decision.planned)
+            case _:
+                params = UnprotectParams(**base, target=target, keep_room=decision.keep_reservation)
         LOG.info(
             "Starting %s of server %s: %s",
             decision.action,
             row.server_id,
             decision.reason or "it has no secondary",
         )
-        kind = decision.action.value
-        self._begin(row, kind, PARAMS[kind].read(params), **values)
+        self._begin(row, decision.action.value, params, **values)
 
     def _begin(self, row: pairs.Pair, kind: str, params: Params, **values: Any) -> None:
         """Start an operation, unless the pair has changed since it was read.

@@ -16,8 +16,7 @@ MEMORY_MB = 2 * 64
 def web(cloud, pair):
     """Yield the protected pair of web-1, and protect it again afterwards."""
     yield pair
-    for action in ("ft-resume", "ft-protect"):
-        cloud.act(pair["server_id"], {action: None})  # refused unless the test has failed half way
+    cloud.protect_again(pair["server_id"])
     cloud.protected("web-1")
 
 

@@ -149,6 +149,9 @@ class Placement:
     def remove_allocations(self, server_id: str, providers: list[str]) -> None:
         pass
 
+    def has_allocation(self, consumer: str, provider: str) -> bool:
+        return not self.migration_holds
+
     def return_allocation(self, server_id: str, provider: str, migrations: list[str]) -> None:
         self.migration_holds = False
 

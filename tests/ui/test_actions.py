@@ -37,8 +37,7 @@ def panel(lab: Any, log_in: Callable[[str], WebDriver]) -> Iterator[Callable[...
         return browser
 
     yield open_as
-    for action in ("ft-resume", "ft-protect"):
-        cloud.act(server_id, {action: None})  # refused unless the test has failed half way
+    cloud.protect_again(server_id)
 
 
 def choose(browser: WebDriver, label: str, fill: Callable[[WebDriver], None] = lambda browser: None) -> None:

@@ -54,7 +54,7 @@ class Record:
 
     @property
     def setting(self) -> Setting:
-        """What the state of the replica depends on."""
+        """The fields that the state of the replica depends on."""
         return Setting(self.primary, self.stage, self.policy, self.mode, self.interval_ms, self.delay_ms)
 
     @property

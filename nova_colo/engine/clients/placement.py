@@ -98,6 +98,10 @@ class PlacementClient(RestClient):
             json = body | {"allocations": kept}
             self.request("PUT", f"/allocations/{server_id}", json=json, microversion=NOVA_MICROVERSION)
 
+    def has_allocation(self, consumer: str, provider: str) -> bool:
+        """Return whether a consumer has an allocation on a provider."""
+        return provider in self._allocations(consumer)["allocations"]
+
     def return_allocation(self, server_id: str, provider: str, migrations: Collection[str]) -> None:
         """Return to a server its allocation that a failed live migration holds.
 
@@ -111,14 +115,11 @@ class PlacementClient(RestClient):
         :param migrations: uuids of the server's ended migrations, which are consumers
         :raises ServiceError: 409 when one of the allocations was changed concurrently
         """
-        own = self._allocations(server_id)
-        if provider in own["allocations"]:
-            return
         holders = set(migrations) & set(self.allocations_on(provider))
         if not holders:
             return
         bodies = {consumer: self._allocations(consumer) for consumer in sorted(holders)}
-        returned = own | {"allocations": next(iter(bodies.values()))["allocations"]}
+        returned = self._allocations(server_id) | {"allocations": next(iter(bodies.values()))["allocations"]}
         emptied = {consumer: body | {"allocations": {}} for consumer, body in bodies.items()}
         self.request(
             "POST", "/allocations", json=emptied | {server_id: returned}, microversion=NOVA_MICROVERSION

@@ -65,7 +65,6 @@ class RecordSync(Workflow[FailoverParams]):
             raise WorkflowError(reasons.RECORDS_OUTDATED(host=server.host))
         lost = self._is_source_lost(job)
         with self._context.gate.closed(target):
-            self._remove_dead_allocations(server)
             self._move(job, lost)
 
     def finalize(self, job: Job[FailoverParams]) -> None:
@@ -162,35 +161,24 @@ class RecordSync(Workflow[FailoverParams]):
                 self._context.nova.set_active(job.server_id, job.id)
         return True
 
-    def _remove_dead_allocations(self, server: Server) -> None:
-        """Remove the server's allocations on hosts that were lost earlier.
+    def _repair_allocations(self, server: Server) -> None:
+        """Repair what earlier moves have left in Placement. Otherwise Nova refuses a forced move.
 
-        Otherwise Nova refuses a forced move ("complex allocations").
-
-        Nova removes them itself when such a host is back, and copes with their absence:
-        ComputeManager._destroy_evacuated_instances.
+        Allocations on hosts that were lost earlier ("complex allocations") are removed by Nova itself when
+        such a host is back, and it copes with their absence: ComputeManager._destroy_evacuated_instances. A
+        failed live migration holds the allocation on the server's host when nova-compute ended during it.
         """
-        if server.task_state is not None:
-            return
-        down = {
-            host for host, service in self._context.nova.compute_services().items() if service["forced_down"]
-        }
-        providers = [
-            uuid for host, uuid in self._context.nova.providers().items() if host in down - {server.host}
-        ]
+        nova, placement = self._context.nova, self._context.placement
+        providers = nova.providers()
+        down = {host for host, service in nova.compute_services().items() if service["forced_down"]}
+        lost = [uuid for host, uuid in providers.items() if host in down - {server.host}]
         try:
-            self._context.placement.remove_allocations(server.id, providers)
+            placement.remove_allocations(server.id, lost)
         except ServiceError as error:
             LOG.info("Failed to remove allocations of %s: %s", server.id, error)
-
-    def _return_allocation(self, server: Server) -> None:
-        """Return to the server the allocation that a failed live migration holds.
-
-        It is left when nova-compute ends during the migration; Nova then refuses a forced move.
-        """
-        nova = self._context.nova
-        provider = nova.providers()[server.host]
-        self._context.placement.return_allocation(server.id, provider, nova.migrations(server.id))
+        provider = providers.get(server.host)
+        if provider is not None and not placement.has_allocation(server.id, provider):
+            placement.return_allocation(server.id, provider, nova.migrations(server.id))
 
     def _is_source_lost(self, job: Job[FailoverParams]) -> bool:
         """Return whether the source host stays down. A needless fence costs a restart of its nova-compute."""
@@ -207,7 +195,7 @@ class RecordSync(Workflow[FailoverParams]):
 
     def _start_move(self, job: Job[FailoverParams], server: Server, lost: bool) -> str:
         nova, source, target = self._context.nova, job.params.source, job.params.target
-        self._return_allocation(server)
+        self._repair_allocations(server)
         if not lost:
             if server.status == "ERROR":  # after a failed move; Nova would refuse another one
                 nova.set_active(job.server_id, job.id)

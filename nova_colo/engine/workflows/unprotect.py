@@ -56,7 +56,7 @@ class Unprotect(Workflow[UnprotectParams]):
         return Outcome({"state_reason": error, "progress": None}, reasons.UNPROTECT_FAILED(error=error))
 
     def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
-        return bool(job.params.keep_room)
+        return job.params.keep_room
 
 
 class Suspend(Unprotect):
