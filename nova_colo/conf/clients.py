@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of the engine's clients of Nova and Placement: keystoneauth1's own, one group per service."""
+"""Options of the engine's clients of other services: keystoneauth1's own, one group per service."""
 
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-GROUPS = {"nova": "compute", "placement": "placement"}
+GROUPS = {"nova": "compute", "placement": "placement", "neutron": "network"}
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Register authentication, session and adapter options of both services on conf."""
+    """Register authentication, session and adapter options of all services on conf."""
     for group, service_type in GROUPS.items():
         loading.register_auth_conf_options(conf, group)
         loading.register_session_conf_options(conf, group)

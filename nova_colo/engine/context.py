@@ -13,6 +13,7 @@ from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.models import Pair
 from nova_colo.engine.capacity import Capacity
+from nova_colo.engine.clients.neutron import NeutronClient
 from nova_colo.engine.clients.nova import NovaClient
 from nova_colo.engine.clients.placement import PlacementClient
 from nova_colo.engine.errors import AgentRefusalError, OperationEndedError, WorkflowError
@@ -26,7 +27,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Context:
-    """Database, agents, Nova, Placement, and the state of the hosts."""
+    """Database, agents, Nova, Placement, Neutron, and the state of the hosts."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
         self.conf = conf
@@ -35,6 +36,7 @@ class Context:
         self.agent_api = AgentAPI(self._call_agent)
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)
+        self.neutron = NeutronClient(conf)
         self.tracker = HostTracker(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
         self.gate = HostGate(self.nova)
         self.capacity = Capacity(self.database, self.nova, self.placement, self.tracker)

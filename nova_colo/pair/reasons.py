@@ -1012,7 +1012,8 @@ NOVA_DID_NOT_FOLLOW = kind(
     _G,
     "nova_did_not_follow",
     "Moving Nova's records to %(host)s failed (request %(request)s).",
-    "Run `openstack server event show SERVER REQUEST`, and see the log of nova-compute on that host.",
+    "Run `openstack server event show SERVER REQUEST`, and see the log of nova-compute on that host and of "
+    "nova-conductor.",
     _WARNING,
     hosts="host",
 )

@@ -44,6 +44,7 @@ def test_a_power_cut(cloud, pair, lab):
     host = pair["primary"]["host"]
     before = gather_on(cloud, host)
     servers = {name: cloud.server(name) for name in ("web-1", "web-2", "plain-1")}
+    cloud.bind(before["web-1"]["server_id"], before["web-1"]["secondary"]["host"])  # by an ended migration
     switch(lab, "kill", host)
     try:
 
@@ -66,6 +67,7 @@ def test_a_power_cut(cloud, pair, lab):
         moved = wait_for("Nova has them on their secondaries' hosts", RECORDS_S, all_moved)
         for name, server in moved.items():
             assert identity(server) == identity(servers[name])
+            assert cloud.bindings(server["id"]) == [{before[name]["secondary"]["host"]: "ACTIVE"}]
         assert cloud.server("plain-1")["OS-EXT-SRV-ATTR:host"] == servers["plain-1"]["OS-EXT-SRV-ATTR:host"]
         for name in moved:
             pair_now = cloud.protected(name)

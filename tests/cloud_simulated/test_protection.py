@@ -233,6 +233,16 @@ def test_a_nova_compute_that_is_restarted_while_records_follow_does_not_stop_the
     assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", target)
 
 
+@pytest.mark.parametrize("activated", [False, True], ids=["before it began", "at its end"])
+def test_port_bindings_that_an_ended_migration_has_left_do_not_stop_records(cloud, pair, activated):
+    server_id, target = pair["server_id"], pair["secondary"]["host"]
+    cloud.bind(server_id, target, activated)
+    assert cloud.act(server_id, {"failover": None}).status_code == 202
+    cloud.failed_over("web-1", pair)
+    assert cloud.bindings(server_id) == [{target: "ACTIVE"}]
+    cloud.protected("web-1")
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["known to be down", "not known yet to be down"])
 def test_a_server_deleted_while_its_host_is_down_leaves_nothing(cloud, lab, pair, known):
     """If Nova has the host down, it deletes its records only; else its request waits for the host."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small models of what an engine runs_workflow on: hosts with agents, Nova, and Placement. See world.py."""
+"""Small models of what an engine works with: hosts with agents, Nova, Placement, Neutron. See world.py."""
 
 import datetime
 import pathlib
@@ -159,6 +159,44 @@ class Placement:
         self.held.pop(consumer, None)
 
 
+class Neutron:
+    """The bindings of the server's port: their status, by host. Nova binds it to the target of a move."""
+
+    def __init__(self) -> None:
+        self.statuses = {"a": "ACTIVE"}
+
+    def bindings(self, server_id: str) -> dict[str, dict[str, str]]:
+        return {"port": dict(self.statuses)}
+
+    def activate_binding(self, port_id: str, host: str) -> None:
+        assert self.statuses[host] == "INACTIVE", f"409: {self.statuses}"
+        self.statuses = dict.fromkeys(self.statuses, "INACTIVE") | {host: "ACTIVE"}
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        status = self.statuses.pop(host, None)
+        assert status != "ACTIVE", f"{host} had the port's ACTIVE binding"
+
+    def bind(self, host: str) -> bool:
+        """Bind the port to the target of a live migration; Neutron refuses to do so twice."""
+        if host in self.statuses:
+            return False
+        self.statuses[host] = "INACTIVE"
+        return True
+
+    def activate(self, source: str, target: str) -> None:
+        """Begin the end of a live migration."""
+        self.statuses |= {source: "INACTIVE", target: "ACTIVE"}
+
+    def evacuate(self, host: str) -> bool:
+        """Change the host of the ACTIVE binding; Neutron fails when the port has an INACTIVE one there."""
+        if self.statuses.get(host) == "INACTIVE":
+            return False
+        if host not in self.statuses:
+            self.statuses = {name: status for name, status in self.statuses.items() if status != "ACTIVE"}
+            self.statuses[host] = "ACTIVE"
+        return True
+
+
 class Nova:
     """Nova's record of the server, and nova-compute's handling of its guest (nova_colo.virt.mixin)."""
 
@@ -264,8 +302,8 @@ class Nova:
             "rebooting": self._reboot,
             "powering-off": self._power_off,
         }
-        held = self._world.placement.migration_holds and task in ("migrating", "rebuilding")
-        if not (well and able and not held and handlers[task](source, there)):
+        bound = self._bind(task, there, activate=late or well)
+        if not (well and able and bound and handlers[task](source, there)):
             self.failed.add(request_id)
             if task in ("migrating", "rebuilding"):
                 self.status = "ERROR"
@@ -275,6 +313,24 @@ class Nova:
             self.status = "ERROR"
         if task in ("rebooting", "powering-off"):
             detach_pair.end(source.roles, SERVER)
+
+    def _bind(self, task: str, target: Host, activate: bool) -> bool:
+        """Return whether Placement and Neutron let a move begin, with the port bound to its target.
+
+        :param activate: whether a live migration gets as far as to its end
+        """
+        neutron = self._world.neutron
+        if task not in ("migrating", "rebuilding"):
+            return True
+        if self._world.placement.migration_holds:
+            return False
+        if task == "rebuilding":
+            return neutron.evacuate(target.name)
+        if not neutron.bind(target.name):
+            return False
+        if activate:
+            neutron.activate(self.host, target.name)
+        return True
 
     def _leave(self, host: Host) -> bool:
         """Leave the pair like the compute driver does, and return whether that is complete."""
@@ -304,6 +360,7 @@ class Nova:
         assert role is not None and role.role == Role.DEMOTED, f"Nova moves the guest itself: {role}"
         source.end_guest()
         source.roles.delete(SERVER)
+        self._world.neutron.delete_binding("port", source.name)
         return self._adopt(target)
 
     def _rebuild(self, source: Host, target: Host) -> bool:

@@ -50,7 +50,17 @@ from nova_colo.pair import actions
 from nova_colo.pair.model import Health, Role, State
 from nova_colo.simulator import hypervisor as hv
 from nova_colo.virt import detach_pair
-from tests.simulation.cloud import HOSTS, NOT_COPIED, SERVER, AgentDied, Clock, Host, Nova, Placement
+from tests.simulation.cloud import (
+    HOSTS,
+    NOT_COPIED,
+    SERVER,
+    AgentDied,
+    Clock,
+    Host,
+    Neutron,
+    Nova,
+    Placement,
+)
 from tests.simulation.threads import Pausing, PausingDatabase, PausingEvent, PausingLock, Thread, pause
 
 #: The health values that a pair may have in each state.
@@ -108,6 +118,7 @@ class Engine:
         ctx.agent_api = AgentAPI(ctx._call_agent)
         ctx.nova = Pausing(world.nova)
         ctx.placement = Pausing(world.placement)
+        ctx.neutron = Pausing(world.neutron)
         ctx.tracker = host_tracker.HostTracker(
             world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats
         )
@@ -240,7 +251,7 @@ class World:
         with self.database.writer() as session:
             for name in HOSTS:
                 hosts.put(session, name)
-        self.nova, self.placement = Nova(self), Placement()
+        self.nova, self.placement, self.neutron = Nova(self), Placement(), Neutron()
         self.late: list[tuple[str, str, dict[str, Any]]] = []
         self._loss, self._loss_method = "", None
         self._answered = 0

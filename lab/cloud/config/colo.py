@@ -26,6 +26,7 @@ def engine_conf(spec: Spec) -> Sections:
         "database": common.database(spec, "nova_colo"),
         "nova": auth,
         "placement": auth,
+        "neutron": {"region_name": auth["region_name"]},
         "agent": limits("agent"),
         "engine": {**_intervals(spec), **limits("engine")},
     }

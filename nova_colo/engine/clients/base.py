@@ -12,13 +12,15 @@ from nova_colo.engine.errors import ServiceError
 class RestClient:
     """A client of a REST service, as the engine's user.
 
-    :param group: the section of conf with auth, session and adapter options
-    :param default_microversion: sent unless a request has its own
+    :param group: the section of conf with auth, session and adapter options; without auth options of its
+        own, those of [nova] are used
+    :param default_microversion: sent unless a request has its own; None for a service without microversions
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, group: str, default_microversion: str):
+    def __init__(self, conf: cfg.ConfigOpts, group: str, default_microversion: str | None = None):
         self._name = group.capitalize()
-        auth = loading.load_auth_from_conf_options(conf, group)
+        auth_group = group if conf[group].auth_type or conf[group].auth_section else "nova"
+        auth = loading.load_auth_from_conf_options(conf, auth_group)
         session = loading.load_session_from_conf_options(conf, group, auth=auth)
         self.adapter: adapter.Adapter = loading.load_adapter_from_conf_options(
             conf, group, session=session, auth=auth

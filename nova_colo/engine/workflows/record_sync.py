@@ -7,6 +7,7 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import hosts, pairs, retry_on_loss
+from nova_colo.engine.clients import neutron
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
@@ -180,6 +181,28 @@ class RecordSync(Workflow[FailoverParams]):
         if provider is not None and not placement.has_allocation(server.id, provider):
             placement.return_allocation(server.id, provider, nova.migrations(server.id))
 
+    def _repair_port_bindings(self, server: Server, target: str, lost: bool) -> None:
+        """Repair the port bindings that an ended live migration has left. Otherwise Nova refuses each move.
+
+        Nova binds the ports to the target before nova-compute begins, and Neutron refuses to bind them there
+        twice. An ACTIVE binding to the target carries the guest's traffic: before a live migration make the
+        binding to the server's host ACTIVE again, as Nova expects it; an evacuation leaves it as it is.
+        """
+        client = self._context.neutron
+        try:
+            for port, statuses in client.bindings(server.id).items():
+                if statuses.get(target) == neutron.ACTIVE:
+                    if lost or server.host not in statuses:
+                        continue
+                    client.activate_binding(port, server.host)
+                if target in statuses:
+                    LOG.warning(
+                        "Deleting the binding of port %s of server %s to %s.", port, server.id, target
+                    )
+                    client.delete_binding(port, target)
+        except ServiceError as error:
+            LOG.warning("Failed to repair the port bindings of server %s: %s", server.id, error)
+
     def _is_source_lost(self, job: Job[FailoverParams]) -> bool:
         """Return whether the source host stays down. A needless fence costs a restart of its nova-compute."""
         source, context = job.params.source, self._context
@@ -196,6 +219,7 @@ class RecordSync(Workflow[FailoverParams]):
     def _start_move(self, job: Job[FailoverParams], server: Server, lost: bool) -> str:
         nova, source, target = self._context.nova, job.params.source, job.params.target
         self._repair_allocations(server)
+        self._repair_port_bindings(server, target, lost)
         if not lost:
             if server.status == "ERROR":  # after a failed move; Nova would refuse another one
                 nova.set_active(job.server_id, job.id)
