@@ -11,7 +11,7 @@ GENERATED := openapi.json samples/nova-colo.conf.sample samples/policy.yaml.samp
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane unit dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane nova-lane unit dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,14 +22,17 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-# Two lanes of stages side by side: what waits for guests and hosts most of the time, and what computes. In a lane one stage
-# follows on the other, also when that has failed: the report at the end says so.
+# Three lanes of stages side by side: two that wait for guests and hosts for much of the time, and one of a lower priority that
+# computes meanwhile. In a lane one stage follows on the other, also when that has failed: the report at the end says so.
 HOSTS_LANE := qemu cloud-real
-CLOUD_LANE := lint docs unit dashboards functional-32 functional-33 functional-34 cloud-simulated
+CLOUD_LANE := lint docs unit dashboards cloud-simulated
+NOVA_LANE := functional-32 functional-33 functional-34
 STAGE := $(PYTHON) tests/stage.py
 
 # What of the tests is run. "make test-all" has no such limits.
 SELECT := -m "not long"
+# What breaks a lab fails every test that follows, each after its timeout: the others would tell nothing more.
+LAB_TESTS := --maxfail=8
 SURFACE := -m surface
 HORIZONS := 25.5
 NEWEST := 34
@@ -37,7 +40,7 @@ NEWEST := 34
 test: ## lint and documentation, then all tests but the long ones; installs what is missing, leaves nothing running
 	@$(STAGE) begin
 	@$(STAGE) run install $(MAKE) --no-print-directory install sweep
-	@$(MAKE) --no-print-directory --jobs=2 hosts-lane cloud-lane
+	@$(MAKE) --no-print-directory --jobs=3 hosts-lane cloud-lane nova-lane
 	@$(STAGE) report
 
 test-all: ## all tests, the long ones too, with all releases, then the benchmarks; takes hours
@@ -54,6 +57,9 @@ hosts-lane:
 
 cloud-lane:
 	+@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
+
+nova-lane:
+	+@for stage in $(NOVA_LANE); do nice -n 5 $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 unit: venv ## the tests that need no service
 	$(BIN)/python -m pytest tests/unit tests/simulation $(SELECT) --numprocesses=2 --dist=worksteal
@@ -72,16 +78,16 @@ functional-%:
 	.lab/nova-$*/bin/python -m pytest tests/functional/nova $(if $(filter $(NEWEST),$*),--numprocesses=2 --dist=worksteal,$(SURFACE))
 
 qemu: install ## the tests with real QEMU, on hosts made of network namespaces; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/qemu $(SELECT) --verbose; result=$$?; \
+	$(BIN)/python -m pytest tests/qemu $(SELECT) $(LAB_TESTS) --verbose; result=$$?; \
 	$(BIN)/python -c 'from lab.machines import Testbed; Testbed("$(TEST_HOSTS)").down()'; exit $$result
 
 # The tests' own lab is a fixture; should the run be cut off, the second line still leaves nothing running.
 cloud-simulated: install ## the tests with a whole cloud whose guests are simulated: API, commands, browser; leaves nothing running
-	$(BIN)/python -m pytest tests/functional tests/ui tests/cloud_simulated $(SELECT); result=$$?; \
+	$(BIN)/python -m pytest tests/functional tests/ui tests/cloud_simulated $(SELECT) $(LAB_TESTS); result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_LAB); exit $$result
 
 cloud-real: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
-	$(BIN)/python -m pytest tests/cloud_real $(SELECT) --verbose; result=$$?; \
+	$(BIN)/python -m pytest tests/cloud_real $(SELECT) $(LAB_TESTS) --verbose; result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy
