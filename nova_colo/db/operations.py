@@ -11,6 +11,7 @@ from sqlalchemy import orm
 from nova_colo.db import pairs
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Operation, Pair
+from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.reasons import Reason
 
 RUNNING = "running"
@@ -68,14 +69,21 @@ def advance(session: orm.Session, operation_id: str, step: int, params: dict[str
     return True
 
 
-def finish(session: orm.Session, operation_id: str, error: Reason | None, **pair_values: Any) -> bool:
+def finish(
+    session: orm.Session,
+    operation_id: str,
+    error: Reason | None,
+    replicas: tuple[Observation, Observation] | None = None,
+    **pair_values: Any,
+) -> bool:
     """Record the end of an operation and release its pair, unless it has finished already.
 
     :param error: the first error, or None for success
+    :param replicas: observations of both replicas' hosts, which the health of a protected pair depends on
     :param pair_values: columns of the pair to set with the release
     :returns: False when it had finished already
     """
-    return _end(session, operation_id, error, operation_id=None, **pair_values)
+    return _end(session, operation_id, error, replicas, operation_id=None, **pair_values)
 
 
 def hand_over(
@@ -88,21 +96,25 @@ def hand_over(
     """
     before = get(session, operation_id)
     following = uuidutils.generate_uuid()
-    if before is None or not _end(session, operation_id, None, operation_id=following, **pair_values):
+    if before is None or not _end(session, operation_id, None, None, operation_id=following, **pair_values):
         return None
     _add(session, following, before.server_id, kind, params, before.requested_by, before.request_id)
     session.flush()
     return following
 
 
-def _end(session: orm.Session, ended_id: str, error: Reason | None, **pair_values: Any) -> bool:
+def _end(
+    session: orm.Session,
+    ended_id: str,
+    error: Reason | None,
+    replicas: tuple[Observation, Observation] | None,
+    **pair_values: Any,
+) -> bool:
     operation = _lock_running(session, ended_id)
     if operation is None:
         return False
     operation.update({"status": FAILED if error else DONE, "error": error, "finished_at": timeutils.utcnow()})
-    # pair_values has operation_id
-    query = sa.update(Pair).where(Pair.server_id == operation.server_id, Pair.operation_id == ended_id)
-    session.execute(query.values(**pair_values))
+    pairs.update_claimed(session, operation.server_id, ended_id, replicas=replicas, **pair_values)
     return True
 
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on pairs. Each takes the session of a transaction; none commits."""
+"""Queries on pairs. Each takes the session of a transaction; none commits.
+
+Who changes a pair's state or secondary sets these columns only: those that follow from them, such as the
+health, are set at the same time (:func:`nova_colo.pair.transition.transition`).
+"""
 
 import operator
 from collections.abc import Collection, Sequence
@@ -10,15 +14,8 @@ from sqlalchemy import orm
 
 from nova_colo.db.models import Pair
 from nova_colo.pair import model
-
-#: Columns of a pair that has no secondary.
-NO_SECONDARY: dict[str, Any] = {
-    "secondary_host": None,
-    "secondary_since": None,
-    "protected_since": None,
-    "checkpoint_rate": None,
-    "pause_p99_ms": None,
-}
+from nova_colo.pair.arbitration import Observation
+from nova_colo.pair.transition import determines_others, transition
 
 
 def core(row: Pair) -> model.Pair:
@@ -113,7 +110,7 @@ def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     query = sa.update(Pair).where(
         *(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None)
     )
-    return session.execute(query.values(**values)).rowcount == 1
+    return session.execute(query.values(**transition(core(row), values))).rowcount == 1
 
 
 def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
@@ -121,18 +118,29 @@ def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
 
     This holds even if an operation has the pair.
     """
-    return session.execute(sa.update(Pair).where(*_is_current(row)).values(**values)).rowcount == 1
+    query = sa.update(Pair).where(*_is_current(row))
+    return session.execute(query.values(**transition(core(row), values))).rowcount == 1
 
 
 def update_claimed(
     session: orm.Session,
     server_id: str,
     operation_id: str,
+    /,
     *conditions: sa.ColumnElement[bool],
+    replicas: tuple[Observation, Observation] | None = None,
     **values: Any,
 ) -> bool:
-    """Set columns of a pair, if the operation has it and further conditions hold."""
+    """Set columns of a pair, if the operation has it and further conditions hold.
+
+    :param replicas: observations of both replicas' hosts, which the health of a protected pair depends on
+    """
     query = sa.update(Pair).where(Pair.server_id == server_id, Pair.operation_id == operation_id, *conditions)
+    if determines_others(values):
+        row = get(session, server_id)
+        if row is None:
+            return False
+        values = transition(core(row), values, replicas)
     return session.execute(query.values(**values)).rowcount == 1
 
 
@@ -153,7 +161,8 @@ def claim(session: orm.Session, row: Pair, operation_id: str, **values: Any) -> 
     :returns: False when another operation has it, or its epoch, state or secondary has changed since
     """
     query = sa.update(Pair).where(*_is_current(row), Pair.operation_id.is_(None))
-    return session.execute(query.values(operation_id=operation_id, **values)).rowcount == 1
+    completed = transition(core(row), values)
+    return session.execute(query.values(operation_id=operation_id, **completed)).rowcount == 1
 
 
 def _is_current(row: Pair) -> tuple[sa.ColumnElement[bool], ...]:

@@ -77,7 +77,7 @@ class Reconciler:
                 "attempts": 0,
             }
             with self._context.database.writer() as session:
-                pairs.update_unchanged(session, row, **health.with_health(pair, values))
+                pairs.update_unchanged(session, row, **values)
         elif mode := _mode_to_set(row, snapshot):
             self._change_mode(row, mode)
 
@@ -85,9 +85,10 @@ class Reconciler:
         """Cancel an operation that waits for a thread when a replica is lost: it would block the failover."""
         if operation.step or row.secondary_host is None or POOLS.get(operation.kind) == IMMEDIATE:
             return
-        replicas = [
-            snapshot.observation(host, row.server_id) for host in (row.primary_host, row.secondary_host)
-        ]
+        replicas = (
+            snapshot.observation(row.primary_host, row.server_id),
+            snapshot.observation(row.secondary_host, row.server_id),
+        )
         lost = arbitration.decide(core(row), *replicas).action in (Action.FAILOVER, Action.RUN_ALONE)
         if not lost or not self._runner.cancel_waiting(operation.id):
             return
@@ -95,9 +96,7 @@ class Reconciler:
         values = {"state": before, "state_reason": None} if before else {}
         cancelled = reasons.REQUEST_CANCELLED()
         with self._context.database.writer() as session:
-            if operations.finish(
-                session, operation.id, cancelled, **health.with_health(core(row), values, *replicas)
-            ):
+            if operations.finish(session, operation.id, cancelled, replicas, **values):
                 who = {"request_id": operation.request_id, "user_id": operation.requested_by}
                 events.add(session, row.server_id, operation.kind, cancelled, None, **who)
             now = pairs.get(session, row.server_id)
@@ -155,8 +154,7 @@ class Reconciler:
         :param values: columns of the pair to set with the claim
         """
         with self._context.database.writer() as session:
-            known = health.with_health(core(row), values)
-            started = operations.start(session, row, kind, params.data(), **known)
+            started = operations.start(session, row, kind, params.data(), **values)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)
@@ -170,10 +168,9 @@ class Reconciler:
         if (row.state, row.state_reason) == (State.ERROR, why):
             return
         LOG.error("Server %s: %s", row.server_id, reason)
-        values = {"state": State.ERROR, "state_reason": why, "return_to": None}
+        values = {"state": State.ERROR, "state_reason": why, "return_to": None, "secondary_host": None}
         with self._context.database.writer() as session:
-            known = health.with_health(core(row), values | pairs.NO_SECONDARY)
-            if pairs.update_unchanged(session, row, **known):
+            if pairs.update_unchanged(session, row, **values):
                 events.add(session, row.server_id, "lost", why)
 
     def _assess(self, row: pairs.Pair, snapshot: Snapshot) -> None:

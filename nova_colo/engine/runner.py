@@ -22,7 +22,8 @@ from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.workflows import failover, protect, record_sync, unprotect
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow
-from nova_colo.pair import health, reasons
+from nova_colo.pair import reasons
+from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.model import State
 from nova_colo.pair.operation import PARAMS
 from nova_colo.pair.reasons import Reason, Severity
@@ -174,9 +175,8 @@ class Runner:
         self._finished[operation.server_id] = time.monotonic()
         with self._context.database.writer() as session:
             if outcome.then is None:
-                if operations.finish(
-                    session, operation.id, None, **self._with_health(session, operation, outcome.values)
-                ):
+                replicas = self._replicas(session, operation, outcome)
+                if operations.finish(session, operation.id, None, replicas, **outcome.values):
                     self._note(session, operation, outcome)
                 return None
             kind, params = outcome.then
@@ -207,21 +207,23 @@ class Runner:
         """Record failure and its event."""
         self._finished[operation.server_id] = time.monotonic()
         with self._context.database.writer() as session:
-            values = self._with_health(session, operation, outcome.values) | self._backoff(session, operation)
-            if operations.finish(session, operation.id, error, **values):
+            replicas = self._replicas(session, operation, outcome)
+            values = outcome.values | self._backoff(session, operation)
+            if operations.finish(session, operation.id, error, replicas, **values):
                 self._note(session, operation, outcome)
 
-    def _with_health(
-        self, session: orm.Session, operation: Operation, values: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return columns of a pair with the health of their state added."""
+    def _replicas(
+        self, session: orm.Session, operation: Operation, outcome: Outcome
+    ) -> tuple[Observation, Observation] | None:
+        """Return the observations of the hosts that have the pair's replicas after an operation."""
         row = pairs.get(session, operation.server_id)
         if row is None:
-            return values
+            return None
         snapshot = self._context.tracker.snapshot(time.monotonic())
-        hosts = (row.primary_host, values.get("secondary_host", row.secondary_host))
-        return health.with_health(
-            pairs.core(row), values, *(snapshot.observation(host, row.server_id) for host in hosts)
+        secondary_host = outcome.values.get("secondary_host", row.secondary_host)
+        return (
+            snapshot.observation(row.primary_host, row.server_id),
+            snapshot.observation(secondary_host, row.server_id),
         )
 
     def _backoff(self, session: orm.Session, operation: Operation) -> dict[str, Any]:

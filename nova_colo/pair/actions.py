@@ -5,7 +5,6 @@ import dataclasses
 from typing import Any
 
 from nova_colo.pair import reasons
-from nova_colo.pair.health import with_health
 from nova_colo.pair.model import Pair, State, Wanted, actual_mode
 from nova_colo.pair.operation import FailoverParams, ModeParams, MoveParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
@@ -109,11 +108,6 @@ def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     :param action: one of ACTIONS
     :param arguments: the action's body as validated, an empty dict for null
     """
-    planned = _plan(action, pair, arguments)
-    return dataclasses.replace(planned, values=with_health(pair, planned.values))
-
-
-def _plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     base: dict[str, Any] = {"source": pair.primary_host, "epoch": pair.epoch, "previous_state": pair.state}
     match action:
         case "failover":

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health rule."""
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nova_colo.pair import reasons
-from nova_colo.pair.arbitration import GONE, Observation, idle_reason
+from nova_colo.pair.arbitration import Observation, idle_reason
 from nova_colo.pair.model import Health, Pair, State
 from nova_colo.pair.reasons import Reason
 
@@ -39,24 +38,6 @@ def assess(
             return Health.WARNING, (idle,)
         case _:
             return Health.CRITICAL, (reason or reasons.NO_SECONDARY(),)
-
-
-def with_health(
-    pair: Pair, values: Mapping[str, Any], primary: Observation = GONE, secondary: Observation = GONE
-) -> dict[str, Any]:
-    """Return columns of a pair that are about to be set; those with a state get its health too.
-
-    :param pair: the pair before
-    :param values: the columns; a state comes with its reason
-    :param primary: observation of the primary's host; not needed for a pair that is not protected
-    :param secondary: observation of the secondary's host; not needed for a pair that is not protected
-    """
-    if "state" not in values:
-        return dict(values)
-    names = {field.name for field in dataclasses.fields(Pair)}
-    after = dataclasses.replace(pair, **{name: value for name, value in values.items() if name in names})
-    level, health_reasons = assess(after, values["state_reason"], primary, secondary)
-    return {**values, "health": level, "health_reasons": list(health_reasons)}
 
 
 def _assess_protected(

@@ -10,7 +10,6 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.rpcapi import AgentAPI
-from nova_colo.db import pairs
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.workflows.base import Job, holds_within
@@ -58,7 +57,7 @@ def remove_secondary(
     """
     # before the agents are called: once the primary is released Nova may restart its guest, and the secondary
     # must not take over any more
-    context.update_claimed(job.server_id, job.id, **(values | pairs.NO_SECONDARY))
+    context.update_claimed(job.server_id, job.id, secondary_host=None, **values)
     unprotect(context, job.server_id, primary)
     destroy(context, job.server_id, secondary)
 

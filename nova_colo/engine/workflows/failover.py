@@ -12,7 +12,7 @@ from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import action_finished
-from nova_colo.pair import health, reasons
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.operation import FailoverParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
@@ -94,7 +94,7 @@ class Failover(Workflow[FailoverParams]):
     def _return_grant(self, job: Job[FailoverParams], epoch: int, source: str) -> None:
         with self._context.database.writer() as session:
             granted = pairs.grant(
-                session, job.server_id, epoch, job.id, primary_host=source, **pairs.NO_SECONDARY
+                session, job.server_id, epoch, job.id, primary_host=source, secondary_host=None
             )
         if not granted:
             raise WorkflowError(reasons.GRANT_MISSED())
@@ -110,18 +110,12 @@ class RunUnprotected(Workflow[UnprotectParams]):
 
     def grant(self, job: Job[UnprotectParams]) -> None:
         """Grant the next epoch to the primary. The pair has no secondary from then on."""
-        row = self._context.pair(job.server_id)
         values = {
             "state": State.DEGRADED,
             "state_reason": reasons.RUNNING_ALONE(reason=job.params.why),
             "previous_host": None,
         }
-        _grant(
-            self._context,
-            job,
-            job.params.source,
-            **health.with_health(pairs.core(row), values | pairs.NO_SECONDARY),
-        )
+        _grant(self._context, job, job.params.source, **values)
 
     def run_unprotected(self, job: Job[UnprotectParams]) -> None:
         """Run the primary unprotected."""
@@ -162,7 +156,7 @@ class Restart(Workflow[Params]):
         values = {
             "state": State.UNPROTECTED,
             "state_reason": reason,
-            **pairs.NO_SECONDARY,
+            "secondary_host": None,
             "reserved_host": None,
         }
         return Outcome(values, reason)
@@ -172,7 +166,7 @@ def _grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
     """Grant epoch + 1. When repeated after a crash, the grant is found in the row."""
     epoch = job.params.epoch
     since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}
-    values |= since | pairs.NO_SECONDARY | {"primary_host": to}
+    values |= since | {"primary_host": to, "secondary_host": None}
     with context.database.writer() as session:
         if pairs.grant(session, job.server_id, epoch, job.id, **values):
             return

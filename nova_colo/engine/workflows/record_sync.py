@@ -6,7 +6,7 @@ from typing import Any
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from nova_colo.db import hosts, pairs, retry_on_loss
+from nova_colo.db import hosts, retry_on_loss
 from nova_colo.engine.clients import neutron
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Context
@@ -14,7 +14,7 @@ from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowErr
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, holds_within, wait_for
-from nova_colo.pair import health, reasons
+from nova_colo.pair import reasons
 from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.operation import FailoverParams
 from nova_colo.pair.reasons import Reason
@@ -51,9 +51,7 @@ class RecordSync(Workflow[FailoverParams]):
                 raise
             job.params.ended = True
             why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))
-            values = {"state": State.ERROR, "state_reason": why}
-            known = health.with_health(pairs.core(self._context.pair(job.server_id)), values)
-            self._context.update_claimed(job.server_id, job.id, **known)
+            self._context.update_claimed(job.server_id, job.id, state=State.ERROR, state_reason=why)
 
     def move(self, job: Job[FailoverParams]) -> None:
         """Force the move of the server's records, with the target disabled for the scheduler."""

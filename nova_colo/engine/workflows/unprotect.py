@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workflows that remove protection, temporarily or not, and that change the replication mode."""
 
-from nova_colo.db import pairs
 from nova_colo.engine.context import Context
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow
-from nova_colo.pair import health, reasons
+from nova_colo.pair import reasons
 from nova_colo.pair.model import State, actual_mode
 from nova_colo.pair.operation import ModeParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
@@ -27,8 +26,7 @@ class Unprotect(Workflow[UnprotectParams]):
         row = self._context.pair(job.server_id)
         values = {"state": self.state, "state_reason": reasons.REMOVING_SECONDARY(), "progress": REMOVING}
         secondary = row.secondary_host or job.params.target
-        known = health.with_health(pairs.core(row), values | pairs.NO_SECONDARY)
-        agent_calls.remove_secondary(self._context, job, row.primary_host, secondary, **known)
+        agent_calls.remove_secondary(self._context, job, row.primary_host, secondary, **values)
 
     def release(self, job: Job[UnprotectParams]) -> None:
         """Release its reservation, unless that is kept for the next secondary."""
@@ -41,7 +39,7 @@ class Unprotect(Workflow[UnprotectParams]):
         values = {
             "state": self.state,
             "state_reason": job.params.why,
-            **pairs.NO_SECONDARY,
+            "secondary_host": None,
             "reserved_host": reserved,
             "return_to": None,
             "first_error": None,
