@@ -18,6 +18,7 @@ from oslo_serialization import jsonutils
 from nova_colo.api.service import Service, refused
 from nova_colo.pair import eligibility, reasons
 from nova_colo.pair.model import is_fault_tolerant
+from nova_colo.pair.reason import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def protect(nova: Any, request: wsgi.Request, server_id: str) -> None:
     server = _of_server(nova, request, server_id)
     problems = eligibility.problems(server) if server else []
     if problems:
-        raise refused(webob.exc.HTTPConflict, reasons.CANNOT_BE_FT(problems=_numbered(problems)))
+        raise refused(webob.exc.HTTPConflict, reasons.CANNOT_BE_FT(problems=problems))
 
 
 def _of_server(
@@ -104,7 +105,8 @@ def _of_server(
         return None
     body = nova.fetch(request, path, _IMAGE_PROPERTIES, elevated=True).json_body["server"]
     volumes = tuple(
-        f"volume {volume['id']}" for volume in body.get("os-extended-volumes:volumes_attached", ())
+        eligibility.VOLUME(volume=volume["id"])
+        for volume in body.get("os-extended-volumes:volumes_attached", ())
     )
     ports = tuple(_attached_ports(request, server_id))
     shares = nova.fetch(request, f"{path}/shares", _SHARES, elevated=True)
@@ -112,7 +114,7 @@ def _of_server(
     return eligibility.Server(
         extra_specs=body["flavor"].get("extra_specs", {}) if extra_specs is None else extra_specs,
         image=image.get("properties") or _image_properties(request, image.get("id")),
-        boots_from=None if image else "a volume",
+        boots_from=None if image else eligibility.ROOT_VOLUME(),
         volumes=volumes if image else volumes[1:],
         ports=ports,
         shares=tuple(share["share_id"] for share in shares.json_body["shares"])
@@ -171,7 +173,7 @@ def _mappings(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [*_dicts(body.get("block_device_mapping")), *_dicts(body.get("block_device_mapping_v2"))]
 
 
-def _volumes(mappings: Iterable[dict[str, Any]], has_image: bool) -> tuple[str | None, tuple[str, ...]]:
+def _volumes(mappings: Iterable[dict[str, Any]], has_image: bool) -> tuple[Reason | None, tuple[Reason, ...]]:
     """Return the volume that a server boots from, or None, and its other volumes."""
     boots_from, others = None, []
     for mapping in mappings:
@@ -183,15 +185,15 @@ def _volumes(mappings: Iterable[dict[str, Any]], has_image: bool) -> tuple[str |
     return boots_from, tuple(others)
 
 
-def _volume(mapping: dict[str, Any]) -> str | None:
+def _volume(mapping: dict[str, Any]) -> Reason | None:
     """Return the name of the volume of a block device mapping of either version; None for a local disk."""
     if mapping.get("no_device"):
         return None
-    for kind in ("volume", "snapshot"):
-        if mapping.get("source_type") == kind or mapping.get(f"{kind}_id"):
-            source_id = mapping.get("uuid") or mapping.get(f"{kind}_id") or ""
-            return f"{kind if kind == 'volume' else 'a volume of snapshot'} {source_id}".strip()
-    return "a new volume" if mapping.get("destination_type") == "volume" else None
+    for source, name in (("volume", eligibility.VOLUME), ("snapshot", eligibility.SNAPSHOT_VOLUME)):
+        if mapping.get("source_type") == source or mapping.get(f"{source}_id"):
+            source_id = mapping.get("uuid") or mapping.get(f"{source}_id") or ""
+            return name(**{source: str(source_id)})
+    return eligibility.NEW_VOLUME() if mapping.get("destination_type") == "volume" else None
 
 
 def _named_ports(request: wsgi.Request, port_ids: list[str]) -> Iterable[eligibility.Port]:
@@ -229,9 +231,5 @@ def _port(body: dict[str, Any]) -> eligibility.Port:
 def _refuse_ineligible(server: eligibility.Server, flavor: Any) -> None:
     problems = eligibility.problems(server)
     if problems:
-        remedy = " Or use a flavor without ft:enabled." if flavor else ""
-        raise refused(webob.exc.HTTPBadRequest, reasons.CANNOT_BE_FT(problems=_numbered(problems) + remedy))
-
-
-def _numbered(problems: list[str]) -> str:
-    return " ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))
+        remedy = [eligibility.OTHER_FLAVOR()] if flavor else []
+        raise refused(webob.exc.HTTPBadRequest, reasons.CANNOT_BE_FT(problems=[*problems, *remedy]))

@@ -2,6 +2,7 @@
 """The context of the engine's work: its clients and the state of the hosts."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import oslo_messaging as messaging
@@ -27,23 +28,32 @@ LOG = logging.getLogger(__name__)
 
 
 class Context:
-    """Database, agents, Nova, Placement, Neutron, and the state of the hosts."""
+    """Database, agents, Nova, Placement, Neutron, and the state of the hosts.
 
-    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport):
+    :param clock: monotonic, in seconds
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        transport: messaging.Transport,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self.conf = conf
+        self.clock = clock
         self.database = Database(conf)
         self.agent_client = AgentClient(transport, conf.engine.agent_timeout)
         self.agent_api = AgentAPI(self._call_agent)
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)
         self.neutron = NeutronClient(conf)
-        self.tracker = HostTracker(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats)
+        self.tracker = HostTracker(conf.agent.heartbeat_interval, conf.agent.missed_heartbeats, clock)
         self.gate = HostGate(self.nova)
         self.capacity = Capacity(self.database, self.nova, self.placement, self.tracker)
 
     def alive(self, host: str) -> bool:
         """Return whether a host's agent is alive."""
-        return self.tracker.alive(host, time.monotonic())
+        return self.tracker.alive(host)
 
     def pair(self, server_id: str) -> Pair:
         """Return the row of a server's pair.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Track the hosts by their heartbeats, on the engine's own monotonic clock."""
+"""Track the hosts by their heartbeats, on the engine's own clock."""
 
 import dataclasses
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 from nova_colo.agent.rpcapi import ReplicaReport
@@ -35,18 +35,21 @@ class HostTracker:
 
     :param interval: seconds between heartbeats
     :param missed: number of missed heartbeats after which a host is silent
+    :param clock: monotonic, in seconds
     """
 
-    def __init__(self, interval: float, missed: int):
+    def __init__(self, interval: float, missed: int, clock: Callable[[], float]):
+        self._clock = clock
         self._lock = threading.Lock()
         self._watch = Watch(interval, missed)
         self._reports: dict[str, dict[str, Any]] = {}
 
-    def record_heartbeat(self, host: str, report: dict[str, Any] | None, now: float) -> None:
+    def record_heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
         """Record a heartbeat.
 
         :param report: the replicas on the host; None for a heartbeat without a report
         """
+        now = self._clock()
         with self._lock:
             if report is not None:
                 self._reports[host] = report
@@ -54,31 +57,32 @@ class HostTracker:
                 return  # its last report is older than its silence
             self._watch.heard(host, now)
 
-    def tick(self, now: float) -> bool:
+    def tick(self) -> bool:
         """Record the time and return whether a host has become silent since the last call.
 
         Must be called about once an interval.
         """
         with self._lock:
-            return self._watch.tick(now)
+            return self._watch.tick(self._clock())
 
-    def due(self, now: float) -> float:
+    def due(self) -> float:
         """Return in how many seconds the next host becomes silent unless it sends a heartbeat."""
         with self._lock:
-            return self._watch.due(now)
+            return self._watch.due(self._clock())
 
-    def alive(self, host: str, now: float) -> bool:
+    def alive(self, host: str) -> bool:
         """Return whether a host's agent is alive."""
         with self._lock:
-            return self._watch.alive(host, now)
+            return self._watch.alive(host, self._clock())
 
     def usable(self, host: str) -> bool:
         """Return whether a host's agent is alive and reports no unmet requirements."""
         with self._lock:
-            return self._watch.alive(host, time.monotonic()) and not self._reports[host].get("reasons")
+            return self._watch.alive(host, self._clock()) and not self._reports[host].get("reasons")
 
-    def snapshot(self, now: float) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """Return the hosts that are alive now, with their reports."""
+        now = self._clock()
         with self._lock:
             return Snapshot(
                 {host: report for host, report in self._reports.items() if self._watch.alive(host, now)}

@@ -31,7 +31,7 @@ class MetricsWriter:
 
     def write(self) -> None:
         """Write the latest metrics of all hosts and primaries, and record the current secondaries."""
-        snapshot = self._context.tracker.snapshot(time.monotonic())
+        snapshot = self._context.tracker.snapshot()
         measured = timeutils.utcnow()
         with self._context.database.writer() as session:
             for host, report in snapshot.reports.items():
@@ -51,7 +51,7 @@ class MetricsWriter:
 
     def collect_history(self) -> None:
         """Store the checkpoints of each host that have not been stored yet."""
-        for host in self._context.tracker.snapshot(time.monotonic()).reports:
+        for host in self._context.tracker.snapshot().reports:
             with isolated(f"the checkpoint history of host {host}"):
                 self._collect(host)
 

@@ -2,7 +2,6 @@
 """Reconcile all pairs: decide what each needs and start its operation."""
 
 import functools
-import time
 from typing import Any
 
 from oslo_log import log as logging
@@ -37,9 +36,8 @@ class Reconciler:
 
     def reconcile(self) -> None:
         """Check every operation, pair and host once."""
-        now = time.monotonic()
         # before the rows are read: with newer reports, a replica that was just promoted would seem orphaned
-        snapshot = self._context.tracker.snapshot(now)
+        snapshot = self._context.tracker.snapshot()
         with self._context.database.reader() as session:
             rows = {row.server_id: row for row in pairs.all_pairs(session)}
             unfinished = {operation.id: operation for operation in operations.running(session)}
@@ -48,17 +46,17 @@ class Reconciler:
         for row in rows.values():
             with isolated(f"server {row.server_id}"):
                 self._assess(row, snapshot)
-                if self._is_idle(row, now):
+                if self._is_idle(row):
                     self._reconcile_pair(row, snapshot)
                 elif row.operation_id in unfinished:
                     self._reconcile_waiting(row, unfinished[row.operation_id], snapshot)
         for host, report in snapshot.reports.items():
             with isolated(f"host {host}"):
-                self._destroy_orphaned(host, report, rows, now)
+                self._destroy_orphaned(host, report, rows)
 
-    def _is_idle(self, row: pairs.Pair, now: float) -> bool:
+    def _is_idle(self, row: pairs.Pair) -> bool:
         """Return whether a pair has no operation, and heartbeats have shown the outcome of its last one."""
-        return row.operation_id is None and not self._runner.finished_recently(row.server_id, now)
+        return row.operation_id is None and not self._runner.finished_recently(row.server_id)
 
     def _reconcile_pair(self, row: pairs.Pair, snapshot: Snapshot) -> None:
         pair = core(row)
@@ -181,12 +179,10 @@ class Reconciler:
             with self._context.database.writer() as session:
                 pairs.update_if_current(session, row, health=level, health_reasons=list(why))
 
-    def _destroy_orphaned(
-        self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], now: float
-    ) -> None:
+    def _destroy_orphaned(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair]) -> None:
         for server_id, reported in report["servers"].items():
             row = rows.get(server_id)
-            if self._runner.finished_recently(server_id, now) or (
+            if self._runner.finished_recently(server_id) or (
                 row is not None and row.operation_id is not None
             ):
                 continue

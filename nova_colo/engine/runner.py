@@ -6,7 +6,6 @@ Another engine continues a workflow at the step at which its engine was killed.
 
 import datetime
 import threading
-import time
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any
@@ -60,13 +59,20 @@ POOLS = {
 
 
 class Runner:
-    """Runs workflows in pools of threads."""
+    """Runs workflows in pools of threads.
 
-    def __init__(self, context: Context):
+    :param executor: returns a pool of a number of threads with names that begin with a prefix
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        executor: Callable[[int, str], futures.Executor] = futures.ThreadPoolExecutor,
+    ):
         self._context = context
         workers = context.conf.engine.max_workers
         names = {*POOLS.values(), LONG, BACKGROUND}
-        self._pools = {name: futures.ThreadPoolExecutor(workers, thread_name_prefix=name) for name in names}
+        self._pools = {name: executor(workers, name) for name in names}
         self._active: set[str] = set()
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
@@ -109,12 +115,13 @@ class Runner:
             self._waiting.discard(key)
             return waiting
 
-    def finished_recently(self, server_id: str, now: float) -> bool:
-        """Return whether a workflow on a server has just ended, so that heartbeats may show the state before.
-
-        :param now: seconds of the monotonic clock
-        """
-        return now - self._finished.get(server_id, -1e9) < 2 * self._context.conf.agent.report_interval
+    def finished_recently(self, server_id: str) -> bool:
+        """Return whether a server's workflow has just ended, so that heartbeats may show the state before."""
+        finished = self._finished.get(server_id)
+        return (
+            finished is not None
+            and self._context.clock() - finished < 2 * self._context.conf.agent.report_interval
+        )
 
     def stop(self) -> None:
         """Begin no further step. The next engine continues unfinished operations."""
@@ -172,7 +179,7 @@ class Runner:
     @retry_on_loss
     def _record(self, operation: Operation, outcome: Outcome) -> Operation | None:
         """Record success and its event. Return the operation that follows at once, if any."""
-        self._finished[operation.server_id] = time.monotonic()
+        self._finished[operation.server_id] = self._context.clock()
         with self._context.database.writer() as session:
             if outcome.then is None:
                 replicas = self._replicas(session, operation, outcome)
@@ -205,7 +212,7 @@ class Runner:
     @retry_on_loss
     def _end_failed(self, operation: Operation, error: Reason, outcome: Outcome) -> None:
         """Record failure and its event."""
-        self._finished[operation.server_id] = time.monotonic()
+        self._finished[operation.server_id] = self._context.clock()
         with self._context.database.writer() as session:
             replicas = self._replicas(session, operation, outcome)
             values = outcome.values | self._backoff(session, operation)
@@ -219,7 +226,7 @@ class Runner:
         row = pairs.get(session, operation.server_id)
         if row is None:
             return None
-        snapshot = self._context.tracker.snapshot(time.monotonic())
+        snapshot = self._context.tracker.snapshot()
         secondary_host = outcome.values.get("secondary_host", row.secondary_host)
         return (
             snapshot.observation(row.primary_host, row.server_id),

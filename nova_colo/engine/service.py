@@ -4,7 +4,6 @@
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +45,7 @@ class EngineEndpoint:
 
     def heartbeat(self, ctxt: dict[str, Any], host: str, report: dict[str, Any] | None) -> None:
         """Record a host's heartbeat."""
-        self._context.tracker.record_heartbeat(host, report, time.monotonic())
+        self._context.tracker.record_heartbeat(host, report)
         if report is not None and report.get("urgent"):
             self._notified.set()
 
@@ -81,7 +80,7 @@ class EngineService(service.Service):
         transport = rpc.transport(self._conf)
         context = Context(self._conf, transport)
         # a host that has not had the time to send a heartbeat is not silent
-        listens_from = time.monotonic() + self._listen_s
+        listens_from = context.clock() + self._listen_s
         endpoint = EngineEndpoint(context, BuildReservation(context, listens_from), self._notified)
         self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._name, endpoint)
         self._server.start()
@@ -110,7 +109,7 @@ class EngineService(service.Service):
         runner = Runner(context)
         reconciler = Reconciler(context, runner)
         # also after this engine was stalled or has lost the lease for a while
-        listened_at = reconcile_at = time.monotonic() + self._listen_s
+        listened_at = reconcile_at = context.clock() + self._listen_s
         silenced = False
         self._active.set()
         try:
@@ -119,15 +118,14 @@ class EngineService(service.Service):
                 if self._notified.is_set():
                     self._notified.clear()
                     immediate = True
-                now = time.monotonic()
-                immediate |= context.tracker.tick(now)
+                immediate |= context.tracker.tick()
+                now = context.clock()
                 if now >= (listened_at if immediate else reconcile_at):
                     reconcile_at = now + self._conf.agent.report_interval
                     reconciler.reconcile()
                 # again: heartbeats are received while the reconciler runs, so its time is no stall
-                now = time.monotonic()
-                silenced = context.tracker.tick(now)
-                self._notified.wait(0 if silenced else min(interval, context.tracker.due(now) + MARGIN_S))
+                silenced = context.tracker.tick()
+                self._notified.wait(0 if silenced else min(interval, context.tracker.due() + MARGIN_S))
         finally:
             self._active.clear()
             runner.stop()

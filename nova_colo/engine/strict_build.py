@@ -23,7 +23,7 @@ class BuildError(Exception):
 class BuildReservation:
     """Reserves capacity for builds. Any engine may do this: all state is in the database and in Placement.
 
-    :param listens_from: monotonic time from which on the engine has a heartbeat of every host that is alive
+    :param listens_from: when, by the context's clock, the engine has a heartbeat of every host that is alive
     """
 
     def __init__(self, context: Context, listens_from: float):
@@ -44,7 +44,7 @@ class BuildReservation:
             raise BuildError(error.reason.text(hosts=False)) from error
 
     def _reserve(self, server_id: str, host: str) -> str:
-        time.sleep(max(self._listens_from - time.monotonic(), 0.0))
+        time.sleep(max(self._listens_from - self._context.clock(), 0.0))
         server = self._context.nova.server(server_id)
         if server is None:
             raise NoRoomError(reasons.NO_SERVER(server=server_id))

@@ -62,6 +62,8 @@ class Group(enum.StrEnum):
     OPERATION = "operation"
     EVENT = "event"
     REFUSAL = "refusal"
+    INELIGIBLE = "ineligible"
+    PART = "part"
     STAGE = "stage"
 
 

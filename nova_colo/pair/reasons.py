@@ -1221,7 +1221,6 @@ CANNOT_BE_FT = kind(
     "cannot_be_fault_tolerant",
     "The server cannot be fault tolerant. %(problems)s",
     "See [what cannot be fault tolerant](actions.md#what-cannot-be-fault-tolerant).",
-    own="problems",
 )
 NO_PAIR_YET = kind(
     _G,

@@ -112,7 +112,7 @@ class Engine:
         self._world = world
         self._threads: list[Thread] = []
         ctx = object.__new__(context.Context)
-        ctx.conf = world.conf
+        ctx.conf, ctx.clock = world.conf, world.clock
         ctx.database = PausingDatabase(world.database)
         ctx.agent_client = Pausing(Agents(world))
         ctx.agent_api = AgentAPI(ctx._call_agent)
@@ -120,7 +120,7 @@ class Engine:
         ctx.placement = Pausing(world.placement)
         ctx.neutron = Pausing(world.neutron)
         ctx.tracker = host_tracker.HostTracker(
-            world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats
+            world.conf.agent.heartbeat_interval, world.conf.agent.missed_heartbeats, world.clock
         )
         ctx.gate = HostGate(ctx.nova)
         ctx.gate._lock = PausingLock()
@@ -133,10 +133,9 @@ class Engine:
 
     def _activate(self) -> None:
         """Start to act, like EngineService._act."""
-        self._active = runner.Runner(self.context)
-        self._active._stopping = PausingEvent()
         pool = types.SimpleNamespace(submit=self.spawn, shutdown=lambda **options: None)
-        self._active._pools = dict.fromkeys(self._active._pools, pool)
+        self._active = runner.Runner(self.context, executor=lambda workers, prefix: pool)
+        self._active._stopping = PausingEvent()
         self._reconciler = reconciler.Reconciler(self.context, self._active)
         self._listens_from = self._world.clock() + 3
 
@@ -163,7 +162,7 @@ class Engine:
             return
         if self._active is None:
             self._activate()
-        self.context.tracker.tick(now)
+        self.context.tracker.tick()
         if now >= self._listens_from:
             self._begin(self._reconciler.reconcile)
 
@@ -233,8 +232,7 @@ class World:
         self._patches = contextlib.ExitStack()
         self.clock = Clock()
         time = types.SimpleNamespace(monotonic=self.clock, time=self.clock, sleep=lambda seconds: None)
-        for module in (reconciler, runner, context, host_tracker, tenacity):
-            self._patches.enter_context(mock.patch.object(module, "time", time))
+        self._patches.enter_context(mock.patch.object(tenacity, "time", time))
         self._patches.enter_context(mock.patch.object(detach_pair, "sleep", lambda seconds: pause()))
         # otherwise each transaction ends with a sleep(0), which takes long on a busy machine
         self._patches.enter_context(mock.patch.object(engines, "_thread_yield", lambda *arguments: None))
@@ -349,7 +347,7 @@ class World:
         if host.answers_engine:
             report = json.loads(json.dumps(host.manager.report()))
             for engine in self.engines:
-                engine.context.tracker.record_heartbeat(name, report, self.clock())
+                engine.context.tracker.record_heartbeat(name, report)
 
     def second(self, seconds: float = 1.0, stalled: int | None = None) -> None:
         """Advance the clock, send all heartbeats, and start a round of each engine but a stalled one."""

@@ -15,7 +15,7 @@ from nova_colo.db import events, history, operations
 from nova_colo.db.models import Bucket
 from nova_colo.pair import reasons
 from nova_colo.pair.actions import ACTIONS
-from nova_colo.pair.reasons import CATALOGUE
+from nova_colo.pair.catalogue import CATALOGUE
 from tests.benchmarks.made_up import figures
 from tests.fixtures.made_database import database_at
 

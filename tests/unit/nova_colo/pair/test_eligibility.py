@@ -3,7 +3,7 @@
 
 import pytest
 
-from nova_colo.pair.eligibility import Port, Server, problems
+from nova_colo.pair.eligibility import NEW_VOLUME, SNAPSHOT_VOLUME, VOLUME, Port, Server, problems
 
 FT = {"ft:enabled": "true"}
 
@@ -46,7 +46,7 @@ def test_an_ordinary_server_has_no_problem():
 )
 def test_a_flavor_is_told_which_of_its_keys_to_take_off(key, value):
     (problem,) = problems(Server(extra_specs=FT | {key: value}))
-    assert f"Take {key} off the flavor." in problem
+    assert f"Take {key} off the flavor." in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,15 @@ def test_a_flavor_is_told_which_of_its_keys_to_take_off(key, value):
 )
 def test_an_image_is_told_which_of_its_properties_not_to_have(key):
     (problem,) = problems(Server(extra_specs=FT, image={key: "1"}))
-    assert f"Use an image without {key}." in problem
+    assert f"Use an image without {key}." in str(problem)
 
 
 @pytest.mark.parametrize(
     ("server", "named"),
     [
-        (Server(FT, boots_from="volume v"), "boots from volume v"),
-        (Server(FT, volumes=("volume v", "a new volume")), "volume v and a new volume"),
+        (Server(FT, boots_from=VOLUME(volume="v")), "boots from volume v"),
+        (Server(FT, volumes=(NEW_VOLUME(),)), "It has a new volume"),
+        (Server(FT, volumes=(SNAPSHOT_VOLUME(snapshot="v"),)), "a volume of snapshot v"),
         (Server(FT, shares=("s",)), "shares s"),
         (Server(FT, ports=(Port("p", "direct"),)), "Port p is of the type direct"),
         (Server(FT, ports=(Port("p", "accelerator-direct", device_profile="d"),)), "accelerator-direct"),
@@ -79,4 +80,4 @@ def test_an_image_is_told_which_of_its_properties_not_to_have(key):
 )
 def test_devices_are_named(server, named):
     (problem,) = problems(server)
-    assert named in problem
+    assert named in str(problem)
