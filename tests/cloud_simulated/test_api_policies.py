@@ -43,7 +43,7 @@ ALLOWED = [case for case in CASES if case.values[-1] == "yes"]
 
 
 def send(cloud, pair, method, path, body, who):
-    path = path.format(server=pair["server_id"], twin=secondary_id(pair["server_id"]))
+    path = path.format(server=pair["server_id"], secondary=secondary_id(pair["server_id"]))
     if who in USERS:
         return cloud.request(method, path, USERS[who], json=body)
     headers = {} if who == "none" else {"X-Auth-Token": "none-of-keystones"}
