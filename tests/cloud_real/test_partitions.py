@@ -87,7 +87,7 @@ def cut_off(lab: Lab, host: str) -> None:
         lab.host(host).cut_link(network)
 
 
-def test_a_primary_that_is_cut_from_its_twin_and_the_engine(
+def test_a_primary_that_is_cut_from_its_peer_and_the_engine(
     server: FtServer, capture: Capture, lab: Lab
 ) -> None:
     before = server.pair()
@@ -123,7 +123,7 @@ def test_a_primary_whose_host_was_frozen_says_nothing_when_it_goes_on(
     assert capture.first_and_last(old)[1] < capture.first_and_last(new)[0]
 
 
-def test_a_secondary_that_is_cut_from_its_twin_and_the_engine(
+def test_a_secondary_that_is_cut_from_its_peer_and_the_engine(
     server: FtServer, capture: Capture, lab: Lab
 ) -> None:
     before = server.pair()

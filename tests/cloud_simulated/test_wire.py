@@ -29,7 +29,7 @@ def test_servers_say_whether_they_are_fault_tolerant(cloud, pair):
     assert statuses["plain-1"] == "not_ft"
 
 
-def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
+def test_the_secondary_is_a_server_to_those_who_may_see_hosts(cloud, pair):
     shown = cloud.request("GET", f"/servers/{pair['server_id']}").json()["server"]
     (secondary,) = shown["OS-EXT-FT:ft_relations"]["servers"]
     assert secondary["id"] == secondary_id(pair["server_id"])
@@ -43,7 +43,7 @@ def test_the_twin_is_a_server_to_those_who_may_see_hosts(cloud, pair):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
+def test_an_action_on_the_secondary_means_its_pair(cloud, pair, action):
     secondary = secondary_id(pair["server_id"])
     for user in ("manager", "outsider"):
         refused = cloud.act(secondary, {action: None}, user)
@@ -53,7 +53,7 @@ def test_an_action_on_the_twin_means_its_pair(cloud, pair, action):
     assert refused.status_code == 400 and action in message(refused, "badRequest")
 
 
-def test_a_failover_of_the_twin_fails_its_pair_over(cloud, pair):
+def test_a_failover_of_the_secondary_fails_its_pair_over(cloud, pair):
     secondary = secondary_id(pair["server_id"])
     assert cloud.act(secondary, {"failover": None}).status_code == 202
     assert cloud.failed_over("web-1", pair)["primary"]["host"] == pair["secondary"]["host"]

@@ -162,7 +162,7 @@ def test_what_is_said_too_late_is_refused(pair):
     assert b.hypervisor.get(SERVER).state == hypervisor.PAUSED
 
 
-def test_a_power_cut_is_seen_by_the_twin(pair, tmp_path):
+def test_a_power_cut_is_seen_by_the_secondary(pair, tmp_path):
     a, b = pair
     a.hypervisor.remove(SERVER)
     assert b.replica()["link_up"] is False

@@ -42,12 +42,12 @@ class FollowTest(ColoTestCase):
         self.assertEqual(Role.PRIMARY, self.hosts["h2"].roles.get(self.server["id"]).role)
         self.assertEqual(hv.RUNNING, self.domains["h2"].get(self.server["id"]).state)
 
-    def test_after_a_host_death_the_server_is_evacuated_to_its_twin(self):
+    def test_after_a_host_death_the_server_is_evacuated_to_its_peer(self):
         self.power_cut("h1")
         self._promote()
         self._follow(UNPLANNED)
 
-    def test_a_planned_failover_migrates_the_server_to_its_twin_and_ends_the_old_primary(self):
+    def test_a_planned_failover_migrates_the_server_to_its_peer_and_ends_the_old_primary(self):
         self.hosts["h1"].agent.demote({}, self.server["id"], 1)
         self._promote()
         self._follow(PLANNED)
@@ -117,7 +117,7 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
     def _mine(self, port):
         return port.get("device_id") == self.server["id"]
 
-    def test_after_a_host_death_the_server_is_evacuated_to_its_twin(self):
+    def test_after_a_host_death_the_server_is_evacuated_to_its_peer(self):
         self.hosts["h1"].compute.stop()
         self.force_down("h1", True)
         after = self._follow(UNPLANNED)
@@ -126,7 +126,7 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self._delete_server(after)
         self.assertIsNone(self.domain("h2", self.server))
 
-    def test_a_planned_failover_migrates_the_server_to_its_twin_and_ends_the_old_primary(self):
+    def test_a_planned_failover_migrates_the_server_to_its_peer_and_ends_the_old_primary(self):
         self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
         self._follow(PLANNED)
         self.assertIsNone(self.domain("h1", self.server))
@@ -159,7 +159,7 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
             self._delete_server(self.server)
         self.assertIsNone(self.domain("h1", self.server))
 
-    def test_a_migration_that_fails_leaves_the_promoted_twin_alone(self):
+    def test_a_migration_that_fails_leaves_the_promoted_replica_alone(self):
         self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
         self.stub_out("nova_colo.virt.libvirt.ColoLibvirtDriver.pre_live_migration", fail)
         self.act(self.server["id"], PLANNED)

@@ -118,7 +118,7 @@ class GuardTest(ColoTestCase):
         self.assertEqual(headers[1], headers[0])
         return ours
 
-    def test_what_the_twin_cannot_follow_is_refused_with_a_remedy(self):
+    def test_what_the_secondary_cannot_follow_is_refused_with_a_remedy(self):
         self.assertEqual(
             {name for name, rule in action_rules.ACTIONS.items() if rule.refused}, set(REFUSED_ACTIONS)
         )

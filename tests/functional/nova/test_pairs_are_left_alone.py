@@ -88,7 +88,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertEqual(Role.SECONDARY, self.hosts["h1"].roles.get(self.server["id"]).role)
         self.assertEqual(("ACTIVE", None, "h2"), self.nova_record(self.server))
 
-    def test_nova_does_not_stop_a_server_whose_twin_takes_over_and_stops_one_that_is_alone(self):
+    def test_nova_does_not_stop_a_server_whose_secondary_takes_over_and_stops_one_that_is_alone(self):
         self.domains["h1"].remove(self.server["id"])
         self._periodics("h1")
         self.assertEqual(("ACTIVE", None, "h1"), self.nova_record(self.server))
@@ -132,7 +132,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertIsNone(self.hosts["h1"].roles.get(other["id"]))
         self.assertEqual(hv.RUNNING, self._domain("h1"))
 
-    def test_no_guest_is_ended_before_its_twin_is_given_up(self):
+    def test_no_guest_is_ended_before_its_peer_is_given_up(self):
         self.flags(leave_timeout=1.0, group="colo")
         self.detacher.enabled = False
         rebuild = {"rebuild": {"imageRef": self.glance.auto_disk_config_enabled_image["id"]}}
@@ -257,7 +257,7 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self.assertIsNone(self.domain("h1", self.server))
         self.assertTrue(self.secondary.isActive())
 
-    def test_a_primary_that_has_ended_can_be_stopped_but_not_started_while_its_twin_may_run(self):
+    def test_a_primary_that_has_ended_can_be_stopped_but_not_started_while_its_peer_may_run(self):
         self.domain("h1", self.server).destroy()
         self._stop_server(self.server)
         self.api.post_server_action(self.server["id"], {"os-start": None})

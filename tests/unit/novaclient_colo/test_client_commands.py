@@ -184,10 +184,10 @@ def test_a_missing_server_is_one_line(run, line, user):
     assert result.err.splitlines()[-1].endswith("No server with a name or ID of 'nope' exists.")
 
 
-@pytest.mark.parametrize("line", ["openstack server failover twin", "nova failover twin"])
+@pytest.mark.parametrize("line", ["openstack server failover web", "nova failover web"])
 def test_an_ambiguous_name_asks_for_the_id(cloud, run, line):
-    add(cloud, "twin", project_id=PROJECTS["admin"])
-    other = make_pair("twin", server_id="11111111-1111-1111-1111-111111111111", project_id=PROJECTS["admin"])
+    add(cloud, "web", project_id=PROJECTS["admin"])
+    other = make_pair("web", server_id="11111111-1111-1111-1111-111111111111", project_id=PROJECTS["admin"])
     cloud.pairs[other["server_id"]] = other
     result = run(line)
     assert result.code == 1

@@ -28,13 +28,13 @@ XML = """\
 """
 
 
-def test_a_twin_looks_the_same_though_its_qemu_has_options_of_ours():
+def test_a_secondary_looks_the_same_though_its_qemu_has_options_of_ours():
     secondary = domain_xml.secondary_xml(XML)
     assert "-incoming" in secondary
     assert domain_xml.differences(XML, secondary) == []
 
 
-def test_options_of_ours_are_there_once_however_often_a_twin_has_a_twin():
+def test_options_of_ours_are_there_once_however_often_a_secondary_has_a_secondary():
     once = domain_xml.secondary_xml(XML)
     assert domain_xml.secondary_xml(once).count("<qemu:arg") == once.count("<qemu:arg") == 4
     assert without_disabled_flag(once).count("<qemu:arg") == 4

@@ -115,7 +115,7 @@ def test_replication_that_stands_still_is_lost(replica, clock):
     assert report.link_up is False and report.reasons[0].code == "link_stuck"
 
 
-def test_nothing_leaves_a_primary_that_has_lost_its_twin_and_has_no_grant(replica, clock):
+def test_nothing_leaves_a_primary_that_has_lost_its_peer_and_has_no_grant(replica, clock):
     advance(replica, clock, 20)
     assert "colo-held0" not in replica.guest.objects
     advance(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
@@ -227,7 +227,7 @@ def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():
     assert record.parameters("hybrid", 300)["delay_ms"] == 7000
 
 
-def test_that_its_twins_host_is_silent_is_told_at_once_and_once(replica, clock):
+def test_that_its_peers_host_is_silent_is_told_at_once_and_once(replica, clock):
     advance(replica, clock, 1)
     assert not replica.is_peer_silent() and not replica.poll()
     replica.probe.silent_s = 2.1
@@ -249,7 +249,7 @@ def fenced(replica):
     replica.guest.process.wait()
 
 
-def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
+def test_a_primary_in_sync_can_be_ended_from_its_peers_host(fenced, clock):
     advance(fenced, clock, 1)
     assert fenced.report(True).reasons == []
     secondary = make_replica(Stage.IN_SYNC, primary=False)
@@ -264,7 +264,7 @@ def test_a_primary_in_step_can_be_ended_from_its_twins_host(fenced, clock):
 
 
 @pytest.mark.parametrize("end", [lambda replica: replica.on_disconnected(), lambda replica: replica.close()])
-def test_a_primary_without_a_twin_cannot_be_ended_by_it(fenced, clock, end):
+def test_a_primary_without_a_secondary_cannot_be_ended_by_it(fenced, clock, end):
     advance(fenced, clock, 1)
     end(fenced)
     assert Fence(**fenced.record.fence).trigger(10)

@@ -52,7 +52,7 @@ def store(tmp_path, plugged):
     return vif_store
 
 
-def test_a_twin_is_plugged_in_as_its_primary_was_and_out_again(store, plugged):
+def test_a_secondary_is_plugged_in_as_its_primary_was_and_out_again(store, plugged):
     vifs.plug(store.get(SERVER))
     vifs.unplug(store.get(SERVER))
     assert plugged.done == [("plug", SERVER, PORT, "qbr-1"), ("unplug", SERVER, PORT, "qbr-1")]

@@ -73,7 +73,7 @@ CASES = {
         Action.PROTECT,
     ),
     "no secondary and its host is silent": (pair(secondary_host=None), DEAD, DEAD, Action.NONE),
-    "it waits for a twin that is lost": (
+    "it waits for a secondary that is lost": (
         pair(secondary_host=None),
         primary(epoch=2, link_up=False),
         DEAD,
@@ -118,8 +118,13 @@ CASES = {
         Action.UNPROTECT,
     ),
     "a test failover returns": (pair(return_to="b"), primary(), secondary(), Action.FAILOVER),
-    "a test failover has another twin by now": (pair(return_to="c"), primary(), secondary(), Action.NONE),
-    "a test failover returns only in step": (
+    "a test failover has another secondary": (
+        pair(return_to="c"),
+        primary(),
+        secondary(),
+        Action.NONE,
+    ),
+    "a test failover returns only in sync": (
         pair(return_to="b", state=State.STARTING),
         primary(),
         secondary(),
@@ -139,7 +144,7 @@ CASES = {
         secondary(),
         Action.UNPROTECT,
     ),
-    "Nova is about to end the guest, whose twin is lost": (
+    "Nova is about to end the guest, whose secondary is lost": (
         pair(),
         Observation(True, replica(Role.LEAVING, link_up=False)),
         DEAD,

@@ -21,6 +21,6 @@ def test_orbits_word_for_a_state(state, secondary, word):
     assert model.ft_status(state, secondary) == word
 
 
-def test_a_twins_id_is_stable_and_its_own():
+def test_a_secondarys_id_is_stable_and_its_own():
     server = "1f0f0c3e-0000-4000-8000-000000000001"
     assert model.secondary_id(server) == model.secondary_id(server) != server
