@@ -11,8 +11,6 @@ from nova_colo.simulator import hypervisor as hv
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
 
-pytestmark = pytest.mark.surface
-
 MOVE = {"host": "h2", "force": True}
 PLANNED = {"os-migrateLive": {**MOVE, "block_migration": "auto"}}
 UNPLANNED = {"evacuate": MOVE}
@@ -86,6 +84,7 @@ class FollowTest(ColoTestCase):
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
 
 
+@pytest.mark.surface
 class LibvirtFollowTest(ColoLibvirtTestCase):
     """With the libvirt driver on fakelibvirt."""
 
