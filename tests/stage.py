@@ -66,8 +66,11 @@ def begin() -> None:
         path.unlink()
 
 
-def run(name: str, command: list[str]) -> int:
-    """Run a stage, show and store its output, and store its result. Return its exit code."""
+def run(name: str, command: list[str], niceness: int = 0) -> int:
+    """Run a stage, show and store its output, and store its result. Return its exit code.
+
+    :param niceness: how much its priority is lowered
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
     junit = RESULTS / f"{name}.xml"
     junit.unlink(missing_ok=True)
@@ -85,12 +88,19 @@ def run(name: str, command: list[str]) -> int:
             env=environment,
             text=True,
             close_fds=False,  # a make in the stage inherits the job server of the calling make
+            start_new_session=niceness > 0,
         )
+        if niceness:
+            _lower_priority(process.pid, niceness)
         assert process.stdout is not None
-        for line in process.stdout:
-            log.write(line)
-            sys.stdout.write(f"{name:14}{(time.time() - began) / 60:5.1f}  {line}")
-            sys.stdout.flush()
+        try:
+            for line in process.stdout:
+                log.write(line)
+                sys.stdout.write(f"{name:14}{(time.time() - began) / 60:5.1f}  {line}")
+                sys.stdout.flush()
+        except KeyboardInterrupt:  # a terminal sends no signal to another session
+            process.terminate()
+            raise
     exit_code = process.wait()
     total, idle = (now - then for now, then in zip(_cpu(), before, strict=True))
     result = Result(
@@ -98,6 +108,18 @@ def run(name: str, command: list[str]) -> int:
     )
     (RESULTS / f"{name}.json").write_text(json.dumps(asdict(result)))
     return exit_code
+
+
+def _lower_priority(leader: int, niceness: int) -> None:
+    """Lower the priority of a session.
+
+    The kernel may schedule sessions as groups: niceness then counts within a session only, and each service
+    of a lab has a session of its own.
+    """
+    os.setpriority(os.PRIO_PROCESS, leader, niceness)
+    group = pathlib.Path(f"/proc/{leader}/autogroup")
+    if group.exists():
+        group.write_text(str(niceness))
 
 
 def report() -> int:
@@ -177,11 +199,12 @@ def main(arguments: list[str]) -> int:
     longest = commands.add_parser("slowest", help="print the slowest tests, fixtures included")
     longest.add_argument("number", nargs="?", type=int, default=40, help="how many (40)")
     one = commands.add_parser("run", help="run a stage")
+    one.add_argument("--nice", type=int, default=0, metavar="N", help="lower its priority by N")
     one.add_argument("name")
     one.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     if options.what == "run":
-        return run(options.name, options.command)
+        return run(options.name, options.command, options.nice)
     if options.what == "report":
         return report()
     if options.what == "slowest":

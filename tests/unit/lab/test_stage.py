@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Test that the table at the end of the tests has the results of each stage."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -90,3 +91,16 @@ def test_patience_is_a_number_from_one_up(value: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv(patience.VARIABLE, value)
     with pytest.raises(SystemExit, match="TEST_PATIENCE is a number from 1 to 100"):
         patience._factor()
+
+
+def test_a_stage_of_lower_priority_leaves_the_cpu_to_others(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = "import os, time; [time.sleep(0.05) for _ in range(200) if os.nice(0) != {}]; "
+    shows = "import os; print(os.nice(0), os.getsid(0) == os.getpid())"
+    low, usual = 7, os.nice(0)
+    command = [sys.executable, "-c", waits.format(low) + shows]
+    assert stage.main(["run", "--nice", str(low), "low", *command]) == 0
+    assert (results / "low.log").read_text() == f"{low} True\n"
+    assert stage.main(["run", "usual", sys.executable, "-c", shows]) == 0
+    assert (results / "usual.log").read_text() == f"{usual} False\n"
