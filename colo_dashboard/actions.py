@@ -36,9 +36,9 @@ class Action:
 
 _AFTER_FAILOVER = _(
     "Afterwards the server runs unprotected until it is re-protected. "
-    "If its new host dies in that time, the server stops."
+    "If its new host fails before that, the server stops."
 )
-_WITHOUT_SECONDARY = _("Until then the server runs unprotected: if its host dies, it stops.")
+_WITHOUT_SECONDARY = _("Until then the server runs unprotected: if its host fails, it stops.")
 
 ACTIONS = (
     Action(
@@ -51,7 +51,7 @@ ACTIONS = (
         ),
         _AFTER_FAILOVER,
         _("Unable to fail over %(name)s: %(reason)s"),
-        _("Failover of %(name)s was requested. Its row follows the progress."),
+        _("Failover of %(name)s was requested. Its row shows the progress."),
         danger=True,
     ),
     Action(
@@ -59,21 +59,21 @@ ACTIONS = (
         "ft-test-failover",
         _("Test failover"),
         _(
-            "The secondary of %(name)s becomes its primary, to see that it works. "
-            "Nothing is lost if it does not."
+            "The secondary of %(name)s becomes its primary, to verify that failover works. Nothing is"
+            " lost if it does not."
         ),
         _AFTER_FAILOVER,
         _("Unable to test the failover of %(name)s: %(reason)s"),
-        _("Test failover of %(name)s was requested. Its row follows the progress."),
+        _("Test failover of %(name)s was requested. Its row shows the progress."),
     ),
     Action(
         "protect",
         "ft-protect",
         _("Protect"),
-        _("%(name)s gets a secondary on another host. It runs on meanwhile."),
+        _("%(name)s gets a secondary on another host. The server keeps running."),
         "",
         _("Unable to protect %(name)s: %(reason)s"),
-        _("Protection of %(name)s was requested. Its row follows the progress."),
+        _("Protection of %(name)s was requested. Its row shows the progress."),
         instead_of="unprotect",
     ),
     Action(
@@ -81,8 +81,8 @@ ACTIONS = (
         "ft-unprotect",
         _("Unprotect"),
         _(
-            "The secondary of %(name)s is removed, and its capacity is free for other servers. "
-            "Protect the server again at any time."
+            "The secondary of %(name)s is removed, and its capacity is released. You can protect the "
+            "server again at any time."
         ),
         _WITHOUT_SECONDARY,
         _("Unable to unprotect %(name)s: %(reason)s"),
@@ -92,10 +92,10 @@ ACTIONS = (
         "resume",
         "ft-resume",
         _("Resume protection"),
-        _("%(name)s gets its secondary back. It runs on meanwhile."),
+        _("%(name)s gets its secondary back. The server keeps running."),
         "",
         _("Unable to resume the protection of %(name)s: %(reason)s"),
-        _("Protection of %(name)s was requested. Its row follows the progress."),
+        _("Protection of %(name)s was requested. Its row shows the progress."),
         instead_of="suspend",
     ),
     Action(
@@ -103,8 +103,8 @@ ACTIONS = (
         "ft-suspend",
         _("Suspend protection"),
         _(
-            "The secondary of %(name)s is removed, and its reservation is kept. "
-            "Resume the protection at any time."
+            "The secondary of %(name)s is removed, and its reservation is kept. You can resume the "
+            "protection at any time."
         ),
         _WITHOUT_SECONDARY,
         _("Unable to suspend the protection of %(name)s: %(reason)s"),
@@ -117,7 +117,7 @@ ACTIONS = (
         _("The secondary of %(name)s is created again on another host. The server itself stays where it is."),
         _("The server runs unprotected while its secondary moves."),
         _("Unable to move the secondary of %(name)s: %(reason)s"),
-        _("Move of the secondary of %(name)s was requested. Its row follows the progress."),
+        _("Move of the secondary of %(name)s was requested. Its row shows the progress."),
     ),
     Action(
         "set_mode",

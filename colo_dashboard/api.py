@@ -2,6 +2,7 @@
 """The API for Horizon's user: novaclient_colo with the token of the request."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.cache import cache
@@ -124,6 +125,18 @@ def project_name(request: HttpRequest, project_id: str) -> str:
         horizon_exceptions.handle(request, ignore=True)
         return project_id
     return name
+
+
+def user_names(request: HttpRequest, user_ids: Iterable[str]) -> dict[str, str]:
+    """Return the names of users by id, of those whom the request's user may see."""
+    names: dict[str, str] = {request.user.id: request.user.username}
+    if request.user.is_superuser:  # Keystone shows other users to administrators only
+        for user_id in set(user_ids) - names.keys():
+            try:
+                names[user_id] = keystone.user_get(request, user_id).name
+            except Exception:
+                horizon_exceptions.handle(request, ignore=True)
+    return names
 
 
 def explain(error: Exception) -> Any:

@@ -149,7 +149,7 @@ class PairRow:
             "last_checkpoint": times.age(checkpoints["last_at"]),
             "per_min": _number(checkpoints["per_min"]),
             "totals": gettext(
-                "%(total)d in all: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced"
+                "%(total)d in total: %(mismatch)d mismatch, %(periodic)d periodic, %(forced)d forced"
             )
             % checkpoints,
             "p99": gettext("%s ms") % _number(pauses.get("p99")) if pauses.get("p99") is not None else "-",

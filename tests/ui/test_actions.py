@@ -177,7 +177,7 @@ def test_a_reader_can_look_and_is_told_why_nothing_else(lab: Any, panel: Callabl
 def test_another_projects_manager_sees_nothing_of_it(lab: Any, panel: Callable[..., WebDriver]) -> None:
     server_id = Cloud(lab).protected(SERVER)["server_id"]
     browser = panel("outsider")
-    assert "There is no FT server yet." in browser.find_element(By.ID, "fault_tolerance").text
+    assert "No FT servers exist yet." in browser.find_element(By.ID, "fault_tolerance").text
     for page in ("", "failover/"):
         browser.get(address(lab, f"project/fault_tolerance/{server_id}/{page}"))
         assert SERVER not in browser.find_element(By.TAG_NAME, "body").text

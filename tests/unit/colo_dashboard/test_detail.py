@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.unit.colo_dashboard.pages import INDEX, PROJECT_INDEX, add, called, messages, text
-from tests.unit.novaclient_colo.fake_cloud import make_pair, seconds_ago
+from tests.unit.novaclient_colo.fake_cloud import PROJECTS, make_pair, seconds_ago
 
 TABS = {
     name: f"tab=fault_tolerance_details__{name}" for name in ("overview", "checkpoints", "events", "policy")
@@ -36,7 +36,7 @@ def test_the_overview_draws_the_pair(cloud, admin):
     assert "Primary compute-a since 2 hours ago COLO Secondary compute-b since 60 minutes ago" in page
     assert "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms" in page
     assert "First error Out of room." in page
-    assert 'aria-label="A primary that is kept in step with its secondary"' in answer.content.decode()
+    assert 'aria-label="A primary in sync with its secondary"' in answer.content.decode()
 
 
 def test_without_a_secondary_it_is_drawn_so(cloud, admin):
@@ -87,8 +87,23 @@ def test_events_say_who_what_and_when(cloud, admin):
         },
     ]
     answer = admin.get(url(pair, "events"))
-    assert "Warning Failed &lt;over&gt;. u-1 req-1" in text(answer)
+    assert "Warning Failed &lt;over&gt;. alice req-1" in text(answer)
     assert "Info Protected. -" in text(answer)
+    cloud.events[0]["user_id"], cloud.events[1]["user_id"] = "admin", "deleted"
+    answer = admin.get(url(pair, "events"))
+    assert "Warning Failed &lt;over&gt;. admin req-1" in text(answer)
+    assert "Info Protected. deleted" in text(answer)
+
+
+def test_a_member_reads_its_own_name_and_others_ids(cloud, login):
+    pair = add(cloud, project_id=PROJECTS["demo"])
+    event = {"at": "2026-01-02T03:04:05Z", "kind": "failover", "level": "info", "request_id": None}
+    cloud.events = [
+        event | {"id": number, "message": "Requested.", "user_id": user}
+        for number, user in enumerate(("demo", "u-1"))
+    ]
+    page = text(login("demo").get(url(pair, "events", PROJECT_INDEX)))
+    assert "Requested. demo" in page and "Requested. u-1" in page
 
 
 def test_charts_show_causes_and_have_a_table(cloud, admin):
@@ -117,7 +132,7 @@ def test_charts_show_causes_and_have_a_table(cloud, admin):
 
 
 def test_a_time_without_checkpoints_says_so(cloud, admin):
-    assert "There was no checkpoint in this time." in text(admin.get(url(add(cloud), "checkpoints")))
+    assert "No checkpoints in this period." in text(admin.get(url(add(cloud), "checkpoints")))
 
 
 @pytest.mark.parametrize(
@@ -149,14 +164,14 @@ def test_a_tab_that_fails_says_why_and_the_page_stays(cloud, admin, tab):
     cloud.failures["GET", f"/{tab}"] = (500, "The database <b>is away</b>.")
     answer = admin.get(url(pair, tab))
     assert answer.status_code == 200
-    assert "This could not be shown: The database &lt;b&gt;is away&lt;/b&gt;." in text(answer)
+    assert "Unable to show this: The database &lt;b&gt;is away&lt;/b&gt;." in text(answer)
 
 
 def test_the_policy_is_in_words(cloud, admin):
     pair = add(cloud, mode_policy="hybrid", checkpoint_interval_ms=200, auto_reprotect=False)
     page = text(admin.get(url(pair, "policy")))
     assert "Flavor ft.nano Mode Hybrid (now COLO) Checkpoint interval 200 ms" in page
-    assert "a new secondary is made when somebody asks" in page
+    assert "a new secondary is created on request" in page
 
 
 def test_an_unknown_server_leads_back_to_the_list(cloud, admin):

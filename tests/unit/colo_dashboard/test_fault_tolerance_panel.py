@@ -22,7 +22,7 @@ from tests.unit.novaclient_colo.fake_cloud import PROJECTS, make_pair, seconds_a
 
 def test_an_empty_page_tells_how_to_get_an_ft_server(admin):
     page = text(admin.get(INDEX))
-    assert "There is no FT server yet" in page
+    assert "No FT servers exist yet" in page
     assert "ft:enabled=true" in page
 
 
@@ -39,7 +39,7 @@ def test_one_row_shows_names_hosts_and_figures(cloud, admin):
         "seconds ago",
         "21.5",
         "14.0 ms",
-        "1210 in all: 907 mismatch, 300 periodic, 3 forced",
+        "1210 in total: 907 mismatch, 300 periodic, 3 forced",
         "2 hours ago: requested",
         "Fail over",
     ):
@@ -169,7 +169,7 @@ def test_a_failing_list_shows_the_apis_message_and_claims_nothing(cloud, admin, 
     answer = admin.get(INDEX)
     assert answer.status_code == 200
     assert "The database &lt;b&gt;is away&lt;/b&gt;." in answer.content.decode()
-    assert "There is no FT server yet" not in text(answer)
+    assert "No FT servers exist yet" not in text(answer)
 
 
 def test_an_unreachable_api_keeps_the_panel_and_says_so(cloud, login):
@@ -284,7 +284,7 @@ def test_a_row_is_followed_before_the_cloud_shows_any_change(cloud, admin):
     pair.update(state="protected", state_reason="")
     html = row(admin.get(INDEX), pair)
     assert "warning" in re.search(r"<tr[^>]*>", html)[0]
-    assert "A failover is under way." in html
+    assert "A failover is in progress." in html
 
 
 def test_a_row_of_a_vanished_server_is_removed(cloud, admin):
@@ -304,7 +304,7 @@ def test_a_dialog_that_was_overtaken_does_nothing(cloud, admin):
     pair = add(cloud)
     admin.post(failover_url(pair), {"epoch": pair["epoch"] - 1})
     assert not [path for method, path in cloud.requests if path.endswith("/action")]
-    assert "has failed over meanwhile" in messages(admin)
+    assert "has failed over in the meantime" in messages(admin)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 500])
@@ -356,11 +356,11 @@ def test_hosts_say_what_they_carry_and_why_they_cannot(cloud, admin):
     answer = admin.get(HOSTS)
     page = text(answer)
     assert (
-        "compute-a Up heard 5 minutes ago yes 3 2 8192 nova-colo-agent 1.2.3 (qemu) qemu 7.2.15 libvirt 9.0.0"
-        in page
+        "compute-a Up last report 5 minutes ago yes 3 2 8192 nova-colo-agent 1.2.3 (qemu) "
+        "qemu 7.2.15 libvirt 9.0.0" in page
     )
-    assert "compute-b Up heard 5 minutes ago no QEMU has no &lt;filter-rewriter&gt;. 3 2" in page
-    assert "compute-c Down heard 10 minutes ago" in page
+    assert "compute-b Up last report 5 minutes ago no QEMU has no &lt;filter-rewriter&gt;. 3 2" in page
+    assert "compute-c Down last report 10 minutes ago" in page
     assert f'href="{HOSTS}"' in admin.get(INDEX).content.decode()
     assert len(called(cloud, lambda: admin.get(HOSTS))) == 1
 
@@ -369,7 +369,7 @@ def test_hosts_that_cannot_be_listed_are_not_none(cloud, admin):
     assert "No host has an agent yet." in text(admin.get(HOSTS))
     cloud.failures["GET", "/os-fault-tolerance/hosts"] = (403, "Policy does not allow it.")
     page = text(admin.get(HOSTS))
-    assert "The hosts could not be listed: Policy does not allow it." in page
+    assert "Unable to list hosts: Policy does not allow it." in page
     assert "No host has an agent yet." not in page
 
 

@@ -22,7 +22,7 @@ def test_ft_flavors_come_first_and_say_what_a_secondary_takes(cloud, admin):
     cloud.add_flavor("ft.small", 2048, ft_enabled="1", **policy)
     page = text(admin.get(FLAVORS))
     assert (
-        "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced by itself "
+        "ft.small yes Checkpoint, 200 ms, a lost secondary is not replaced automatically "
         "1 2048 1 4096 all projects" in page
     )
     assert page.index("ft.small") < page.index("a.plain")
@@ -83,10 +83,10 @@ def test_a_flavor_is_made_fault_tolerant_and_ordinary_again(cloud, admin):
         "ft:mode": "colo",
         "ft:auto_reprotect": "1",
     }
-    assert "keep what they were made or last resized with" in text(admin.get(f"{FLAVORS}id-some/unset/"))
+    assert "keep the flavor as it was" in text(admin.get(f"{FLAVORS}id-some/unset/"))
     admin.post(f"{FLAVORS}id-some/unset/")
     assert flavor["extra_specs"] == {"hw:cpu_policy": "shared"}
-    assert "Flavor some is an ordinary one now." in alerts(admin)
+    assert "Fault tolerance was removed from flavor some." in alerts(admin)
 
 
 def test_a_policy_begins_as_it_is(cloud, admin):
@@ -109,8 +109,8 @@ def test_an_unknown_flavor_leads_back_to_the_list(cloud, admin, what):
 def test_flavors_that_cannot_be_listed_are_not_none(cloud, admin):
     cloud.failures["GET", "/flavors/detail"] = (500, "The database is away.")
     page = text(admin.get(FLAVORS))
-    assert "The flavors could not be listed: The database is away." in page
-    assert "There is no flavor yet." not in page
+    assert "Unable to list flavors: The database is away." in page
+    assert "No flavors exist yet." not in page
 
 
 def test_a_member_makes_none(cloud, login):

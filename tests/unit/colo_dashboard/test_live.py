@@ -45,7 +45,7 @@ def test_figures_are_told_as_they_are_shown(cloud, admin):
         "per_min": "21.5",
         "p99": "14.0 ms",
         "pauses": "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms",
-        "totals": "1210 in all: 907 mismatch, 300 periodic, 3 forced",
+        "totals": "1210 in total: 907 mismatch, 300 periodic, 3 forced",
     }
 
 

@@ -64,7 +64,7 @@ def test_the_summary_counts_all_and_is_a_filter(cloud, member):
 def test_a_filter_that_finds_nothing_does_not_say_that_there_is_nothing(cloud, member):
     add(cloud)
     answer = member.get(PROJECT_INDEX, {"name": "other"})
-    assert "No FT server is like that." in text(answer)
+    assert "No FT servers match the filter." in text(answer)
     assert 'value="other"' in answer.content.decode()
     assert "There is no FT server yet" not in text(answer)
 

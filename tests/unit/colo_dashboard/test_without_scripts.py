@@ -59,7 +59,7 @@ def test_a_tenant_finds_reads_and_acts(cloud, login):
     browser.follow("5 minutes")
     assert browser.page.xpath("//*[local-name()='rect']")
     browser.follow("Events")
-    assert "What has happened" in browser.text
+    assert "Events, newest first" in browser.text
     browser.follow("Flavor and policy")
     assert "After a loss" in browser.text
     browser.follow("Suspend protection")

@@ -254,6 +254,8 @@ class FakeCloud:
                 if user == "admin"
                 else fault(403, "You are not authorized.")
             )
+        if path == "/v3/users/u-1" and user == "admin":
+            return Response(200, {"user": {"id": "u-1", "name": "alice", "enabled": True, "links": {}}})
         if path in (f"/v3/users/{user}/projects", "/v3/auth/projects"):
             return Response(200, {"projects": [project for project in projects if project["name"] == user]})
         for project in projects:

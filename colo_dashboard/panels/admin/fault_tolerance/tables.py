@@ -53,7 +53,7 @@ class HostsTable(tables.DataTable):
 
     host = tables.Column("host", verbose_name=_("Host"), classes=("colo-host",))
     agent = project_tables.CellColumn("agent", verbose_name=_("Agent"), sortable=False)
-    capable = project_tables.CellColumn("capable", verbose_name=_("Can carry secondaries"), sortable=False)
+    capable = project_tables.CellColumn("capable", verbose_name=_("Can run secondaries"), sortable=False)
     primaries = tables.Column("primaries", verbose_name=_("Primaries"))
     secondaries = tables.Column("secondaries", verbose_name=_("Secondaries"))
     reserved_memory_mb = tables.Column("reserved_memory_mb", verbose_name=_("Reserved RAM (MB)"))

@@ -50,7 +50,7 @@ class HostsView(AdminMixin, views.DashboardMixin, tables.DataTableView):
         try:
             return api.hosts(self.request)
         except api.API_ERRORS as error:
-            message = _("The hosts could not be listed: %s") % api.explain(error)
+            message = _("Unable to list hosts: %s") % api.explain(error)
             project_tables.show_failure(self.request, self.table, message)
             return []
 

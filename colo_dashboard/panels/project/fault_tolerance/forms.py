@@ -14,9 +14,9 @@ from colo_dashboard.actions import Action
 from novaclient_colo.fault_tolerance import FaultTolerance
 
 MODES = (
-    ("colo", gettext_lazy("COLO: when replies of the two differ")),
-    ("checkpoint", gettext_lazy("Checkpoint: at a fixed interval, for which replies wait")),
-    ("hybrid", gettext_lazy("Hybrid: the one of the two that suits the replies at the time")),
+    ("colo", gettext_lazy("COLO: when their replies differ")),
+    ("checkpoint", gettext_lazy("Checkpoint: at a fixed interval; replies are delayed until then")),
+    ("hybrid", gettext_lazy("Hybrid: switches between the two, depending on how often replies differ")),
 )
 
 
@@ -44,7 +44,9 @@ class ActionForm(forms.SelfHandlingForm):
     def handle(self, request: HttpRequest, data: dict[str, Any]) -> bool:
         pair, action = self.pair, self.action
         if pair.epoch != data["epoch"]:
-            messages.warning(request, _("%s has failed over meanwhile; nothing was done.") % pair.name)
+            messages.warning(
+                request, _("%s has failed over in the meantime; nothing was changed.") % pair.name
+            )
             return True
         try:
             api.act(request, pair.server_id, action.slug, **self.arguments(data))
@@ -64,8 +66,8 @@ class FailoverForm(ActionForm):
         required=False,
         label=gettext_lazy("Name of the server"),
         help_text=gettext_lazy(
-            "Type it to fail over although the pair is not healthy. "
-            "What happened since the last checkpoint is lost."
+            "Enter it to fail over although the pair is not healthy. Changes since the last "
+            "checkpoint are lost."
         ),
         widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -109,7 +111,7 @@ class MigrateSecondaryForm(ActionForm):
             del self.fields["host"]
         else:
             self.fields["host"].choices = [
-                ("", _("The next with capacity")),
+                ("", _("Any host with capacity")),
                 *((host, host) for host in hosts),
             ]
 

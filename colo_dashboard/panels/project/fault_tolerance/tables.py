@@ -48,7 +48,7 @@ class PairAction(tables.LinkAction):
         allowed, reason = reasons.permission(datum.pair, self.action.wire)
         if datum.followed == "failover":
             # The API may not show yet an action that was just requested.
-            allowed, reason = False, _("A failover is under way.")
+            allowed, reason = False, _("A failover is in progress.")
         if allowed or (self.action.slug == "failover" and datum.can_be_forced):
             return
         # The link can still be focused and touched: a disabled button shows its title to mouse users only.
@@ -154,7 +154,7 @@ class FaultToleranceTable(tables.DataTable):
         multi_select = False
         footer = False
         no_data_message = _(
-            "There is no FT server yet. Launch a server from a flavor that has the extra spec "
+            "No FT servers exist yet. Launch a server from a flavor that has the extra spec "
             "ft:enabled=true; it is protected as soon as its secondary runs on another host."
         )
 

@@ -71,7 +71,12 @@ class EventsTab(PairTab):
     preload = False
 
     def more(self, request: HttpRequest, row: pairs.PairRow) -> dict[str, Any]:
-        return {"events": api.events(request, row.id, EVENTS), "most": EVENTS}
+        events = api.events(request, row.id, EVENTS)
+        names = api.user_names(request, filter(None, (event.user_id for event in events)))
+        return {
+            "events": [(event, names.get(event.user_id, event.user_id)) for event in events],
+            "most": EVENTS,
+        }
 
 
 class PolicyTab(PairTab):

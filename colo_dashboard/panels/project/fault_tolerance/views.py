@@ -60,11 +60,11 @@ class IndexView(DashboardMixin, tables.DataTableView):
         try:
             self.current_page = requested_page(self.request, self.all_projects)
         except api.API_ERRORS as error:
-            message = _("The FT servers could not be listed: %s") % api.explain(error)
+            message = _("Unable to list FT servers: %s") % api.explain(error)
             panel_tables.show_failure(self.request, self.table, message)
             return []
         if any(self.request.GET.get(name) for name in panel_tables.FILTERS):
-            panel_tables.set_empty_message(self.table, _("No FT server is like that."))
+            panel_tables.set_empty_message(self.table, _("No FT servers match the filter."))
         return self.rows(self.current_page.pairs)
 
     def rows(self, page_pairs: list[FaultTolerance]) -> list[pairs.PairRow]:
@@ -240,7 +240,9 @@ class ActionView(DashboardMixin, forms.ModalFormView):
         permission = reasons.permission(self.pair, self.action.wire)
         context["pair"] = self.pair
         context["sentence"] = self.action.sentence % {"name": self.pair.name}
-        context["reason"] = "" if permission.allowed else permission.reason or _("You may not do this.")
+        context["reason"] = (
+            "" if permission.allowed else permission.reason or _("You are not allowed to do this.")
+        )
         context["refusal"] = "" if self.forced else context["reason"]
         context["modal_header"] = _("%(action)s: %(name)s") % {"action": label, "name": self.pair.name}
         context["submit_url"] = self.url("action", self.pair.server_id, slug)
@@ -270,7 +272,7 @@ class DetailView(DashboardMixin, tabs.TabView):
         try:
             return api.get_pair(self.request, self.kwargs["server_id"])
         except api.API_ERRORS as error:
-            message = _("The server's fault tolerance could not be shown: %s") % api.explain(error)
+            message = _("Unable to show the server's fault tolerance: %s") % api.explain(error)
             exceptions.handle(self.request, message, redirect=self.url("index"), details="")
             raise
 

@@ -51,11 +51,11 @@ class PolicyForm(FlavorForm):
         required=False,
         min_value=10,
         max_value=60000,
-        label=gettext_lazy("Milliseconds between two checkpoints"),
-        help_text=gettext_lazy("In mode checkpoint only. Empty: the hosts' own."),
+        label=gettext_lazy("Checkpoint interval (ms)"),
+        help_text=gettext_lazy("For mode Checkpoint only. Leave empty for the hosts' default."),
     )
     auto_reprotect = django_forms.BooleanField(
-        required=False, initial=True, label=gettext_lazy("Replace a lost secondary without being asked")
+        required=False, initial=True, label=gettext_lazy("Replace a lost secondary automatically")
     )
 
     def policy(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -80,8 +80,8 @@ class CreateForm(PolicyForm):
     disk = django_forms.IntegerField(min_value=0, initial=0, label=gettext_lazy("Disk (GB)"))
     projects = django_forms.MultipleChoiceField(
         required=False,
-        label=gettext_lazy("Projects that may use it"),
-        help_text=gettext_lazy("None chosen: all of them."),
+        label=gettext_lazy("Access for projects"),
+        help_text=gettext_lazy("Select none to allow all projects."),
     )
     field_order = (
         "name",
@@ -106,7 +106,7 @@ class CreateForm(PolicyForm):
 
 
 class UnsetForm(FlavorForm):
-    done = gettext_lazy("Flavor %(name)s is an ordinary one now.")
+    done = gettext_lazy("Fault tolerance was removed from flavor %(name)s.")
 
     def apply(self, request: HttpRequest, data: dict[str, Any]) -> None:
         api.fault_tolerance(request).flavors.unset(self.initial["flavor"])

@@ -30,7 +30,7 @@ class SetFlavor(tables.LinkAction):
 
 class UnsetFlavor(tables.LinkAction):
     name = "unset"
-    verbose_name = _("Make ordinary")
+    verbose_name = _("Remove fault tolerance")
     url = "horizon:admin:fault_tolerance:flavors:unset"
     classes = ("ajax-modal",)
 
@@ -59,4 +59,4 @@ class FlavorsTable(tables.DataTable):
         row_actions = (SetFlavor, UnsetFlavor)
         row_actions_dropdown_template = "colo_dashboard/fault_tolerance/_row_actions.html"
         multi_select = False
-        no_data_message = _("There is no flavor yet.")
+        no_data_message = _("No flavors exist yet.")

@@ -32,7 +32,7 @@ class IndexView(tables.DataTableView):
         try:
             flavors: list[FtFlavor] = api.fault_tolerance(self.request).flavors.list(every=True)
         except api.API_ERRORS as error:
-            message = _("The flavors could not be listed: %s") % api.explain(error)
+            message = _("Unable to list flavors: %s") % api.explain(error)
             show_failure(self.request, self.table, message)
             return []
         return sorted(flavors, key=lambda flavor: (not flavor.enabled, flavor.name))
@@ -67,7 +67,7 @@ class CreateView(DialogView):
     form_id, modal_id = "create_flavor_form", "create_flavor_modal"
     submit_label = gettext_lazy("Create FT flavor")
     sentence = gettext_lazy(
-        "Servers of it run twice, on two hosts. Nothing of the secondary counts against a quota."
+        "Servers of this flavor run on two hosts at once. Secondaries do not count against quotas."
     )
 
 
@@ -85,7 +85,7 @@ class OneFlavorView(DialogView):
         try:
             self.flavor  # noqa: B018  the only request for it
         except api.API_ERRORS as error:
-            messages.error(request, _("The flavor could not be shown: %s") % api.explain(error))
+            messages.error(request, _("Unable to show the flavor: %s") % api.explain(error))
             return redirect(INDEX)
         return super().dispatch(request, *args, **kwargs)
 
@@ -103,17 +103,17 @@ class SetView(OneFlavorView):
     form_id, modal_id = "set_flavor_form", "set_flavor_modal"
     submit_label = gettext_lazy("Make fault tolerant")
     sentence = gettext_lazy(
-        "Servers that are made of it from now on run twice, on two hosts: the secondary takes its vCPUs and "
-        "disk once more, and its RAM twice. Servers that are there keep what they were made or last resized "
-        "with."
+        "New servers of this flavor run on two hosts at once: the secondary takes the same vCPUs and "
+        "disk, and twice the RAM. Existing servers keep the flavor as it was when they were created "
+        "or last resized."
     )
 
 
 class UnsetView(OneFlavorView):
     form_class = flavor_forms.UnsetForm
     form_id, modal_id = "unset_flavor_form", "unset_flavor_modal"
-    submit_label = gettext_lazy("Make ordinary")
+    submit_label = gettext_lazy("Remove fault tolerance")
     sentence = gettext_lazy(
-        "Servers that are made of it from now on run once. "
-        "Those that are there keep what they were made or last resized with."
+        "New servers of this flavor run on one host. Existing servers keep the flavor as it was when "
+        "they were created or last resized."
     )
