@@ -7,6 +7,7 @@ Standard library only.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -117,9 +118,8 @@ def _lower_priority(leader: int, niceness: int) -> None:
     of a lab has a session of its own.
     """
     os.setpriority(os.PRIO_PROCESS, leader, niceness)
-    group = pathlib.Path(f"/proc/{leader}/autogroup")
-    if group.exists():
-        group.write_text(str(niceness))
+    with contextlib.suppress(OSError):  # a kernel without such groups, or a container that may not set them
+        pathlib.Path(f"/proc/{leader}/autogroup").write_text(str(niceness))
 
 
 def report() -> int:

@@ -14,7 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from lab.core.layout import LAB_DIR
 from lab.core.patience import patient
+from lab.core.process import MARK, STARTER
 from tests.ui.panel import address
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -43,7 +45,10 @@ def start_browser(profile: Path) -> Iterator[WebDriver]:
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    # "lab sweep" finds what a killed run has left by these
+    mark = {MARK: str(LAB_DIR / f"test-browser-{os.getpid()}"), STARTER: str(os.getpid())}
+    service = webdriver.ChromeService(CHROMEDRIVER, env=os.environ | mark)
+    driver = webdriver.Chrome(options=options, service=service)
     driver.set_page_load_timeout(PAGE_S)
     try:
         yield driver
