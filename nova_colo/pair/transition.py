@@ -30,10 +30,11 @@ def transition(
 ) -> dict[str, Any]:
     """Return columns of a pair that are about to be set, with those that follow from them.
 
-    A state or its reason determines the health, and a pair without a secondary keeps no figures of one.
+    A state or its reason determines the health, a new state does not keep the reason of the last one, and a
+    pair without a secondary keeps no figures of one.
 
     :param pair: the pair before
-    :param values: the columns; a state comes with its reason
+    :param values: the columns
     :param replicas: observations of the primary's and the secondary's host; without them the health of a pair
         that is protected stays as it is
     """
@@ -42,8 +43,9 @@ def transition(
         completed |= _WITHOUT_SECONDARY
     if _STATE.isdisjoint(values):
         return completed
+    completed.setdefault("state_reason", None)
     after = dataclasses.replace(pair, **{name: value for name, value in completed.items() if name in _FIELDS})
     if after.state == State.PROTECTED and replicas is None:
         return completed
-    level, why = assess(after, values["state_reason"], *(replicas or (GONE, GONE)))
+    level, why = assess(after, completed["state_reason"], *(replicas or (GONE, GONE)))
     return completed | {"health": level, "health_reasons": list(why)}

@@ -40,6 +40,12 @@ def test_another_reason_for_the_same_state_is_one_for_its_health():
     assert (values["health"], values["health_reasons"]) == (Health.WARNING, [reasons.REQUESTED()])
 
 
+def test_a_new_state_does_not_keep_the_reason_of_the_last_one():
+    values = transition(PAIR, {"state": State.FAILING_OVER})
+    assert values["state_reason"] is None
+    assert values["health_reasons"] == [reasons.PAIR_IS(state=State.FAILING_OVER)]
+
+
 def test_without_a_secondary_no_figures_of_one_are_left():
     values = transition(PAIR, {"secondary_host": None})
     assert set(values.values()) == {None} and {"protected_since", "checkpoint_rate"} < set(values)
