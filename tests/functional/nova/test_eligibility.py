@@ -39,7 +39,7 @@ class EligibilityTest(ColoTestCase):
     def assert_refused(self, answer, *parts):
         self.assertEqual(400, answer.status_int, answer.text)
         refusal = answer.json["badRequest"]
-        self.assertTrue(refusal["message"].startswith("The server cannot be fault tolerant. It"), refusal)
+        self.assertTrue(refusal["message"].startswith("The server cannot be fault tolerant. "), refusal)
         for part in parts:
             self.assertIn(part, refusal["message"])
         self.assertEqual("cannot_be_fault_tolerant", refusal["details"]["code"])
