@@ -59,7 +59,7 @@ cloud-lane:
 	+@for stage in $(CLOUD_LANE); do $(STAGE) run $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 nova-lane:
-	+@for stage in $(NOVA_LANE); do $(STAGE) run --nice 10 $$stage $(MAKE) --no-print-directory $$stage || true; done
+	+@for stage in $(NOVA_LANE); do $(STAGE) run --nice 5 $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 unit: venv ## the tests that need no service
 	$(BIN)/python -m pytest tests/unit tests/simulation $(SELECT) --numprocesses=2 --dist=worksteal
