@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from a change of a pair's state."""
+"""Consequences of a change of a pair's state."""
 
 import dataclasses
 
