@@ -135,13 +135,18 @@ def listen(guest: Guest, where: Listening, folder: str) -> None:
 def compare(guest: Guest, nics: Sequence[Nic]) -> None:
     """Hold a primary's replies back until the secondary has sent the same.
 
-    The NIC of a former secondary has a rewriter, which comes after the comparison.
+    The NIC of a former secondary has a rewriter, which comes after the comparison. Its number need not be
+    that of the NIC: others may have been attached and detached since.
     """
     guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
-    rewriters = _objects(guest)
+    rewriters = {
+        guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"}): name
+        for name in _objects(guest)
+        if kind(name) == "rewriter"
+    }
     for number, nic in enumerate(nics):
-        rewriter = f"{PREFIX}rewriter{number}"
-        place = {"insert": "before", "position": f"id={rewriter}"} if rewriter in rewriters else {}
+        rewriter = rewriters.get(nic.netdev)
+        place = {"insert": "before", "position": f"id={rewriter}"} if rewriter else {}
         common = {"netdev": nic.netdev, **place, **_vnet(nic)}
         mirror = {"qom-type": "filter-mirror", "queue": "tx", "outdev": f"{PREFIX}mirror{number}"}
         guest("object-add", {**mirror, "id": f"{PREFIX}mirrors{number}", **common})
