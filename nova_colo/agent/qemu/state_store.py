@@ -96,4 +96,6 @@ class StateStore:
 
 
 def _record(values: dict[str, Any]) -> Record:
+    known = {field.name for field in dataclasses.fields(Record)}  # a later release may have added others
+    values = {name: value for name, value in values.items() if name in known}
     return Record(**values | {"stage": Stage(values["stage"])})
