@@ -67,7 +67,8 @@ class Replica:
         self._egress = Egress(guest)
         self._fence = ArmedFence(record.server_id)
         self._devices_checked_at: float | None = None
-        self._disabled_devices: list[str] = []
+        self._unusable_devices: list[str] = []
+        self._unusable_checks = 0  # consecutive checkpoints with such devices
         self._polled_at = time.monotonic()
         self._unsaved = False
         self._state = ReplicaState().attached(
@@ -131,7 +132,7 @@ class Replica:
         """
         with self._lock:
             self._state = self._state.disconnected()
-            self._disabled_devices = []
+            self._unusable_devices = []
             self._fence.disarm()
             self.save(stage=Stage.DISCONNECTED, error=error.data() if error else None)
         self._block_egress(False)
@@ -272,12 +273,15 @@ class Replica:
         return netfilter.connections(self.guest)
 
     def _check_devices(self) -> None:
-        self._disabled_devices = virtio.disabled_devices(self.guest)
-        if self._disabled_devices:
+        self._unusable_devices = virtio.unusable_devices(self.guest)
+        self._unusable_checks = self._unusable_checks + 1 if self._unusable_devices else 0
+        # at the 1st, 2nd, 4th, 8th ... checkpoint: the guest may have broken the primary's device, too, and
+        # between a reset and the next checkpoint there is nothing to promote
+        if self._unusable_checks and self._unusable_checks & (self._unusable_checks - 1) == 0:
             LOG.warning(
-                "Resetting the secondary of server %s: disabled devices: %s.",
+                "Resetting the secondary of server %s: disabled or broken devices: %s.",
                 self.record.server_id,
-                ", ".join(self._disabled_devices),
+                ", ".join(self._unusable_devices),
             )
             virtio.reset(self.guest)
 
@@ -324,7 +328,7 @@ class Replica:
     def _problems(self) -> Iterator[Reason]:
         if self._state.link is not None:
             yield from self._state.link.reasons
-        if self._disabled_devices:
-            yield reasons.DEVICES_OFF(devices=self._disabled_devices)
+        if self._unusable_devices:
+            yield reasons.DEVICES_OFF(devices=self._unusable_devices)
         if self._fence.error is not None:
             yield reasons.FENCE_UNARMED(error=self._fence.error)

@@ -43,6 +43,7 @@ class Guest:
 
     def __init__(self):
         self.objects = ["colo-agrees0"]
+        self.broken, self.resets = False, 0
 
     def __call__(self, command, arguments=None):
         match command:
@@ -52,6 +53,13 @@ class Guest:
                 return [{"thread-id": self.process.pid}]
             case "qom-list":
                 return [{"name": name} for name in self.objects]
+            case "x-query-virtio":
+                return [{"name": "virtio-net", "path": "/net0"}]
+            case "x-query-virtio-status":
+                statuses = ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
+                return {"disabled": False, "broken": self.broken, "status": {"statuses": statuses}}
+            case "system_reset":
+                self.resets += 1
             case "object-add":
                 self.objects.append(arguments["id"])
             case "object-del":
@@ -209,6 +217,21 @@ def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event
     assert replica.report(paired=True).link_up
     replica.on_event(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
     assert replica.report(paired=True).link_up is False
+
+
+def test_a_secondary_whose_devices_stay_broken_is_reset_more_and_more_rarely(clock):
+    replica = make_replica(Stage.STARTING, primary=False)
+    replica.on_in_sync()
+    replica.guest.broken = True
+    advance(replica, clock, 9)
+    assert replica.guest.resets == 4, "at the 1st, 2nd, 4th and 8th checkpoint"
+    assert [reason.code for reason in replica.report(paired=True).reasons] == ["devices_off"]
+    replica.guest.broken = False
+    advance(replica, clock, 1)
+    assert replica.report(paired=True).reasons == []
+    replica.guest.broken = True
+    advance(replica, clock, 1)
+    assert replica.guest.resets == 5
 
 
 def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():
