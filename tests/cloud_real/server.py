@@ -62,10 +62,12 @@ class FtServer(NovaServer):
             left.update(self._actual_records(()))
             return not any(left.values())
 
-        try:
-            wait_for("nothing is left of it", PATIENCE, nothing_is_left)
-        except AssertionError as error:
-            raise AssertionError({name: records for name, records in left.items() if records}) from error
+        wait_for(
+            "nothing is left of it",
+            PATIENCE,
+            nothing_is_left,
+            lambda: {name: records for name, records in left.items() if records},
+        )
 
     def _end_use(self) -> None:
         if self._counting is not None:
@@ -183,12 +185,14 @@ class FtServer(NovaServer):
             )
             return actual == expected
 
-        try:
-            wait_for("all records are consistent", PATIENCE, is_consistent)
-        except AssertionError as error:
-            raise AssertionError(
-                {name: (actual[name], expected[name]) for name in expected if actual[name] != expected[name]}
-            ) from error
+        wait_for(
+            "all records are consistent",
+            PATIENCE,
+            is_consistent,
+            lambda: {
+                name: (actual[name], expected[name]) for name in expected if actual[name] != expected[name]
+            },
+        )
 
     def _expected_records(self) -> dict[str, set]:
         """Return the expected records of the server and its secondary, derived from its pair."""

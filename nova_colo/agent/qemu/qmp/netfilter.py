@@ -139,11 +139,7 @@ def compare(guest: Guest, nics: Sequence[Nic]) -> None:
     that of the NIC: others may have been attached and detached since.
     """
     guest("object-add", {"qom-type": "iothread", "id": IOTHREAD})
-    rewriters = {
-        guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"}): name
-        for name in _objects(guest)
-        if kind(name) == "rewriter"
-    }
+    rewriters = {_netdev(guest, name): name for name in _objects(guest) if kind(name) == "rewriter"}
     for number, nic in enumerate(nics):
         rewriter = rewriters.get(nic.netdev)
         place = {"insert": "before", "position": f"id={rewriter}"} if rewriter else {}
@@ -174,7 +170,7 @@ def block_egress(guest: Guest, on: bool) -> None:
     for name in sorted(name for name in there if on and kind(name) == "agrees"):
         held = f"{PREFIX}held{name.removeprefix(f'{PREFIX}agrees')}"
         if held not in there:
-            netdev = guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
+            netdev = _netdev(guest, name)
             # outgoing packets pass the head last, so this also holds packets that are being compared right
             # now
             buffer = {
@@ -220,6 +216,11 @@ def _objects(guest: Guest) -> set[str]:
     return {
         entry["name"] for entry in guest("qom-list", {"path": "/objects"}) if entry["name"].startswith(PREFIX)
     }
+
+
+def _netdev(guest: Guest, name: str) -> str:
+    """Return the backend of the NIC that a filter belongs to."""
+    return guest("qom-get", {"path": f"/objects/{name}", "property": "netdev"})
 
 
 def _chardevs(guest: Guest) -> list[str]:
