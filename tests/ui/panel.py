@@ -61,6 +61,12 @@ def on_page(browser: WebDriver, text: str) -> bool:
         return False
 
 
+def content(browser: WebDriver) -> str:
+    """Return the address and all text of the page, hidden parts included: user and menu, for example."""
+    body = browser.find_element(By.TAG_NAME, "body").get_property("textContent")
+    return f"{browser.current_url}: {' '.join(str(body).split())}"
+
+
 def wait_for_next_page(browser: WebDriver, leave: Callable[[], None]) -> None:
     """Do what leads to another page, and wait until that has been loaded.
 
