@@ -8,7 +8,9 @@ other,
 in order.
 """
 
+import contextlib
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -17,7 +19,7 @@ import pytest
 from lab.core.patience import patient
 from lab.machines import Guest, Testbed
 from nova_colo.standalone.pair import PairObservation
-from tests.qemu.lives import OPTIONS, Life
+from tests.qemu.lives import OPTIONS, Life, listening
 
 #: Seconds in which there must be no reply, since no replica has the grant.
 HELD = 3.0
@@ -212,10 +214,89 @@ def test_a_power_cut_of_the_primarys_host(life, pair):
     life.wait_for_loss(pair.secondary)
     life.take_over(pair)
     life.goes_on()
-    life.host(pair.primary).power_on()
-    life.host(pair.primary).start_agent(qemu=OPTIONS)
-    life.wait("the end of its guest is reported", lambda: life.replica(pair.primary)["running"] is False)
-    life.discard(pair.primary)
+    power_on_again(life, pair.primary)
+
+
+def export_port(life: Life, pair: PairObservation) -> int:
+    """Return the port on which a secondary exports its disks: the lower one of two."""
+    secondary = life.host(pair.secondary)
+    sockets = listening(secondary, secondary.qemu_pid(life.guest.name))
+    return min(int(address.rpartition(":")[2]) for address in sockets)
+
+
+@contextlib.contextmanager
+def half_a_write_is_sent(life: Life, pair: PairObservation) -> Iterator[None]:
+    """Send the beginning of a write to the secondary's disk from the primary's host, but not its end."""
+    program = f"""
+import signal, socket, struct
+server = socket.create_connection({(life.host(pair.secondary).address, export_port(life, pair))!r})
+greeting = server.recv(18, socket.MSG_WAITALL)
+assert greeting.startswith(b"NBDMAGIC"), greeting
+server.sendall(struct.pack(">I8sII5s", 3, b"IHAVEOPT", 1, 5, b"disk0"))  # flags, option, its length, export
+server.recv(10, socket.MSG_WAITALL)
+server.sendall(struct.pack(">IHHQQI", 0x25609513, 0, 1, 0, 0, 65536) + bytes(4096))
+print("sent", flush=True)
+signal.pause()
+"""
+    command = life.host(pair.primary).command(["python3", "-c", program])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "sent\n"
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def hold_acknowledgements(life: Life, pair: PairObservation) -> None:
+    """Hold back what the server of the secondary's disk sends to the primary; all else arrives."""
+    device = ["dev", "repl"]
+    port = ["match", "ip", "sport", str(export_port(life, pair)), "0xffff"]
+    for command in (
+        ["qdisc", "add", *device, "root", "handle", "1:", "htb"],
+        ["class", "add", *device, "parent", "1:", "classid", "1:1", "htb", "rate", "8bit", "burst", "1"],
+        ["filter", "add", *device, "parent", "1:", "protocol", "ip", "u32", *port, "flowid", "1:1"],
+    ):
+        life.host(pair.secondary).run(["tc", *command])
+
+
+def wait_for_silence(life: Life, name: str) -> None:
+    """Wait until a QEMU does not answer its agent any more."""
+    life.wait("QEMU waits for its disks", lambda: life.replica(name)["running"] is False)
+
+
+def wait_for_answering_loss(life: Life, name: str) -> None:
+    """Wait until a replica has lost its peer and answers its agent."""
+    life.wait_for_loss(name)
+    assert life.replica(name)["running"], "the engine would take it for ended"
+
+
+def power_on_again(life: Life, name: str) -> None:
+    life.host(name).power_on()
+    life.host(name).start_agent(qemu=OPTIONS)
+    life.wait("the end of its guest is reported", lambda: life.replica(name)["running"] is False)
+    life.discard(name)
+
+
+def test_a_power_cut_of_the_primarys_host_in_the_middle_of_a_write(life, pair):
+    """A checkpoint makes the secondary's QEMU wait for the end of that write."""
+    with half_a_write_is_sent(life, pair):
+        wait_for_silence(life, pair.secondary)
+        life.host(pair.primary).power_cut()
+        wait_for_answering_loss(life, pair.secondary)
+        life.take_over(pair)
+        life.goes_on()
+    power_on_again(life, pair.primary)
+
+
+def test_a_power_cut_of_the_secondarys_host_before_it_has_acknowledged_a_write(life, pair):
+    """A checkpoint makes the primary's QEMU wait for that."""
+    hold_acknowledgements(life, pair)
+    wait_for_silence(life, pair.primary)
+    life.host(pair.secondary).power_cut()
+    wait_for_answering_loss(life, pair.primary)
+    life.pair.run_unprotected(pair)
+    life.goes_on()
+    power_on_again(life, pair.secondary)
 
 
 def test_a_mode_can_be_changed_while_the_pair_runs(life, pair):

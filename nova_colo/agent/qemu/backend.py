@@ -142,6 +142,7 @@ class QemuBackend:
             return None
         if replica.record.stage != Stage.IN_SYNC and not migration.is_in_colo(replica.guest):
             raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
+        replica.shut_down_connections()
         gap_ms = secondary.promote(replica.guest, None if stopped else replica.trigger_fence)
         replica.save(primary=True, fence=None)
         replica.on_disconnected()

@@ -131,6 +131,7 @@ def disconnect(replica: Replica) -> None:
     :raises ReplicationError: when its guest does not run afterwards
     """
     guest = replica.guest
+    replica.shut_down_connections()
     migration.disconnect(guest)
     block.detach_remote(guest)
     block.remove_remote(guest)

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detect the end of QEMU processes from the kernel: at once, and independently of libvirt."""
+"""The end of QEMU processes and their sockets, from the kernel: independently of QEMU and libvirt."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import re
 import select
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nova_colo.agent.qemu.qmp.client import Guest
+
+#: Number of the system call on every architecture. (Linux: arch/*/entry/syscalls, pidfd_getfd(2))
+PIDFD_GETFD = 438
 
 
 class ProcessWatch:
@@ -45,6 +50,21 @@ class ProcessWatch:
         with self._lock:
             return server_id in self._ended
 
+    def sockets(self, server_id: str) -> Iterator[socket.socket]:
+        """Yield duplicates of the connected sockets of a server's QEMU; none unless it is watched.
+
+        :raises OSError: when the kernel refuses, or the process ends meanwhile
+        """
+        with self._lock:
+            watched = self._watched.get(server_id)
+            if watched is None:
+                return
+            handle = os.dup(watched)
+        try:
+            yield from _sockets(handle)
+        finally:
+            os.close(handle)
+
     def unwatch(self, server_id: str) -> None:
         """Stop watching the QEMU of a server, before its next one is started."""
         with self._lock:
@@ -78,3 +98,25 @@ def process_of(guest: Guest) -> int:
     status = pathlib.Path(f"/proc/{thread}/status").read_text()
     match = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
     return int(match[1]) if match else thread
+
+
+def _sockets(handle: int) -> Iterator[socket.socket]:
+    info = pathlib.Path(f"/proc/self/fdinfo/{handle}").read_text()
+    (pid,) = re.findall(r"^Pid:\s*(\d+)$", info, re.MULTILINE)
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            if not os.readlink(entry).startswith("socket:"):
+                continue
+            with socket.socket(fileno=_duplicate(handle, int(entry.name))) as duplicate:
+                yield duplicate
+
+
+def _duplicate(handle: int, number: int) -> int:
+    """Return a duplicate of another process's file descriptor.
+
+    :param handle: pidfd of the process
+    """
+    descriptor = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, handle, number, 0)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return descriptor

@@ -143,7 +143,10 @@ class Protection:
         if replica.record.stage in (Stage.STARTING, Stage.IN_SYNC):
             return
         parameters = replica.record.parameters(spec.mode, spec.interval_ms)
-        replica.save(stage=Stage.STARTING, error=None, peer=secondary["address"], **parameters)
+        peer_ports = [secondary["disks_port"], secondary["memory_port"]]
+        replica.save(
+            stage=Stage.STARTING, error=None, peer=secondary["address"], peer_ports=peer_ports, **parameters
+        )
         replica.count_from(spec.totals)
         replica.cancelled.clear()
         self._running[spec.server_id] = self._pool.submit(self._protect, replica, running, secondary)

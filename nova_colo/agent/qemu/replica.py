@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One replica of a pair on its host: passes events and polls of its QEMU to its state, and reports that."""
 
+import contextlib
 import dataclasses
+import ipaddress
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from oslo_log import log as logging
@@ -39,6 +42,7 @@ class Replica:
     """A replica. Its methods may be called from any thread.
 
     :param has_qemu: returns whether its QEMU exists; None when libvirt does not answer
+    :param sockets: returns duplicates of the connected sockets of its QEMU
     :param store: writes its record
     :param rule: when a pair under the policy hybrid changes its mode
     :param thresholds: when the replication link counts as slow or down
@@ -50,6 +54,7 @@ class Replica:
         guest: Guest,
         peer_probe: PeerProbe,
         has_qemu: Callable[[], bool | None],
+        sockets: Callable[[], Iterable[socket.socket]],
         store: Callable[[Record], None],
         rule: hybrid.Rule,
         thresholds: link_health.Thresholds,
@@ -60,6 +65,7 @@ class Replica:
         self.cancelled = threading.Event()  # the creation of the pair
         self._peer_probe = peer_probe
         self._has_qemu = has_qemu
+        self._sockets = sockets
         self._store = store
         self._base_rule = rule
         self._thresholds = thresholds
@@ -137,6 +143,28 @@ class Replica:
             self.save(stage=Stage.DISCONNECTED, error=error.data() if error else None)
         self._block_egress(False)
 
+    def shut_down_connections(self) -> None:
+        """Shut down the TCP connections with the peer from outside of QEMU.
+
+        QEMU answers nothing while it waits for its disks to be idle, as at each checkpoint. That lasts for
+        ever when a peer has sent the beginning of a write and its end is lost, and when it is to acknowledge
+        one and has lost its power.
+        """
+        ours, theirs = self.record.ports, self.record.peer_ports
+        if self.record.peer is None:
+            return
+        peer = ipaddress.ip_address(self.record.peer)
+        try:
+            for connection in self._sockets():
+                with contextlib.suppress(OSError):  # it listens, or has been closed
+                    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+                        continue
+                    own, (address, port, *_) = connection.getsockname(), connection.getpeername()
+                    if ipaddress.ip_address(address) == peer and (own[1] in ours or port in theirs):
+                        connection.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            LOG.warning("Server %s: the sockets of its QEMU: %s", self.record.server_id, error)
+
     def set_parameters(self, delay_ms: int, mode: str, policy: str, interval_ms: int) -> None:
         """Record new checkpoint parameters, which are about to be set in QEMU."""
         with self._lock:
@@ -208,7 +236,7 @@ class Replica:
         return is_up and peer is not None and self._peer_probe.age(peer) > self._thresholds.silent_s
 
     def poll(self) -> bool:
-        """Poll the QEMU. Blocks for the timeout of a command at most.
+        """Poll the QEMU. Blocks for the timeout of a command at most, or of two when the peer is lost.
 
         :returns: whether the link was lost since the last poll
         """
@@ -222,7 +250,7 @@ class Replica:
         silent = False
         if has_qemu:
             try:
-                connections = self._poll_qemu()
+                connections = self._poll_qemu_or_unblock()
             except SilentError:
                 silent = True
             except GoneError:
@@ -255,6 +283,21 @@ class Replica:
                 "up" if now.up else "down",
                 " ".join(map(str, now.reasons)),
             )
+
+    def _poll_qemu_or_unblock(self) -> dict[str, bool]:
+        try:
+            return self._poll_qemu()
+        except SilentError:
+            if not self._is_peer_lost():
+                raise
+            LOG.warning("The QEMU of server %s waits for a peer that is lost.", self.record.server_id)
+            self.shut_down_connections()
+            return self._poll_qemu()
+
+    def _is_peer_lost(self) -> bool:
+        with self._lock:
+            peer, is_down = self.record.peer, self._state.link_up(self.record.stage) is False
+        return is_down or (peer is not None and self._peer_probe.age(peer) > self._thresholds.silent_s)
 
     def _poll_qemu(self) -> dict[str, bool]:
         record = self.record

@@ -16,6 +16,7 @@ class Record:
 
     :param ports: those that its QEMU listens on
     :param peer: the address of the peer's host; None while that is not known
+    :param peer_ports: those that a secondary listens on; only a primary's
     :param disks: files of its disks
     :param made: files that were created for a secondary and are not Nova's yet
     :param wiring: how the VIFs of a secondary were plugged; None when they were not, or are Nova's
@@ -38,6 +39,7 @@ class Record:
     stage: Stage
     ports: list[int]
     peer: str | None = None
+    peer_ports: list[int] = dataclasses.field(default_factory=list)
     disks: list[str] = dataclasses.field(default_factory=list)
     made: list[str] = dataclasses.field(default_factory=list)
     wiring: dict[str, Any] | None = None

@@ -13,9 +13,9 @@ from lab.core.patience import patient
 from nova_colo.agent.qemu import fencing
 from nova_colo.agent.qemu import replica as replicas
 from nova_colo.agent.qemu.fencing import Fence
-from nova_colo.agent.qemu.qmp.client import Event
+from nova_colo.agent.qemu.qmp.client import Event, SilentError
 from nova_colo.agent.qemu.state_store import Record
-from nova_colo.pair import hybrid, link_health
+from nova_colo.pair import hybrid, link_health, reasons
 from nova_colo.pair.replica_state import Stage
 
 DELAY_S = 1.0
@@ -91,11 +91,12 @@ def make_replica(stage, primary=True):
         Guest(),
         probe,
         lambda: replica.there,
+        lambda: replica.sockets,
         lambda record: None,
         hybrid.Rule(),
         link_health.Thresholds(),
     )
-    replica.there, replica.probe = True, probe
+    replica.there, replica.probe, replica.sockets = True, probe, []
     return replica
 
 
@@ -258,6 +259,94 @@ def test_that_its_peers_host_is_silent_is_told_at_once_and_once(replica, clock):
     assert replica.poll()
     assert replica.report(True).link_up is False
     assert not replica.is_peer_silent() and not replica.poll()
+
+
+class Connections:
+    """Connections of a QEMU to a peer, by TCP on the loopback interface."""
+
+    def __init__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self.ours = [self._server]
+
+    def open(self):
+        """Open one, and return QEMU's end of it, and the peer's."""
+        self.ours.append(socket.create_connection(self._server.getsockname()))
+        peers, _ = self._server.accept()
+        peers.settimeout(patient(5))
+        return self.ours[-1], peers
+
+    def close(self):
+        for connection in self.ours:
+            connection.close()
+
+
+def is_shut_down(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+@pytest.fixture
+def connections():
+    connections = Connections()
+    yield connections
+    connections.close()
+
+
+def make_waiting(primary, connections, role):
+    """Return a replica whose QEMU answers only after its connection to the peer is shut down.
+
+    :param role: of the connection's port: ``ports`` if QEMU listens on it, ``peer_ports`` if the peer does
+    """
+    replica = make_replica(Stage.STARTING, primary)
+    replica.on_in_sync()
+    replica.record.peer = "127.0.0.1"
+    connection, peers = connections.open()
+    setattr(replica.record, role, [connection.getsockname()[1] if role == "ports" else connections.port])
+    replica.sockets = connections.ours
+
+    class Waiting(Guest):
+        def __call__(self, command, arguments=None):
+            if not is_shut_down(connection):
+                raise SilentError(reasons.QEMU_SILENT(command=command, seconds=5))
+            return super().__call__(command, arguments)
+
+    replica.guest = Waiting()
+    return replica, peers
+
+
+@pytest.mark.parametrize(("primary", "role"), [(True, "peer_ports"), (False, "ports")])
+def test_a_qemu_that_waits_for_a_peer_that_is_lost_answers_again(clock, connections, primary, role):
+    replica, peers = make_waiting(primary, connections, role)
+    assert not replica.poll() and replica.report(True).running is False, "its peer may answer yet"
+    replica.probe.silent_s = 3.0
+    assert replica.poll() is True
+    report = replica.report(True)
+    assert (report.running, report.link_up) == (True, False)
+    assert is_shut_down(peers)
+
+
+def test_connections_to_others_and_those_of_other_purposes_stay(clock, connections):
+    replica, _ = make_waiting(True, connections, "peer_ports")
+    replica.record.peer_ports = [1]
+    storage, _ = connections.open()
+    replica.shut_down_connections()
+    replica.record.peer_ports, replica.record.peer = [connections.port], "127.0.0.2"
+    replica.shut_down_connections()
+    assert not is_shut_down(storage)
+
+
+def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections):
+    def refuse():
+        raise PermissionError("ptrace")
+
+    replica, _ = make_waiting(True, connections, "peer_ports")
+    replica._sockets, replica.probe.silent_s = refuse, 3.0
+    replica.poll()
+    assert replica.report(True).running is False
 
 
 @pytest.fixture
