@@ -64,6 +64,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("A checkpoint is %(seconds)s s late."),
         "",
     ),
+    "copy_ended": (
+        gettext_noop("A write has not reached the secondary's disk."),
+        "",
+    ),
     "copy_failed": (
         gettext_noop("The copy of a disk to the secondary's host has failed. See QEMU's log there."),
         "",
@@ -92,6 +96,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The guest is not running %(seconds)s s after it was disconnected from its secondary."),
         "",
     ),
+    "disk_failed": (
+        gettext_noop("The secondary's disk has failed."),
+        "",
+    ),
     "disk_in_the_way": (
         gettext_noop("A disk of %(found)s bytes exists, instead of %(wanted)s. Remove it, or find out what it belongs to."),
         "",
@@ -100,12 +108,28 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("QEMU does not report disk %(disk)s at %(path)s."),
         gettext_noop("QEMU does not report a disk of the server."),
     ),
+    "disks_differ": (
+        gettext_noop("The secondary has missed a write to its disk, and is not promoted."),
+        "",
+    ),
+    "disks_incomplete": (
+        gettext_noop("The server's disk is still being completed after the failover."),
+        "",
+    ),
     "disks_not_carried": (
         gettext_noop("COLO cannot replicate these disks: %(disks)s. Only raw and qcow2 files on virtio or SCSI are supported."),
         gettext_noop("The server has disks that COLO cannot replicate. Only raw and qcow2 files on virtio or SCSI are supported."),
     ),
+    "disks_timeout": (
+        gettext_noop("Timed out after %(seconds)s s waiting for the server's disk to be completed after the failover."),
+        "",
+    ),
     "encryption_differs": (
         gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither."),
+        "",
+    ),
+    "ended_and_missed_write": (
+        gettext_noop("the primary QEMU on %(host)s exited, and the secondary has missed a write to its disk"),
         "",
     ),
     "ended_before_records": (
@@ -240,6 +264,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The guest would differ on %(host)s. %(differences)s."),
         gettext_noop("The guest would differ on %(host)s."),
     ),
+    "guest_disk_error": (
+        gettext_noop("The guest has got an error from its disk."),
+        "",
+    ),
     "guest_ended": (
         gettext_noop("The guest on %(host)s stopped while its secondary was being created."),
         "",
@@ -342,6 +370,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "locked": (
         gettext_noop("Instance %(server)s is locked. Unlock it first."),
+        "",
+    ),
+    "lost_and_missed_write": (
+        gettext_noop("host %(host)s is lost, and the secondary has missed a write to its disk"),
         "",
     ),
     "making": (
@@ -834,6 +866,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "secondary_lost": (
         gettext_noop("Secondary lost: %(reason)s. The server runs without a secondary until it is protected again."),
+        "",
+    ),
+    "secondary_missed_write": (
+        gettext_noop("the secondary on %(host)s has missed a write to its disk"),
         "",
     ),
     "sending_memory": (

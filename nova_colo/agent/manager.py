@@ -162,6 +162,7 @@ class AgentManager:
         """Run the secondary unprotected, by the grant for ``epoch``.
 
         :param stopped: what ``demote`` returned on the primary's host
+        :raises ReplicationError: when this host has no secondary for that epoch, or it has missed a write
         :returns: milliseconds for which neither replica ran; None when that is not known
         """
         with self._lock(server_id):
@@ -173,6 +174,9 @@ class AgentManager:
                 (Role.PROMOTED, epoch),
             ):
                 raise ReplicationError(reasons.MAY_NOT_RESUME(host=self._host, server=server_id, epoch=epoch))
+            report = self._backend.report(server_id, record.peer)
+            if record.role == Role.SECONDARY and not report.disks_equal:
+                raise ReplicationError(reasons.DISKS_DIFFER())
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             gap_ms = self._backend.promote(server_id, stopped)
         LOG.info("Promoted the secondary of server %s on host %s, epoch %d.", server_id, self._host, epoch)

@@ -77,6 +77,9 @@ class Report:
         that was not measured
     :param mode: the mode, colo or checkpoint, that a pair under the policy hybrid should be in; None under
         another policy
+    :param disks_equal: False since the secondary has missed a write that its primary did not wait for: it
+        must not be promoted any more
+    :param committing: a promoted secondary's disk file lacks data that its guest has written
     """
 
     running: bool
@@ -87,6 +90,8 @@ class Report:
     reasons: list[Reason] = dataclasses.field(default_factory=list)
     stood_still_ms: float | None = None
     mode: str | None = None
+    disks_equal: bool = True
+    committing: bool = False
 
 
 class Backend(Protocol):

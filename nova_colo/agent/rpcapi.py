@@ -20,7 +20,8 @@ class ReplicaReport(TypedDict):
     """State of a replica, as *status* returns it and heartbeats carry it.
 
     The values are those of :class:`nova_colo.agent.replication.Report`, with reasons as data. An agent of an
-    earlier release may leave out what was added since: ``stood_still_ms`` and ``mode``.
+    earlier release may leave out what was added since: ``stood_still_ms``, ``mode``, ``disks_equal`` and
+    ``committing``.
     """
 
     role: str
@@ -33,6 +34,8 @@ class ReplicaReport(TypedDict):
     reasons: list[dict[str, Any]]
     stood_still_ms: float | None
     mode: str | None
+    disks_equal: bool
+    committing: bool
 
 
 class AgentAPI:

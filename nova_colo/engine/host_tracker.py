@@ -92,4 +92,11 @@ class HostTracker:
 def replica_of(replica: ReplicaReport) -> Replica:
     """Return one server's part of a heartbeat as the core's Replica."""
     reasons = tuple(read_all(replica.get("reasons")))
-    return Replica(Role(replica["role"]), replica["epoch"], replica["running"], replica["link_up"], reasons)
+    return Replica(
+        Role(replica["role"]),
+        replica["epoch"],
+        replica["running"],
+        replica["link_up"],
+        reasons,
+        replica.get("disks_equal", True),
+    )

@@ -19,6 +19,15 @@ def write(path: pathlib.Path, record: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
+def sync_folder(folder: pathlib.Path) -> None:
+    """Make the creation and removal of files in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def read(path: pathlib.Path) -> dict[str, Any] | None:
     """Return a record, or None when the file does not exist."""
     try:

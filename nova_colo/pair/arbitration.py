@@ -87,6 +87,10 @@ def _is_adopted(pair: Pair, primary: Observation) -> bool:
     return unprotected and pair.epoch > 0 and _runs(primary, Role.PRIMARY, pair.epoch)
 
 
+def _disks_equal(observation: Observation) -> bool:
+    return observation.replica is None or observation.replica.disks_equal
+
+
 def _leaves(observation: Observation) -> bool:
     return observation.alive and observation.replica is not None and observation.replica.role == Role.LEAVING
 
@@ -120,17 +124,22 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     if _leaves(primary):
         return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_reservation=True)
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
-    secondary_ok = _runs(secondary, Role.SECONDARY, pair.epoch)
+    equal = _disks_equal(primary) and _disks_equal(secondary)
+    secondary_ok = equal and _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
+        if not equal:
+            return Decision(Action.RUN_ALONE, reasons.SECONDARY_MISSED_WRITE(host=pair.secondary_host))
         return _decide_primary_runs(pair, primary, secondary, secondary_ok)
     if not primary.alive:
-        return _decide_primary_silent(pair, secondary, secondary_ok)
+        return _decide_primary_silent(pair, secondary, secondary_ok, equal)
     if primary.replica is None:
         return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_reservation=True)
     if not secondary.alive:
         return NOTHING
     if secondary_ok:
         return Decision(Action.FAILOVER, reasons.PRIMARY_ENDED(host=pair.primary_host))
+    if not equal:
+        return Decision(Action.LOST, reasons.ENDED_AND_MISSED_WRITE(host=pair.primary_host))
     return Decision(Action.LOST, reasons.BOTH_ENDED())
 
 
@@ -163,11 +172,15 @@ def _decide_primary_runs(
     return NOTHING
 
 
-def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: bool) -> Decision:
+def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: bool, equal: bool) -> Decision:
     if secondary_ok and secondary.replica is not None and secondary.replica.link_up is False:
         return Decision(Action.FAILOVER, reasons.HOST_LOST(host=pair.primary_host))
     if not secondary.alive:
         return NOTHING
+    if not equal and _runs(secondary, Role.SECONDARY, pair.epoch):
+        if secondary.replica is None or secondary.replica.link_up is not False:
+            return NOTHING  # the primary runs: only its agent is silent
+        return Decision(Action.LOST, reasons.LOST_AND_MISSED_WRITE(host=pair.primary_host))
     if not secondary_ok:
         return Decision(Action.LOST, reasons.HOST_AND_SECONDARY_LOST(host=pair.primary_host))
     return NOTHING

@@ -119,6 +119,7 @@ class Replica:
     :param running: the QEMU process exists
     :param link_up: the replication link to the peer works; None while there is no peer
     :param reasons: the problems of that link
+    :param disks_equal: False since the secondary has missed a write: it must not be promoted any more
     """
 
     role: Role
@@ -126,6 +127,7 @@ class Replica:
     running: bool
     link_up: bool | None
     reasons: tuple[Reason, ...] = ()
+    disks_equal: bool = True
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:

@@ -60,6 +60,30 @@ LINK_LOST = kind(
 SECONDARY_ENDED = kind(
     _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for the primary.", hosts="host"
 )
+SECONDARY_MISSED_WRITE = kind(
+    _G,
+    "secondary_missed_write",
+    "the secondary on %(host)s has missed a write to its disk",
+    "The disk of the secondary, or the file system of its overlays, is full or broken. Check it: QEMU's log "
+    "there, `df`, and the kernel's log. The primary is not affected.",
+    hosts="host",
+)
+ENDED_AND_MISSED_WRITE = kind(
+    _G,
+    "ended_and_missed_write",
+    "the primary QEMU on %(host)s exited, and the secondary has missed a write to its disk",
+    "A double fault. The secondary's disk is out of date, so it is not promoted. Hard reboot the server: it "
+    "starts from the primary's disk.",
+    hosts="host",
+)
+LOST_AND_MISSED_WRITE = kind(
+    _G,
+    "lost_and_missed_write",
+    "host %(host)s is lost, and the secondary has missed a write to its disk",
+    "A double fault. The secondary's disk is out of date, so it is not promoted. Bring the host back: the "
+    "server's data is there.",
+    hosts="host",
+)
 BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair exited", "A double fault. Check both hosts.")
 HOST_AND_SECONDARY_LOST = kind(
     _G,
@@ -328,6 +352,30 @@ LINK_STUCK = kind(
     "The peer's QEMU does not answer although its host does. Check whether it is frozen, or its host is "
     "out of CPU or memory.",
     _ERROR,
+)
+COPY_ENDED = kind(
+    _G,
+    "copy_ended",
+    "A write has not reached the secondary's disk.",
+    "The disk of the secondary's host, or the file system of its overlays, is full or broken, or the network "
+    "is interrupted. The primary runs on unprotected.",
+    _ERROR,
+)
+DISK_FAILED = kind(
+    _G,
+    "disk_failed",
+    "The secondary's disk has failed.",
+    "It is full or broken: check `df`, QEMU's log and the kernel's log on that host. The secondary is not "
+    "promoted any more.",
+    _ERROR,
+)
+GUEST_DISK_ERROR = kind(
+    _G,
+    "guest_disk_error",
+    "The guest has got an error from its disk.",
+    "The disk of the primary's host is full or broken: check `df`, QEMU's log and the kernel's log there. "
+    "Fail over to the secondary, whose disk is another one.",
+    _WARNING,
 )
 CHECKPOINT_LATE = kind(
     _G,
@@ -687,6 +735,20 @@ COPY_FAILED = kind(
     "Check the network between the two hosts, and whether the disk there is full or broken.",
     _WARNING,
 )
+DISKS_INCOMPLETE = kind(
+    _G,
+    "disks_incomplete",
+    "The server's disk is still being completed after the failover.",
+    "Wait some seconds. If it persists, check whether the disk of this host is full or broken.",
+    _WARNING,
+)
+DISKS_DIFFER = kind(
+    _G,
+    "disks_differ",
+    "The secondary has missed a write to its disk, and is not promoted.",
+    "Nothing: the engine removes it. Check the disk of its host.",
+    _WARNING,
+)
 ENCRYPTION_DIFFERS = kind(
     _G,
     "encryption_differs",
@@ -1016,6 +1078,16 @@ NOVA_DID_NOT_FOLLOW = kind(
     "nova-conductor.",
     _WARNING,
     hosts="host",
+)
+DISKS_TIMEOUT = kind(
+    _G,
+    "disks_timeout",
+    "Timed out after %(seconds)s s waiting for the server's disk to be completed after the failover.",
+    "The guest runs. Check whether the disk of its host is full or broken: what the guest has written is in "
+    "`*.colo-active` and `*.colo-hidden` beside it until then. Never delete these files. QEMU does not "
+    "repeat what has failed: when there is room again, end it once (`virsh destroy`). The agent then "
+    "completes the disk, and the engine restarts the server.",
+    _WARNING,
 )
 RECORDS_TIMEOUT = kind(
     _G,

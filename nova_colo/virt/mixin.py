@@ -20,6 +20,7 @@ from nova.virt import hardware
 from oslo_log import log as logging
 
 from nova_colo.hoststate import agent_health
+from nova_colo.hoststate.commits import CommitStore
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from nova_colo.virt import detach_pair, options
@@ -31,6 +32,8 @@ options.register(CONF)
 
 #: Trait of the host in Placement while its agent is healthy.
 TRAIT = "CUSTOM_COLO"
+#: Seconds that the agent may take to complete the disk of a guest that ended shortly after a failover.
+COMMIT_S = 60.0
 
 #: Events of checkpoints and of the start of replication. ComputeManager.handle_lifecycle_event would read the
 #: server from the database and write its power state at each of them.
@@ -64,6 +67,7 @@ class ColoDriverMixin:
         super().__init__(*args, **kwargs)
         self._state_path = CONF.colo.agent_state_path
         self._roles = RoleStore(self._state_path)
+        self._commits = CommitStore(self._state_path)
         self._strict = StrictBuild(CONF)
         self._ending: set[str] = set()
 
@@ -189,12 +193,21 @@ class ColoDriverMixin:
             "state is protected or degraded, or remove its protection (ft-unprotect)"
         )
 
+    def _disk_refusal(self, instance: Any) -> str:
+        """Wait until a promoted secondary's disk is complete; return why it is not, with the remedy."""
+        if self._commits.wait(instance.uuid, COMMIT_S):
+            return ""
+        return (
+            "after a failover its disk lacks data, which the agent writes to it. Check that this host's "
+            "nova-colo-agent runs and that the disk is not full, then try again"
+        )
+
     def _check_may_start(self, instance: Any) -> None:
         """Refuse to start a guest that must not be started here.
 
         :raises nova.exception.InstancePowerOnFailure: with the remedy
         """
-        if reason := self._start_refusal(instance):
+        if reason := self._start_refusal(instance) or self._disk_refusal(instance):
             LOG.warning("Not starting the guest: %s.", reason, instance=instance)
             raise exception.InstancePowerOnFailure(reason=reason)
 

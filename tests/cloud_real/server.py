@@ -153,9 +153,13 @@ class FtServer(NovaServer):
             raise AssertionError(f"{error}; {self._diagnosis()}") from error
         stats = self._counting.stats(since)
         assert (stats.error, stats.contiguous) == (None, True), stats
-        reply = self._testbed.client.ask(self.address, "v", PATIENCE)
+        reply = self.ask("v")
         assert reply.startswith("ok"), reply
         return stats.max_gap_s
+
+    def ask(self, command: str) -> str:
+        """Return its service's reply to a command over a new connection."""
+        return self._testbed.client.ask(self.address, command, PATIENCE)
 
     def _diagnosis(self) -> str:
         """Return what tells a lost connection from a guest without network, disk or CPU."""

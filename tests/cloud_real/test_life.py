@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users' actions on an FT server in Nova, and its deletion in each state of its pair."""
 
+import functools
+import pathlib
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +11,10 @@ import pytest
 
 from lab import Lab
 from tests.cloud_real.server import PATIENCE, FtServer
-from tests.fixtures.cloud import wait_for
+from tests.fixtures.cloud import Cloud, wait_for
 
+#: Where the guest's service writes its counter, see lab/guest/sources/service.c.
+PLACE_ON_DISK = 1 << 20
 MakeServer = Callable[..., FtServer]
 
 
@@ -137,3 +142,32 @@ def test_it_is_deleted_while_its_primarys_host_has_no_power(make_server: MakeSer
     lab.host(dead).start()
     server.is_up(dead)
     server.delete()
+
+
+def test_an_image_made_after_a_failover_holds_all_that_was_written(
+    server: FtServer, cloud: Cloud, tmp_path: pathlib.Path
+) -> None:
+    before = server.pair()
+    server.act("failover")
+    server.failed_over(before)
+    server.act("ft-unprotect")
+    server.in_state("unprotected")
+    counter = int(server.ask("d").split()[0])
+    server.act("createImage", {"name": server.name})
+    find = functools.partial(cloud.sdk.image.find_image, server.name)
+    image = wait_for(
+        "the image is there", PATIENCE, lambda: (image := find()) and image.status == "active" and image, find
+    )
+    copy, raw = tmp_path / "image", tmp_path / "raw"
+    try:
+        cloud.sdk.image.download_image(image, output=str(copy))
+    finally:
+        cloud.sdk.image.delete_image(image)
+    subprocess.run(["qemu-img", "convert", "-O", "raw", copy, raw], check=True)
+    with raw.open("rb") as file:
+        file.seek(PLACE_ON_DISK)
+        assert int(file.read(20).partition(b"\0")[0]) >= counter
+    server.in_status("ACTIVE")
+    server.goes_on()
+    server.act("ft-protect")
+    server.is_whole()

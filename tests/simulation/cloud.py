@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small models of what an engine works with: hosts with agents, Nova, Placement, Neutron. See world.py."""
 
+import dataclasses
 import datetime
 import pathlib
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from oslo_utils import timeutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.agent.manager import AgentManager
+from nova_colo.agent.replication import PairSpec, Report
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.errors import ServiceError
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
@@ -27,6 +29,8 @@ SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("a", "b", "c")
 #: State of a secondary's guest before the primary's memory has been copied.
 NOT_COPIED = -1
+#: State of a secondary that has missed a write.
+OUTDATED = -2
 
 
 class AgentDied(Exception):  # noqa: N818
@@ -51,6 +55,26 @@ class CrashingRoleStore(RoleStore):
     def _die(self, when: str) -> None:
         if self.crash == when:
             raise AgentDied
+
+
+class BackendWithDisk(backend.SimulatedBackend):
+    """Replicas whose disk may fail.
+
+    :ivar disk_failed: the secondary here has missed a write
+    """
+
+    disk_failed = False
+
+    def report(self, server_id: str, peer: str | None) -> Report:
+        return dataclasses.replace(super().report(server_id, peer), disks_equal=not self.disk_failed)
+
+    def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
+        self.disk_failed = False
+        return super().prepare_secondary(spec, primary)
+
+    def destroy(self, server_id: str) -> None:
+        self.disk_failed = False
+        super().destroy(server_id)
 
 
 class Clock:
@@ -82,7 +106,7 @@ class Host:
         self.name = name
         self.folder = folder / "memory" / name
         self.roles = CrashingRoleStore(str(folder / name))
-        self.backend = backend.SimulatedBackend(conf, clock, seed=1)
+        self.backend = BackendWithDisk(conf, clock, seed=1)
         self.manager = AgentManager(name, self.backend, self.roles)
         self.hypervisor = hv.Hypervisor(str(folder / "memory"), name)
         self.powered = self.agent_up = self.link_up = True
@@ -110,6 +134,11 @@ class Host:
         self.hypervisor.remove(SERVER)
         self.hypervisor.put(hv.Domain(SERVER, "guest", hv.RUNNING))
         self.memory = memory
+
+    def fail_disk(self) -> None:
+        """Make the secondary here, if there is one, miss a write of its primary."""
+        if self.guest() == hv.PAUSED and (role := self.role()) and role.role == Role.SECONDARY:
+            self.backend.disk_failed, self.memory = True, OUTDATED
 
     def replicates(self) -> bool:
         """Whether replies of the local guest are held until a peer confirms them."""

@@ -130,6 +130,10 @@ class PairMachine(RuleBasedStateMachine):
     def a_guest_ends(self, host):
         self.world.hosts[host].end_guest()
 
+    @rule(host=hosts)
+    def a_secondarys_disk_fails(self, host):
+        self.world.hosts[host].fail_disk()
+
     @rule(host=hosts, up=st.booleans())
     def an_agent_stops_or_starts(self, host, up):
         self.world.hosts[host].agent_up = up
@@ -315,6 +319,34 @@ def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
     finally:
         world.close()
         shutil.rmtree(machine.folder)
+
+
+@pytest.mark.parametrize("primary", ["stays", "is lost", "ends"])
+def test_a_secondary_that_has_missed_a_write_is_never_promoted(primary):
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        world = machine.world
+        world.hosts["b"].fail_disk()
+        match primary:
+            case "is lost":
+                world.power_cut("a")
+                world.hosts["b"].agent_up = False  # otherwise the engine has granted the primary before
+                for _ in range(5):
+                    machine.some_seconds_pass_in_peace(1)
+                world.hosts["b"].agent_up = True
+            case "ends":
+                world.hosts["a"].end_guest()
+        for _ in range(8):
+            machine.some_seconds_pass_in_peace(1)
+        assert world.row().failovers == 0
+        codes = {
+            event.reason.params["reason"].code for event in world.events() if "reason" in event.reason.params
+        }
+        expected = {"stays": "secondary_missed_write", "is lost": "lost_and_missed_write"}
+        assert expected.get(primary, "ended_and_missed_write") in codes
+    finally:
+        machine.teardown()
 
 
 def test_what_waits_for_a_thread_keeps_no_pair_from_failing_over():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The QEMU backend: COLO on a stock QEMU and libvirt, set up by QMP while the guest runs."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -66,9 +67,10 @@ class QemuBackend:
     def report(self, server_id: str, peer: str | None) -> Report:
         """Return the state of this host's replica as of its last poll."""
         replica = self._replicas.get(server_id)
-        return (
-            replica.report(peer is not None) if replica else Report(bool(self._replicas.has_qemu(server_id)))
-        )
+        if replica is None:
+            return Report(bool(self._replicas.has_qemu(server_id)))
+        report = replica.report(peer is not None)
+        return dataclasses.replace(report, committing=self._replicas.commits.pending(server_id))
 
     def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
         """Return the history of a primary's checkpoints."""
@@ -143,7 +145,9 @@ class QemuBackend:
         if replica.record.stage != Stage.IN_SYNC and not migration.is_in_colo(replica.guest):
             raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
         replica.shut_down_connections()
+        self._replicas.commits.begin(server_id)
         gap_ms = secondary.promote(replica.guest, None if stopped else replica.trigger_fence)
+        self._replicas.commits.watch(server_id)
         replica.save(primary=True, fence=None)
         replica.on_disconnected()
         return gap_ms
@@ -171,7 +175,8 @@ class QemuBackend:
             return
         if replica.record.stage != Stage.OFFERED and self._replicas.has_qemu(server_id):
             self.run_unprotected(server_id)
-            primary.remove_quorums(replica, domain_xml.disks(self._hypervisor.running(server_id)))
+            disks = domain_xml.disks(self._hypervisor.running(server_id))
+            primary.restore_graph(replica.guest, disks)
         self._replicas.remove(server_id)
 
     def destroy(self, server_id: str) -> None:

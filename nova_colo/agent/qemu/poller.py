@@ -40,6 +40,8 @@ class Poller:
             if is_due:
                 poll_at = time.monotonic() + POLL_S
                 polled_early.clear()
+                for server_id in self._replicas.commits.all():
+                    self._pool.submit(self._replicas.commits.advance, server_id)
             for server_id, replica in self._replicas.all().items():
                 polls_early = not is_due and server_id not in polled_early and replica.is_peer_silent()
                 if (is_due or polls_early) and (server_id not in polling or polling[server_id].done()):

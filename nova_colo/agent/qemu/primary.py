@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps on a primary's QEMU: protect it, disconnect it from its peer, remove the quorums."""
+"""The steps on a primary's QEMU: protect it, disconnect it from its peer, restore its block graph."""
 
 import contextlib
 import dataclasses
@@ -57,19 +57,13 @@ def protect(replica: Replica, plan: Plan, check: Callable[[], None]) -> float:
     """
     guest, count, began = replica.guest, len(plan.disks), replica.guest.position
     check()  # QEMU and its guest would block for minutes on a host that does not answer
-    if block.needs_quorum(guest, plan.disks):
-        with stopped(guest):
-            block.insert_quorums(guest, plan.disks)
+    restore_graph(guest, plan.disks)
     netfilter.listen(guest, plan.listening, plan.folder)
-    block.start_copies(guest, count, plan.exports)
+    block.start_copies(guest, plan.disks, plan.exports)
     while (fraction := block.copy_progress(guest, count)) is not None:
         replica.set_progress(reasons.COPYING_DISKS.code, STEPS_BEFORE + 1, int(100 * fraction))
         _pause(check)
     _wait_until_connected(guest, check)
-    with stopped(guest):
-        if not _until(lambda: block.finish_copies(guest), lambda seconds: _pause(check)):
-            raise block.CopyError
-        block.attach_remote(guest, count)
 
     def sending(fraction: float | None) -> None:
         replica.set_progress(reasons.SENDING_MEMORY.code, STEPS_BEFORE + 2, int(100 * (fraction or 0)))
@@ -83,6 +77,8 @@ def protect(replica: Replica, plan: Plan, check: Callable[[], None]) -> float:
     netfilter.compare(guest, plan.nics)
     replica.on_colo_started()
     migration.checkpoint(guest, replica.record.delay_ms, sending)
+    if not block.copies_run(guest, count):
+        raise block.CopyError
     return pause_ms
 
 
@@ -113,12 +109,13 @@ def _pause(check: Callable[[], None]) -> None:
 def stopped(guest: Guest) -> Iterator[None]:
     """Stop the guest of an unprotected server for some milliseconds."""
     runs = migration.is_running(guest)
-    if runs:
-        guest("stop")
     try:
+        if runs:
+            guest("stop")
         yield
     finally:
-        if runs:
+        # a guest whose graph is being changed must not run: it would write to a placeholder
+        if runs and not block.is_interrupted(guest):
             before = guest.position
             guest("cont")
             # its RESUME must not be taken for a checkpoint's
@@ -133,13 +130,14 @@ def disconnect(replica: Replica) -> None:
     guest = replica.guest
     replica.shut_down_connections()
     migration.disconnect(guest)
-    block.detach_remote(guest)
-    block.remove_remote(guest)
     netfilter.remove_primary_filters(guest)
     migration.cancel(guest)
     if migration.is_in_colo(guest):
         migration.exit_colo(guest, DISCONNECT_S)
-    _until(lambda: block.remove_remote(guest))
+    if block.has_remote(guest):
+        with stopped(guest):  # see block.start_copies
+            block.detach_remote(guest)
+            _until(lambda: block.remove_remote(guest))
     netfilter.stop_listening(guest)
     tls.unload(guest)
     if not _until(lambda: _runs(guest)):
@@ -153,14 +151,21 @@ def _runs(guest: Guest) -> bool:
     """Return whether a guest runs; resume one that was stopped for a pair that was not completed."""
     if migration.is_running(guest):
         return True
+    if block.is_interrupted(guest):
+        return False
     with contextlib.suppress(MonitorError):  # a cancelled migration is still ending
         guest("cont")
     return False
 
 
-def remove_quorums(replica: Replica, all_disks: Sequence[Disk]) -> None:
-    """Make the devices of an unprotected guest write to their disks directly, as before it was protected."""
-    if block.needs_quorum(replica.guest, all_disks):
+def restore_graph(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Make the devices of an unprotected guest write to their disks directly, as before it was protected.
+
+    :raises ReplicationError: when what it wrote as a secondary is not committed yet
+    """
+    if block.is_flat(guest, disks):
         return
-    with stopped(replica.guest):
-        block.remove_quorums(replica.guest, all_disks)
+    if not block.is_committed(guest, disks):
+        raise ReplicationError(reasons.DISKS_INCOMPLETE())
+    with stopped(guest):
+        block.flatten(guest, disks)

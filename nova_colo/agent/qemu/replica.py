@@ -16,7 +16,7 @@ from nova_colo.agent.qemu import process_watch
 from nova_colo.agent.qemu.egress import Egress
 from nova_colo.agent.qemu.fencing import ArmedFence, Fence
 from nova_colo.agent.qemu.peer_probe import PeerProbe
-from nova_colo.agent.qemu.qmp import migration, netfilter, virtio
+from nova_colo.agent.qemu.qmp import block, migration, netfilter, virtio
 from nova_colo.agent.qemu.qmp.client import Event, GoneError, Guest, SilentError
 from nova_colo.agent.qemu.state_store import Record
 from nova_colo.agent.replication import ReplicationError, Report
@@ -36,6 +36,8 @@ FENCE_REPLY_S = 0.05
 #: Seconds between a poll and libvirt's next answer after which events may have been missed: libvirt was away,
 #: or blocked.
 EVENT_GAP_S = 3.0
+#: Seconds for which an error that the guest has got from its disk is reported.
+DISK_ERROR_S = 300.0
 
 
 class Replica:
@@ -77,6 +79,8 @@ class Replica:
         self._unusable_checks = 0  # consecutive checkpoints with such devices
         self._polled_at = time.monotonic()
         self._unsaved = False
+        self._copy_ended = False
+        self._disk_error_at: float | None = None
         self._state = ReplicaState().attached(
             time.time(), record.setting, self._rule, record.counted, self.ledger.last_at
         )
@@ -128,7 +132,9 @@ class Replica:
         :param pause_ms: for how long the guest was paused until then
         """
         with self._lock:
-            self.save(stage=Stage.IN_SYNC, error=None)
+            if self.record.primary:
+                self._copy_ended, self.record.disks_equal = False, True
+            self.save(stage=Stage.IN_SYNC, error=None, mirrored=self.record.primary)
             self._state = self._state.in_sync(time.time(), self.record.setting, self._rule, pause_ms)
 
     def on_disconnected(self, error: Reason | None = None) -> None:
@@ -139,8 +145,9 @@ class Replica:
         with self._lock:
             self._state = self._state.disconnected()
             self._unusable_devices = []
+            self._copy_ended = False
             self._fence.disarm()
-            self.save(stage=Stage.DISCONNECTED, error=error.data() if error else None)
+            self.save(stage=Stage.DISCONNECTED, disks_equal=True, error=error.data() if error else None)
         self._block_egress(False)
 
     def shut_down_connections(self) -> None:
@@ -183,12 +190,13 @@ class Replica:
             self._state = self._state.ended()
             self._fence.disarm()
 
-    def on_event(self, event: Event) -> None:
-        """Process an event of the QEMU."""
+    def on_event(self, event: Event) -> bool:
+        """Process an event of the QEMU, and return whether the engine must hear of it at once."""
         if event.name == "COLO_EXIT":
             LOG.info("Server %s has left COLO.", self.record.server_id)
         elif event.name == "RESUME":
             self._egress.on_resume()
+        urgent = self._note_disk_failure(event) or event.name == "COLO_EXIT"
         with self._lock:
             self._state, taken, unseen = self._state.event(event.name, event.at, event.data)
             if taken is not None:
@@ -196,6 +204,47 @@ class Replica:
                 self.record.counted = self._state.last_counted
                 self._unsaved = True
                 self._state = self._state.counted(self._rule, taken)
+        return urgent
+
+    def _note_disk_failure(self, event: Event) -> bool:
+        """Process an event about a disk, and return whether it is the first failure of this pair.
+
+        A primary leaves the pair when a write has not reached the secondary's disk. Without a checkpoint
+        since, the secondary is as it was at the last one, and may be promoted. A secondary whose own disk has
+        failed may not; it stays until the engine has told the primary to run on unprotected, so that clients
+        need not wait.
+        """
+        with self._lock:
+            stage, is_primary = self.record.stage, self.record.primary
+            if not is_primary and stage != Stage.DISCONNECTED and block.has_failed(event.name, event.data):
+                failed = self.record.disks_equal
+                self.record.disks_equal = False
+            elif is_primary and stage == Stage.IN_SYNC and block.copy_has_ended(event.name, event.data):
+                failed = not self._copy_ended
+                self._copy_ended = True
+            else:
+                if event.name == "BLOCK_IO_ERROR" and is_primary:
+                    self._disk_error_at = time.time()
+                if event.name == "RESUME" and self._copy_ended and stage == Stage.IN_SYNC:
+                    was_equal, self.record.disks_equal, self._unsaved = self.record.disks_equal, False, True
+                    return was_equal
+                return False
+        if failed:
+            is_error = event.name != "BLOCK_JOB_CANCELLED"  # the pair was disconnected
+            level = logging.WARNING if is_error else logging.INFO
+            LOG.log(level, "Server %s: %s %s", self.record.server_id, event.name, dict(event.data))
+            threading.Thread(target=self._leave_pair, name="disk", daemon=True).start()
+        return failed
+
+    def _leave_pair(self) -> None:
+        with self._lock:
+            if not self._copy_ended and self.record.disks_equal:
+                return  # disconnected meanwhile, which ends the copies
+            self._unsaved = True
+        if self.record.primary:  # at once: no checkpoint must be taken
+            with contextlib.suppress(ReplicationError):  # it does not answer: none is taken then
+                migration.disconnect(self.guest)
+        self.save()
 
     # --- fencing of a primary from its peer's host
 
@@ -309,6 +358,13 @@ class Replica:
             return {}
         if record.primary and record.fence is not None and not self._fence.armed:
             self._arm_fence(Fence(**record.fence))
+        if record.mirrored and not self._copy_ended and not block.copies_run(self.guest, len(record.disks)):
+            with self._lock:
+                if record.stage != Stage.IN_SYNC:
+                    return {}
+                # the event was missed, and maybe a checkpoint that was taken since
+                self._copy_ended, record.disks_equal = True, False
+            self._leave_pair()
         checkpoint_at = self._state.checkpoint_at
         if not record.primary and self._devices_checked_at != checkpoint_at:
             self._devices_checked_at = checkpoint_at
@@ -355,13 +411,14 @@ class Replica:
             is_counting = self.record.primary and stage == Stage.IN_SYNC
             return Report(
                 running,
-                state.link_up(stage),
+                False if self._copy_ended else state.link_up(stage),
                 self._progress() if stage in (Stage.OFFERED, Stage.STARTING) else None,
                 self.ledger.figures(time.time()) if is_counting else None,
                 reasons.read(self.record.error),
                 list(self._problems()),
                 state.pause_ms,
                 state.hybrid.mode.value if state.hybrid else None,
+                self.record.disks_equal,
             )
 
     def _progress(self) -> dict[str, Any]:
@@ -369,6 +426,12 @@ class Replica:
         return {"stage": progress.stage, "step": progress.step, "of": STEPS, "percent": progress.percent}
 
     def _problems(self) -> Iterator[Reason]:
+        if self._copy_ended:
+            yield reasons.COPY_ENDED()
+        elif not self.record.disks_equal:
+            yield reasons.DISK_FAILED()
+        if self._disk_error_at is not None and time.time() - self._disk_error_at < DISK_ERROR_S:
+            yield reasons.GUEST_DISK_ERROR()
         if self._state.link is not None:
             yield from self._state.link.reasons
         if self._unusable_devices:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 import libvirt
 from oslo_config import cfg
 
+from nova_colo.agent.qemu.commits import Commits
 from nova_colo.agent.qemu.peer_probe import PeerProbe
 from nova_colo.agent.qemu.ports import Ports
 from nova_colo.agent.qemu.process_watch import ProcessWatch
@@ -19,6 +20,7 @@ from nova_colo.agent.qemu.qmp.client import Event, GoneError, Hypervisor
 from nova_colo.agent.qemu.replica import Replica
 from nova_colo.agent.qemu.state_store import Record, StateStore
 from nova_colo.hoststate import vifs
+from nova_colo.hoststate.commits import CommitStore
 from nova_colo.pair import hybrid
 from nova_colo.pair.link_health import Thresholds
 
@@ -43,6 +45,7 @@ class ReplicaSet:
         self.hypervisor = Hypervisor(
             options.libvirt_uri, options.command_timeout, self._on_event, self._on_reconnect
         )
+        self.commits = Commits(CommitStore(state_path), self.hypervisor, self.has_domain)
         #: Called as soon as a replica has lost its peer or its QEMU has ended.
         self.changed: Callable[[], None] = lambda: None
 
@@ -106,6 +109,7 @@ class ReplicaSet:
         if domain is not None:
             with contextlib.suppress(libvirt.libvirtError):  # it has just ended
                 domain.destroy()
+        self.commits.drop(server_id)
         self.delete_state(server_id)
 
     def delete_state(self, server_id: str) -> None:
@@ -113,6 +117,9 @@ class ReplicaSet:
         replica = self.get(server_id)
         if replica is not None:
             replica.cancelled.set()
+            self.commits.drop_deleted(server_id)
+            if not self.commits.pending(server_id):
+                block.remove_overlays(replica.record.disks)
             block.remove_files(replica.record.disks, replica.record.made)
             vifs.unplug(replica.record.wiring)
         self.remove(server_id)
@@ -151,10 +158,8 @@ class ReplicaSet:
 
     def _on_event(self, server_id: str, event: Event) -> None:
         replica = self.get(server_id)
-        if replica is not None:
-            replica.on_event(event)
-            if event.name == "COLO_EXIT":
-                self.changed()
+        if replica is not None and replica.on_event(event):
+            self.changed()
 
     def _on_reconnect(self) -> None:
         for replica in self.all().values():

@@ -30,6 +30,9 @@ class Record:
     :param error: why the pair could not be created, as Reason.data() returns it
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
+    :param mirrored: each write of this primary is copied to the secondary's disks by mirror jobs
+    :param disks_equal: False since the secondary has missed a write: on its own host at once, on the
+        primary's when a checkpoint was taken since
     :param fence: the fields of the Fence of the pair's primary; None when it has no NIC
     :param firing: the fields of the Fence of the former primary, which may still run; None when it has ended
     """
@@ -51,6 +54,8 @@ class Record:
     error: dict[str, Any] | None = None
     counted: int | None = None
     ledger: dict[str, Any] | None = None
+    mirrored: bool = False
+    disks_equal: bool = True
     fence: dict[str, Any] | None = None
     firing: dict[str, Any] | None = None
 

@@ -33,6 +33,8 @@ class Failover(Workflow[FailoverParams]):
         replica = self._context.agent_api.status(target, job.server_id)
         if replica is None or replica["epoch"] < epoch or not replica["running"]:
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
+        if not replica.get("disks_equal", True):
+            raise WorkflowError(reasons.DISKS_DIFFER())
         _grant(self._context, job, target, previous_host=job.params.source)
 
     def switch(self, job: Job[FailoverParams]) -> None:

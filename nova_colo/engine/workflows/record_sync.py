@@ -62,6 +62,9 @@ class RecordSync(Workflow[FailoverParams]):
         assert server is not None
         if job.params.source == target:  # the records named the target when the operation began
             raise WorkflowError(reasons.RECORDS_OUTDATED(host=server.host))
+        # until then Nova must not act on the guest: it would start it again from a disk that lacks data
+        timeout = self._context.conf.engine.records_timeout
+        wait_for(job, lambda: self._has_whole_disks(job), timeout, reasons.DISKS_TIMEOUT)
         lost = self._is_source_lost(job)
         with self._context.gate.closed(target):
             self._move(job, lost)
@@ -200,6 +203,10 @@ class RecordSync(Workflow[FailoverParams]):
                     client.delete_binding(port, target)
         except ServiceError as error:
             LOG.warning("Failed to repair the port bindings of server %s: %s", server.id, error)
+
+    def _has_whole_disks(self, job: Job[FailoverParams]) -> bool:
+        replica = self._context.agent_api.status(job.params.target, job.server_id)
+        return replica is None or not replica.get("committing")
 
     def _is_source_lost(self, job: Job[FailoverParams]) -> bool:
         """Return whether the source host stays down. A needless fence costs a restart of its nova-compute."""

@@ -3,6 +3,7 @@
 
 import dataclasses
 import time
+from unittest import mock
 
 import fixtures
 import nova.conf
@@ -14,9 +15,11 @@ from nova.virt import event
 
 from lab.core.patience import patient
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.hoststate.commits import DiskFile
 from nova_colo.hoststate.roles import RoleRecord
 from nova_colo.pair.model import Role
 from nova_colo.simulator import hypervisor as hv
+from nova_colo.virt import mixin
 from tests.functional.nova.harness import ColoTestCase
 from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
 
@@ -281,6 +284,19 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self._wait_for_log(".*its peer may run on h2.*ft-unprotect.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertFalse(self.domain("h1", self.server).isActive())
+
+    def test_a_guest_is_not_started_from_a_disk_that_lacks_data_and_is_when_it_is_complete(self):
+        driver, commits = self.hosts["h1"].driver, self.hosts["h1"].driver._commits
+        instance = FakeInstance(self.server["id"])
+        self.hosts["h1"].roles.delete(self.server["id"])
+        commits.put(self.server["id"], [DiskFile("/disk", "raw")])
+        with mock.patch.object(mixin, "COMMIT_S", 0.5):
+            refusal = self.assertRaises(
+                exception.InstancePowerOnFailure, driver.power_on, None, instance, None
+            )
+        self.assertIn("its disk lacks data", str(refusal))
+        commits.delete(self.server["id"])
+        self.assertEqual("", driver._disk_refusal(instance))
 
     def test_the_last_gate_holds_whichever_way_a_guest_is_started(self):
         driver = self.hosts["h1"].driver

@@ -3,18 +3,25 @@
 
 The agent's nodes have names that begin with ``colo-``, so that they are found again by querying QEMU.
 
-A primary's device writes to a quorum over its own disk and, by the network, the secondary's. A secondary's
-device writes to a quorum over a replication node, which keeps what was written since the last checkpoint
-apart.
+A primary's device writes to its disk as without a pair. A mirror job copies each write to the secondary's
+disk before QEMU completes it. It never ends by itself; an error of the secondary's disk or of the network
+pauses it, which is an event and can be queried. Errors of the primary's own disk reach its guest.
+
+A secondary's device writes to a replication node, which keeps what was written since the last checkpoint
+apart. Below it, a quorum with one child makes QEMU emit an event when the disk fails. When a secondary is
+promoted, QEMU commits what was kept apart in a job that is not shown; until it has ended the disk's file
+lacks data.
+
+Pairs that an agent of an earlier release has created have quorums above the devices' disks instead of the
+mirror and of the quorum below; they can be disconnected and flattened as well.
 """
 
 import contextlib
-import itertools
 import json
 import os
 import pathlib
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -24,11 +31,14 @@ from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
 from nova_colo.agent.qemu.qmp.names import PREFIX
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.hoststate import json_file
 from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
 
 QUORUM = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo"}
+#: Name of the node that a device has for some milliseconds, before that of the disk's node.
+_PLACEHOLDER = f"{PREFIX}hold-"
 
 
 class CopyError(ReplicationError):
@@ -98,19 +108,31 @@ def overlay_paths(disk_path: str) -> tuple[str, str]:
 
 def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
     """Create the overlay files of a disk anew."""
+    remove_overlays([disk.path])
     for path in overlay_paths(disk.path):
-        pathlib.Path(path).unlink(missing_ok=True)
         _image(["create", "-q", "-f", "qcow2", path, str(size)])
         if owner:
             os.chown(path, *owner)
 
 
+def remove_overlays(disk_paths: Iterable[str]) -> None:
+    """Remove the overlay files of disks. What they hold is lost, or was committed."""
+    for hidden, active in map(overlay_paths, disk_paths):
+        for path in (active, hidden):
+            if pathlib.Path(path).exists():
+                pathlib.Path(path).unlink(missing_ok=True)
+                json_file.sync_folder(pathlib.Path(path).parent)
+
+
 def remove_files(disk_paths: Iterable[str], created: Iterable[str]) -> None:
-    """Remove the overlays of a replica that has ended, and the disks and logs that were created for it."""
+    """Remove the disks and logs that were created for a replica that has ended.
+
+    :param disk_paths: the files of its disks
+    """
     disk_paths, created = list(disk_paths), list(created)
     logs = (pathlib.Path(path) for path in created if path not in disk_paths)
     rotated = [str(old) for log in logs for old in log.parent.glob(f"{log.name}.[0-9]*")]
-    for path in (*itertools.chain.from_iterable(map(overlay_paths, disk_paths)), *rotated, *created):
+    for path in (*rotated, *created):
         with contextlib.suppress(OSError):
             pathlib.Path(path).unlink(missing_ok=True)
             pathlib.Path(path).parent.rmdir()  # if it is empty
@@ -120,23 +142,20 @@ def build_secondary(guest: Guest, disks: Sequence[Disk], where: Endpoint) -> Non
     """Insert replication nodes under the devices of a secondary, and export its disks to the primary."""
     guest("nbd-server-start", {"addr": {"type": "inet", "data": where.inet}, **where.listens})
     for number, disk in enumerate(disks):
-        bottom = top_node(guest, disk)
-        below = bottom
+        below, replication = _target(number), f"{PREFIX}child{number}"
+        guest("blockdev-add", {**QUORUM, "node-name": below, "children": [top_node(guest, disk)]})
         for kind, path in zip(("hidden", "active"), overlay_paths(disk.path), strict=True):
             node = f"{PREFIX}{kind}{number}"
             file = {"driver": "file", "filename": path}
             guest("blockdev-add", {"driver": "qcow2", "node-name": node, "file": file, "backing": below})
             below = node
-        child = f"{PREFIX}child{number}"
-        quorum = f"{PREFIX}disk{number}"
-        replication = {"driver": "replication", "mode": "secondary", "top-id": quorum, "file": below}
-        guest("blockdev-add", {**replication, "node-name": child})
-        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [child]})
-        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
+        parts = {"driver": "replication", "mode": "secondary", "top-id": replication, "file": below}
+        guest("blockdev-add", {**parts, "node-name": replication})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": replication})
         export = {
             "type": "nbd",
             "id": f"{PREFIX}export{number}",
-            "node-name": bottom,
+            "node-name": _target(number),
             "name": f"disk{number}",
             "writable": True,
         }
@@ -149,65 +168,106 @@ def stop_exports(guest: Guest) -> None:
         guest("nbd-server-stop")
 
 
+def is_flat(guest: Guest, disks: Sequence[Disk]) -> bool:
+    """Return whether the devices of a guest write to their disks directly."""
+    return not any(top_node(guest, disk).startswith(PREFIX) for disk in disks)
+
+
+def is_interrupted(guest: Guest) -> bool:
+    """Return whether flatten() has begun and not ended: a device may write to a placeholder."""
+    return any(node.startswith(_PLACEHOLDER) for node in _nodes(guest))
+
+
+def is_committed(guest: Guest, disks: Sequence[Disk]) -> bool:
+    """Return whether a promoted secondary's disks hold all that its guest has written."""
+    graph = _Graph(guest)
+    return not any(
+        child.startswith(f"{PREFIX}active") for disk in disks for child in graph.below(top_node(guest, disk))
+    )
+
+
+def flatten(guest: Guest, disks: Sequence[Disk]) -> None:
+    """Make the devices of a stopped guest without a peer write to their disks directly again.
+
+    What QEMU kept apart must be committed. May be repeated after an interruption at any point: the name of
+    the placeholder tells the disk's node.
+    """
+    sizes_ = sizes(guest, disks)
+    for number, (disk, size) in enumerate(zip(disks, sizes_, strict=True)):
+        top = top_node(guest, disk)
+        if not top.startswith(PREFIX):
+            continue
+        if top.startswith(_PLACEHOLDER):
+            bottom = top.removeprefix(_PLACEHOLDER)
+        else:
+            bottom = next(node for node in _Graph(guest).below(top) if not _is_passed(node))
+            null = {"driver": "null-co", "node-name": _PLACEHOLDER + bottom, "size": size}
+            if null["node-name"] not in _nodes(guest):
+                guest("blockdev-add", null | {"read-zeroes": True})
+            guest("qom-set", {"path": disk.qom, "property": "drive", "value": null["node-name"]})
+        present = _nodes(guest)
+        for kind in ("disk", "child", "active", "hidden", "target"):  # QEMU refuses to delete a node in use
+            if f"{PREFIX}{kind}{number}" in present:
+                guest("blockdev-del", {"node-name": f"{PREFIX}{kind}{number}"})
+        guest("qom-set", {"path": disk.qom, "property": "drive", "value": bottom})
+        guest("blockdev-del", {"node-name": _PLACEHOLDER + bottom})
+
+
+def commit_overlays(disk: str, kind: str) -> None:
+    """Write what a disk's overlays hold to the disk, when no QEMU has it open. May be repeated.
+
+    :param kind: raw or qcow2
+    :raises ReplicationError: when that fails; nothing is lost
+    """
+    hidden, active = overlay_paths(disk)
+    if not pathlib.Path(active).exists():  # the first file that is removed
+        return
+    chain: dict[str, Any] = {"driver": kind, "file": {"driver": "file", "filename": disk}}
+    for path in (hidden, active):
+        chain = {"driver": "qcow2", "file": {"driver": "file", "filename": path}, "backing": chain}
+    # each commit writes to the image below
+    _image(["commit", "-q", f"json:{json.dumps(chain)}"])
+    _image(["commit", "-q", f"json:{json.dumps(chain['backing'])}"])
+
+
+def has_failed(name: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event of a secondary's QEMU reports a failure of its disk or of an overlay.
+
+    Other devices, such as one for read-only media, do not count.
+    """
+    match name:
+        case "BLOCK_IO_ERROR":
+            return data.get("node-name", "").startswith(PREFIX)
+        case "QUORUM_FAILURE":
+            return data["reference"].startswith(_target())
+    return False
+
+
 # --- the primary
 
 
-def needs_quorum(guest: Guest, disks: Sequence[Disk]) -> bool:
-    """Return whether any device of a primary writes to its disk without a quorum."""
-    return any(not top_node(guest, disk).startswith(PREFIX) for disk in disks)
+def start_copies(guest: Guest, disks: Sequence[Disk], exports: Endpoint) -> None:
+    """Start to copy the disks of a running guest to its secondary, and each write from then on.
 
-
-def insert_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
-    """Insert a quorum over each disk of a stopped guest.
-
-    QEMU refuses a quorum over a node that a device still writes to: it is built over a placeholder, which is
-    then exchanged.
+    A job that ends while the guest writes corrupts QEMU's memory: mirror_run frees the bitmap that the write
+    will change (block/mirror.c: active_write_settle). So no error ends a job: it pauses, which is an event
+    and can be queried, and it is cancelled while the guest is stopped.
     """
-    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
-        bottom = top_node(guest, disk)
-        if bottom.startswith(PREFIX):
-            continue
-        placeholder, quorum = f"{PREFIX}placeholder{number}", f"{PREFIX}disk{number}"
-        guest(
-            "blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True}
-        )
-        guest("blockdev-add", {**QUORUM, "node-name": quorum, "children": [placeholder]})
-        guest("qom-set", {"path": disk.qom, "property": "drive", "value": quorum})
-        guest("x-blockdev-change", {"parent": quorum, "node": bottom})
-        guest("x-blockdev-change", {"parent": quorum, "child": "children.0"})
-        guest("blockdev-del", {"node-name": placeholder})
-
-
-def remove_quorums(guest: Guest, disks: Sequence[Disk]) -> None:
-    """Make the devices of a stopped guest write to their disks directly again.
-
-    A former secondary keeps its nodes.
-    """
-    for number, (disk, size) in enumerate(zip(disks, sizes(guest, disks), strict=True)):
-        quorum, placeholder = f"{PREFIX}disk{number}", f"{PREFIX}placeholder{number}"
-        bottoms = [node for node, _ in _children(guest, quorum) if not node.startswith(PREFIX)]
-        if top_node(guest, disk) != quorum or len(bottoms) != 1:
-            continue
-        guest(
-            "blockdev-add", {"driver": "null-co", "node-name": placeholder, "size": size, "read-zeroes": True}
-        )
-        guest("x-blockdev-change", {"parent": quorum, "node": placeholder})
-        _remove_child(guest, quorum, bottoms[0])
-        guest("qom-set", {"path": disk.qom, "property": "drive", "value": bottoms[0]})
-        guest("blockdev-del", {"node-name": quorum})
-        guest("blockdev-del", {"node-name": placeholder})
-
-
-def start_copies(guest: Guest, count: int, exports: Endpoint) -> None:
-    """Start to copy the disks of a running guest to its secondary."""
-    for number in range(count):
+    for number, disk in enumerate(disks):
         node, server = _remote(number), {"type": "inet", **exports.inet}
         export = {"driver": "nbd", "node-name": node, "server": server, "export": f"disk{number}"}
         guest("blockdev-add", export | exports.connects)
-        guest(
-            "blockdev-mirror",
-            {"job-id": node, "device": f"{PREFIX}disk{number}", "target": node, "sync": "full"},
-        )
+        mirror = {
+            "job-id": node,
+            "device": top_node(guest, disk),
+            "target": node,
+            "sync": "full",
+            "copy-mode": "write-blocking",
+            "on-source-error": "stop",
+            "on-target-error": "stop",
+            "filter-node-name": f"{PREFIX}mirror{number}",
+        }
+        guest("blockdev-mirror", mirror)
 
 
 def copy_progress(guest: Guest, count: int) -> float | None:
@@ -224,30 +284,34 @@ def copy_progress(guest: Guest, count: int) -> float | None:
     return sum(job["offset"] for job in mine if job) / max(sum(job["len"] for job in mine if job), 1)
 
 
-def finish_copies(guest: Guest) -> bool:
-    """End the copies of a stopped guest. Return whether they have ended, which leaves both disks equal."""
-    jobs = [job for job in guest("query-block-jobs") if job["device"].startswith(_remote())]
-    for job in jobs:
-        if job["status"] == "ready":
-            guest("block-job-cancel", {"device": job["device"]})
-    return not jobs
+def copies_run(guest: Guest, count: int) -> bool:
+    """Return whether each write is being copied to the secondary's disks."""
+    try:
+        return copy_progress(guest, count) is None
+    except CopyError:
+        return False
 
 
-def attach_remote(guest: Guest, count: int) -> None:
-    """Add the secondary's disks to the quorums of a stopped guest.
+def copy_has_ended(name: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event of a primary's QEMU reports that a copy to the secondary's disk has stopped.
 
-    QEMU's documents put a replication node in between. It refuses writes until COLO has begun, so that the
-    guest would be paused while its memory is sent; apart from that it passes writes on unchanged.
+    That is an error, or the replica was disconnected.
     """
-    for number in range(count):
-        guest("x-blockdev-change", {"parent": f"{PREFIX}disk{number}", "node": _remote(number)})
+    ends = ("BLOCK_JOB_ERROR", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_COMPLETED")
+    return name in ends and data["device"].startswith(_remote())
+
+
+def has_remote(guest: Guest) -> bool:
+    """Return whether a primary has nodes over its secondary's disks."""
+    return any(node.startswith(_remote()) for node in _nodes(guest))
 
 
 def detach_remote(guest: Guest) -> None:
-    """Remove the secondary's disks from a primary's quorums; no error when they are not there."""
+    """End the copies of a stopped guest to the secondary's disks; no error when there are none."""
     for job in guest("query-block-jobs"):
         if job["device"].startswith(_remote()):
-            guest("block-job-cancel", {"device": job["device"], "force": True})
+            with contextlib.suppress(MonitorError):  # it has just failed
+                guest("block-job-cancel", {"device": job["device"], "force": True})
     for node in _nodes(guest):
         if node.startswith(f"{PREFIX}disk"):
             _remove_child(guest, node, _remote(node.removeprefix(f"{PREFIX}disk")))
@@ -270,22 +334,45 @@ def _remote(number: int | str = "") -> str:
     return f"{PREFIX}remote{number}"
 
 
+def _target(number: int | str = "") -> str:
+    """Return the name of a secondary's node over a disk that the primary writes to."""
+    return f"{PREFIX}target{number}"
+
+
 def _nodes(guest: Guest) -> list[str]:
     return [node["node-name"] for node in guest("query-named-block-nodes", {"flat": True})]
 
 
-def _children(guest: Guest, parent: str) -> list[tuple[str, str]]:
-    """Return the node and the name of each child of a node.
+def _is_passed(node: str) -> bool:
+    """Return whether a node is the agent's, or one that QEMU has inserted for a job of its own."""
+    return node.startswith((PREFIX, "#"))
 
-    QEMU does not return a child's name when the child is added.
-    """
-    graph = guest("x-debug-query-block-graph")
-    names = {node["id"]: node["name"] for node in graph["nodes"]}
-    edges = [edge for edge in graph["edges"] if names[edge["parent"]] == parent]
-    return [(names[edge["child"]], edge["name"]) for edge in edges]
+
+class _Graph:
+    """The block graph of a guest, as of its creation."""
+
+    def __init__(self, guest: Guest):
+        graph = guest("x-debug-query-block-graph")
+        names = {node["id"]: node["name"] for node in graph["nodes"]}
+        self._edges = [(names[edge["parent"]], names[edge["child"]], edge["name"]) for edge in graph["edges"]]
+
+    def children(self, parent: str) -> list[tuple[str, str]]:
+        """Return the node and the name of each child of a node.
+
+        QEMU does not return a child's name when the child is added.
+        """
+        return [(child, name) for above, child, name in self._edges if above == parent]
+
+    def below(self, top: str) -> list[str]:
+        """Return a node and those below it, down to libvirt's, nearest first."""
+        found = [top]
+        for node in found:
+            if _is_passed(node):
+                found += [child for child, _ in self.children(node) if child not in found]
+        return found
 
 
 def _remove_child(guest: Guest, parent: str, node: str) -> None:
-    for child, name in _children(guest, parent):
+    for child, name in _Graph(guest).children(parent):
         if child == node:
             guest("x-blockdev-change", {"parent": parent, "child": name})

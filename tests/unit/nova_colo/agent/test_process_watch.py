@@ -81,6 +81,8 @@ def replicas(tmp_path, notified):
     replicas.ports = replicas._records = types.SimpleNamespace(
         release=lambda ports: None, delete=lambda server_id: None
     )
+    replicas.commits = types.SimpleNamespace(pending=lambda server_id: False)
+    replicas.commits.drop = replicas.commits.drop_deleted = lambda server_id: None
     replicas.folder = lambda server_id: tmp_path / server_id
     replicas.processes = ProcessWatch(lambda server_id: notified.set())
     return replicas

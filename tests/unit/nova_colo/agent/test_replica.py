@@ -6,6 +6,7 @@ import itertools
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -43,6 +44,8 @@ class Guest:
 
     def __init__(self):
         self.objects = ["colo-agrees0"]
+        self.jobs = [{"device": "colo-remote0", "io-status": "ok", "ready": True}]
+        self.yanked = []
         self.broken, self.resets = False, 0
 
     def __call__(self, command, arguments=None):
@@ -60,6 +63,12 @@ class Guest:
                 return {"disabled": False, "broken": self.broken, "status": {"statuses": statuses}}
             case "system_reset":
                 self.resets += 1
+            case "query-block-jobs":
+                return self.jobs
+            case "query-yank":
+                return [{"type": "block-node", "node-name": "colo-remote0"}]
+            case "yank":
+                self.yanked += [instance["node-name"] for instance in arguments["instances"]]
             case "object-add":
                 self.objects.append(arguments["id"])
             case "object-del":
@@ -85,18 +94,19 @@ def make_replica(stage, primary=True):
     record = Record(
         "s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S)
     )
-    probe = Probe()
+    record.disks = ["/disk"]
+    probe, stored = Probe(), []
     replica = replicas.Replica(
         record,
         Guest(),
         probe,
         lambda: replica.there,
         lambda: replica.sockets,
-        lambda record: None,
+        lambda record: stored.append(dataclasses.replace(record)),
         hybrid.Rule(),
         link_health.Thresholds(),
     )
-    replica.there, replica.probe, replica.sockets = True, probe, []
+    replica.there, replica.probe, replica.sockets, replica.stored = True, probe, [], stored
     return replica
 
 
@@ -220,6 +230,66 @@ def test_a_new_secondary_does_not_inherit_the_loss_that_the_old_qemus_last_event
     assert replica.report(paired=True).link_up is False
 
 
+COPY_FAILED = ("BLOCK_JOB_ERROR", {"device": "colo-remote0", "operation": "write", "action": "report"})
+DISK_FAILED = ("QUORUM_FAILURE", {"reference": "colo-target0", "sector-num": 0, "sectors-count": 8})
+
+
+def tell(replica, clock, name, data=None):
+    """Let QEMU emit an event, and wait until the replica has left the pair if that is what it does."""
+    before = set(threading.enumerate())
+    replica.on_event(Event(name, clock.now, data or {}, next(NUMBERS)))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(patient(10))
+    return replica.report(paired=True)
+
+
+def test_a_primary_whose_copy_has_ended_leaves_its_pair_at_once(replica, clock):
+    report = tell(replica, clock, *COPY_FAILED)
+    assert replica.guest.yanked == ["colo-remote0"]
+    assert (report.link_up, report.reasons[0].code) == (False, "copy_ended")
+    assert report.disks_equal, "no checkpoint was taken since: the secondary is as it was at the last one"
+
+
+def test_a_checkpoint_after_a_missed_write_makes_the_disks_differ(replica, clock):
+    tell(replica, clock, *COPY_FAILED)
+    assert replica.on_event(Event("RESUME", clock.now, {}, next(NUMBERS))), "the engine hears of it at once"
+    assert replica.report(paired=True).disks_equal is False
+    replica.on_disconnected()
+    assert replica.report(paired=True).disks_equal, "a new secondary gets a new copy"
+
+
+def test_a_primary_notices_a_missed_write_whose_event_was_missed(replica, clock):
+    replica.guest.jobs = []
+    replica.poll()
+    report = replica.report(paired=True)
+    assert (report.link_up, report.disks_equal) == (False, False)
+    assert replica.guest.yanked == ["colo-remote0"]
+
+
+def test_a_primary_of_an_earlier_release_has_no_copies_and_is_not_taken_for_broken(clock):
+    replica = make_replica(Stage.IN_SYNC)
+    replica.guest.jobs = []
+    advance(replica, clock, 3)
+    assert replica.report(paired=True).link_up and replica.guest.yanked == []
+
+
+@pytest.mark.parametrize("event", [DISK_FAILED, ("BLOCK_IO_ERROR", {"node-name": "colo-child0"})])
+def test_a_secondary_whose_disk_has_failed_never_forgets_it(clock, event):
+    replica = make_replica(Stage.STARTING, primary=False)
+    replica.on_in_sync()
+    report = tell(replica, clock, *event)
+    assert (report.disks_equal, report.reasons[0].code) == (False, "disk_failed")
+    assert replica.stored[-1].disks_equal is False, "it must survive a restart of the agent"
+    assert replica.guest.yanked == [], "the primary need not wait for the engine"
+
+
+def test_an_error_of_the_primarys_own_disk_is_reported_and_the_pair_stays(replica, clock):
+    report = tell(replica, clock, "BLOCK_IO_ERROR", {"operation": "write"})
+    assert [reason.code for reason in report.reasons] == ["guest_disk_error"]
+    advance(replica, clock, 2)
+    assert replica.report(paired=True).link_up and replica.report(paired=True).disks_equal
+
+
 def test_a_secondary_whose_devices_stay_broken_is_reset_more_and_more_rarely(clock):
     replica = make_replica(Stage.STARTING, primary=False)
     replica.on_in_sync()
@@ -233,6 +303,19 @@ def test_a_secondary_whose_devices_stay_broken_is_reset_more_and_more_rarely(clo
     replica.guest.broken = True
     advance(replica, clock, 1)
     assert replica.guest.resets == 5
+
+
+def test_other_events_of_disks_are_nobodys_failure(replica, clock):
+    secondary = make_replica(Stage.STARTING, primary=False)
+    secondary.on_in_sync()
+    assert tell(secondary, clock, "BLOCK_IO_ERROR", {"node-name": "libvirt-1-format"}).disks_equal  # a CD-ROM
+    for name, data in (
+        ("BLOCK_JOB_ERROR", {"device": "libvirt-job"}),
+        ("QUORUM_FAILURE", {"reference": "quorum"}),
+        ("BLOCK_JOB_READY", {"device": "colo-remote0"}),
+    ):
+        assert tell(replica, clock, name, data).disks_equal
+    assert replica.guest.yanked == []
 
 
 def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():

@@ -11,8 +11,8 @@ from nova_colo.pair.model import Replica, Role, State, Wanted
 from tests.fixtures.made_pairs import pair
 
 
-def replica(role=Role.PRIMARY, epoch=3, running=True, link_up=True):
-    return Replica(role, epoch, running, link_up)
+def replica(role=Role.PRIMARY, epoch=3, running=True, link_up=True, disks_equal=True):
+    return Replica(role, epoch, running, link_up, disks_equal=disks_equal)
 
 
 def primary(**changes):
@@ -33,6 +33,37 @@ CASES = {
     "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_ALONE),
     "only the secondary's agent is silent": (pair(), primary(), DEAD, Action.NONE),
     "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_ALONE),
+    "the secondary has missed a write": (pair(), primary(), secondary(disks_equal=False), Action.RUN_ALONE),
+    "only the primary knows that the secondary has missed a write": (
+        pair(),
+        primary(link_up=False, disks_equal=False),
+        secondary(link_up=False),
+        Action.RUN_ALONE,
+    ),
+    "the primary's host is lost and the secondary has missed a write": (
+        pair(),
+        DEAD,
+        secondary(link_up=False, disks_equal=False),
+        Action.LOST,
+    ),
+    "only the primary's agent is silent, and the secondary has missed a write": (
+        pair(),
+        DEAD,
+        secondary(disks_equal=False),
+        Action.NONE,
+    ),
+    "the primary QEMU ended and the secondary has missed a write": (
+        pair(),
+        primary(running=False),
+        secondary(disks_equal=False),
+        Action.LOST,
+    ),
+    "the primary QEMU ended and has said that the secondary has missed a write": (
+        pair(),
+        primary(running=False, disks_equal=False),
+        secondary(link_up=False),
+        Action.LOST,
+    ),
     "the link is cut and both hosts live": (
         pair(),
         primary(link_up=False),

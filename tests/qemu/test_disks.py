@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest has written is on its disk, whichever disk fills up and however often it fails over."""
+
+import contextlib
+from collections.abc import Iterator
+
+import libvirt
+import pytest
+
+from lab.machines import Guest, Testbed
+from nova_colo.agent.qemu.qmp import block
+from tests.qemu.lives import Life
+
+SNAPSHOT = """
+<domainsnapshot>
+  <name>image</name>
+  <disks><disk name="vda" snapshot="external"><source file="{file}"/></disk></disks>
+</domainsnapshot>
+"""
+
+
+@pytest.fixture
+def life(testbed: Testbed) -> Iterator[Life]:
+    life = Life(testbed, Guest("disks", number=112))
+    yield life
+    life.close()
+
+
+@contextlib.contextmanager
+def small_file_system(life: Life, name: str) -> Iterator[str]:
+    """Give a host's folder of the guest a file system that is hardly larger than the guest's disk."""
+    host = life.host(name)
+    folder = str(host.instances / life.guest.uuid)
+    host.run(["mkdir", "-p", folder])
+    host.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", folder])
+    try:
+        yield folder
+    finally:
+        host.run(["umount", "--lazy", folder])
+
+
+def test_a_full_disk_of_the_secondarys_host_costs_the_secondary_and_nothing_else(life):
+    with small_file_system(life, "compute-b") as folder:
+        observation = life.protect(target="compute-b")
+        host = life.host("compute-b")
+
+        def lost() -> bool:
+            # a checkpoint empties the overlays: take that room, too
+            host.run(["sh", "-c", f"cat /dev/zero >> {folder}/other || true"])
+            primary, secondary = map(life.replica, ("compute-a", "compute-b"))
+            reasons.update(
+                reason["code"] for replica in (primary, secondary) for reason in replica["reasons"]
+            )
+            return primary["link_up"] is False or not secondary["disks_equal"]
+
+        reasons: set[str] = set()
+        life.wait("the secondary is lost", lost)
+        assert {"copy_ended", "disk_failed"} & reasons, reasons
+        life.pair.run_unprotected(observation)
+        life.goes_on()
+        life.discard("compute-b")
+        assert not {"nodes", "jobs"} & life.left().keys()
+
+
+def test_a_promoted_guests_disk_is_a_plain_one_again(life):
+    observation = life.protect(target="compute-b")
+    life.pair.fail_over(observation)
+    life.on = "compute-b"
+    life.wait("the disk is complete", lambda: not life.replica("compute-b")["committing"])
+    (disk,) = life.guest.disk_paths(life.host("compute-b").instances)
+    overlays = [
+        life.host("compute-b").outside(path) for path in map(type(disk), block.overlay_paths(str(disk)))
+    ]
+    life.wait("no overlay is left", lambda: not any(path.exists() for path in overlays))
+    assert "nodes" not in life.left()
+    life.goes_on()
+    # a second failover, back, from a graph that is plain
+    life.pair.fail_over(life.protect(target="compute-a"))
+    life.on = "compute-a"
+    life.wait("the disk is complete", lambda: not life.replica("compute-a")["committing"])
+    life.goes_on()
+
+
+def test_a_guest_that_has_failed_over_can_be_imaged_as_any_other(life):
+    life.pair.fail_over(life.protect(target="compute-b"))
+    life.on = "compute-b"
+    life.wait("the disk is complete", lambda: not life.replica("compute-b")["committing"])
+    life.pair.unprotect(life.observe())
+    domain = life.host("compute-b").connect().lookupByUUIDString(life.guest.uuid)
+    image = life.host("compute-b").instances / life.guest.uuid / "image"
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+    domain.snapshotCreateXML(SNAPSHOT.format(file=image), flags)
+    life.goes_on()
+    domain.blockCommit("vda", None, None, 0, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE)
+    life.wait("the commit", lambda: (job := domain.blockJobInfo("vda", 0)) and job["cur"] == job["end"])
+    domain.blockJobAbort("vda", libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+    life.goes_on()
