@@ -58,15 +58,30 @@ class CrashingRoleStore(RoleStore):
 
 
 class BackendWithDisk(backend.SimulatedBackend):
-    """Replicas whose disk may fail.
+    """Replicas whose disk may fail, and is complete only some seconds after a failover.
 
     :ivar disk_failed: the secondary here has missed a write
+    :ivar commit_s: seconds between the promotion of the secondary here and the end of its overlays' commit
     """
 
     disk_failed = False
+    commit_s = 0.0
+    _complete_at = 0.0
+
+    @property
+    def committing(self) -> bool:
+        """Whether the disk lacks writes that the guest has done."""
+        return self._clock() < self._complete_at
 
     def report(self, server_id: str, peer: str | None) -> Report:
-        return dataclasses.replace(super().report(server_id, peer), disks_equal=not self.disk_failed)
+        return dataclasses.replace(
+            super().report(server_id, peer), disks_equal=not self.disk_failed, committing=self.committing
+        )
+
+    def promote(self, server_id: str, stopped: bool) -> float | None:
+        gap_ms = super().promote(server_id, stopped)
+        self._complete_at = self._clock() + self.commit_s
+        return gap_ms
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
         self.disk_failed = False
@@ -250,12 +265,17 @@ class Nova:
         return Server(**who, **state, size=Size(1, 64, 1), policy=Policy(), extra_specs={})
 
     def live_migrate(self, server_id: str, host: str, operation_id: str) -> str:
+        self._check_disk(host)
         return self._accept("migrating", host)
 
     def evacuate(self, server_id: str, host: str, operation_id: str) -> str:
         if self._state(self.host) == "up":
             raise ServiceError("Nova", 400, "Compute service is still in use.")
+        self._check_disk(host)
         return self._accept("rebuilding", host, "SHUTOFF", "ERROR")
+
+    def _check_disk(self, host: str) -> None:
+        assert not self._world.hosts[host].backend.committing, "Nova would start the guest from that disk"
 
     def reboot(self, server_id: str, operation_id: str) -> str:
         return self._accept("rebooting", self.host, "SHUTOFF", "ERROR")

@@ -134,6 +134,10 @@ class PairMachine(RuleBasedStateMachine):
     def a_secondarys_disk_fails(self, host):
         self.world.hosts[host].fail_disk()
 
+    @rule(host=hosts, seconds=st.sampled_from([0.0, 5.0, 60.0]))
+    def a_disk_is_slow(self, host, seconds):
+        self.world.hosts[host].backend.commit_s = seconds
+
     @rule(host=hosts, up=st.booleans())
     def an_agent_stops_or_starts(self, host, up):
         self.world.hosts[host].agent_up = up
@@ -319,6 +323,24 @@ def test_no_operation_goes_on_for_a_server_that_was_deleted(turns, action):
     finally:
         world.close()
         shutil.rmtree(machine.folder)
+
+
+def test_nova_acts_on_a_server_only_when_its_disk_is_complete():
+    """Nova's model refuses to move a server before."""
+    machine = PairMachine()
+    try:
+        machine.the_server_is_protected()
+        world = machine.world
+        world.hosts["b"].backend.commit_s = 3.5
+        world.ask(actions.FAILOVER, {})
+        for _ in range(3):
+            machine.some_seconds_pass_in_peace(1)
+        assert (world.row().primary_host, world.nova.host) == ("b", "a"), "its clients need not wait"
+        for _ in range(8):
+            machine.some_seconds_pass_in_peace(1)
+        assert (world.row().state, world.nova.host) == (State.PROTECTED, "b")
+    finally:
+        machine.teardown()
 
 
 @pytest.mark.parametrize("primary", ["stays", "is lost", "ends"])
