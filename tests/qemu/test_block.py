@@ -71,6 +71,10 @@ class Machine:
             else:
                 return message["return"]
 
+    def nodes(self) -> list[str]:
+        """Return the names of its block nodes."""
+        return [node["node-name"] for node in self("query-named-block-nodes")]
+
     def saw(self, wanted: Callable[[str, dict[str, Any]], bool]) -> bool:
         """Return whether an event that is wanted has arrived."""
         self("query-status")
@@ -124,10 +128,11 @@ class Pair:
         self.primary: Machine
         self.secondary: Machine
 
-    def start(self, on_full: str, throttled: bool = False) -> None:
+    def start(self, on_full: str, throttled: bool = False, as_before: bool = False) -> None:
         """Start both, with equal disks full of 0x11 if they have room.
 
         :param on_full: what is on the file system that is too small: own, disk, hidden, active or nothing
+        :param as_before: build their graphs as an earlier release did
         """
         paths = []
         for name in ("own", "disk"):
@@ -147,11 +152,15 @@ class Pair:
                 overlay.unlink()
                 overlay.symlink_to(self.full / kind)
         exports = Endpoint("127.0.0.1", free_port(), False)
-        block.build_secondary(self.secondary, [self.secondary.disk], exports)
-        self.secondary.server = f"nbd://127.0.0.1:{exports.port}/test"
-        self._activate()
-        block.start_copies(self.primary, [self.primary.disk], exports)
-        wait_for("a copy", 60, lambda: block.copies_run(self.primary, 1))
+        if as_before:
+            build_as_before(self)
+            self._activate()
+        else:
+            block.build_secondary(self.secondary, [self.secondary.disk], exports)
+            self.secondary.server = f"nbd://127.0.0.1:{exports.port}/test"
+            self._activate()
+            block.start_copies(self.primary, [self.primary.disk], exports)
+            wait_for("a copy", 60, lambda: block.copies_run(self.primary, 1))
         self.secondary("xen-set-replication", {"enable": True, "primary": False})
 
     def _activate(self) -> None:
@@ -177,6 +186,41 @@ class Pair:
         for machine in (getattr(self, "primary", None), getattr(self, "secondary", None)):
             if machine is not None:
                 machine.kill()
+
+
+def build_as_before(pair: Pair) -> None:
+    """Connect two QEMUs as the releases did that put a quorum over the disk of each."""
+    primary, secondary = pair.primary, pair.secondary
+    quorum = {"driver": "quorum", "vote-threshold": 1, "read-pattern": "fifo", "node-name": "colo-disk0"}
+    below = "libvirt-1-format"
+    for kind, path in zip(("hidden", "active"), block.overlay_paths(secondary.disk.path), strict=True):
+        file = {"driver": "file", "filename": path}
+        overlay = {"driver": "qcow2", "node-name": f"colo-{kind}0", "file": file, "backing": below}
+        secondary("blockdev-add", overlay)
+        below = f"colo-{kind}0"
+    child = {"driver": "replication", "mode": "secondary", "top-id": "colo-disk0", "file": below}
+    secondary("blockdev-add", child | {"node-name": "colo-child0"})
+    secondary("blockdev-add", quorum | {"children": ["colo-child0"]})
+    secondary("qom-set", {"path": secondary.disk.qom, "property": "drive", "value": "colo-disk0"})
+    port = free_port()
+    secondary.server = f"nbd://127.0.0.1:{port}/test"
+    address = {"host": "127.0.0.1", "port": str(port)}
+    secondary("nbd-server-start", {"addr": {"type": "inet", "data": address}})
+    export = {"type": "nbd", "id": "colo-export0", "node-name": "libvirt-1-format", "name": "disk0"}
+    secondary("block-export-add", export | {"writable": True})
+
+    server = {"type": "inet", **address}
+    placeholder = {"driver": "null-co", "node-name": "colo-placeholder0", "size": SIZE}
+    primary(
+        "blockdev-add", {"driver": "nbd", "node-name": "colo-remote0", "server": server, "export": "disk0"}
+    )
+    primary("blockdev-add", placeholder)
+    primary("blockdev-add", quorum | {"children": ["colo-placeholder0"]})
+    primary("qom-set", {"path": primary.disk.qom, "property": "drive", "value": "colo-disk0"})
+    primary("x-blockdev-change", {"parent": "colo-disk0", "node": "libvirt-1-format"})
+    primary("x-blockdev-change", {"parent": "colo-disk0", "child": "children.0"})
+    primary("blockdev-del", {"node-name": "colo-placeholder0"})
+    primary("x-blockdev-change", {"parent": "colo-disk0", "node": "colo-remote0"})
 
 
 def free_port() -> int:
@@ -260,8 +304,7 @@ def test_a_promoted_secondary_is_complete_when_its_graph_is_plain(pair: Pair):
     wait_for("the commit", 60, lambda: block.is_committed(secondary, [secondary.disk]))
     block.flatten(secondary, [secondary.disk])
     assert block.top_node(secondary, secondary.disk) == "libvirt-1-format"
-    names = [node["node-name"] for node in secondary("query-named-block-nodes")]
-    assert not [name for name in names if name.startswith("colo-")]
+    assert [name for name in secondary.nodes() if name.startswith("colo-")] == []
     assert "wrote" in secondary.io("write -P 0x99 8M 1M", "flush")
     pair.kill()
     seen = qemu_io(secondary.disk.path, "read -P 0x88 32M 16M", "read -P 0x99 8M 1M")
@@ -295,6 +338,30 @@ def test_flattening_can_be_repeated_after_an_interruption_at_any_command(pair: P
             total += 1
     assert total >= 6
     assert block.top_node(secondary, secondary.disk) == "libvirt-1-format"
+
+
+def test_a_pair_that_an_earlier_release_has_made_is_taken_apart(pair: Pair):
+    pair.start("nothing", as_before=True)
+    primary, secondary = pair.primary, pair.secondary
+    assert "wrote" in primary.io("write -P 0x77 0 1M", "flush")
+    assert "wrote" in secondary.io("write -P 0x88 32M 16M", "flush")
+    pair.promote()
+    block.detach_remote(primary)
+    wait_for("no node of the secondary", 10, lambda: block.remove_remote(primary))
+    wait_for("the commit", 60, lambda: block.is_committed(secondary, [secondary.disk]))
+    for machine in (primary, secondary):
+        block.flatten(machine, [machine.disk])
+        assert block.top_node(machine, machine.disk) == "libvirt-1-format"
+        assert "wrote" in machine.io("write -P 0x99 8M 1M", "flush")
+        assert [name for name in machine.nodes() if name.startswith("colo-")] == []
+    pair.kill()
+    # the secondary is as it was at the last checkpoint, and has what it has written since
+    for machine, *reads in (
+        (primary, "read -P 0x77 0 1M", "read -P 0x11 32M 16M"),
+        (secondary, "read -P 0x11 0 1M", "read -P 0x88 32M 16M"),
+    ):
+        seen = qemu_io(machine.disk.path, "read -P 0x99 8M 1M", *reads)
+        assert "Pattern" not in seen and seen.count("read ") == 3, seen
 
 
 @pytest.mark.parametrize("kind", ["killed", "ended"])
