@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import pathlib
 import re
@@ -71,7 +72,7 @@ class ProcessWatch:
             self._ended.discard(server_id)
             handle = self._watched.pop(server_id, None)
             if handle is not None:
-                os.close(handle)  # this also removes it from the epoll set
+                self._close(handle)
 
     def _wait_loop(self) -> None:
         while True:
@@ -84,8 +85,14 @@ class ProcessWatch:
                         continue
                     self._ended.add(server_id)
                     del self._watched[server_id]
-                    os.close(handle)
+                    self._close(handle)
                 self._notify(server_id)
+
+    def _close(self, handle: int) -> None:
+        # closing it is not enough while sockets() has a duplicate
+        with contextlib.suppress(FileNotFoundError):  # it is not registered yet
+            self._poll.unregister(handle)
+        os.close(handle)
 
 
 def process_of(guest: Guest) -> int:
@@ -102,13 +109,24 @@ def process_of(guest: Guest) -> int:
 
 def _sockets(handle: int) -> Iterator[socket.socket]:
     info = pathlib.Path(f"/proc/self/fdinfo/{handle}").read_text()
-    (pid,) = re.findall(r"^Pid:\s*(\d+)$", info, re.MULTILINE)
+    (pid,) = re.findall(r"^Pid:\s*(-?\d+)$", info, re.MULTILINE)  # -1 when it has ended
     for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            if not os.readlink(entry).startswith("socket:"):
+        try:
+            if os.readlink(entry).startswith("socket:"):
+                descriptor = _duplicate(handle, int(entry.name))
+            else:
                 continue
-            with socket.socket(fileno=_duplicate(handle, int(entry.name))) as duplicate:
-                yield duplicate
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EBADF):  # it was closed meanwhile
+                continue
+            raise
+        try:
+            duplicate = socket.socket(fileno=descriptor)
+        except OSError:  # it is another file by now
+            os.close(descriptor)
+            continue
+        with duplicate:
+            yield duplicate
 
 
 def _duplicate(handle: int, number: int) -> int:

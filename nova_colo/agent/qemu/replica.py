@@ -337,7 +337,7 @@ class Replica:
         try:
             return self._poll_qemu()
         except SilentError:
-            if not self._is_peer_lost():
+            if self.record.stage == Stage.DISCONNECTED or not self._is_peer_lost():
                 raise
             LOG.warning("The QEMU of server %s waits for a peer that is lost.", self.record.server_id)
             self.shut_down_connections()
