@@ -164,7 +164,7 @@ class Pair:
         self.secondary("xen-set-replication", {"enable": True, "primary": False})
 
     def _activate(self) -> None:
-        """Let the secondary's devices write to its disk, by a migration of nothing."""
+        """Activate the secondary's devices, by a migration of nothing."""
         state = self._folder / "state"
         for machine, command, uri in (
             (self.primary, "migrate", f"exec:cat > {state}"),

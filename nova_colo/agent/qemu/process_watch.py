@@ -16,6 +16,7 @@ from nova_colo.agent.qemu.qmp.client import Guest
 
 #: Number of the system call on every architecture. (Linux: arch/*/entry/syscalls, pidfd_getfd(2))
 PIDFD_GETFD = 438
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessWatch:
@@ -134,7 +135,7 @@ def _duplicate(handle: int, number: int) -> int:
 
     :param handle: pidfd of the process
     """
-    descriptor = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, handle, number, 0)
+    descriptor = _LIBC.syscall(PIDFD_GETFD, handle, number, 0)
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return descriptor

@@ -157,20 +157,24 @@ class Replica:
         ever when a peer has sent the beginning of a write and its end is lost, and when it is to acknowledge
         one and has lost its power.
         """
-        ours, theirs = self.record.ports, self.record.peer_ports
-        if self.record.peer is None:
-            return
-        peer = ipaddress.ip_address(self.record.peer)
         try:
             for connection in self._sockets():
                 with contextlib.suppress(OSError):  # it listens, or has been closed
-                    if connection.family not in (socket.AF_INET, socket.AF_INET6):
-                        continue
-                    own, (address, port, *_) = connection.getsockname(), connection.getpeername()
-                    if ipaddress.ip_address(address) == peer and (own[1] in ours or port in theirs):
+                    if self._leads_to_peer(connection):
                         connection.shutdown(socket.SHUT_RDWR)
         except OSError as error:
             LOG.warning("Server %s: the sockets of its QEMU: %s", self.record.server_id, error)
+
+    def _leads_to_peer(self, connection: socket.socket) -> bool:
+        """Return whether a socket of QEMU is one of the pair's connections.
+
+        :raises OSError: when it is not connected
+        """
+        if self.record.peer is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        own, (address, port, *_) = connection.getsockname(), connection.getpeername()
+        is_pairs = own[1] in self.record.ports or port in self.record.peer_ports
+        return is_pairs and ipaddress.ip_address(address) == ipaddress.ip_address(self.record.peer)
 
     def set_parameters(self, delay_ms: int, mode: str, policy: str, interval_ms: int) -> None:
         """Record new checkpoint parameters, which are about to be set in QEMU."""
@@ -281,8 +285,17 @@ class Replica:
     def is_peer_silent(self) -> bool:
         """Return whether the peer's host has become silent since the last poll: one is due at once."""
         with self._lock:
-            peer, is_up = self.record.peer, self._state.is_link_up
-        return is_up and peer is not None and self._peer_probe.age(peer) > self._thresholds.silent_s
+            is_up = self._state.is_link_up
+        return is_up and self._is_peers_host_silent()
+
+    def _is_peers_host_silent(self) -> bool:
+        age = self._peer_age()
+        return age is not None and age > self._thresholds.silent_s
+
+    def _peer_age(self) -> float | None:
+        """Return for how many seconds the peer's host has not answered; None without a peer."""
+        peer = self.record.peer
+        return None if peer is None else self._peer_probe.age(peer)
 
     def poll(self) -> bool:
         """Poll the QEMU. Blocks for the timeout of a command at most, or of two when the peer is lost.
@@ -345,8 +358,8 @@ class Replica:
 
     def _is_peer_lost(self) -> bool:
         with self._lock:
-            peer, is_down = self.record.peer, self._state.link_up(self.record.stage) is False
-        return is_down or (peer is not None and self._peer_probe.age(peer) > self._thresholds.silent_s)
+            is_down = self._state.link_up(self.record.stage) is False
+        return is_down or self._is_peers_host_silent()
 
     def _poll_qemu(self) -> dict[str, bool]:
         record = self.record
@@ -387,11 +400,10 @@ class Replica:
     def _signs(self, chardevs: dict[str, bool]) -> link_health.Signs:
         now = time.time()
         figures = self.ledger.figures(now)
-        age = self._peer_probe.age(self.record.peer) if self.record.peer else None
         since = self._state.checkpoint_at
         return link_health.Signs(
             chardevs=chardevs,
-            heartbeat_age_s=age,
+            heartbeat_age_s=self._peer_age(),
             pause_p99_ms=figures["pause_ms"]["p99"],
             mismatches_per_min=self.ledger.rate(now, Cause.MISMATCH),
             checkpoint_age_s=now - since if since else None,

@@ -235,7 +235,7 @@ DISK_FAILED = ("QUORUM_FAILURE", {"reference": "colo-target0", "sector-num": 0, 
 
 
 def tell(replica, clock, name, data=None):
-    """Let QEMU emit an event, and wait until the replica has left the pair if that is what it does."""
+    """Emit an event of QEMU, and wait until the replica has left the pair if that is what it does."""
     before = set(threading.enumerate())
     replica.on_event(Event(name, clock.now, data or {}, next(NUMBERS)))
     for thread in set(threading.enumerate()) - before:
