@@ -256,8 +256,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The grant for epoch %(epoch)s is no longer valid."),
         "",
     ),
+    "grant_lost": (
+        gettext_noop("The database knows epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s."),
+        "",
+    ),
     "grant_missed": (
         gettext_noop("Another grant was given in the meantime."),
+        "",
+    ),
+    "grant_restored": (
+        gettext_noop("The database had lost that %(host)s runs this server by the grant for epoch %(epoch)s: it knew epoch %(lost)s."),
         "",
     ),
     "guest_differs": (

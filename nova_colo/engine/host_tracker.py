@@ -2,6 +2,8 @@
 """Track the hosts by their heartbeats, on the engine's own clock."""
 
 import dataclasses
+import functools
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +20,15 @@ class Snapshot:
     """The state of the hosts at one moment.
 
     :param reports: last reports of the hosts that were alive
+    :param reported_at: when these arrived, on the tracker's clock
     """
 
     reports: dict[str, dict[str, Any]]
+    reported_at: dict[str, float]
+
+    def oldest_report(self, *hosts: str | None) -> float:
+        """Return when the oldest report of some hosts has arrived; infinity if none of them is alive."""
+        return min((self.reported_at[host] for host in hosts if host in self.reported_at), default=math.inf)
 
     def observation(self, host: str | None, server_id: str) -> Observation:
         """Return the observation of a server on a host."""
@@ -28,6 +36,22 @@ class Snapshot:
             return Observation(False)
         replica = self.reports[host]["servers"].get(server_id)
         return Observation(True, replica_of(replica) if replica else None)
+
+    def replicas(self, server_id: str) -> dict[str, Replica]:
+        """Return a server's replicas by host."""
+        return {host: replica_of(replica) for host, replica in self._by_server.get(server_id, {}).items()}
+
+    def has_newer(self, server_id: str, epoch: int) -> bool:
+        """Return whether a host has recorded a newer epoch of a server."""
+        return any(replica["epoch"] > epoch for replica in self._by_server.get(server_id, {}).values())
+
+    @functools.cached_property
+    def _by_server(self) -> dict[str, dict[str, ReplicaReport]]:
+        found: dict[str, dict[str, ReplicaReport]] = {}
+        for host, report in self.reports.items():
+            for server_id, replica in report["servers"].items():
+                found.setdefault(server_id, {})[host] = replica
+        return found
 
 
 class HostTracker:
@@ -43,6 +67,7 @@ class HostTracker:
         self._lock = threading.Lock()
         self._watch = Watch(interval, missed)
         self._reports: dict[str, dict[str, Any]] = {}
+        self._reported_at: dict[str, float] = {}
 
     def record_heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
         """Record a heartbeat.
@@ -53,6 +78,7 @@ class HostTracker:
         with self._lock:
             if report is not None:
                 self._reports[host] = report
+                self._reported_at[host] = now
             elif not self._watch.alive(host, now):
                 return  # its last report is older than its silence
             self._watch.heard(host, now)
@@ -84,8 +110,10 @@ class HostTracker:
         """Return the hosts that are alive now, with their reports."""
         now = self._clock()
         with self._lock:
+            alive = [host for host in self._reports if self._watch.alive(host, now)]
             return Snapshot(
-                {host: report for host, report in self._reports.items() if self._watch.alive(host, now)}
+                {host: self._reports[host] for host in alive},
+                {host: self._reported_at[host] for host in alive},
             )
 
 

@@ -17,7 +17,7 @@ from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
-from nova_colo.pair.model import Role, State
+from nova_colo.pair.model import Health, Role, State
 from nova_colo.pair.operation import FailoverParams, ModeParams, Params, ProtectParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
@@ -46,20 +46,24 @@ class Reconciler:
         for row in rows.values():
             with isolated(f"server {row.server_id}"):
                 self._assess(row, snapshot)
-                if self._is_idle(row):
+                if self._is_idle(row, snapshot):
                     self._reconcile_pair(row, snapshot)
                 elif row.operation_id in unfinished:
                     self._reconcile_waiting(row, unfinished[row.operation_id], snapshot)
         for host, report in snapshot.reports.items():
             with isolated(f"host {host}"):
-                self._destroy_orphaned(host, report, rows)
+                self._destroy_orphaned(host, report, rows, snapshot)
 
-    def _is_idle(self, row: pairs.Pair) -> bool:
-        """Return whether a pair has no operation, and heartbeats have shown the outcome of its last one."""
-        return row.operation_id is None and not self._runner.finished_recently(row.server_id)
+    def _is_idle(self, row: pairs.Pair, snapshot: Snapshot) -> bool:
+        """Return whether a pair has no operation, and reports have shown the outcome of its last one."""
+        reported_at = snapshot.oldest_report(row.primary_host, row.secondary_host)
+        return row.operation_id is None and not self._runner.finished_since(row.server_id, reported_at)
 
     def _reconcile_pair(self, row: pairs.Pair, snapshot: Snapshot) -> None:
         pair = core(row)
+        if newer := _newer_grant(row, snapshot):
+            self._repair(row, newer)
+            return
         primary = snapshot.observation(row.primary_host, row.server_id)
         secondary = snapshot.observation(row.secondary_host, row.server_id)
         decision = arbitration.decide(pair, primary, secondary)
@@ -83,6 +87,8 @@ class Reconciler:
         """Cancel an operation that waits for a thread when a replica is lost: it would block the failover."""
         if operation.step or row.secondary_host is None or POOLS.get(operation.kind) == IMMEDIATE:
             return
+        if snapshot.has_newer(row.server_id, row.epoch):
+            return
         replicas = (
             snapshot.observation(row.primary_host, row.server_id),
             snapshot.observation(row.secondary_host, row.server_id),
@@ -100,6 +106,28 @@ class Reconciler:
             now = pairs.get(session, row.server_id)
         if now is not None and now.operation_id is None:
             self._reconcile_pair(now, snapshot)
+
+    def _repair(self, row: pairs.Pair, newer: arbitration.NewerGrant) -> None:
+        """Restore a grant that the database has lost, if it is certain who has it; do nothing otherwise."""
+        if newer.primary is None:
+            return
+        host, secondary = newer.primary, newer.secondary
+        reason = reasons.GRANT_RESTORED(host=host, epoch=newer.epoch, lost=row.epoch)
+        LOG.error("Server %s: %s", row.server_id, reason)
+        values = {
+            "epoch": newer.epoch,
+            "primary_host": host,
+            "secondary_host": secondary,
+            "state": State.PROTECTED if secondary else State.DEGRADED,
+            "state_reason": None if secondary else reason,
+            "return_to": None,
+            "retry_at": None,
+        }
+        if host != row.primary_host:
+            values["primary_since"] = timeutils.utcnow()
+        with self._context.database.writer() as session:
+            if pairs.update_unchanged(session, row, **values):
+                events.add(session, row.server_id, "database", reason)
 
     def _change_mode(self, row: pairs.Pair, mode: str) -> None:
         """Change the mode of a pair under the policy hybrid, as its primary's agent has reported."""
@@ -175,15 +203,23 @@ class Reconciler:
         primary = snapshot.observation(row.primary_host, row.server_id)
         secondary = snapshot.observation(row.secondary_host, row.server_id)
         level, why = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
+        unclear = None
+        if self._is_idle(row, snapshot) and (newer := _newer_grant(row, snapshot)) and newer.primary is None:
+            unclear = newer.reason(row.epoch)
+            level, why = Health.CRITICAL, (unclear,)
         if (level, list(why)) != (row.health, row.health_reasons):
             with self._context.database.writer() as session:
                 pairs.update_if_current(session, row, health=level, health_reasons=list(why))
+                if unclear:
+                    events.add(session, row.server_id, "database", unclear)
 
-    def _destroy_orphaned(self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair]) -> None:
+    def _destroy_orphaned(
+        self, host: str, report: dict[str, Any], rows: dict[str, pairs.Pair], snapshot: Snapshot
+    ) -> None:
         for server_id, reported in report["servers"].items():
             row = rows.get(server_id)
-            if self._runner.finished_recently(server_id) or (
-                row is not None and row.operation_id is not None
+            if self._runner.finished_since(server_id, snapshot.reported_at[host]) or (
+                row is not None and (row.operation_id is not None or snapshot.has_newer(server_id, row.epoch))
             ):
                 continue
             replica = replica_of(reported)
@@ -214,6 +250,13 @@ class Reconciler:
                 self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:
             LOG.warning("%s", error)
+
+
+def _newer_grant(row: pairs.Pair, snapshot: Snapshot) -> arbitration.NewerGrant | None:
+    """Return the newest grant if a pair's row does not know it."""
+    if not snapshot.has_newer(row.server_id, row.epoch):
+        return None
+    return arbitration.newer_grant(core(row), snapshot.replicas(row.server_id))
 
 
 def _mode_to_set(row: pairs.Pair, snapshot: Snapshot) -> str | None:

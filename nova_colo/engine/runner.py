@@ -115,13 +115,15 @@ class Runner:
             self._waiting.discard(key)
             return waiting
 
-    def finished_recently(self, server_id: str) -> bool:
-        """Return whether a server's workflow has just ended, so that heartbeats may show the state before."""
-        finished = self._finished.get(server_id)
-        return (
-            finished is not None
-            and self._context.clock() - finished < 2 * self._context.conf.agent.report_interval
-        )
+    def finished_since(self, server_id: str, reported_at: float) -> bool:
+        """Return whether a server's workflow has ended since a report was made, which shows the state before.
+
+        A report may have been on its way for some time.
+
+        :param reported_at: when the report arrived, on the context's clock
+        """
+        finished, margin = self._finished.get(server_id), 2 * self._context.conf.agent.report_interval
+        return finished is not None and (self._context.clock() - finished < margin or reported_at <= finished)
 
     def stop(self) -> None:
         """Begin no further step. The next engine continues unfinished operations."""

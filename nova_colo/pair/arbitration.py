@@ -6,6 +6,7 @@ Only this module decides which replica may run unprotected.
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Pair, Replica, Role, State, Wanted
@@ -62,8 +63,68 @@ STOPPED = frozenset(
 #: Nova's statuses of servers that return on any host, or never: their secondaries' reservations are released.
 AWAY = frozenset({"SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "DELETED", "ERROR"})
 
+#: Roles of a host that has been given a grant.
+HOLDERS = frozenset({Role.PRIMARY, Role.PROMOTED, Role.LEAVING})
+
 NOTHING = Decision(Action.NONE)
 GONE = Observation(alive=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class NewerGrant:
+    """What a pair's row does not know: the database has lost a committed transaction.
+
+    :param epoch: the newest epoch that a host has recorded
+    :param hosts: the hosts that have recorded it
+    :param primary: the host that has the grant; None when that is not certain
+    :param secondary: the host of its secondary; None when it has none
+    """
+
+    epoch: int
+    hosts: tuple[str, ...]
+    primary: str | None
+    secondary: str | None
+
+    def reason(self, known: int) -> Reason:
+        """Return the reason why nothing may be done.
+
+        :param known: the epoch that the row knows
+        """
+        return reasons.GRANT_LOST(lost=known, host=", ".join(self.hosts), epoch=self.epoch)
+
+
+def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | None:
+    """Return the newest grant if it is newer than a pair's row.
+
+    It is not certain who has it while the replicas that the row names are as the row says: the newer one may
+    be left from an earlier life of the server as an FT server, on a host that was away since.
+
+    :param pair: the pair, with no operation in progress, as read after the reports arrived
+    :param replicas: the replicas of the server on all hosts that are alive
+    """
+    epoch = max((replica.epoch for replica in replicas.values()), default=pair.epoch)
+    if epoch <= pair.epoch:
+        return None
+    newest = {host: replica for host, replica in sorted(replicas.items()) if replica.epoch == epoch}
+    holders = [host for host, replica in newest.items() if replica.role in HOLDERS]
+    known = (pair.primary_host, pair.secondary_host)
+    if len(holders) != 1 or (holders[0] not in known and _is_as_recorded(pair, replicas)):
+        return NewerGrant(epoch, tuple(newest), None, None)
+    linked = [host for host, replica in newest.items() if replica.role == Role.SECONDARY and replica.link_up]
+    secondary = linked[0] if len(linked) == 1 and newest[holders[0]].link_up else None
+    return NewerGrant(epoch, tuple(newest), holders[0], secondary)
+
+
+def _is_as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> bool:
+    primary, secondary = replicas.get(pair.primary_host), replicas.get(pair.secondary_host or "")
+    return (
+        primary is not None
+        and (primary.role in HOLDERS, primary.epoch, primary.running) == (True, pair.epoch, True)
+        and primary.link_up is not False
+    ) or (
+        secondary is not None
+        and (secondary.role, secondary.epoch, secondary.running) == (Role.SECONDARY, pair.epoch, True)
+    )
 
 
 def _runs(observation: Observation, role: Role, epoch: int) -> bool:

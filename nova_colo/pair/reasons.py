@@ -133,6 +133,26 @@ RECORDS_IN_ERROR = kind(
 # --- reasons of a pair's state
 
 _G = Group.STATE
+GRANT_LOST = kind(
+    _G,
+    "grant_lost",
+    "The database knows epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s.",
+    "The database has lost a committed transaction, or a replica is left from an earlier life of the server "
+    "as an FT server. Nothing is started or destroyed until that is clear. Find out by Nova's records and by "
+    "its disk which host runs the server rightfully, and end the QEMUs on the others with `virsh destroy`.",
+    _ERROR,
+    hosts="host",
+)
+GRANT_RESTORED = kind(
+    _G,
+    "grant_restored",
+    "The database had lost that %(host)s runs this server by the grant for epoch %(epoch)s: it knew epoch "
+    "%(lost)s.",
+    "The engine has restored it from the report of that host's agent. Find out why the database loses "
+    "committed transactions, see [The database](#the-database).",
+    _ERROR,
+    hosts="host",
+)
 OTHER = kind(
     _G,
     "other",

@@ -5,6 +5,7 @@ import logging
 import pathlib
 import shutil
 import tempfile
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from nova_colo.db import operations, pairs
 from nova_colo.pair import actions
-from nova_colo.pair.model import State, Wanted
+from nova_colo.pair.model import Health, State, Wanted
 from nova_colo.pair.reasons import Severity
 from tests.simulation.cloud import HOSTS, SERVER
 from tests.simulation.world import World
@@ -339,6 +340,149 @@ def test_nova_acts_on_a_server_only_when_its_disk_is_complete():
         for _ in range(8):
             machine.some_seconds_pass_in_peace(1)
         assert (world.row().state, world.nova.host) == (State.PROTECTED, "b")
+    finally:
+        machine.teardown()
+
+
+def _until(machine, condition, seconds=30):
+    """Let time pass in peace until a condition holds."""
+    for _ in range(seconds):
+        if condition():
+            return
+        machine.some_seconds_pass_in_peace(1)
+    raise AssertionError(f"{machine.world.row().state_reason}, answering: {machine.world.answering()}")
+
+
+def _cut_off(world, name):
+    world.cut_link(name, True)
+    world.hosts[name].agent_up = False
+
+
+def _return(world, name):
+    world.power_on(name)
+    world.cut_link(name, False)
+    world.hosts[name].agent_up = True
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "records", "a new secondary"])
+@pytest.mark.parametrize(
+    "lose", [_cut_off, lambda world, name: world.power_cut(name)], ids=["cut off", "dead"]
+)
+def test_a_database_that_has_lost_a_failover_learns_of_it_from_the_hosts(lose, meanwhile):
+    """The database is a replica that was behind, or a copy that was restored."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        before = world.copy_database()
+        lose(world, "a")
+        _until(machine, lambda: world.row().epoch == 1 and world.answering() == ["b"])
+        if meanwhile == "records":
+            _until(machine, lambda: world.nova.host == "b")
+        elif meanwhile == "a new secondary":
+            _until(machine, lambda: world.row().state == State.PROTECTED)
+        world.forget(before)
+        assert (world.row().epoch, world.row().primary_host) == (0, "a")
+        _return(world, "a")
+        for host in world.hosts.values():
+            host.forced_down = False  # what the database knew of this is lost, too: see the operator's guide
+        _until(machine, lambda: world.row().state == State.PROTECTED and world.row().epoch > 0)
+        assert (world.row().primary_host, world.nova.host, world.answering()) == ("b", "b", ["b"])
+        assert world.row().epoch == 1, "its clients had to wait again"
+        assert "grant_restored" in [event.reason.code for event in world.events()]
+    finally:
+        machine.teardown()
+
+
+def test_a_database_that_has_lost_the_end_of_a_pair_learns_of_it_from_the_hosts():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        before = world.copy_database()
+        _cut_off(world, "b")
+        _until(machine, lambda: world.row().epoch == 1 and world.answering() == ["a"])
+        world.forget(before)
+        _return(world, "b")
+        _until(machine, lambda: world.row().state == State.PROTECTED and world.row().epoch == 1)
+        assert world.answering() == ["a"]
+    finally:
+        machine.teardown()
+
+
+def test_nothing_is_done_while_it_is_not_certain_which_grant_is_the_newest():
+    """Two grants are lost, and the secondary of the pair before them returns."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        before = world.copy_database()
+        _cut_off(world, "b")
+        _until(machine, lambda: (world.row().state, world.row().secondary_host) == (State.PROTECTED, "c"))
+        world.power_cut("a")
+        _until(machine, lambda: world.row().epoch == 2 and world.answering() == ["c"])
+        world.forget(before)
+        _return(world, "b")
+        for _ in range(10):
+            machine.some_seconds_pass_in_peace(1)
+            assert (world.row().epoch, world.answering()) == (0, ["c"])
+        assert (world.row().health, world.row().health_reasons[0].code) == (Health.CRITICAL, "grant_lost")
+        assert [event.reason.code for event in world.events()].count("grant_lost") == 1
+        world.ask(actions.FAILOVER, {})
+        for _ in range(5):
+            machine.some_seconds_pass_in_peace(1)
+        assert (world.row().epoch, world.answering()) == (0, ["c"])
+        world.hosts["b"].end_guest()  # an operator has decided
+        _until(machine, lambda: (world.row().epoch, world.row().primary_host) == (2, "c"))
+        _until(machine, lambda: world.row().state == State.PROTECTED)
+        assert world.answering() == ["c"]
+    finally:
+        machine.teardown()
+
+
+def test_a_primary_that_dies_as_soon_as_it_is_protected_is_replaced():
+    """The last report of its agent is from before that: it says nothing about the secondary."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        _cut_off(world, "b")
+        _until(machine, lambda: (world.row().state, world.row().secondary_host) == (State.PROTECTED, "c"))
+        world.power_cut("a")
+        _until(machine, lambda: world.answering() == ["c"])
+    finally:
+        machine.teardown()
+
+
+def test_an_engine_that_stalls_destroys_no_replica_that_another_has_made_since():
+    """It stalls after the secondary was given up, before it is destroyed."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        first = world.engines[0]
+        world.hosts["b"].end_guest()
+        while not first.runs_workflow:
+            world.second()
+            first.run(0, 5)
+        released = world.placement.release
+        with mock.patch.object(world.placement, "release", side_effect=released) as release:
+            while not release.called:
+                first.run(-1, 1)
+        held = first.take_workflow_threads()
+        for _ in range(30):
+            machine.the_other_engine_takes_over(0)
+            world.nova.work(True)
+            if (world.row().state, world.row().secondary_host) == (State.PROTECTED, "b"):
+                break
+        world.ask(actions.FAILOVER, {})
+        for _ in range(5):
+            machine.the_other_engine_takes_over(0)
+            world.nova.work(True)
+        assert world.answering() == ["b"]
+        first.return_threads(held)
+        first.run_all(60)
+        assert world.answering() == ["b"]
     finally:
         machine.teardown()
 

@@ -362,6 +362,19 @@ class World:
         self.engines[number].kill()
         self.engines[number] = Engine(self)
 
+    def copy_database(self) -> sqlite3.Connection:
+        """Return a copy of the database as it is now."""
+        copy = sqlite3.connect(":memory:")
+        self._grants_table.backup(copy)
+        return copy
+
+    def forget(self, copy: sqlite3.Connection) -> None:
+        """Let the database forget what was committed since a copy was made; the engines are started anew."""
+        for number in range(len(self.engines)):
+            self.kill_engine(number)
+        copy.backup(self._grants_table)
+        self._grants.clear()
+
     def ask(self, action: str, arguments: dict[str, Any]) -> None:
         """Do what the API does at a user's request."""
         with self.database.writer() as session:

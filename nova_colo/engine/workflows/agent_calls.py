@@ -10,12 +10,17 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.rpcapi import AgentAPI
+from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
 from nova_colo.engine.workflows.base import Job, holds_within
+from nova_colo.pair.model import Role
 from nova_colo.pair.operation import FailoverParams
 
 LOG = logging.getLogger(__name__)
+
+#: Roles of a primary whose failover, if it had one, is complete.
+PRIMARIES = (Role.PRIMARY, Role.LEAVING)
 
 
 def demote(context: Context, job: Job[FailoverParams]) -> None:
@@ -48,34 +53,56 @@ def demote_paired(context: Context, job: Job[FailoverParams]) -> bool:
 
 
 def remove_secondary(
-    context: Context, job: Job[Any], primary: str, secondary: str | None, **values: Any
+    context: Context, job: Job[Any], row: Pair, secondary: str | None, **values: Any
 ) -> None:
     """Remove a secondary, whether or not its hosts' agents answer.
 
+    :param row: the pair as read by the caller
     :param values: columns of the pair to set at the same time
     :raises OperationEndedError: when another engine has ended the operation
     """
     # before the agents are called: once the primary is released Nova may restart its guest, and the secondary
     # must not take over any more
     context.update_claimed(job.server_id, job.id, secondary_host=None, **values)
-    unprotect(context, job.server_id, primary)
-    destroy(context, job.server_id, secondary)
+    unprotect(context, job.server_id, row.primary_host, row.epoch)
+    destroy(context, job.server_id, secondary, row.epoch)
 
 
-def unprotect(context: Context, server_id: str, host: str | None) -> None:
-    """Unprotect a primary.
+def unprotect(context: Context, server_id: str, host: str | None, epoch: int) -> None:
+    """Unprotect a primary, unless it has a grant that the caller does not know.
 
     The call is repeated if the primary still waits for a secondary.
+
+    :param epoch: the newest that the caller knows
     """
-    _attempt(context, host, server_id, AgentAPI.unprotect)
+
+    def unprotect(agents: AgentAPI, host: str, server_id: str) -> None:
+        replica = agents.status(host, server_id)
+        if replica is None or (replica["role"] in PRIMARIES and replica["epoch"] <= epoch):
+            agents.unprotect(host, server_id)
+
+    _attempt(context, host, server_id, unprotect)
 
 
-def destroy(context: Context, server_id: str, host: str | None) -> None:
-    """Destroy a replica without a grant.
+def destroy(context: Context, server_id: str, host: str | None, epoch: int) -> None:
+    """Destroy a replica without a grant, unless it has changed since the caller's decision.
 
-    If its agent is silent, the reconciler destroys it as orphaned later.
+    This engine may have stood still for minutes, and another one promoted it since. If its agent is silent,
+    the reconciler destroys it as orphaned later.
+
+    :param epoch: the newest of a replica that the caller may destroy; a demoted primary's is the next
     """
-    _attempt(context, host, server_id, AgentAPI.destroy)
+
+    def destroy(agents: AgentAPI, host: str, server_id: str) -> None:
+        replica = agents.status(host, server_id)
+        if replica is None:
+            return
+        if replica["epoch"] <= epoch + (replica["role"] == Role.DEMOTED):
+            agents.destroy_if_unchanged(host, server_id, replica["role"], replica["epoch"])
+        else:
+            LOG.info("The replica of server %s on host %s is newer than the operation.", server_id, host)
+
+    _attempt(context, host, server_id, destroy)
 
 
 def _attempt(

@@ -12,7 +12,7 @@ from nova_colo.engine.errors import OperationEndedError, WorkflowError
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import action_finished
-from nova_colo.pair import reasons
+from nova_colo.pair import arbitration, reasons
 from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.operation import FailoverParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
@@ -126,7 +126,7 @@ class RunUnprotected(Workflow[UnprotectParams]):
     def remove_secondary(self, job: Job[UnprotectParams]) -> None:
         """Release the secondary's reservation and destroy it."""
         self._context.placement.release(secondary_id(job.server_id))
-        agent_calls.destroy(self._context, job.server_id, job.params.target)
+        agent_calls.destroy(self._context, job.server_id, job.params.target, job.params.epoch)
 
     def finish(self, job: Job[UnprotectParams]) -> Outcome:
         """Return the outcome of success."""
@@ -167,6 +167,10 @@ class Restart(Workflow[Params]):
 def _grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
     """Grant epoch + 1. When repeated after a crash, the grant is found in the row."""
     epoch = job.params.epoch
+    row = context.pair(job.server_id)
+    replicas = context.tracker.snapshot().replicas(job.server_id)
+    if newer := arbitration.newer_grant(pairs.core(row), replicas):
+        raise WorkflowError(newer.reason(row.epoch))
     since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}
     values |= since | {"primary_host": to, "secondary_host": None}
     with context.database.writer() as session:

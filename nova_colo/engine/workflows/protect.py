@@ -105,8 +105,9 @@ class CreateSecondary(Workflow[P]):
     def roll_back(self, job: Job[P], error: Reason) -> Outcome:
         """Unprotect the primary and destroy the secondary."""
         row = self._context.pair(job.server_id)
-        agent_calls.unprotect(self._context, job.server_id, job.params.spec.get("primary_host"))
-        agent_calls.destroy(self._context, job.server_id, job.params.target)
+        epoch = job.params.spec.get("epoch", job.params.epoch)
+        agent_calls.unprotect(self._context, job.server_id, job.params.spec.get("primary_host"), epoch)
+        agent_calls.destroy(self._context, job.server_id, job.params.target, epoch)
         self._context.placement.release(row.secondary_id)
         values: dict[str, Any] = {"progress": None, "reserved_host": None, "return_to": None}
         if row.wanted != Wanted.PROTECTED:
@@ -182,7 +183,7 @@ class MoveSecondary(CreateSecondary[MoveParams]):
     def leave(self, job: Job[MoveParams]) -> None:
         """Remove the present secondary."""
         row = self._context.pair(job.server_id)
-        agent_calls.remove_secondary(self._context, job, row.primary_host, job.params.old)
+        agent_calls.remove_secondary(self._context, job, row, job.params.old)
         self._context.capacity.reserve_on(row, job.params.target)
 
     def finish(self, job: Job[MoveParams]) -> Outcome:

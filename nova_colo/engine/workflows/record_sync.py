@@ -74,11 +74,11 @@ class RecordSync(Workflow[FailoverParams]):
         source, target, epoch = job.params.source, job.params.target, job.params.epoch + 1
         self._context.placement.release(secondary_id(job.server_id))
         if self._context.nova.server(job.server_id) is None:
-            agent_calls.destroy(self._context, job.server_id, target)
+            agent_calls.destroy(self._context, job.server_id, target, epoch)
         else:
             self._context.agent_api.finalize(target, job.server_id, epoch)
         if source != target:
-            agent_calls.destroy(self._context, job.server_id, source)
+            agent_calls.destroy(self._context, job.server_id, source, epoch - 1)
         self._context.update_claimed(job.server_id, job.id, nova_host=target, server_status="ACTIVE")
 
     def finish(self, job: Job[FailoverParams]) -> Outcome:

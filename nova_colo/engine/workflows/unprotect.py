@@ -26,7 +26,7 @@ class Unprotect(Workflow[UnprotectParams]):
         row = self._context.pair(job.server_id)
         values = {"state": self.state, "state_reason": reasons.REMOVING_SECONDARY(), "progress": REMOVING}
         secondary = row.secondary_host or job.params.target
-        agent_calls.remove_secondary(self._context, job, row.primary_host, secondary, **values)
+        agent_calls.remove_secondary(self._context, job, row, secondary, **values)
 
     def release(self, job: Job[UnprotectParams]) -> None:
         """Release its reservation, unless that is kept for the next secondary."""

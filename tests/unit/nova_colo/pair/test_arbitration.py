@@ -238,3 +238,63 @@ def test_a_host_that_was_failed_over_from_must_not_run_the_server_any_more():
 
 def test_a_host_that_is_ahead_of_what_is_known_of_the_pair_is_left_alone():
     assert not arbitration.is_orphaned(pair(epoch=5), "b", replica(Role.PROMOTED, epoch=6))
+
+
+def observed(role, epoch, running=True, link_up=None):
+    return Replica(role, epoch, running, link_up)
+
+
+P, S, PROMOTED, DEMOTED = Role.PRIMARY, Role.SECONDARY, Role.PROMOTED, Role.DEMOTED
+#: What the hosts have recorded while the pair's row says a, b and epoch 3; who has the newest grant, and the
+#: secondary.
+NEWER = {
+    "the secondary was promoted": (
+        {"a": observed(P, 3, link_up=False), "b": observed(PROMOTED, 4)},
+        "b",
+        None,
+    ),
+    "it was, and its host was off": (
+        {"a": observed(DEMOTED, 4), "b": observed(PROMOTED, 4, False)},
+        "b",
+        None,
+    ),
+    "the primary runs alone": ({"a": observed(P, 4), "b": observed(S, 3, link_up=False)}, "a", None),
+    "the primary has another secondary": (
+        {"a": observed(P, 4, link_up=True), "b": observed(S, 3), "c": observed(S, 4, link_up=True)},
+        "a",
+        "c",
+    ),
+    "the secondary was promoted and has a secondary": (
+        {"b": observed(P, 4, link_up=True), "c": observed(S, 4, link_up=True)},
+        "b",
+        "c",
+    ),
+    "two failovers": ({"a": observed(P, 3, False), "c": observed(P, 5)}, "c", None),
+    "only a demoted primary is left": ({"a": observed(DEMOTED, 4)}, None, None),
+    "only a secondary is left": ({"c": observed(S, 4, link_up=False)}, None, None),
+    "the secondary of before is back": (
+        {"b": observed(S, 3, link_up=False), "c": observed(P, 5)},
+        None,
+        None,
+    ),
+    "a primary of an earlier life is back": (
+        {"a": observed(P, 3, link_up=True), "b": observed(S, 3, link_up=True), "c": observed(P, 9, False)},
+        None,
+        None,
+    ),
+    "two primaries": ({"b": observed(P, 4), "c": observed(P, 4)}, None, None),
+}
+
+
+@pytest.mark.parametrize(("replicas", "holder", "other"), NEWER.values(), ids=NEWER)
+def test_a_grant_that_the_database_has_lost_is_known_from_the_hosts(replicas, holder, other):
+    newer = arbitration.newer_grant(pair(), replicas)
+    assert newer is not None
+    assert (newer.primary, newer.secondary) == (holder, other)
+    assert newer.epoch == max(replica.epoch for replica in replicas.values())
+
+
+def test_a_database_that_knows_all_grants_is_believed():
+    older = {"a": observed(P, 3), "b": observed(S, 3), "c": observed(PROMOTED, 2)}
+    assert arbitration.newer_grant(pair(), older) is None
+    assert arbitration.newer_grant(pair(), {}) is None
