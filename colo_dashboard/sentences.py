@@ -892,8 +892,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("%(service)s does not answer."),
         "",
     ),
+    "shut_down": (
+        gettext_noop("The guest on %(host)s has powered itself off."),
+        "",
+    ),
     "snapshot_volume": (
         gettext_noop("a volume of snapshot %(snapshot)s"),
+        "",
+    ),
+    "stop_timeout": (
+        gettext_noop("Timed out after %(seconds)s s waiting for Nova to stop the server."),
         "",
     ),
     "suspended": (

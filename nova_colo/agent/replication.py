@@ -80,6 +80,7 @@ class Report:
     :param disks_equal: False since the secondary has missed a write that its primary did not wait for: it
         must not be promoted any more
     :param committing: a promoted secondary's disk file lacks data that its guest has written
+    :param shut_down: the QEMU process has ended since its guest has powered itself off
     """
 
     running: bool
@@ -92,6 +93,7 @@ class Report:
     mode: str | None = None
     disks_equal: bool = True
     committing: bool = False
+    shut_down: bool = False
 
 
 class Backend(Protocol):

@@ -20,8 +20,8 @@ class ReplicaReport(TypedDict):
     """State of a replica, as *status* returns it and heartbeats carry it.
 
     The values are those of :class:`nova_colo.agent.replication.Report`, with reasons as data. An agent of an
-    earlier release may leave out what was added since: ``stood_still_ms``, ``mode``, ``disks_equal`` and
-    ``committing``.
+    earlier release may leave out what was added since: ``stood_still_ms``, ``mode``, ``disks_equal``,
+    ``committing`` and ``shut_down``.
     """
 
     role: str
@@ -36,6 +36,7 @@ class ReplicaReport(TypedDict):
     mode: str | None
     disks_equal: bool
     committing: bool
+    shut_down: bool
 
 
 class AgentAPI:

@@ -127,4 +127,5 @@ def replica_of(replica: ReplicaReport) -> Replica:
         replica["link_up"],
         reasons,
         replica.get("disks_equal", True),
+        replica.get("shut_down", False),
     )

@@ -38,6 +38,7 @@ WORKFLOWS: dict[str, type[Workflow[Any]]] = {
     "move_secondary": protect.MoveSecondary,
     "unprotect": unprotect.Unprotect,
     "suspend": unprotect.Suspend,
+    "power_off": unprotect.PowerOff,
     "set_mode": unprotect.SetMode,
     "failover": failover.Failover,
     "run_alone": failover.RunUnprotected,

@@ -24,6 +24,7 @@ class Action(enum.StrEnum):
     RUN_ALONE = "run_alone"
     FOLLOW = "follow"
     RESTART = "restart"
+    POWER_OFF = "power_off"
     LOST = "lost"
 
 
@@ -156,6 +157,17 @@ def _leaves(observation: Observation) -> bool:
     return observation.alive and observation.replica is not None and observation.replica.role == Role.LEAVING
 
 
+def _has_shut_down(pair: Pair, primary: Observation) -> bool:
+    """Return whether the guest with the grant has powered itself off. Its secondary would do so, too."""
+    replica = primary.replica
+    return (
+        primary.alive
+        and replica is not None
+        and (replica.role in HOLDERS, replica.epoch) == (True, pair.epoch)
+        and (replica.running, replica.shut_down) == (False, True)
+    )
+
+
 def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision:
     """Return the operation to start for a pair that has no operation in progress.
 
@@ -184,6 +196,8 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
         return Decision(action, unwanted_reason(pair))
     if _leaves(primary):
         return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_reservation=True)
+    if _has_shut_down(pair, primary):
+        return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
     primary_ok = _runs(primary, Role.PRIMARY, pair.epoch)
     equal = _disks_equal(primary) and _disks_equal(secondary)
     secondary_ok = equal and _runs(secondary, Role.SECONDARY, pair.epoch)
@@ -209,6 +223,8 @@ def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
         return Decision(Action.UNPROTECT, idle_reason(pair))
     if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
         return NOTHING
+    if _has_shut_down(pair, primary):
+        return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
     if primary.replica is not None and not primary.replica.running:
         return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
     if primary.replica is not None and (

@@ -120,6 +120,7 @@ class Replica:
     :param link_up: the replication link to the peer works; None while there is no peer
     :param reasons: the problems of that link
     :param disks_equal: False since the secondary has missed a write: it must not be promoted any more
+    :param shut_down: its guest has powered itself off
     """
 
     role: Role
@@ -128,6 +129,7 @@ class Replica:
     link_up: bool | None
     reasons: tuple[Reason, ...] = ()
     disks_equal: bool = True
+    shut_down: bool = False
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:

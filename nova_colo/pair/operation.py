@@ -86,7 +86,7 @@ class MoveParams(ProtectParams):
 
 @dataclasses.dataclass
 class UnprotectParams(Params):
-    """Parameters of ``unprotect``, ``suspend`` and ``run_alone``.
+    """Parameters of ``unprotect``, ``suspend``, ``power_off`` and ``run_alone``.
 
     :param target: host of the secondary, or of its reservation
     :param keep_room: the secondary's reservation is kept for the next one
@@ -114,6 +114,7 @@ PARAMS: dict[str, type[Params]] = {
     "move_secondary": MoveParams,
     "unprotect": UnprotectParams,
     "suspend": UnprotectParams,
+    "power_off": UnprotectParams,
     "set_mode": ModeParams,
     "failover": FailoverParams,
     "run_alone": UnprotectParams,

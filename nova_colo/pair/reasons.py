@@ -133,6 +133,14 @@ RECORDS_IN_ERROR = kind(
 # --- reasons of a pair's state
 
 _G = Group.STATE
+SHUT_DOWN = kind(
+    _G,
+    "shut_down",
+    "The guest on %(host)s has powered itself off.",
+    "Somebody has shut it down from inside. The engine stops the server in Nova, too; `openstack server "
+    "start` starts it, and it is protected again.",
+    hosts="host",
+)
 GRANT_LOST = kind(
     _G,
     "grant_lost",
@@ -1128,6 +1136,13 @@ RESTART_TIMEOUT = kind(
     "restart_timeout",
     "Timed out after %(seconds)s s waiting for the server to restart.",
     "As above.",
+    _WARNING,
+)
+STOP_TIMEOUT = kind(
+    _G,
+    "stop_timeout",
+    "Timed out after %(seconds)s s waiting for Nova to stop the server.",
+    "Its guest has powered itself off. Check nova-compute on its host.",
     _WARNING,
 )
 MODE_FAILED = kind(

@@ -183,6 +183,10 @@ class Supervisor:
                 self._unprotect(reason)
             case Action.RESTART:
                 self.emit("ended", f"{_sentence(reason)} Start it there again.", once=True)
+            case Action.POWER_OFF:
+                if self.pair.secondary_host is not None:
+                    self._unprotect(reason)
+                raise StoppedError(f"{_sentence(reason)} Start it, and protect it again.")
             case Action.LOST:
                 raise StoppedError(
                     f"{_sentence(reason)} No replica is left to run: start the guest, and protect it."

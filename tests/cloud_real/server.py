@@ -157,6 +157,15 @@ class FtServer(NovaServer):
         assert reply.startswith("ok"), reply
         return stats.max_gap_s
 
+    def events(self) -> list[str]:
+        """Return the messages of its events, newest first."""
+        return self._cloud.events(self.id)
+
+    def guest_powers_itself_off(self) -> None:
+        """Let its guest power itself off; its answer to that may be lost."""
+        self._end_use()
+        self._testbed.client.try_ask(self.address, "o")
+
     def ask(self, command: str) -> str:
         """Return its service's reply to a command over a new connection."""
         return self._testbed.client.ask(self.address, command, PATIENCE)

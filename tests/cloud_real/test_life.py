@@ -70,6 +70,19 @@ def test_it_is_stopped_and_started(server: FtServer) -> None:
     server.is_whole()
 
 
+def test_a_guest_that_powers_itself_off_stays_off_until_it_is_started(server: FtServer) -> None:
+    before = server.pair()
+    server.guest_powers_itself_off()
+    server.in_status("SHUTOFF")
+    unprotected = server.in_state("unprotected")
+    assert (unprotected["secondary"], unprotected["failovers"]) == (None, before["failovers"])
+    assert any("has powered itself off" in message for message in server.events())
+    server.act("os-start")
+    server.in_status("ACTIVE")
+    server.use()
+    server.is_whole()
+
+
 def protected(server: FtServer, lab: Lab) -> None:
     server.pair()
 

@@ -61,10 +61,12 @@ class BackendWithDisk(backend.SimulatedBackend):
     """Replicas whose disk may fail, and is complete only some seconds after a failover.
 
     :ivar disk_failed: the secondary here has missed a write
+    :ivar shut_down: the guest here has powered itself off
     :ivar commit_s: seconds between the promotion of the secondary here and the end of its overlays' commit
     """
 
     disk_failed = False
+    shut_down = False
     commit_s = 0.0
     _complete_at = 0.0
 
@@ -74,8 +76,12 @@ class BackendWithDisk(backend.SimulatedBackend):
         return self._clock() < self._complete_at
 
     def report(self, server_id: str, peer: str | None) -> Report:
+        report = super().report(server_id, peer)
         return dataclasses.replace(
-            super().report(server_id, peer), disks_equal=not self.disk_failed, committing=self.committing
+            report,
+            disks_equal=not self.disk_failed,
+            committing=self.committing,
+            shut_down=self.shut_down and not report.running,
         )
 
     def promote(self, server_id: str, stopped: bool) -> float | None:
@@ -149,6 +155,7 @@ class Host:
         self.hypervisor.remove(SERVER)
         self.hypervisor.put(hv.Domain(SERVER, "guest", hv.RUNNING))
         self.memory = memory
+        self.backend.shut_down = False
 
     def fail_disk(self) -> None:
         """Make the secondary here, if there is one, miss a write of its primary."""
@@ -158,6 +165,12 @@ class Host:
     def replicates(self) -> bool:
         """Whether replies of the local guest are held until a peer confirms them."""
         return self.hypervisor.replication(SERVER).exists()
+
+    def power_off_guest(self) -> None:
+        """Let the guest power itself off."""
+        if self.guest() == hv.RUNNING:
+            self.end_guest()
+            self.backend.shut_down = True
 
     def end_guest(self) -> None:
         if self.guest() is not None:
@@ -279,6 +292,9 @@ class Nova:
 
     def reboot(self, server_id: str, operation_id: str) -> str:
         return self._accept("rebooting", self.host, "SHUTOFF", "ERROR")
+
+    def stop(self, server_id: str, operation_id: str) -> None:
+        self._accept("powering-off", self.host)
 
     def set_active(self, server_id: str, operation_id: str) -> None:
         self.status = "ACTIVE"
@@ -463,8 +479,7 @@ class Nova:
 
         # --- requests of users
 
-    def stop(self) -> None:
-        """Request a stop of the server."""
+    def ask_for_stop(self) -> None:
         if self.task is None and self.status == "ACTIVE":
             self._accept("powering-off", self.host)
 

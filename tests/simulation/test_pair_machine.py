@@ -132,6 +132,10 @@ class PairMachine(RuleBasedStateMachine):
         self.world.hosts[host].end_guest()
 
     @rule(host=hosts)
+    def a_guest_powers_itself_off(self, host):
+        self.world.hosts[host].power_off_guest()
+
+    @rule(host=hosts)
     def a_secondarys_disk_fails(self, host):
         self.world.hosts[host].fail_disk()
 
@@ -167,7 +171,7 @@ class PairMachine(RuleBasedStateMachine):
     def a_user_asks_for(self, request):
         self.world.ask(*request)
 
-    @rule(what=st.sampled_from(["stop", "start", "ask_for_reboot"]))
+    @rule(what=st.sampled_from(["ask_for_stop", "start", "ask_for_reboot"]))
     def a_user_asks_nova_to(self, what):
         if self.world.users_may_act():
             getattr(self.world.nova, what)()
@@ -450,6 +454,30 @@ def test_a_primary_that_dies_as_soon_as_it_is_protected_is_replaced():
         _until(machine, lambda: (world.row().state, world.row().secondary_host) == (State.PROTECTED, "c"))
         world.power_cut("a")
         _until(machine, lambda: world.answering() == ["c"])
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_guest_that_powers_itself_off_stays_off_until_it_is_started(protected):
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        if not protected:
+            _cut_off(world, "b")
+            world.hosts["c"].agent_up = False  # there is no host for another secondary
+            _until(machine, lambda: world.answering() == ["a"] and world.row().secondary_host is None)
+        world.hosts["a"].power_off_guest()
+        for _ in range(10):
+            machine.some_seconds_pass_in_peace(1)
+            assert world.answering() == []
+        assert (world.nova.status, world.row().failovers, world.row().state) == ("SHUTOFF", 0, "unprotected")
+        _return(world, "b")
+        _return(world, "c")
+        world.nova.start()
+        _until(machine, lambda: world.row().state == State.PROTECTED)
+        assert world.answering() == ["a"]
     finally:
         machine.teardown()
 

@@ -8,6 +8,7 @@
 //   r      "rounds <n> errors <n>" of the memory checker
 //   t      "t <clock>": two replicas give different answers
 //   m <n>  write to n megabytes of memory, at most 64: "m <n>"
+//   o      "off", and power the guest off
 //
 // The argument list names the disks.
 #define _GNU_SOURCE
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,10 +141,13 @@ static void obey(struct connection *c, const char *line)
     case 'r': read_checker(checker); length = sprintf(answer, "rounds %lu errors %lu\n", checker[0], checker[1]); break;
     case 't': length = tell_clock(answer); break;
     case 'm': length = dirty_memory(line + 1, answer); break;
+    case 'o': length = sprintf(answer, "off\n"); break;
     default: length = sprintf(answer, "?\n");
     }
     if (write(c->fd, answer, length) != length)
         perror("write");
+    if (line[0] == 'o' && reboot(RB_POWER_OFF))
+        perror("reboot");
 }
 
 static void hang_up(struct connection *c)

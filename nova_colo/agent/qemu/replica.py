@@ -200,6 +200,9 @@ class Replica:
             LOG.info("Server %s has left COLO.", self.record.server_id)
         elif event.name == "RESUME":
             self._egress.on_resume()
+        elif event.name == "SHUTDOWN" and event.data.get("reason") == "guest-shutdown":
+            LOG.info("The guest of server %s has powered itself off.", self.record.server_id)
+            self.save(shut_down=True)
         urgent = self._note_disk_failure(event) or event.name == "COLO_EXIT"
         with self._lock:
             self._state, taken, unseen = self._state.event(event.name, event.at, event.data)
@@ -322,6 +325,8 @@ class Replica:
         with self._lock:
             self._polled_at = time.monotonic()
             before, link = self._state, None
+            if self.record.shut_down and has_qemu and not before.running:
+                self.record.shut_down, self._unsaved = False, True  # it was started again
             if self.record.stage == Stage.IN_SYNC:
                 link = link_health.assess(self._signs(connections or {}), self._thresholds)
             self._state = before.polled(time.time(), self._rule, running=has_qemu, silent=silent, link=link)
@@ -418,8 +423,9 @@ class Replica:
         with self._lock:
             state, stage = self._state, self.record.stage
             running = state.running and not state.silent
+            shut_down = self.record.shut_down and not state.running
             if not paired:
-                return Report(running)
+                return Report(running, shut_down=shut_down)
             is_counting = self.record.primary and stage == Stage.IN_SYNC
             return Report(
                 running,
@@ -431,6 +437,7 @@ class Replica:
                 state.pause_ms,
                 state.hybrid.mode.value if state.hybrid else None,
                 self.record.disks_equal,
+                shut_down=shut_down,
             )
 
     def _progress(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Record:
         primary's when a checkpoint was taken since
     :param fence: the fields of the Fence of the pair's primary; None when it has no NIC
     :param firing: the fields of the Fence of the former primary, which may still run; None when it has ended
+    :param shut_down: the guest has powered itself off, and its QEMU ends or has ended
     """
 
     server_id: str
@@ -58,6 +59,7 @@ class Record:
     disks_equal: bool = True
     fence: dict[str, Any] | None = None
     firing: dict[str, Any] | None = None
+    shut_down: bool = False
 
     @property
     def setting(self) -> Setting:

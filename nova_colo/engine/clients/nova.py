@@ -105,6 +105,13 @@ class NovaClient(RestClient):
         """Request a hard reboot. Return the request's id."""
         return self._act(server_id, {"reboot": {"type": "HARD"}}, operation_id)
 
+    def stop(self, server_id: str, operation_id: str) -> None:
+        """Request a stop.
+
+        :raises ServiceError: 409 while another action is in progress, or the server is stopped
+        """
+        self._act(server_id, {"os-stop": None}, operation_id)
+
     def _act(self, server_id: str, body: dict[str, Any], operation_id: str) -> str:
         headers = {OPERATION_HEADER: operation_id}
         response = self.request("POST", f"/servers/{server_id}/action", json=body, headers=headers)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workflows that remove protection, temporarily or not, and that change the replication mode."""
 
+from http import HTTPStatus
+
 from nova_colo.engine.context import Context
+from nova_colo.engine.errors import ServiceError
 from nova_colo.engine.workflows import agent_calls
-from nova_colo.engine.workflows.base import Job, Outcome, Workflow
-from nova_colo.pair import reasons
+from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
+from nova_colo.pair import arbitration, reasons
 from nova_colo.pair.model import State, actual_mode
 from nova_colo.pair.operation import ModeParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
@@ -61,6 +64,34 @@ class Suspend(Unprotect):
     """Remove the secondary and keep its reservation."""
 
     state = State.SUSPENDED
+
+    def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
+        return True
+
+
+class PowerOff(Unprotect):
+    """Stop a server in Nova, too, whose guest has powered itself off. The secondary's reservation is kept."""
+
+    def __init__(self, context: Context):
+        super().__init__(context)
+        self.steps = (*self.steps, self.stop)
+
+    def stop(self, job: Job[UnprotectParams]) -> None:
+        """Stop the server in Nova, which may be about to do so itself."""
+        if not self._is_stopped(job):
+            try:
+                self._context.nova.stop(job.server_id, job.id)
+            except ServiceError as error:
+                if error.status != HTTPStatus.CONFLICT:
+                    raise
+        timeout = self._context.conf.engine.records_timeout
+        wait_for(job, lambda: self._is_stopped(job), timeout, reasons.STOP_TIMEOUT)
+        # until Nova's servers are listed again
+        self._context.update_claimed(job.server_id, job.id, server_status="SHUTOFF")
+
+    def _is_stopped(self, job: Job[UnprotectParams]) -> bool:
+        server = self._context.nova.server(job.server_id)
+        return server is None or server.status in arbitration.STOPPED
 
     def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
         return True

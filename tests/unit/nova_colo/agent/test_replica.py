@@ -344,6 +344,28 @@ def test_that_its_peers_host_is_silent_is_told_at_once_and_once(replica, clock):
     assert not replica.is_peer_silent() and not replica.poll()
 
 
+def test_that_a_guest_has_powered_itself_off_is_told_until_it_is_started_again(replica, clock):
+    for reason in ("host-qmp-quit", "guest-reset"):
+        replica.on_event(Event("SHUTDOWN", clock.now, {"guest": False, "reason": reason}, next(NUMBERS)))
+    replica.there = False
+    replica.poll()
+    assert not replica.report(paired=True).shut_down, "its QEMU was killed"
+    replica.there = True
+    replica.poll()
+    replica.on_event(Event("SHUTDOWN", clock.now, {"guest": True, "reason": "guest-shutdown"}, next(NUMBERS)))
+    replica.poll()
+    assert not replica.report(paired=True).shut_down, "its QEMU has not ended yet"
+    replica.there = False
+    replica.poll()
+    assert replica.report(paired=True).shut_down and replica.report(paired=False).shut_down
+    assert replica.stored[-1].shut_down, "it must survive a restart of the agent"
+    replica.there = True
+    replica.poll()
+    replica.there = False
+    replica.poll()
+    assert not replica.report(paired=True).shut_down, "the next one was killed"
+
+
 class Connections:
     """Connections of a QEMU to a peer, by TCP on the loopback interface."""
 

@@ -11,8 +11,8 @@ from nova_colo.pair.model import Replica, Role, State, Wanted
 from tests.fixtures.made_pairs import pair
 
 
-def replica(role=Role.PRIMARY, epoch=3, running=True, link_up=True, disks_equal=True):
-    return Replica(role, epoch, running, link_up, disks_equal=disks_equal)
+def replica(role=Role.PRIMARY, epoch=3, running=True, link_up=True, **more):
+    return Replica(role, epoch, running, link_up, **more)
 
 
 def primary(**changes):
@@ -30,6 +30,24 @@ CASES = {
     "the primary's host is lost": (pair(), DEAD, secondary(link_up=False), Action.FAILOVER),
     "only the primary's agent is silent": (pair(), DEAD, secondary(), Action.NONE),
     "the primary QEMU ended": (pair(), primary(running=False), secondary(link_up=False), Action.FAILOVER),
+    "the guest has powered itself off": (
+        pair(),
+        primary(running=False, shut_down=True),
+        secondary(link_up=False),
+        Action.POWER_OFF,
+    ),
+    "the guest of an unprotected server has powered itself off": (
+        pair(secondary_host=None, state=State.DEGRADED),
+        primary(running=False, shut_down=True),
+        DEAD,
+        Action.POWER_OFF,
+    ),
+    "only the secondary's guest has powered itself off": (
+        pair(),
+        primary(link_up=False),
+        secondary(running=False, shut_down=True),
+        Action.RUN_ALONE,
+    ),
     "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_ALONE),
     "only the secondary's agent is silent": (pair(), primary(), DEAD, Action.NONE),
     "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_ALONE),

@@ -414,3 +414,10 @@ def test_run_ends_when_both_qemus_ended(say, paired):
         paired.hosts[name].replica["running"] = False
     code, _, err = say("run", "--primary", "a", "--secondary", "b", "--json")
     assert code == 1 and "both qemus" in err.lower() and err.count("\n") == 1
+
+
+def test_run_ends_when_the_guest_has_powered_itself_off(say, paired):
+    paired.hosts["a"].replica |= {"running": False, "shut_down": True}
+    code, _, err = say("run", "--primary", "a", "--secondary", "b", "--json")
+    assert code == 1 and "powered itself off" in err and err.count("\n") == 1
+    assert paired.done == [("b", "discard")], "the secondary was promoted, or is left"
