@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
+from openstack.network.v2.port import Port
 
 from lab.core.errors import LabError
-from lab.core.patience import patient
 from lab.hosts.real import CloudTestbed
 from lab.machines import Host
 from lab.machines.client import Counting
@@ -255,18 +254,12 @@ class FtServer(NovaServer):
         held = self._cloud.placement("GET", f"/allocations/{self.id}").json()["allocations"]
         return {names[uuid]: allocation["resources"] for uuid, allocation in held.items()}
 
-    def ports(self) -> list[dict[str, Any]]:
+    def ports(self) -> list[Port]:
         """Return its ports as Neutron shows them."""
-        ports = self._network(f"/v2.0/ports?device_id={self.id}")["ports"]
-        self._known_ports |= {port["id"] for port in ports}
+        ports = list(self._cloud.network.ports(device_id=self.id))
+        self._known_ports |= {port.id for port in ports}
         return ports
 
     def _bindings(self, port: str) -> set[tuple[str, str, str]]:
-        bindings = self._network(f"/v2.0/ports/{port}/bindings")["bindings"]
-        return {(port, binding["host"], binding["status"]) for binding in bindings}
-
-    def _network(self, path: str) -> dict[str, Any]:
-        url = self._cloud.lab.url("network").rstrip("/") + path
-        answer = requests.get(url, headers={"X-Auth-Token": self._cloud.token("admin")}, timeout=patient(60))
-        assert answer.ok, answer.text
-        return answer.json()
+        bindings = self._cloud.network.port_bindings(port)
+        return {(port, binding.host, binding.status) for binding in bindings}
