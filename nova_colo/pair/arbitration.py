@@ -158,12 +158,16 @@ def _leaves(observation: Observation) -> bool:
 
 
 def _has_shut_down(pair: Pair, primary: Observation) -> bool:
-    """Return whether the guest with the grant has powered itself off. Its secondary would do so, too."""
+    """Return whether the guest on the host with the grant has powered itself off.
+
+    Its secondary would do so, too, or has, in which case the host may not have heard of its newest grant.
+    """
     replica = primary.replica
     return (
         primary.alive
         and replica is not None
-        and (replica.role in HOLDERS, replica.epoch) == (True, pair.epoch)
+        and replica.role in HOLDERS
+        and replica.epoch <= pair.epoch
         and (replica.running, replica.shut_down) == (False, True)
     )
 

@@ -167,8 +167,8 @@ class Host:
         return self.hypervisor.replication(SERVER).exists()
 
     def power_off_guest(self) -> None:
-        """Let the guest power itself off."""
-        if self.guest() == hv.RUNNING:
+        """Let the guest power itself off, also that of a secondary."""
+        if self.guest() is not None:
             self.end_guest()
             self.backend.shut_down = True
 

@@ -458,16 +458,40 @@ def test_a_primary_that_dies_as_soon_as_it_is_protected_is_replaced():
         machine.teardown()
 
 
-@pytest.mark.parametrize("protected", [True, False])
-def test_a_guest_that_powers_itself_off_stays_off_until_it_is_started(protected):
+@pytest.mark.parametrize("order", ["a", "ab", "ba", "b a"])
+def test_a_guest_that_powers_itself_off_stays_off_until_it_is_started(order):
+    """Both replicas do the same, one of them first; a blank is a second."""
     machine = PairMachine()
     world = machine.world
     try:
         machine.the_server_is_protected()
-        if not protected:
-            _cut_off(world, "b")
-            world.hosts["c"].agent_up = False  # there is no host for another secondary
-            _until(machine, lambda: world.answering() == ["a"] and world.row().secondary_host is None)
+        for name in order:
+            if name == " ":
+                machine.some_seconds_pass_in_peace(1)
+            else:
+                world.hosts[name].power_off_guest()
+                world.heartbeat(name)
+                world.engines[0].poll()
+                world.engines[0].run_all(60)
+        for _ in range(10):
+            machine.some_seconds_pass_in_peace(1)
+            assert world.answering() == []
+        assert (world.nova.status, world.row().failovers, world.row().state) == ("SHUTOFF", 0, "unprotected")
+        world.nova.start()
+        _until(machine, lambda: world.row().state == State.PROTECTED)
+        assert world.answering() == ["a"]
+    finally:
+        machine.teardown()
+
+
+def test_an_unprotected_guest_that_powers_itself_off_stays_off_until_it_is_started():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        _cut_off(world, "b")
+        world.hosts["c"].agent_up = False  # there is no host for another secondary
+        _until(machine, lambda: world.answering() == ["a"] and world.row().secondary_host is None)
         world.hosts["a"].power_off_guest()
         for _ in range(10):
             machine.some_seconds_pass_in_peace(1)
