@@ -852,6 +852,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Continuing without a secondary: %(reason)s."),
         "",
     ),
+    "runs_again": (
+        gettext_noop("The guest on %(host)s was started again."),
+        "",
+    ),
     "runs_itself": (
         gettext_noop("%(host)s itself runs %(server)s, in epoch %(epoch)s."),
         "",

@@ -57,6 +57,13 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
     return session.get(Operation, operation_id)
 
 
+def next_epoch(session: orm.Session, server_id: str) -> int:
+    """Return an epoch that is newer than those of a server's earlier pairs, as far as they are known."""
+    query = sa.select(Operation.params).where(Operation.server_id == server_id)
+    # an operation that began in one epoch may have ended in the next
+    return max((params.get("epoch", 0) + 2 for params in session.scalars(query)), default=0)
+
+
 def advance(session: orm.Session, operation_id: str, step: int, params: dict[str, Any]) -> bool:
     """Record that the steps before ``step`` are done, and their data.
 

@@ -121,10 +121,17 @@ class Reconciler:
             "state": State.PROTECTED if secondary else State.DEGRADED,
             "state_reason": None if secondary else reason,
             "return_to": None,
+            "reserved_host": None,
+            "progress": None,
             "retry_at": None,
         }
+        now = timeutils.utcnow()
+        if newer.in_records:
+            values["nova_host"] = host
         if host != row.primary_host:
-            values["primary_since"] = timeutils.utcnow()
+            values["primary_since"] = now
+        if secondary:
+            values |= {"secondary_since": now, "protected_since": now}
         with self._context.database.writer() as session:
             if pairs.update_unchanged(session, row, **values):
                 events.add(session, row.server_id, "database", reason)

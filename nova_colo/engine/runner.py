@@ -53,6 +53,7 @@ POOLS = {
     "failover": IMMEDIATE,
     "run_alone": IMMEDIATE,
     "follow": "records",
+    "power_off": "records",
     "unprotect": SHORT,
     "suspend": SHORT,
     "set_mode": SHORT,

@@ -91,7 +91,8 @@ class ServerSync:
     def _add(self, server: Server) -> None:
         LOG.info("Add FT server %s on host %s.", server.id, server.host)
         with self._context.database.writer() as session:
-            pairs.add(session, **columns(server))
+            # a host that was away may still have a replica of an earlier pair: it must count as older
+            pairs.add(session, **columns(server), epoch=operations.next_epoch(session, server.id))
 
     def _update(self, row: pairs.Pair, server: Server) -> None:
         values: dict[str, Any] = _of_flavor(server) | {

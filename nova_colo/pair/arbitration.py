@@ -79,12 +79,14 @@ class NewerGrant:
     :param hosts: the hosts that have recorded it
     :param primary: the host that has the grant; None when that is not certain
     :param secondary: the host of its secondary; None when it has none
+    :param in_records: Nova's records name the primary's host
     """
 
     epoch: int
     hosts: tuple[str, ...]
-    primary: str | None
-    secondary: str | None
+    primary: str | None = None
+    secondary: str | None = None
+    in_records: bool = False
 
     def reason(self, known: int) -> Reason:
         """Return the reason why nothing may be done.
@@ -97,35 +99,48 @@ class NewerGrant:
 def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | None:
     """Return the newest grant if it is newer than a pair's row.
 
-    It is not certain who has it while the replicas that the row names are as the row says: the newer one may
-    be left from an earlier life of the server as an FT server, on a host that was away since.
+    A pair whose replicas both run in step as the row says is believed: what is newer is left from an earlier
+    life of the server as an FT server, on a host that was away since. Nor is it certain who has the grant
+    while one of them is as the row says.
 
     :param pair: the pair, with no operation in progress, as read after the reports arrived
     :param replicas: the replicas of the server on all hosts that are alive
     """
     epoch = max((replica.epoch for replica in replicas.values()), default=pair.epoch)
-    if epoch <= pair.epoch:
+    recorded = _as_recorded(pair, replicas)
+    if epoch <= pair.epoch or recorded == {pair.primary_host, pair.secondary_host}:
         return None
     newest = {host: replica for host, replica in sorted(replicas.items()) if replica.epoch == epoch}
+    unclear = NewerGrant(epoch, tuple(newest))
     holders = [host for host, replica in newest.items() if replica.role in HOLDERS]
-    known = (pair.primary_host, pair.secondary_host)
-    if len(holders) != 1 or (holders[0] not in known and _is_as_recorded(pair, replicas)):
-        return NewerGrant(epoch, tuple(newest), None, None)
-    linked = [host for host, replica in newest.items() if replica.role == Role.SECONDARY and replica.link_up]
-    secondary = linked[0] if len(linked) == 1 and newest[holders[0]].link_up else None
-    return NewerGrant(epoch, tuple(newest), holders[0], secondary)
+    running = [host for host in holders if newest[host].running]
+    if len(running or holders) != 1:
+        return unclear
+    host = (running or holders)[0]
+    names_it = host in (pair.primary_host, pair.secondary_host) or host == pair.nova_host
+    if not names_it and (recorded or pair.secondary_host is None):
+        return unclear
+    linked = [
+        other for other, replica in newest.items() if replica.role == Role.SECONDARY and replica.link_up
+    ]
+    if newest[host].link_up and len(linked) != 1:
+        return unclear  # its secondary's agent is silent at this moment
+    secondary = linked[0] if newest[host].link_up else None
+    # the compute driver, or the engine, has made it more than promoted once the records had followed
+    return NewerGrant(epoch, tuple(newest), host, secondary, newest[host].role != Role.PROMOTED)
 
 
-def _is_as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> bool:
+def _as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]:
+    """Return those hosts of a pair whose replica runs as its row says."""
+    found: set[str | None] = set()
     primary, secondary = replicas.get(pair.primary_host), replicas.get(pair.secondary_host or "")
-    return (
-        primary is not None
-        and (primary.role in HOLDERS, primary.epoch, primary.running) == (True, pair.epoch, True)
-        and primary.link_up is not False
-    ) or (
-        secondary is not None
-        and (secondary.role, secondary.epoch, secondary.running) == (Role.SECONDARY, pair.epoch, True)
-    )
+    if primary is not None and primary.role in HOLDERS and primary.link_up is not False:
+        found |= {pair.primary_host} if (primary.epoch, primary.running) == (pair.epoch, True) else set()
+    if secondary is not None and secondary.role == Role.SECONDARY:
+        found |= (
+            {pair.secondary_host} if (secondary.epoch, secondary.running) == (pair.epoch, True) else set()
+        )
+    return found
 
 
 def _runs(observation: Observation, role: Role, epoch: int) -> bool:

@@ -147,7 +147,8 @@ GRANT_LOST = kind(
     "The database knows epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s.",
     "The database has lost a committed transaction, or a replica is left from an earlier life of the server "
     "as an FT server. Nothing is started or destroyed until that is clear. Find out by Nova's records and by "
-    "its disk which host runs the server rightfully, and end the QEMUs on the others with `virsh destroy`.",
+    "its disk which host runs the server rightfully. On the others stop the agent, end the QEMU with `virsh "
+    "destroy`, delete `roles/ID.json` below the agent's `state_path`, and start the agent.",
     _ERROR,
     hosts="host",
 )
@@ -1137,6 +1138,14 @@ RESTART_TIMEOUT = kind(
     "Timed out after %(seconds)s s waiting for the server to restart.",
     "As above.",
     _WARNING,
+)
+RUNS_AGAIN = kind(
+    _G,
+    "runs_again",
+    "The guest on %(host)s was started again.",
+    "Nothing: it had powered itself off just before.",
+    _WARNING,
+    hosts="host",
 )
 STOP_TIMEOUT = kind(
     _G,

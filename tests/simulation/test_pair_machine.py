@@ -398,6 +398,36 @@ def test_a_database_that_has_lost_a_failover_learns_of_it_from_the_hosts(lose, m
         machine.teardown()
 
 
+def test_a_host_that_was_away_keeps_no_pair_of_a_restored_server_from_failing_over():
+    """The server was deleted and restored meanwhile: its pair begins anew, later than the last one."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        world.ask(actions.FAILOVER, {})
+        _until(machine, lambda: (world.row().epoch, world.row().state) == (1, State.PROTECTED))
+        _cut_off(world, world.row().secondary_host)
+        away = world.row().secondary_host
+        _until(machine, lambda: world.row().epoch == 2 and world.row().state == State.PROTECTED)
+        here = world.row().primary_host
+        world.nova.status = "SOFT_DELETED"
+        _until(machine, lambda: world.row() is None)
+        world.nova.status = "ACTIVE"
+        _until(machine, lambda: world.row() is not None and world.row().state == State.PROTECTED)
+        assert world.row().epoch > 2
+        _return(world, away)
+        for _ in range(5):
+            machine.some_seconds_pass_in_peace(1)
+        assert (world.row().primary_host, world.answering()) == (here, [here])
+        assert world.hosts[away].role() is None, "it is left"
+        world.power_cut(here)
+        _until(machine, lambda: world.answering() not in ([], [here]))
+        _return(world, here)
+        _until(machine, lambda: world.row().state == State.PROTECTED)
+    finally:
+        machine.teardown()
+
+
 def test_a_database_that_has_lost_the_end_of_a_pair_learns_of_it_from_the_hosts():
     machine = PairMachine()
     world = machine.world

@@ -81,7 +81,7 @@ class Replica:
         self._unsaved = False
         self._copy_ended = False
         self._disk_error_at: float | None = None
-        self._state = ReplicaState().attached(
+        self._state = ReplicaState(running=not record.shut_down).attached(
             time.time(), record.setting, self._rule, record.counted, self.ledger.last_at
         )
 
@@ -305,6 +305,7 @@ class Replica:
 
         :returns: whether the link was lost since the last poll
         """
+        had_ended = not self._state.running
         has_qemu = self._has_qemu()
         if has_qemu is None:
             return False  # libvirt is away, which does not affect QEMU
@@ -325,7 +326,7 @@ class Replica:
         with self._lock:
             self._polled_at = time.monotonic()
             before, link = self._state, None
-            if self.record.shut_down and has_qemu and not before.running:
+            if self.record.shut_down and has_qemu and had_ended:
                 self.record.shut_down, self._unsaved = False, True  # it was started again
             if self.record.stage == Stage.IN_SYNC:
                 link = link_health.assess(self._signs(connections or {}), self._thresholds)

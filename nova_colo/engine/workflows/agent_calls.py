@@ -85,10 +85,11 @@ def unprotect(context: Context, server_id: str, host: str | None, epoch: int) ->
 
 
 def destroy(context: Context, server_id: str, host: str | None, epoch: int) -> None:
-    """Destroy a replica without a grant, unless it has changed since the caller's decision.
+    """Destroy a replica without a grant, unless it has had one since the caller's decision.
 
-    This engine may have stood still for minutes, and another one promoted it since. If its agent is silent,
-    the reconciler destroys it as orphaned later.
+    This engine may have stood still for minutes, and another one promoted it since. A secondary that another
+    has made since, without a failover, is destroyed, too. If the agent is silent, the reconciler destroys it
+    as orphaned later.
 
     :param epoch: the newest of a replica that the caller may destroy; a demoted primary's is the next
     """

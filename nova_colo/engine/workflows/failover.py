@@ -167,8 +167,8 @@ class Restart(Workflow[Params]):
 def _grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
     """Grant epoch + 1. When repeated after a crash, the grant is found in the row."""
     epoch = job.params.epoch
+    replicas = context.tracker.snapshot().replicas(job.server_id)  # before the row is read
     row = context.pair(job.server_id)
-    replicas = context.tracker.snapshot().replicas(job.server_id)
     if newer := arbitration.newer_grant(pairs.core(row), replicas):
         raise WorkflowError(newer.reason(row.epoch))
     since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}

@@ -4,7 +4,7 @@
 from http import HTTPStatus
 
 from nova_colo.engine.context import Context
-from nova_colo.engine.errors import ServiceError
+from nova_colo.engine.errors import ServiceError, WorkflowError
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, reasons
@@ -75,6 +75,13 @@ class PowerOff(Unprotect):
     def __init__(self, context: Context):
         super().__init__(context)
         self.steps = (*self.steps, self.stop)
+
+    def remove(self, job: Job[UnprotectParams]) -> None:
+        """Destroy the secondary, unless the server was started again."""
+        replica = self._context.agent_api.status(job.params.source, job.server_id)
+        if replica is not None and not replica.get("shut_down"):
+            raise WorkflowError(reasons.RUNS_AGAIN(host=job.params.source))
+        super().remove(job)
 
     def stop(self, job: Job[UnprotectParams]) -> None:
         """Stop the server in Nova, which may be about to do so itself."""

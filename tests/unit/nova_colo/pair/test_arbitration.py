@@ -295,12 +295,14 @@ NEWER = {
         None,
         None,
     ),
-    "a primary of an earlier life is back": (
-        {"a": observed(P, 3, link_up=True), "b": observed(S, 3, link_up=True), "c": observed(P, 9, False)},
+    "a primary of an earlier life is back while the primary is lost": (
+        {"b": observed(S, 3, link_up=False), "c": observed(P, 9, False)},
         None,
         None,
     ),
+    "the secondary's agent is silent at this moment": ({"b": observed(P, 4, link_up=True)}, None, None),
     "two primaries": ({"b": observed(P, 4), "c": observed(P, 4)}, None, None),
+    "one of two primaries has ended": ({"b": observed(P, 4, False), "c": observed(P, 4)}, "c", None),
 }
 
 
@@ -312,7 +314,19 @@ def test_a_grant_that_the_database_has_lost_is_known_from_the_hosts(replicas, ho
     assert newer.epoch == max(replica.epoch for replica in replicas.values())
 
 
+def test_who_has_the_grant_of_a_server_without_a_secondary_is_certain_if_nova_names_it():
+    back = {"c": observed(P, 9, False)}
+    alone = pair(secondary_host=None, state=State.UNPROTECTED)
+    assert arbitration.newer_grant(alone, back).primary is None
+    assert arbitration.newer_grant(alone, {"a": observed(P, 4)} | back).primary is None
+    assert arbitration.newer_grant(alone, {"a": observed(P, 4)}).primary == "a"
+    moved = pair(secondary_host=None, state=State.UNPROTECTED, nova_host="c")
+    assert arbitration.newer_grant(moved, back).primary == "c"
+
+
 def test_a_database_that_knows_all_grants_is_believed():
+    in_step = {"a": observed(P, 3, link_up=True), "b": observed(S, 3, link_up=True)}
+    assert arbitration.newer_grant(pair(), in_step | {"c": observed(P, 9, False)}) is None
     older = {"a": observed(P, 3), "b": observed(S, 3), "c": observed(PROMOTED, 2)}
     assert arbitration.newer_grant(pair(), older) is None
     assert arbitration.newer_grant(pair(), {}) is None
