@@ -77,9 +77,11 @@ class SimulatedBackend:
 
     def report(self, server_id: str, peer: str | None) -> Report:
         """Advance the model to the current time and return the state of this host's replica."""
-        running = self._hypervisor.get(server_id) is not None
+        guest = self._hypervisor.get(server_id)
+        shut_down = guest is not None and guest.state == hv.SHUT_OFF
+        running = guest is not None and not shut_down
         if not running or peer is None:
-            return Report(running)
+            return Report(running, shut_down=shut_down)
         with self._lock:
             return self._report(server_id, peer)
 

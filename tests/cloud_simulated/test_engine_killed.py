@@ -20,7 +20,9 @@ import pytest
 from lab.cloud.schema import connect_as_root
 from lab.core.patience import patient
 from nova_colo.engine.runner import WORKFLOWS
+from nova_colo.hoststate import json_file
 from nova_colo.pair.model import secondary_id
+from nova_colo.simulator import hypervisor
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import Cloud, wait_for
 
@@ -47,6 +49,7 @@ USUAL = {
     ("failover", "grant", "after"),
     ("run_alone", "grant", "before"),
     ("run_alone", "grant", "after"),
+    ("power_off", "stop", "before"),
     ("restart", "restart", "asked"),
     ("follow", "promote", "after"),
     ("follow", "move", "asked"),
@@ -57,6 +60,13 @@ def end_guests(cloud: Cloud, pair: dict[str, Any], *replicas: str) -> None:
     """Kill the QEMUs of a pair."""
     for replica in replicas:
         (cloud.lab.layout.simulated / pair[replica]["host"] / f"{pair['server_id']}.json").unlink()
+
+
+def power_off_guests(cloud: Cloud, pair: dict[str, Any]) -> None:
+    """Let the guests of a pair power themselves off."""
+    for replica in ("primary", "secondary"):
+        path = cloud.lab.layout.simulated / pair[replica]["host"] / f"{pair['server_id']}.json"
+        json_file.write(path, json_file.read(path) | {"state": hypervisor.SHUT_OFF})
 
 
 def ask(action: str, arguments: Any = None) -> Any:
@@ -79,6 +89,7 @@ TRIGGERS = {
     "failover": (ask("failover"), "protected"),
     "follow": (ask("failover"), "protected"),
     "run_alone": (lambda cloud, pair: end_guests(cloud, pair, "secondary"), "protected"),
+    "power_off": (power_off_guests, "unprotected"),
     "restart": (lambda cloud, pair: end_guests(cloud, pair, "primary", "secondary"), "protected"),
 }
 
@@ -233,8 +244,9 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     if kind == "set_mode":
         assert now["mode_policy"] == "checkpoint"
     server = cloud.server(now["name"])
-    assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ACTIVE", primary)
-    assert many_servers.guests(cloud, now["server_id"]) == {primary: "running"} | (
+    status, guest = ("SHUTOFF", "shut off") if kind == "power_off" else ("ACTIVE", "running")
+    assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == (status, primary)
+    assert many_servers.guests(cloud, now["server_id"]) == {primary: guest} | (
         {secondary: "paused"} if secondary else {}
     )
 
@@ -258,7 +270,7 @@ def test_no_pair_is_shown_to_be_what_it_is_not(ends):
 def test_no_reservation_is_left_and_none_is_missing(cloud, ends):
     held = many_servers.allocations(cloud)
     for point, (before, _, now) in ends.items():
-        kept = now["secondary"] or (before["secondary"] if point[0] == "suspend" else None)
+        kept = now["secondary"] or (before["secondary"] if point[0] in ("suspend", "power_off") else None)
         assert held[now["server_id"]] == {now["primary"]["host"]}, point
         assert held.get(secondary_id(now["server_id"]), set()) == ({kept["host"]} if kept else set()), point
 
