@@ -121,15 +121,8 @@ def test_it_is_migrated_live(plain: PlainServer, lab: Lab) -> None:
 @pytest.fixture
 def alone(plain: PlainServer, cloud: Cloud) -> Iterator[None]:
     """Leave only the server's host to the scheduler: the lab has no ssh for copies of disks."""
-    others = cloud.hosts_up() - {plain.host}
-
-    def switch(how: str) -> None:
-        for host in others:
-            cloud.set_compute_service(host, status=how)
-
-    switch("disabled")
-    yield
-    switch("enabled")
+    with cloud.closed(*cloud.hosts_up() - {plain.host}):
+        yield
 
 
 @pytest.fixture

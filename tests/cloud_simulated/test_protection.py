@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users' actions on a pair other than a failover, and the reservations in Placement meanwhile."""
 
-import contextlib
 import uuid
 
 import pytest
@@ -114,7 +113,7 @@ def test_the_secondary_moves(cloud, lab, web, named):
 
 
 def test_a_secondary_that_finds_no_room_stays_where_it_is(cloud, web):
-    with closed(cloud, third_host(web)):
+    with cloud.closed(third_host(web)):
         ask(cloud, web, "ft-migrate-secondary", {"host": None})
         wait_for("the reason is shown", 60, lambda: "was not moved" in cloud.pairs()["web-1"]["state_reason"])
         now = cloud.pairs()["web-1"]
@@ -153,7 +152,7 @@ def test_a_server_that_finds_no_secondary_says_why_and_gets_one_later(cloud, web
     others = {"compute-a", "compute-b", "compute-c"} - {web["primary"]["host"]}
     ask(cloud, web, "ft-unprotect")
     cloud.in_state("web-1", "unprotected")
-    with closed(cloud, *others):
+    with cloud.closed(*others):
         ask(cloud, web, "ft-protect")
         reason = wait_for(
             "the reason", 60, lambda: (p := cloud.pairs()["web-1"])["first_error"] and p["state_reason"]
@@ -161,18 +160,6 @@ def test_a_server_that_finds_no_secondary_says_why_and_gets_one_later(cloud, web
         assert f"no other host has {MEMORY_MB} MB of RAM free" in reason
         assert cloud.pairs()["web-1"]["health"] == "critical"
     assert cloud.protected("web-1")["first_error"] is None
-
-
-@contextlib.contextmanager
-def closed(cloud, *hosts):
-    """Disable hosts for the scheduler, as an operator does."""
-    for host in hosts:
-        cloud.set_compute_service(host, status="disabled", disabled_reason="by a test")
-    try:
-        yield
-    finally:
-        for host in hosts:
-            cloud.set_compute_service(host, status="enabled")
 
 
 def test_a_reservation_that_somebody_has_deleted_is_made_again(cloud, web):
