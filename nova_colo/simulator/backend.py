@@ -168,7 +168,7 @@ class SimulatedBackend:
 
     def _set_state(self, server_id: str, state: str) -> None:
         domain = self._hypervisor.get(server_id)
-        if domain is not None:
+        if domain is not None and domain.state != hv.SHUT_OFF:
             self._hypervisor.put(dataclasses.replace(domain, state=state))
 
     def _copied(self, record: dict[str, Any]) -> int:
