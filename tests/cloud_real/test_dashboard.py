@@ -70,7 +70,7 @@ def test_the_death_of_its_host_is_seen(server: FtServer, panel: WebDriver, lab: 
 
     with cloud.closed(spare):
         lab.host(dead).kill()
-        wait_for("its new host is shown", PATIENCE, lambda: shows(new, "-", False), lambda: shown)
+        wait_for("its new host is shown", PATIENCE, lambda: shows(new, "none", False), lambda: shown)
     wait_for("its new secondary is shown", PATIENCE, lambda: shows(new, spare, True), lambda: shown)
     assert panel.execute_script("return window.notReloaded")
     server.is_whole(off=(dead,))
