@@ -15,7 +15,8 @@ OPTS = [
         "lease_time",
         default=10.0,
         min=2.0,
-        help="Seconds after which another engine takes over from one that has stopped renewing its lease.",
+        help="Seconds after which another engine takes over from one that has stopped renewing its lease, or "
+        "that hears fewer hosts.",
     ),
     cfg.FloatOpt(
         "agent_timeout",

@@ -215,10 +215,14 @@ class Secondary(BASE):
 
 
 class Lease(BASE):
-    """The lease of the active engine, in a single row."""
+    """The lease of the active engine, in a single row.
+
+    ``heard``: the number of hosts whose heartbeats it receives.
+    """
 
     __tablename__ = "engine_lease"
 
     id: orm.Mapped[int] = orm.mapped_column(sa.Integer, primary_key=True, autoincrement=False)
     holder: orm.Mapped[str] = orm.mapped_column(sa.String(255), nullable=False)
     expires_at: orm.Mapped[datetime.datetime] = orm.mapped_column(DateTime, nullable=False)
+    heard: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)

@@ -101,6 +101,12 @@ class HostTracker:
         with self._lock:
             return self._watch.alive(host, self._clock())
 
+    def heard(self) -> int:
+        """Return the number of hosts that are alive."""
+        now = self._clock()
+        with self._lock:
+            return sum(self._watch.alive(host, now) for host in self._reports)
+
     def usable(self, host: str) -> bool:
         """Return whether a host's agent is alive and reports no unmet requirements."""
         with self._lock:

@@ -11,7 +11,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_service import service
-from oslo_utils import timeutils, uuidutils
+from oslo_utils import uuidutils
 
 from nova_colo import rpc
 from nova_colo.db import lease
@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds added to the time at which a host becomes silent, so that it is past by then.
 MARGIN_S = 0.01
+#: The lease is renewed, or watched, at least so many times in its time.
+RENEWALS = 3
 #: Seconds between two writes of metrics, two collections of checkpoint history, and two purges of old rows.
 METRICS_INTERVAL, HISTORY_INTERVAL, PURGE_INTERVAL = 5.0, 30.0, 600.0
 
@@ -89,21 +91,21 @@ class EngineService(service.Service):
         LOG.info("Engine %s is up.", self._name)
 
     def _loop(self, context: Context) -> None:
-        interval = self._conf.agent.heartbeat_interval
+        lease_time = self._conf.engine.lease_time
+        candidate = lease.Candidate(context.database, self._name, lease_time, context.clock)
+        interval = min(self._conf.agent.heartbeat_interval, lease_time / RENEWALS)
         while not self._stopped.is_set():
             try:
-                if self._holds_lease(context):
-                    self._act(context, interval)
+                context.tracker.tick()
+                if candidate.acquire(context.tracker.heard()):
+                    self._act(context, candidate, interval)
             except Exception:
                 # the database or the broker is down: nothing may be decided without them
                 LOG.exception("The engine failed; it tries again.")
             self._stopped.wait(interval)
-        lease.release(context.database, self._name)
+        candidate.release()
 
-    def _holds_lease(self, context: Context) -> bool:
-        return lease.acquire(context.database, self._name, timeutils.utcnow(), self._conf.engine.lease_time)
-
-    def _act(self, context: Context, interval: float) -> None:
+    def _act(self, context: Context, candidate: lease.Candidate, interval: float) -> None:
         """Act until the lease is lost."""
         LOG.info("Engine %s is active.", self._name)
         runner = Runner(context)
@@ -113,7 +115,7 @@ class EngineService(service.Service):
         silenced = False
         self._active.set()
         try:
-            while not self._stopped.is_set() and self._holds_lease(context):
+            while not self._stopped.is_set() and candidate.acquire(context.tracker.heard()):
                 immediate = silenced
                 if self._notified.is_set():
                     self._notified.clear()

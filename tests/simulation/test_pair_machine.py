@@ -119,6 +119,10 @@ class PairMachine(RuleBasedStateMachine):
     def an_engine_is_killed(self, engine):
         self.world.kill_engine(engine)
 
+    @rule(engine=engines, deaf=st.booleans())
+    def an_engine_hears_nobody_or_all(self, engine, deaf):
+        self.world.engines[engine].deaf = deaf
+
     @rule(host=hosts)
     def a_host_loses_power(self, host):
         self.world.power_cut(host)
@@ -366,6 +370,29 @@ def _return(world, name):
     world.power_on(name)
     world.cut_link(name, False)
     world.hosts[name].agent_up = True
+
+
+@pytest.mark.parametrize("seconds", [0, 20], ids=["as the host dies", "long before"])
+def test_an_engine_that_hears_nobody_keeps_no_other_from_failing_over(seconds):
+    """Its connection to the broker is broken, that to the database is not."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        (active,) = [engine for engine in world.engines if engine.active]
+        active.deaf = True
+        for _ in range(seconds):
+            machine.some_seconds_pass_in_peace(1)
+        world.power_cut("a")
+        _until(machine, lambda: world.answering() == ["b"], seconds=12)
+        assert [engine for engine in world.engines if engine.active] != [active]
+        active.deaf = False
+        other = next(engine for engine in world.engines if engine is not active)
+        for _ in range(20):
+            machine.some_seconds_pass_in_peace(1)
+            assert other.active and not active.active, "the lease changes hands needlessly"
+    finally:
+        machine.teardown()
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "records", "a new secondary"])

@@ -128,7 +128,10 @@ class Engine:
         self.context = ctx
         self._server_sync = ServerSync(ctx)
         self._reservations = ReservationRepair(ctx)
-        self._name = uuidutils.generate_uuid()
+        self._candidate = lease.Candidate(
+            world.database, uuidutils.generate_uuid(), world.conf.engine.lease_time, world.clock
+        )
+        self.deaf = False
         self._active: runner.Runner | None = None
 
     def _activate(self) -> None:
@@ -153,16 +156,14 @@ class Engine:
     def poll(self) -> None:
         """Renew the lease, and reconcile all pairs while it is held."""
         now = self._world.clock()
-        if not lease.acquire(
-            self._world.database, self._name, timeutils.utcnow(), self._world.conf.engine.lease_time
-        ):
+        self.context.tracker.tick()
+        if not self._candidate.acquire(self.context.tracker.heard()):
             if self._active is not None:
                 self._active.stop()
                 self._active = None
             return
         if self._active is None:
             self._activate()
-        self.context.tracker.tick()
         if now >= self._listens_from:
             self._begin(self._reconciler.reconcile)
 
@@ -347,7 +348,8 @@ class World:
         if host.answers_engine:
             report = json.loads(json.dumps(host.manager.report()))
             for engine in self.engines:
-                engine.context.tracker.record_heartbeat(name, report)
+                if not engine.deaf:
+                    engine.context.tracker.record_heartbeat(name, report)
 
     def second(self, seconds: float = 1.0, stalled: int | None = None) -> None:
         """Advance the clock, send all heartbeats, and start a round of each engine but a stalled one."""
@@ -497,9 +499,12 @@ class World:
         while self.late:
             self.deliver_late()
         self.engines.pop().kill()
+        self.engines[0].deaf = False
         before = False
         for _ in range(40):
-            self.second(21)
+            self.clock.advance(18)
+            for _ in range(3):  # an engine takes no lease that it has seen only once
+                self.second()
             self.engines[0].refresh()
             self.engines[0].repair()
             for _ in range(4):

@@ -4,11 +4,14 @@
 import datetime
 import json
 import sqlite3
+import types
+from unittest import mock
 
 import pytest
 from oslo_utils import timeutils
 
 from nova_colo.db import events, hosts, lease, migration, operations, pairs
+from nova_colo.db.models import Lease
 from nova_colo.pair import reasons
 from tests.fixtures.made_database import database_at, differences_from_models
 
@@ -174,13 +177,71 @@ def test_a_failed_writer_changes_nothing(database, pair):
         assert pairs.get(session, SERVER).state == "protected"
 
 
-def test_one_engine_has_the_lease_until_it_stops_renewing_it(database):
-    now = timeutils.utcnow()
-    later = now + datetime.timedelta(seconds=11)
-    assert lease.acquire(database, "one", now, 10)
-    assert lease.acquire(database, "one", now, 10)
-    assert not lease.acquire(database, "two", now, 10)
-    assert lease.acquire(database, "two", later, 10)
-    assert not lease.acquire(database, "one", later, 10)
-    lease.release(database, "two")
-    assert lease.acquire(database, "one", later, 10)
+@pytest.fixture
+def clock():
+    return types.SimpleNamespace(now=1000.0)
+
+
+@pytest.fixture
+def candidate(database, clock):
+    return lambda name: lease.Candidate(database, name, 10, lambda: clock.now)
+
+
+def pass_time(clock, seconds, *looks):
+    """Let time pass. Call each of looks once a second, and return their last answers."""
+    answers = []
+    for _ in range(seconds):
+        clock.now += 1
+        answers = [look() for look in looks]
+    return answers
+
+
+def test_one_engine_has_the_lease_until_it_stops_renewing_it(candidate, clock):
+    one, two = candidate("one"), candidate("two")
+    assert one.acquire(3) and not two.acquire(3)
+    assert pass_time(clock, 20, lambda: one.acquire(3), lambda: two.acquire(3)) == [True, False]
+    assert pass_time(clock, 9, lambda: two.acquire(3)) == [False]
+    assert pass_time(clock, 2, lambda: two.acquire(3)) == [True]
+    assert not one.acquire(3)
+    two.release()
+    assert one.acquire(3)
+
+
+def test_the_clocks_of_engines_may_differ(candidate, clock):
+    ahead = timeutils.utcnow() + datetime.timedelta(hours=1)
+    with mock.patch.object(timeutils, "utcnow", lambda: ahead):
+        assert candidate("one").acquire(3)
+    two = candidate("two")
+    assert not two.acquire(3)
+    assert pass_time(clock, 11, lambda: two.acquire(3)) == [True]
+
+
+def test_an_engine_that_did_not_look_itself_takes_no_lease_for_that(candidate, clock):
+    one, two = candidate("one"), candidate("two")
+    assert one.acquire(3) and not two.acquire(3)
+    clock.now += 60  # the database was away
+    assert not two.acquire(3) and one.acquire(3)
+
+
+def test_an_engine_that_hears_more_hosts_gets_the_lease(candidate, clock):
+    deaf, well = candidate("deaf"), candidate("well")
+    assert deaf.acquire(0) and not well.acquire(3)
+    assert pass_time(clock, 9, lambda: deaf.acquire(0), lambda: well.acquire(3)) == [True, False]
+    # a host that dies is silent for one of them a little earlier
+    assert pass_time(clock, 1, lambda: deaf.acquire(3), lambda: well.acquire(3)) == [True, False]
+    assert pass_time(clock, 9, lambda: deaf.acquire(0), lambda: well.acquire(3)) == [True, False]
+    assert pass_time(clock, 2, lambda: deaf.acquire(0), lambda: well.acquire(3)) == [False, True]
+    assert pass_time(clock, 30, lambda: deaf.acquire(3), lambda: well.acquire(3)) == [False, True]
+
+
+def test_the_lease_of_an_earlier_release_tells_no_hosts(database, candidate, clock):
+    with database.writer() as session:
+        session.add(Lease(id=1, holder="earlier", expires_at=timeutils.utcnow()))
+    two = candidate("two")
+
+    def renew():
+        with database.writer() as session:
+            session.get(Lease, 1).expires_at = timeutils.utcnow()
+
+    assert pass_time(clock, 30, renew, lambda: two.acquire(3))[1] is False
+    assert pass_time(clock, 11, lambda: two.acquire(3)) == [True]
