@@ -724,6 +724,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The primary runs on %(host)s. Name another host, or none."),
         "",
     ),
+    "primary_silent": (
+        gettext_noop("the primary QEMU on %(host)s does not answer"),
+        "",
+    ),
     "protect_first": (
         gettext_noop("The server is unprotected. Protect it with ft-protect first."),
         "",
@@ -802,6 +806,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "replaced": (
         gettext_noop("The guest on %(host)s was restarted or replaced. A new secondary will be created."),
+        "",
+    ),
+    "replica_silent": (
+        gettext_noop("The QEMU on %(host)s does not answer its agent."),
         "",
     ),
     "request_cancelled": (

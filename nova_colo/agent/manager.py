@@ -87,10 +87,16 @@ class AgentManager:
         return {"role": record.role, "epoch": record.epoch, **report}
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
-        """Return the state of this host's replica of a pair, as in the heartbeat; None when it has none."""
+        """Return the state of this host's replica of a pair, as in the heartbeat; None when it has none.
+
+        Its QEMU is asked just now.
+        """
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            return self._replica(record) if record else None
+            if record is None:
+                return None
+            self._backend.poll(server_id)
+            return self._replica(record)
 
     def describe(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
         """Return the description of a primary on this host, from which its secondary is created."""

@@ -66,7 +66,7 @@ class PairSpec:
 class Report:
     """The state of one replica.
 
-    :param running: whether the QEMU process runs
+    :param running: whether the QEMU process runs; False also when it does not answer (``silent``)
     :param link_up: whether the replication link works; None without a peer
     :param progress: ``{"stage": str, "step": int, "of": int, "percent": int}`` while the pair is being
         created, else None; the stage is a code of :mod:`nova_colo.pair.reasons`
@@ -81,6 +81,7 @@ class Report:
         must not be promoted any more
     :param committing: a promoted secondary's disk file lacks data that its guest has written
     :param shut_down: the QEMU process has ended since its guest has powered itself off
+    :param silent: QEMU, or libvirt, does not answer, so that nothing newer is known
     """
 
     running: bool
@@ -94,6 +95,7 @@ class Report:
     disks_equal: bool = True
     committing: bool = False
     shut_down: bool = False
+    silent: bool = False
 
 
 class Backend(Protocol):
@@ -109,6 +111,9 @@ class Backend(Protocol):
 
         The agent then sends a heartbeat at once.
         """
+
+    def poll(self, server_id: str) -> None:
+        """Ask the replica on this host for its state, which report() then returns."""
 
     def describe(self, spec: PairSpec) -> dict[str, Any]:
         """Return the description of a primary, for prepare_secondary() on its secondary's host."""

@@ -21,7 +21,7 @@ class ReplicaReport(TypedDict):
 
     The values are those of :class:`nova_colo.agent.replication.Report`, with reasons as data. An agent of an
     earlier release may leave out what was added since: ``stood_still_ms``, ``mode``, ``disks_equal``,
-    ``committing`` and ``shut_down``.
+    ``committing``, ``shut_down`` and ``silent``.
     """
 
     role: str
@@ -37,6 +37,7 @@ class ReplicaReport(TypedDict):
     disks_equal: bool
     committing: bool
     shut_down: bool
+    silent: bool
 
 
 class AgentAPI:

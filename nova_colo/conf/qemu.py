@@ -95,8 +95,8 @@ OPTS = [
         "command_timeout",
         default=5.0,
         min=0.5,
-        help="Seconds that a QEMU may take to answer. One that takes longer counts as not running: its "
-        "guest is frozen.",
+        help="Seconds that a QEMU may take to answer. A primary that takes longer is replaced by its "
+        "secondary. A secondary that does is not promoted.",
     ),
     cfg.FloatOpt(
         "link_silent",

@@ -134,4 +134,5 @@ def replica_of(replica: ReplicaReport) -> Replica:
         reasons,
         replica.get("disks_equal", True),
         replica.get("shut_down", False),
+        replica.get("silent", False),
     )

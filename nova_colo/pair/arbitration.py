@@ -113,7 +113,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     newest = {host: replica for host, replica in sorted(replicas.items()) if replica.epoch == epoch}
     unclear = NewerGrant(epoch, tuple(newest))
     holders = [host for host, replica in newest.items() if replica.role in HOLDERS]
-    running = [host for host in holders if newest[host].running]
+    running = [host for host in holders if not newest[host].ended]
     if len(running or holders) != 1:
         return unclear
     host = (running or holders)[0]
@@ -135,11 +135,9 @@ def _as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]
     found: set[str | None] = set()
     primary, secondary = replicas.get(pair.primary_host), replicas.get(pair.secondary_host or "")
     if primary is not None and primary.role in HOLDERS and primary.link_up is not False:
-        found |= {pair.primary_host} if (primary.epoch, primary.running) == (pair.epoch, True) else set()
+        found |= {pair.primary_host} if (primary.epoch, primary.ended) == (pair.epoch, False) else set()
     if secondary is not None and secondary.role == Role.SECONDARY:
-        found |= (
-            {pair.secondary_host} if (secondary.epoch, secondary.running) == (pair.epoch, True) else set()
-        )
+        found |= {pair.secondary_host} if (secondary.epoch, secondary.ended) == (pair.epoch, False) else set()
     return found
 
 
@@ -151,7 +149,12 @@ def _runs(observation: Observation, role: Role, epoch: int) -> bool:
         and replica.role == role
         and replica.epoch == epoch
         and replica.running
+        and not replica.silent
     )
+
+
+def _is_silent(observation: Observation) -> bool:
+    return observation.replica is not None and observation.replica.silent
 
 
 def _is_adopted(pair: Pair, primary: Observation) -> bool:
@@ -191,7 +194,8 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     """Return the operation to start for a pair that has no operation in progress.
 
     A silent agent alone proves nothing: its guest may still run. A host counts as lost when its agent is
-    silent *and* the peer has lost the replication link to it.
+    silent *and* the peer has lost the replication link to it. Nor has a QEMU ended that does not answer its
+    agent: it is neither promoted nor given up while that may change.
 
     :param primary: observation of the host that holds the grant
     :param secondary: observation of the secondary's host; ignored while the pair has none
@@ -201,7 +205,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     if pair.nova_host != pair.primary_host:
         if not primary.alive or primary.replica is None:
             return NOTHING
-        if not primary.replica.running:
+        if primary.replica.ended:
             # it is restarted there once Nova's records name that host
             return Decision(Action.FOLLOW, reasons.ENDED_BEFORE_RECORDS(host=pair.primary_host))
         return Decision(Action.FOLLOW, reasons.RECORDS_OUTDATED(host=pair.nova_host))
@@ -228,8 +232,10 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
         return _decide_primary_silent(pair, secondary, secondary_ok, equal)
     if primary.replica is None:
         return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_reservation=True)
-    if not secondary.alive:
+    if not secondary.alive or _is_silent(secondary):
         return NOTHING
+    if primary.replica.silent:
+        return _decide_qemu_silent(pair, primary.replica, secondary.replica if secondary_ok else None)
     if secondary_ok:
         return Decision(Action.FAILOVER, reasons.PRIMARY_ENDED(host=pair.primary_host))
     if not equal:
@@ -244,7 +250,9 @@ def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
         return NOTHING
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
-    if primary.replica is not None and not primary.replica.running:
+    if _is_silent(primary):
+        return NOTHING
+    if primary.replica is not None and primary.replica.ended:
         return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
     if primary.replica is not None and (
         primary.replica.link_up is False or primary.replica.epoch < pair.epoch
@@ -261,7 +269,7 @@ def _decide_primary_runs(
     if primary.replica is not None and primary.replica.link_up is False:
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
         return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
-    if secondary.alive and not secondary_ok:
+    if secondary.alive and not secondary_ok and not _is_silent(secondary):
         return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
         return Decision(Action.FAILOVER, reasons.TEST_RETURN(host=pair.return_to), planned=True)
@@ -271,7 +279,7 @@ def _decide_primary_runs(
 def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: bool, equal: bool) -> Decision:
     if secondary_ok and secondary.replica is not None and secondary.replica.link_up is False:
         return Decision(Action.FAILOVER, reasons.HOST_LOST(host=pair.primary_host))
-    if not secondary.alive:
+    if not secondary.alive or _is_silent(secondary):
         return NOTHING
     if not equal and _runs(secondary, Role.SECONDARY, pair.epoch):
         if secondary.replica is None or secondary.replica.link_up is not False:
@@ -279,6 +287,17 @@ def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: boo
         return Decision(Action.LOST, reasons.LOST_AND_MISSED_WRITE(host=pair.primary_host))
     if not secondary_ok:
         return Decision(Action.LOST, reasons.HOST_AND_SECONDARY_LOST(host=pair.primary_host))
+    return NOTHING
+
+
+def _decide_qemu_silent(pair: Pair, primary: Replica, secondary: Replica | None) -> Decision:
+    """Return what to do about a primary that does not answer its agent.
+
+    :param secondary: the secondary if it can be promoted
+    """
+    # libvirt alone may be silent, and the guest run well
+    if secondary is not None and (not primary.running or secondary.link_up is False):
+        return Decision(Action.FAILOVER, reasons.PRIMARY_SILENT(host=pair.primary_host))
     return NOTHING
 
 

@@ -49,9 +49,14 @@ def _assess_protected(
     reported = _steady((reason for replica in replicas for reason in replica.reasons), before)
     hosts = ((pair.primary_host, primary), (pair.secondary_host, secondary))
     silent = [reasons.AGENT_SILENT(host=name) for name, observation in hosts if not observation.alive]
+    unknown = [
+        reasons.REPLICA_SILENT(host=name)
+        for name, observation in hosts
+        if observation.replica is not None and observation.replica.silent
+    ]
     down = any(replica.link_up is False and replica.reasons for replica in replicas)
-    level = Health.CRITICAL if down else Health.WARNING if silent or reported else Health.OK
-    return level, (*silent, *reported)
+    level = Health.CRITICAL if down else Health.WARNING if silent or unknown or reported else Health.OK
+    return level, (*silent, *unknown, *reported)
 
 
 def _steady(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:

@@ -116,11 +116,12 @@ class Pair:
 class Replica:
     """An agent's report of one server on its host.
 
-    :param running: the QEMU process exists
+    :param running: the QEMU process exists; False also when it does not answer
     :param link_up: the replication link to the peer works; None while there is no peer
     :param reasons: the problems of that link
     :param disks_equal: False since the secondary has missed a write: it must not be promoted any more
     :param shut_down: its guest has powered itself off
+    :param silent: QEMU, or libvirt, does not answer the agent
     """
 
     role: Role
@@ -130,6 +131,12 @@ class Replica:
     reasons: tuple[Reason, ...] = ()
     disks_equal: bool = True
     shut_down: bool = False
+    silent: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the QEMU process certainly does not exist."""
+        return not self.running and not self.silent
 
 
 def is_fault_tolerant(flavor: Mapping[str, Any]) -> bool:

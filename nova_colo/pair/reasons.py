@@ -43,6 +43,14 @@ PRIMARY_ENDED = kind(
     "killer.",
     hosts="host",
 )
+PRIMARY_SILENT = kind(
+    _G,
+    "primary_silent",
+    "the primary QEMU on %(host)s does not answer",
+    "The host is up and the guest's process exists, but it is stopped, or waits for a dead disk. Check "
+    "QEMU's log, and the kernel's log for hung tasks.",
+    hosts="host",
+)
 SECONDARY_HOST_LOST = kind(
     _G,
     "secondary_host_lost",
@@ -350,6 +358,15 @@ AGENT_SILENT = kind(
     "The agent on %(host)s does not answer.",
     "The pair still works, but a failover needs that agent. Start it, and check that the host reaches "
     "RabbitMQ.",
+    _WARNING,
+    hosts="host",
+)
+REPLICA_SILENT = kind(
+    _G,
+    "replica_silent",
+    "The QEMU on %(host)s does not answer its agent.",
+    "It may run all the same, so nothing is done until it answers or the replication link is lost. Check "
+    "libvirtd and the disks of that host.",
     _WARNING,
     hosts="host",
 )
@@ -875,8 +892,7 @@ QEMU_SILENT = kind(
     _G,
     "qemu_silent",
     "Timed out after %(seconds)s s waiting for QEMU to answer %(command)s.",
-    "The process is frozen (stopped, or waiting for a dead disk) and counts as not running. The limit is "
-    "`[qemu] command_timeout`.",
+    "The process is frozen: stopped, or waiting for a dead disk. The limit is `[qemu] command_timeout`.",
     _WARNING,
 )
 LIBVIRT_FAILED = kind(

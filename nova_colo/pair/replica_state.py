@@ -69,6 +69,7 @@ class ReplicaState:
 
     :param running: its QEMU exists
     :param silent: its QEMU does not answer
+    :param unseen: libvirt does not answer
     :param peer_lost: its QEMU has left COLO
     :param link: the assessment of the link at the last poll; None before the first one in sync
     :param progress: of the creation of the pair; None before its first step, and when it is in sync
@@ -80,6 +81,7 @@ class ReplicaState:
 
     running: bool = True
     silent: bool = False
+    unseen: bool = False
     peer_lost: bool = False
     link: Link | None = None
     progress: Progress | None = None
@@ -192,9 +194,14 @@ class ReplicaState:
             self,
             running=running,
             silent=silent,
+            unseen=False,
             link=link or self.link,
             hybrid=self.hybrid and hybrid_rule.passed(self.hybrid, rule, now),
         )
+
+    def not_polled(self) -> Self:
+        """Note that libvirt does not answer, which does not affect QEMU."""
+        return dataclasses.replace(self, unseen=True)
 
     # --- conclusions
 

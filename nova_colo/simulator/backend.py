@@ -75,6 +75,9 @@ class SimulatedBackend:
             }
             json_file.write(path, record | {"mode": spec.mode, "interval_ms": spec.interval_ms})
 
+    def poll(self, server_id: str) -> None:
+        """Do nothing: the state is read for each report."""
+
     def report(self, server_id: str, peer: str | None) -> Report:
         """Advance the model to the current time and return the state of this host's replica."""
         guest = self._hypervisor.get(server_id)

@@ -97,7 +97,7 @@ def test_a_planned_failover_ends_the_old_primary(life, pair):
 @pytest.mark.parametrize("planned", [True, False])
 def test_a_primary_that_is_frozen_is_replaced_and_never_wakes(life, pair, planned):
     life.signal_qemu(pair.primary, signal.SIGSTOP)
-    life.wait("it counts as not running", lambda: life.replica(pair.primary)["running"] is False)
+    life.wait("it counts as silent", lambda: life.replica(pair.primary)["silent"])
     if planned:
         assert life.demote(pair) is False
     life.take_over(pair)
@@ -144,7 +144,8 @@ def test_a_guest_that_runs_alone_says_where_it_is_again_and_again(life, pair):
 
 def test_a_secondary_that_is_frozen_is_given_up(life, pair):
     life.signal_qemu(pair.secondary, signal.SIGSTOP)
-    life.wait("it counts as not running", lambda: life.replica(pair.secondary)["running"] is False)
+    life.wait("it counts as silent", lambda: life.replica(pair.secondary)["silent"])
+    life.wait_for_loss(pair.primary)
     life.pair.run_unprotected(pair)
     life.goes_on()
     life.signal_qemu(pair.secondary, signal.SIGCONT)

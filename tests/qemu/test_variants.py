@@ -14,6 +14,7 @@ import libvirt_qemu
 import pytest
 
 from lab.machines import Guest, Host, Testbed
+from nova_colo.agent.replication import ReplicationError
 from tests.qemu.lives import OPTIONS, PATIENCE, Life, listening
 
 VARIANTS = [
@@ -167,6 +168,13 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(
         primary.start_agent(qemu=OPTIONS)
         life.wait("agent and trace agree", lambda: agrees(life, primary.hostname, trace, before["total"]))
         primary.kill_libvirtd()
+        unknown = life.wait(
+            "it is reported that nothing is known",
+            lambda: (replica := life.replica(primary.hostname)) and replica["silent"] and replica,
+        )
+        assert unknown["running"]
+        with pytest.raises(ReplicationError):
+            testbed.agents.call(primary.hostname, "release", server_id=life.guest.uuid)
         unheard()
         primary.start_libvirtd()
         life.wait("agent and trace agree", lambda: agrees(life, primary.hostname, trace, before["total"]))

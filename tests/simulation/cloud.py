@@ -11,10 +11,11 @@ from oslo_utils import timeutils
 
 from nova_colo import conf as colo_conf
 from nova_colo.agent.manager import AgentManager
-from nova_colo.agent.replication import PairSpec, Report
+from nova_colo.agent.replication import PairSpec, ReplicationError, Report
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.errors import ServiceError
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
+from nova_colo.pair import reasons
 from nova_colo.pair.host_selection import Size
 from nova_colo.pair.model import Policy, Role
 from nova_colo.simulator import backend
@@ -58,15 +59,17 @@ class CrashingRoleStore(RoleStore):
 
 
 class BackendWithDisk(backend.SimulatedBackend):
-    """Replicas whose disk may fail, and is complete only some seconds after a failover.
+    """Replicas whose disk may fail, and is complete only some seconds after a failover; QEMU may be silent.
 
     :ivar disk_failed: the secondary here has missed a write
     :ivar shut_down: the guest here has powered itself off
+    :ivar silent: what does not answer here: ``QEMU``, ``libvirt``, or nothing
     :ivar commit_s: seconds between the promotion of the secondary here and the end of its overlays' commit
     """
 
     disk_failed = False
     shut_down = False
+    silent = ""
     commit_s = 0.0
     _complete_at = 0.0
 
@@ -82,18 +85,39 @@ class BackendWithDisk(backend.SimulatedBackend):
             disks_equal=not self.disk_failed,
             committing=self.committing,
             shut_down=self.shut_down and not report.running,
+            silent=bool(self.silent) and report.running,
+            running=report.running and self.silent != "QEMU",
         )
 
+    def _check_answers(self) -> None:
+        if self.silent:
+            raise ReplicationError(reasons.LIBVIRT_FAILED(text="no connection"))
+
+    def pause(self, server_id: str) -> bool:
+        return not self.silent and super().pause(server_id)
+
+    def run_unprotected(self, server_id: str) -> None:
+        self._check_answers()
+        super().run_unprotected(server_id)
+
     def promote(self, server_id: str, stopped: bool) -> float | None:
+        self._check_answers()
         gap_ms = super().promote(server_id, stopped)
         self._complete_at = self._clock() + self.commit_s
         return gap_ms
 
     def prepare_secondary(self, spec: PairSpec, primary: dict[str, Any]) -> dict[str, Any]:
+        self._check_answers()
         self.disk_failed = False
         return super().prepare_secondary(spec, primary)
 
+    def start(self, spec: PairSpec, secondary: dict[str, Any]) -> None:
+        self._check_answers()
+        super().start(spec, secondary)
+
     def destroy(self, server_id: str) -> None:
+        if self.silent == "libvirt":
+            self._check_answers()
         self.disk_failed = False
         super().destroy(server_id)
 

@@ -139,6 +139,10 @@ class PairMachine(RuleBasedStateMachine):
     def a_guest_powers_itself_off(self, host):
         self.world.hosts[host].power_off_guest()
 
+    @rule(host=hosts, what=st.sampled_from(["", "QEMU", "libvirt"]))
+    def a_host_answers_its_agent_or_not(self, host, what):
+        self.world.hosts[host].backend.silent = what
+
     @rule(host=hosts)
     def a_secondarys_disk_fails(self, host):
         self.world.hosts[host].fail_disk()
@@ -592,6 +596,74 @@ def test_an_engine_that_stalls_destroys_no_replica_that_another_has_made_since()
         first.return_threads(held)
         first.run_all(60)
         assert world.answering() == ["b"]
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("silent", [("b",), ("a", "b")], ids=["secondary", "both"])
+@pytest.mark.parametrize("what", ["QEMU", "libvirt"])
+def test_nothing_is_lost_while_replicas_do_not_answer(silent, what):
+    """As while storage that both hosts share hangs, or while libvirtd is restarted."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        for name in silent:
+            world.hosts[name].backend.silent = what
+        machine.some_seconds_pass_in_peace(60)
+        row = world.row()
+        assert (row.state, row.health, row.epoch) == (State.PROTECTED, Health.WARNING, 0)
+        assert {reason.params["host"] for reason in row.health_reasons} == set(silent)
+        for name in silent:
+            world.hosts[name].backend.silent = ""
+        machine.some_seconds_pass_in_peace(5)
+        row = world.row()
+        assert (row.state, row.health, row.epoch) == (State.PROTECTED, Health.OK, 0)
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("what", ["QEMU", "libvirt"])
+def test_a_guest_without_secondary_that_does_not_answer_is_not_restarted(what):
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        world.placement.full.add("c")
+        world.power_cut("b")
+        _until(machine, lambda: world.row().epoch == 1)
+        world.hosts["a"].backend.silent = what
+        machine.some_seconds_pass_in_peace(60)
+        assert (world.row().state, world.answering()) == (State.DEGRADED, ["a"])
+        assert "restarted" not in [event.reason.code for event in world.events()]
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("what", ["QEMU", "libvirt"])
+def test_no_failover_goes_to_a_secondary_that_does_not_answer(what):
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        world.hosts["b"].backend.silent = what
+        world.ask(actions.FAILOVER, {})
+        machine.some_seconds_pass_in_peace(20)
+        row = world.row()
+        assert (row.state, row.epoch, world.answering()) == (State.PROTECTED, 0, ["a"])
+        assert "does not answer" in str(row.state_reason)
+    finally:
+        machine.teardown()
+
+
+def test_a_primary_that_does_not_answer_is_replaced():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        world.hosts["a"].backend.silent = "QEMU"
+        _until(machine, lambda: world.answering() == ["b"])
+        assert "primary_silent" in str([event.reason.data() for event in world.events()])
     finally:
         machine.teardown()
 

@@ -495,6 +495,7 @@ class World:
         for name, host in self.hosts.items():
             self.power_on(name)
             host.agent_up = True
+            host.backend.silent = ""
             self.cut_link(name, False)
         while self.late:
             self.deliver_late()

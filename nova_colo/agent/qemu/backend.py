@@ -68,9 +68,16 @@ class QemuBackend:
         """Return the state of this host's replica as of its last poll."""
         replica = self._replicas.get(server_id)
         if replica is None:
-            return Report(bool(self._replicas.has_qemu(server_id)))
+            has_qemu = self._replicas.has_qemu(server_id)
+            return Report(bool(has_qemu), silent=has_qemu is None)
         report = replica.report(peer is not None)
         return dataclasses.replace(report, committing=self._replicas.commits.pending(server_id))
+
+    def poll(self, server_id: str) -> None:
+        """Ask the QEMU on this host, if there is one, for its state."""
+        replica = self._replicas.get(server_id)
+        if replica is not None and replica.poll():
+            self._replicas.changed()
 
     def buckets(self, server_id: str, since: int) -> list[dict[str, Any]]:
         """Return the history of a primary's checkpoints."""
@@ -138,8 +145,7 @@ class QemuBackend:
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Resume the secondary without its primary, and fence a primary that may still run."""
         replica = self._replicas.get(server_id)
-        if not self._replicas.has_qemu(server_id):
-            raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
+        self._check_qemu(server_id, reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
         if replica is None or replica.record.stage == Stage.DISCONNECTED:
             return None
         if replica.record.stage != Stage.IN_SYNC and not migration.is_in_colo(replica.guest):
@@ -161,19 +167,28 @@ class QemuBackend:
     def run_unprotected(self, server_id: str) -> None:
         """Run the primary unprotected."""
         replica = self._replicas.get(server_id)
-        if not self._replicas.has_qemu(server_id):
-            raise ReplicationError(reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
+        self._check_qemu(server_id, reasons.GUEST_NOT_RUNNING(server=server_id, host=self._host))
         if replica is not None:
             self._protection.cancel(replica)
             primary.disconnect(replica)
             replica.on_disconnected()
+
+    def _check_qemu(self, server_id: str, missing: Reason) -> None:
+        """Check that a server's QEMU exists.
+
+        :param missing: the reason if it does not exist
+        :raises ReplicationError: when it does not, or libvirt does not answer (GoneError)
+        """
+        if self._replicas.processes.has_ended(server_id) or self._hypervisor.domain(server_id) is None:
+            raise ReplicationError(missing)
 
     def unprotect(self, server_id: str) -> None:
         """Run the primary unprotected, and remove all that the pair has added to its QEMU."""
         replica = self._replicas.get(server_id)
         if replica is None:
             return
-        if replica.record.stage != Stage.OFFERED and self._replicas.has_qemu(server_id):
+        # None, too: a record that is deleted while libvirt is away leaves a guest that waits for its peer
+        if replica.record.stage != Stage.OFFERED and self._replicas.has_qemu(server_id) is not False:
             self.run_unprotected(server_id)
             disks = domain_xml.disks(self._hypervisor.running(server_id))
             primary.restore_graph(replica.guest, disks)

@@ -36,6 +36,8 @@ FENCE_REPLY_S = 0.05
 #: Seconds between a poll and libvirt's next answer after which events may have been missed: libvirt was away,
 #: or blocked.
 EVENT_GAP_S = 3.0
+#: A poll that has taken so many seconds hangs: libvirt does not answer, or all threads wait for frozen QEMUs.
+OVERDUE_S = 15.0
 #: Seconds for which an error that the guest has got from its disk is reported.
 DISK_ERROR_S = 300.0
 
@@ -308,7 +310,9 @@ class Replica:
         had_ended = not self._state.running
         has_qemu = self._has_qemu()
         if has_qemu is None:
-            return False  # libvirt is away, which does not affect QEMU
+            with self._lock:
+                self._state = self._state.not_polled()
+            return False
         with self._lock:
             if time.monotonic() - self._polled_at > EVENT_GAP_S:
                 self._state = self._state.checkpoint_assumed(time.time())
@@ -424,9 +428,10 @@ class Replica:
         with self._lock:
             state, stage = self._state, self.record.stage
             running = state.running and not state.silent
+            silent = state.running and (state.silent or state.unseen or self._is_poll_overdue())
             shut_down = self.record.shut_down and not state.running
             if not paired:
-                return Report(running, shut_down=shut_down)
+                return Report(running, shut_down=shut_down, silent=silent)
             is_counting = self.record.primary and stage == Stage.IN_SYNC
             return Report(
                 running,
@@ -439,7 +444,12 @@ class Replica:
                 state.hybrid.mode.value if state.hybrid else None,
                 self.record.disks_equal,
                 shut_down=shut_down,
+                silent=silent,
             )
+
+    def _is_poll_overdue(self) -> bool:
+        """Return whether a poll hangs, such as in a call of libvirt."""
+        return time.monotonic() - self._polled_at > OVERDUE_S
 
     def _progress(self) -> dict[str, Any]:
         progress = self._state.progress or Progress(reasons.WAITING_FOR_PRIMARY.code, STEPS_BEFORE)

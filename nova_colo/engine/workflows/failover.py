@@ -31,6 +31,8 @@ class Failover(Workflow[FailoverParams]):
         """Grant the next epoch to the secondary, after a check that it can resume."""
         target, epoch = job.params.target, job.params.epoch
         replica = self._context.agent_api.status(target, job.server_id)
+        if replica is not None and replica.get("silent"):
+            raise WorkflowError(reasons.REPLICA_SILENT(host=target))
         if replica is None or replica["epoch"] < epoch or not replica["running"]:
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
         if not replica.get("disks_equal", True):

@@ -63,7 +63,7 @@ class CreateSecondary(Workflow[P]):
         def in_sync() -> bool:
             row = self._wanted(job)
             replica = self._context.agent_api.status(primary, job.server_id)
-            if replica is None or not replica["running"]:
+            if replica is None or agent_calls.has_ended(replica):
                 raise WorkflowError(reasons.GUEST_ENDED(host=primary))
             if replica["role"] == Role.LEAVING:
                 raise WorkflowError(reasons.LEAVING(host=primary))

@@ -43,11 +43,9 @@ class RecordSync(Workflow[FailoverParams]):
             self._context.agent_api.promote(target, job.server_id, epoch)
         except AgentRefusalError:
             replica = self._context.agent_api.status(target, job.server_id)
-            if replica is None or (replica["role"], replica["epoch"], replica["running"]) != (
-                Role.PROMOTED,
-                epoch,
-                False,
-            ):
+            if replica is None or (replica["role"], replica["epoch"]) != (Role.PROMOTED, epoch):
+                raise
+            if not agent_calls.has_ended(replica):
                 raise
             job.params.ended = True
             why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))

@@ -172,6 +172,34 @@ def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(replica, clock
     assert replica.report(paired=True).link_up
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_while_libvirt_is_away_it_is_not_known_what_its_guest_does(replica, clock, paired):
+    advance(replica, clock, 5)
+    replica.there = None
+    replica.poll()
+    report = replica.report(paired)
+    assert (report.running, report.silent) == (True, True)
+    replica.there = True
+    replica.poll()
+    assert not replica.report(paired).silent
+
+
+def test_nor_while_a_poll_hangs(replica, clock):
+    advance(replica, clock, 5)
+    clock.now += replicas.OVERDUE_S + 1
+    assert replica.report(paired=True).silent
+    replica.poll()
+    assert not replica.report(paired=True).silent
+
+
+def test_a_guest_that_has_ended_is_not_silent(replica, clock):
+    replica.there = False
+    replica.poll()
+    clock.now += replicas.OVERDUE_S + 1
+    report = replica.report(paired=True)
+    assert (report.running, report.silent) == (False, False)
+
+
 def test_nor_is_it_while_libvirt_stood_still(replica, clock):
     advance(replica, clock, 5)
     clock.now += 60
