@@ -40,6 +40,11 @@ class ReplicaReport(TypedDict):
     silent: bool
 
 
+def has_ended(replica: ReplicaReport) -> bool:
+    """Return whether the QEMU of a replica certainly does not exist."""
+    return not replica["running"] and not replica.get("silent")
+
+
 class AgentAPI:
     """The agents of all hosts.
 

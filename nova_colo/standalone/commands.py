@@ -217,6 +217,8 @@ def _require_in_sync(observed: PairObservation, remedy: str) -> None:
         )
     for host in (observed.primary, observed.secondary):
         replica = observed.replicas[host]
+        if replica.get("silent"):
+            raise PairError(f"The QEMU on {host} is frozen, or libvirtd there does not answer. {remedy}")
         if not replica["running"]:
             raise PairError(f"The QEMU on {host} does not run. {remedy}")
         if replica["progress"]:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
 from nova_colo.agent.replication import PairSpec
-from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport
+from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport, has_ended
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 
@@ -111,7 +111,7 @@ class StandalonePair:
         deadline, before = time.monotonic() + timeout, None
         while True:
             replica = self._agents.status(primary, self._id)
-            if replica is None or not replica["running"]:
+            if replica is None or has_ended(replica):
                 raise PairError(f"The guest on {primary} ended while its secondary was being created.")
             if replica["error"]:
                 raise PairError(str(reasons.read(replica["error"])))

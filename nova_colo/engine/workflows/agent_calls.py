@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport
+from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
@@ -21,11 +21,6 @@ LOG = logging.getLogger(__name__)
 
 #: Roles of a primary whose failover, if it had one, is complete.
 PRIMARIES = (Role.PRIMARY, Role.LEAVING)
-
-
-def has_ended(replica: ReplicaReport) -> bool:
-    """Return whether the QEMU of a replica certainly does not exist."""
-    return not replica["running"] and not replica.get("silent")
 
 
 def demote(context: Context, job: Job[FailoverParams]) -> None:

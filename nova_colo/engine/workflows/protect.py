@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from oslo_utils import timeutils
 
 from nova_colo.agent.replication import PairSpec
+from nova_colo.agent.rpcapi import has_ended
 from nova_colo.db import pairs
 from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
@@ -63,7 +64,7 @@ class CreateSecondary(Workflow[P]):
         def in_sync() -> bool:
             row = self._wanted(job)
             replica = self._context.agent_api.status(primary, job.server_id)
-            if replica is None or agent_calls.has_ended(replica):
+            if replica is None or has_ended(replica):
                 raise WorkflowError(reasons.GUEST_ENDED(host=primary))
             if replica["role"] == Role.LEAVING:
                 raise WorkflowError(reasons.LEAVING(host=primary))

@@ -6,6 +6,7 @@ from typing import Any
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
+from nova_colo.agent.rpcapi import has_ended
 from nova_colo.db import hosts, retry_on_loss
 from nova_colo.engine.clients import neutron
 from nova_colo.engine.clients.nova import Server
@@ -45,7 +46,7 @@ class RecordSync(Workflow[FailoverParams]):
             replica = self._context.agent_api.status(target, job.server_id)
             if replica is None or (replica["role"], replica["epoch"]) != (Role.PROMOTED, epoch):
                 raise
-            if not agent_calls.has_ended(replica):
+            if not has_ended(replica):
                 raise
             job.params.ended = True
             why = reasons.NOT_RUNNING_WAITING(reason=reasons.ENDED_BEFORE_RECORDS(host=target))

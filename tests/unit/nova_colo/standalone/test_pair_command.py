@@ -258,6 +258,7 @@ def test_an_interrupted_failover_is_completed_when_it_is_repeated(say, paired):
     ("broken", "words"),
     [
         ({"a": {"running": False}}, "QEMU on a does not run"),
+        ({"b": {"silent": True}}, "QEMU on b is frozen, or libvirtd there does not answer"),
         ({"b": {"link_up": False}}, "link between a and b is down"),
         ({"a": {"progress": {"stage": "copying disks", "percent": 3}}}, "still being created"),
     ],
