@@ -11,6 +11,8 @@ from nova_colo.db.models import Bucket
 
 #: Width in seconds of the buckets that agents report, and of those into which older ones are merged.
 FINE, COARSE = 10, 300
+#: The columns whose values add up.
+SUMS = ("mismatch", "periodic", "forced", "pause_sum_ms")
 
 
 def store(session: orm.Session, buckets: Sequence[dict[str, Any]]) -> None:
@@ -48,26 +50,33 @@ def merge(session: orm.Session, before: int) -> None:
 
     :param before: seconds since the epoch, a multiple of COARSE and longer ago than agents keep buckets
     """
-    start = (Bucket.start - Bucket.start % COARSE).label("coarse_start")
-    sums = [
-        sa.func.sum(column)
-        for column in (Bucket.mismatch, Bucket.periodic, Bucket.forced, Bucket.pause_sum_ms)
-    ]
+    start = Bucket.start - Bucket.start % COARSE
     fine = (Bucket.seconds == FINE, Bucket.start < before)
-    merged = sa.select(Bucket.server_id, start, sa.literal(COARSE), *sums, sa.func.max(Bucket.pause_max_ms))
+    sums = [sa.func.sum(getattr(Bucket, name)).label(name) for name in SUMS]
+    figures = [*sums, sa.func.max(Bucket.pause_max_ms).label("pause_max_ms")]
+    merged = sa.select(Bucket.server_id, start.label("coarse_start"), sa.literal(COARSE), *figures)
     merged = merged.where(*fine).group_by(Bucket.server_id, start)
-    names = [
-        "server_id",
-        "start",
-        "seconds",
-        "mismatch",
-        "periodic",
-        "forced",
-        "pause_sum_ms",
-        "pause_max_ms",
-    ]
+    coarse = orm.aliased(Bucket)
+    same = (coarse.server_id == Bucket.server_id, coarse.start == start, coarse.seconds == COARSE)
+    for late in session.execute(merged.join(coarse, sa.and_(*same))).all():
+        _add(session, late)
+    names = ["server_id", "start", "seconds", *SUMS, "pause_max_ms"]
     session.execute(sa.insert(Bucket).from_select(names, merged))
     session.execute(sa.delete(Bucket).where(*fine))
+
+
+def _add(session: orm.Session, late: sa.Row[Any]) -> None:
+    """Add fine buckets to the coarse one that exists already, and delete them.
+
+    They have arrived too late: a clock of an agent's or an engine's host was wrong.
+    """
+    server = Bucket.server_id == late.server_id
+    longest = sa.case((Bucket.pause_max_ms < late.pause_max_ms, late.pause_max_ms), else_=Bucket.pause_max_ms)
+    values = {name: getattr(Bucket, name) + getattr(late, name) for name in SUMS} | {"pause_max_ms": longest}
+    coarse = (server, Bucket.start == late.coarse_start, Bucket.seconds == COARSE)
+    session.execute(sa.update(Bucket).where(*coarse).values(values))
+    inside = Bucket.start.between(late.coarse_start, late.coarse_start + COARSE - 1)
+    session.execute(sa.delete(Bucket).where(server, inside, Bucket.seconds == FINE))
 
 
 def purge(session: orm.Session, before: int) -> None:

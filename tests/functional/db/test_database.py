@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 from oslo_utils import timeutils
 
-from nova_colo.db import events, hosts, lease, migration, operations, pairs
+from nova_colo.db import events, history, hosts, lease, migration, operations, pairs
 from nova_colo.db.models import Lease
 from nova_colo.pair import reasons
 from tests.fixtures.made_database import database_at, differences_from_models
@@ -245,3 +245,35 @@ def test_the_lease_of_an_earlier_release_tells_no_hosts(database, candidate, clo
 
     assert pass_time(clock, 30, renew, lambda: two.acquire(3))[1] is False
     assert pass_time(clock, 11, lambda: two.acquire(3)) == [True]
+
+
+def bucket(start, server_id=SERVER, **figures):
+    figures = {"mismatch": 1, "periodic": 2, "forced": 0, "pause_sum_ms": 5.0, "pause_max_ms": 3.0} | figures
+    return {"server_id": server_id, "start": start, "seconds": history.FINE} | figures
+
+
+def test_history_that_arrives_too_late_is_merged_too(database):
+    """The clock of an agent's host was behind, or the engine's ahead, by hours."""
+    other = "3f0f0c3e-0000-4000-8000-000000000001"
+    with database.writer() as session:
+        history.store(session, [bucket(3000), bucket(3010), bucket(3300), bucket(3010, other)])
+    with database.writer() as session:
+        history.merge(session, 6000)
+    with database.writer() as session:
+        history.store(session, [bucket(3020, pause_max_ms=9.0), bucket(3030), bucket(3610), bucket(6000)])
+    with database.writer() as session:
+        history.merge(session, 6000)
+    with database.reader() as session:
+        rows = history.buckets(session, SERVER, 0, 9000)
+        figures = [
+            (row.start, row.seconds, row.mismatch, row.periodic, row.pause_sum_ms, row.pause_max_ms)
+            for row in rows
+        ]
+        (untouched,) = history.buckets(session, other, 0, 9000)
+    assert figures == [
+        (3000, 300, 4, 8, 20.0, 9.0),
+        (3300, 300, 1, 2, 5.0, 3.0),
+        (3600, 300, 1, 2, 5.0, 3.0),
+        (6000, 10, 1, 2, 5.0, 3.0),
+    ]
+    assert (untouched.start, untouched.seconds, untouched.mismatch) == (3000, 300, 1)
