@@ -3,6 +3,7 @@
 
 import contextlib
 import copy
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib import parse
@@ -12,6 +13,8 @@ from novaclient import exceptions as nova_exceptions
 from oslo_utils import strutils
 
 from novaclient_colo import paging
+
+LOG = logging.getLogger(__name__)
 
 #: From this microversion on Nova lists flavors with their extra specs, and refuses invalid ones.
 VERSION = "2.86"
@@ -42,8 +45,14 @@ class FtFlavor(base.Resource):
 
     @property
     def checkpoint_interval_ms(self) -> int | None:
-        """Milliseconds between two periodic checkpoints in mode checkpoint; None for the hosts' default."""
+        """Milliseconds between two periodic checkpoints in mode checkpoint; None for the hosts' default.
+
+        An invalid value, which Nova accepts before microversion 2.86, is ignored with a warning.
+        """
         value = self.extra_specs.get(INTERVAL)
+        if value is not None and not value.isdecimal():
+            LOG.warning("Flavor %s: %s=%s is not a number and is ignored.", self.name, INTERVAL, value)
+            return None
         return int(value) if value is not None else None
 
     @property

@@ -3,11 +3,7 @@
 
 from nova.api.validation.extra_specs import base
 
-from nova_colo.pair.model import Mode
-
-#: Milliseconds. Below the minimum the guest is paused more than it runs; above the maximum clients time out
-#: before buffered output is released.
-CHECKPOINT_INTERVAL_MS = (10, 60_000)
+from nova_colo.pair.model import CHECKPOINT_INTERVAL_MS, Mode
 
 
 def register() -> list[base.ExtraSpecValidator]:

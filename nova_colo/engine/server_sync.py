@@ -11,6 +11,7 @@ from nova_colo.db import hosts, operations, pairs
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import ServiceError
+from nova_colo.engine.isolation import isolated
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Health, State, actual_mode, secondary_id
 
@@ -44,13 +45,17 @@ class ServerSync:
         with self._context.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
         servers = {server.id: server for server in self._context.nova.servers(since)}
+        synced = 0
         for server in servers.values():
-            self._sync_server(server, known.get(server.id))
+            with isolated(f"server {server.id}"):
+                self._sync_server(server, known.get(server.id))
+                synced += 1
         for row in known.values() if full else ():
             # Nova omits the servers of a cell that is down: check each one
             if row.server_id not in servers and self._context.nova.server(row.server_id) is None:
                 self._remove(row)
-        self._polled_at = now
+        if synced == len(servers) or self._polled_at is None:
+            self._polled_at = now  # otherwise the same changes are read again
         if full:
             self._full_at = now
             LOG.info(
@@ -152,6 +157,9 @@ def _of_flavor(server: Server) -> dict[str, Any]:
 
 def _of_policy(server: Server) -> dict[str, Any]:
     policy = server.policy
+    if policy.ignored:
+        ignored = ", ".join(policy.ignored)
+        LOG.warning("Invalid extra specs of server %s, flavor %s: %s.", server.id, server.flavor, ignored)
     return {
         "mode_policy": policy.mode,
         "mode": actual_mode(policy.mode),

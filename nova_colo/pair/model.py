@@ -4,13 +4,16 @@
 import dataclasses
 import enum
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_utils import strutils
 
 from nova_colo.pair.reason import Reason
 
+#: The range of ``ft:checkpoint_interval_ms``. Below it the guest is paused more than it runs; above it
+#: clients time out before buffered output is released.
+CHECKPOINT_INTERVAL_MS = (10, 60_000)
 #: Namespace of the synthetic ids of secondaries, which users of ORBIT's API see as second servers.
 SECONDARY_NAMESPACE = uuid.UUID("9d0f3c5e-3a0b-5c1e-8a55-0c0ffee00c01")
 
@@ -152,22 +155,49 @@ class Policy:
     """A flavor's policy for the protection of its servers.
 
     :param interval_ms: milliseconds between two periodic checkpoints; None for the backend's own default
+    :param ignored: extra specs with invalid values, which Nova accepts before microversion 2.86
     """
 
     mode: Mode = Mode.COLO
     interval_ms: int | None = None
     auto_reprotect: bool = True
+    ignored: tuple[str, ...] = ()
 
 
 def policy_of(flavor: Mapping[str, Any]) -> Policy:
     """Return the policy of a flavor as Nova's API embeds it in a server. Invalid values count as absent."""
     specs = flavor.get("extra_specs", {})
-    mode, interval = specs.get("ft:mode", ""), specs.get("ft:checkpoint_interval_ms", "")
+    readers: dict[str, Callable[[str], Any]] = {
+        "mode": Mode,
+        "checkpoint_interval_ms": checkpoint_interval_ms,
+        "auto_reprotect": lambda value: strutils.bool_from_string(value, strict=True),
+    }
+    values: dict[str, Any] = {}
+    ignored = []
+    for name, read in readers.items():
+        text = specs.get(f"ft:{name}")
+        try:
+            values[name] = None if text is None else read(text)
+        except ValueError:
+            values[name] = None
+            ignored.append(f"ft:{name}={text}")
     return Policy(
-        mode=Mode(mode) if mode in list(Mode) else Mode.COLO,
-        interval_ms=int(interval) if interval.isdecimal() else None,
-        auto_reprotect=strutils.bool_from_string(specs.get("ft:auto_reprotect", ""), default=True),
+        mode=values["mode"] or Mode.COLO,
+        interval_ms=values["checkpoint_interval_ms"],
+        auto_reprotect=values["auto_reprotect"] is not False,
+        ignored=tuple(ignored),
     )
+
+
+def checkpoint_interval_ms(text: str) -> int:
+    """Return the value of the extra spec ``ft:checkpoint_interval_ms``.
+
+    :raises ValueError: when it is none
+    """
+    low, high = CHECKPOINT_INTERVAL_MS
+    if not low <= (value := int(text)) <= high:
+        raise ValueError(f"{value} is not between {low} and {high}")
+    return value
 
 
 def actual_mode(policy: str) -> Mode:
