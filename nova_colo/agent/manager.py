@@ -7,7 +7,6 @@ a guest that Nova takes for its own.
 
 import dataclasses
 import threading
-from collections.abc import Collection
 from typing import Any
 
 import oslo_messaging as messaging
@@ -37,7 +36,6 @@ class AgentManager:
     def report(self) -> dict[str, Any]:
         """Return the report for a heartbeat: this host's capabilities and the state of its replicas."""
         roles = self._roles.all()
-        self._delete_ended({record.server_id for record in roles})
         return {
             "backend": self._backend.name,
             "version": version.release(),
@@ -46,9 +44,9 @@ class AgentManager:
             "servers": {record.server_id: self._replica(record) for record in roles},
         }
 
-    def _delete_ended(self, with_role: Collection[str]) -> None:
+    def delete_ended(self) -> None:
         """Delete the state of replicas that Nova has ended: the compute driver has deleted their roles."""
-        for server_id in self._backend.ended(with_role):
+        for server_id in self._backend.ended({record.server_id for record in self._roles.all()}):
             lock = self._lock(server_id)
             if lock.acquire(blocking=False):  # otherwise another method is working on it
                 try:

@@ -41,6 +41,7 @@ class AgentService(service.Service):
         self._server = rpc.server(transport, rpc.AGENT_TOPIC, self._conf.host, manager)
         self._server.start()
         self.tg.add_thread(self._heartbeat_loop, engines, manager)
+        self.tg.add_thread(self._upkeep_loop, manager, backend)
         LOG.info("Agent of host %s is up.", self._conf.host)
 
     def _heartbeat_loop(self, engines: rpc.EngineClient, manager: AgentManager) -> None:
@@ -67,14 +68,22 @@ class AgentService(service.Service):
         """
         try:
             report = manager.report() | {"urgent": immediate} if full else None
-            if report is not None:
-                agent_health.write(self._conf.state_path, report["reasons"], time.time())
             engines.heartbeat(self._conf.host, report)
         except Exception:
             # the next heartbeat is tried; if this thread ended, this host would count as dead permanently
             LOG.exception("Failed to send a heartbeat.")
             return False
         return True
+
+    def _upkeep_loop(self, manager: AgentManager, backend: replication.Backend) -> None:
+        """Do regularly what may have to wait for a disk, or for libvirt, and no heartbeat must wait for."""
+        while not self._stopped.wait(self._conf.agent.report_interval):
+            try:
+                manager.delete_ended()
+                unmet = [reason.data() for reason in backend.unmet_requirements()]
+                agent_health.write(self._conf.state_path, unmet, time.time())
+            except Exception:
+                LOG.exception("Failed to update the files of this host.")
 
     def stop(self, graceful: bool = False) -> None:
         """Stop serving."""

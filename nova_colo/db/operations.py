@@ -57,6 +57,12 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
     return session.get(Operation, operation_id)
 
 
+def newest(session: orm.Session, server_id: str) -> Operation | None:
+    """Return a server's last operation."""
+    mine = sa.select(Operation).where(Operation.server_id == server_id)
+    return session.scalar(mine.order_by(Operation.created_at.desc()).limit(1))
+
+
 def next_epoch(session: orm.Session, server_id: str) -> int:
     """Return an epoch that is newer than those of a server's earlier pairs, as far as they are known."""
     query = sa.select(Operation.params).where(Operation.server_id == server_id)

@@ -45,11 +45,14 @@ class Reconciler:
             self._runner.submit(operation)
         for row in rows.values():
             with isolated(f"server {row.server_id}"):
-                self._assess(row, snapshot)
                 if self._is_idle(row, snapshot):
                     self._reconcile_pair(row, snapshot)
                 elif row.operation_id in unfinished:
                     self._reconcile_waiting(row, unfinished[row.operation_id], snapshot)
+        # after all decisions: when many hosts die at once, a failover must not wait until this is written
+        for row in rows.values():
+            with isolated(f"the health of server {row.server_id}"):
+                self._assess(row, snapshot)
         for host, report in snapshot.reports.items():
             with isolated(f"host {host}"):
                 self._destroy_orphaned(host, report, rows, snapshot)
@@ -144,8 +147,11 @@ class Reconciler:
         self._begin(row, "set_mode", params)
 
     def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
-        immediate = decision.action in (Action.FAILOVER, Action.RUN_ALONE)
-        if not immediate and row.retry_at is not None and row.retry_at > timeutils.utcnow():
+        if (
+            row.retry_at is not None
+            and row.retry_at > timeutils.utcnow()
+            and self._must_wait(row, decision.action)
+        ):
             return
         base: dict[str, Any] = {
             "source": row.primary_host,
@@ -180,6 +186,17 @@ class Reconciler:
             decision.reason or "it has no secondary",
         )
         self._begin(row, decision.action.value, params, **values)
+
+    def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
+        """Return whether an action waits for the time of the next attempt.
+
+        What is urgent waits only after a failure of its own.
+        """
+        if action not in (Action.FAILOVER, Action.RUN_ALONE):
+            return True
+        with self._context.database.reader() as session:
+            last = operations.newest(session, row.server_id)
+        return last is not None and last.kind == action
 
     def _begin(self, row: pairs.Pair, kind: str, params: Params, **values: Any) -> None:
         """Start an operation, unless the pair has changed since it was read.

@@ -42,6 +42,7 @@ WORKFLOWS: dict[str, type[Workflow[Any]]] = {
     "set_mode": unprotect.SetMode,
     "failover": failover.Failover,
     "run_alone": failover.RunUnprotected,
+    "remove_secondary": unprotect.RemoveSecondary,
     "restart": failover.Restart,
     "follow": record_sync.RecordSync,
 }
@@ -57,6 +58,7 @@ POOLS = {
     "unprotect": SHORT,
     "suspend": SHORT,
     "set_mode": SHORT,
+    "remove_secondary": SHORT,
 }
 
 
@@ -220,7 +222,9 @@ class Runner:
         with self._context.database.writer() as session:
             replicas = self._replicas(session, operation, outcome)
             values = outcome.values | self._backoff(session, operation)
-            if operations.finish(session, operation.id, error, replicas, **values):
+            last = events.newest(session, operation.server_id, 1)
+            is_new = operation.requested_by is not None or not last or last[0].reason != outcome.event
+            if operations.finish(session, operation.id, error, replicas, **values) and is_new:
                 self._note(session, operation, outcome)
 
     def _replicas(
@@ -243,6 +247,9 @@ class Runner:
         if row is None or (operation.requested_by is not None and operation.kind != "follow"):
             return {}
         seconds = self._context.conf.engine.retry_interval * 2 ** min(row.attempts, MAX_DOUBLINGS)
+        if POOLS.get(operation.kind) == IMMEDIATE:
+            # at once, after 1 s, 3 s, 7 s ...: clients wait
+            seconds = min(2 ** min(row.attempts, MAX_DOUBLINGS) - 1, self._context.conf.engine.retry_interval)
         return {
             "attempts": row.attempts + 1,
             "retry_at": timeutils.utcnow() + datetime.timedelta(seconds=seconds),

@@ -12,11 +12,15 @@ def write(path: pathlib.Path, record: dict[str, Any]) -> None:
     """Write a record atomically: readers, also after a crash, get either the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as stream:
-        json.dump(record, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(handle, "w") as stream:
+            json.dump(record, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)  # a full file system must not be filled with these
+        raise
 
 
 def sync_folder(folder: pathlib.Path) -> None:

@@ -86,7 +86,7 @@ class MoveParams(ProtectParams):
 
 @dataclasses.dataclass
 class UnprotectParams(Params):
-    """Parameters of ``unprotect``, ``suspend``, ``power_off`` and ``run_alone``.
+    """Parameters of ``unprotect``, ``suspend``, ``power_off``, ``run_alone`` and ``remove_secondary``.
 
     :param target: host of the secondary, or of its reservation
     :param keep_room: the secondary's reservation is kept for the next one
@@ -118,6 +118,7 @@ PARAMS: dict[str, type[Params]] = {
     "set_mode": ModeParams,
     "failover": FailoverParams,
     "run_alone": UnprotectParams,
+    "remove_secondary": UnprotectParams,
     "restart": Params,
     "follow": FailoverParams,
 }

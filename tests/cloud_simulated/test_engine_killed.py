@@ -49,6 +49,7 @@ USUAL = {
     ("failover", "grant", "after"),
     ("run_alone", "grant", "before"),
     ("run_alone", "grant", "after"),
+    ("remove_secondary", "destroy", "after"),
     ("power_off", "stop", "before"),
     ("restart", "restart", "asked"),
     ("follow", "promote", "after"),
@@ -89,6 +90,7 @@ TRIGGERS = {
     "failover": (ask("failover"), "protected"),
     "follow": (ask("failover"), "protected"),
     "run_alone": (lambda cloud, pair: end_guests(cloud, pair, "secondary"), "protected"),
+    "remove_secondary": (lambda cloud, pair: end_guests(cloud, pair, "secondary"), "protected"),
     "power_off": (power_off_guests, "unprotected"),
     "restart": (lambda cloud, pair: end_guests(cloud, pair, "primary", "secondary"), "protected"),
 }
@@ -233,8 +235,8 @@ def test_the_pair_ends_in_a_right_place(cloud, ends, point):
     home, other = before["primary"]["host"], (before["secondary"] or {}).get("host")
     primary, secondary = now["primary"]["host"], (now["secondary"] or {}).get("host")
     assert primary == (other if kind in ("failover", "follow") else home)
-    granted = (0, 1) if kind == "restart" else (1,) if kind in ("failover", "follow", "run_alone") else (0,)
-    assert now["epoch"] - before["epoch"] in granted
+    granting = ("failover", "follow", "run_alone", "remove_secondary")
+    assert now["epoch"] - before["epoch"] in ((0, 1) if kind == "restart" else (int(kind in granting),))
     assert now["failovers"]["total"] - before["failovers"]["total"] == (
         1 if kind in ("failover", "follow") else 0
     )

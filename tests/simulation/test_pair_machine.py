@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No sequence of failures and requests makes both replicas answer, or leaves a pair in disorder."""
 
+import errno
 import logging
 import pathlib
 import shutil
@@ -8,11 +9,14 @@ import tempfile
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nova_colo.db import operations, pairs
+from nova_colo.db.models import Operation
+from nova_colo.engine.errors import ServiceError
 from nova_colo.pair import actions
 from nova_colo.pair.model import Health, State, Wanted
 from nova_colo.pair.reasons import Severity
@@ -596,6 +600,42 @@ def test_an_engine_that_stalls_destroys_no_replica_that_another_has_made_since()
         first.return_threads(held)
         first.run_all(60)
         assert world.answering() == ["b"]
+    finally:
+        machine.teardown()
+
+
+def test_what_an_agent_cannot_do_is_tried_more_and_more_rarely_by_the_same_grant():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        with mock.patch.object(world.hosts["a"].roles, "put", side_effect=OSError(errno.ENOSPC, "full")):
+            world.hosts["b"].end_guest()
+            machine.some_seconds_pass_in_peace(120)
+            row = world.row()
+            assert (row.state, row.health, row.epoch) == (State.ERROR, Health.CRITICAL, 1)
+            with world.database.reader() as session:
+                attempts = session.scalars(sa.select(Operation).where(Operation.kind == "run_alone")).all()
+            assert 5 <= len(attempts) <= 20, "at once, then every ten seconds"
+            assert len(world.events()) <= 3, "each failure is told once"
+        _until(machine, lambda: world.row().state == State.PROTECTED)
+        assert (world.row().epoch, world.answering()) == (1, ["a"])
+    finally:
+        machine.teardown()
+
+
+def test_a_primary_runs_on_while_placement_is_away():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        away = mock.Mock(side_effect=ServiceError("Placement", 0, "away"))
+        with mock.patch.object(world.placement, "release", away):
+            world.power_cut("b")
+            _until(machine, lambda: world.answering() == ["a"], seconds=6)
+            with world.database.reader() as session:
+                kinds = [(row.kind, row.status) for row in session.scalars(sa.select(Operation))]
+            assert ("run_alone", "done") in kinds
     finally:
         machine.teardown()
 

@@ -18,6 +18,8 @@ LOG = logging.getLogger(__name__)
 POLL_S, SILENCE_POLL_S = 0.5, 0.1
 #: Number of QEMUs that are polled at the same time. A frozen one occupies a thread until a command times out.
 THREADS = 32
+#: Number of states that are written at the same time.
+WRITERS = 4
 
 
 class Poller:
@@ -26,6 +28,7 @@ class Poller:
     def __init__(self, replicas: ReplicaSet):
         self._replicas = replicas
         self._pool = futures.ThreadPoolExecutor(THREADS, thread_name_prefix="poll")
+        self._writers = futures.ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
 
     def start(self) -> None:
         """Start to poll."""
@@ -34,6 +37,7 @@ class Poller:
     def _loop(self) -> None:
         pause = threading.Event()
         polling: dict[str, futures.Future[None]] = {}
+        writing: dict[str, futures.Future[None]] = {}
         poll_at, polled_early = 0.0, set[str]()  # server ids polled since the last regular poll
         while True:
             is_due = time.monotonic() >= poll_at
@@ -48,7 +52,18 @@ class Poller:
                     polling[server_id] = self._pool.submit(self.poll, replica)
                     if polls_early:
                         polled_early.add(server_id)
+                if is_due and replica.unsaved and (server_id not in writing or writing[server_id].done()):
+                    writing[server_id] = self._writers.submit(self._flush, replica)
             pause.wait(SILENCE_POLL_S)
+
+    def _flush(self, replica: Replica) -> None:
+        """Write a replica's record: not in its poll, which must not wait for the disk."""
+        try:
+            replica.flush()
+        except OSError as error:
+            LOG.warning(
+                "Server %s: the state of its replica was not written: %s", replica.record.server_id, error
+            )
 
     def poll(self, replica: Replica) -> None:
         """Poll one QEMU, watch its process, and repeat the fence of its former primary."""

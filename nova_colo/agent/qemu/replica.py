@@ -74,6 +74,7 @@ class Replica:
         self._base_rule = rule
         self._thresholds = thresholds
         self._lock = threading.RLock()
+        self._write_lock = threading.Lock()  # taken before the other one
         self._egress = Egress(guest)
         self._fence = ArmedFence(record.server_id)
         self._devices_checked_at: float | None = None
@@ -95,22 +96,39 @@ class Replica:
 
     def save(self, **values: Any) -> None:
         """Set values of the record, and write it."""
+        self._set(**values)
+        self.flush()
+
+    def close(self) -> None:
+        """Stop writing the record: it is about to be deleted, possibly while it is written."""
+        with self._write_lock, self._lock:
+            self._store = lambda record: None
+            self._unsaved = False
+            self._fence.disarm()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the record has changed since it was last written."""
+        return self._unsaved
+
+    def _set(self, **values: Any) -> None:
         with self._lock:
             for name, value in values.items():
                 setattr(self.record, name, value)
-            self._write()
+            self._unsaved = True
 
-    def close(self) -> None:
-        """Stop writing the record: it is about to be deleted, possibly during a poll."""
-        with self._lock:
-            self._store = lambda record: None
-            self._fence.disarm()
-
-    def _write(self) -> None:
-        if self.record.primary:
-            self.record.ledger = self.ledger.record()
-        self._store(self.record)
-        self._unsaved = False
+    def flush(self) -> None:
+        """Write the record. A slow disk delays neither reports nor events, hence a lock of its own."""
+        with self._write_lock:
+            with self._lock:
+                if self.record.primary:
+                    self.record.ledger = self.ledger.record()
+                record, self._unsaved = dataclasses.replace(self.record), False
+            try:
+                self._store(record)
+            except OSError:
+                self._unsaved = True
+                raise
 
     def count_from(self, totals: dict[str, int]) -> None:
         """Start a new ledger that continues the server's totals of earlier checkpoints."""
@@ -136,8 +154,9 @@ class Replica:
         with self._lock:
             if self.record.primary:
                 self._copy_ended, self.record.disks_equal = False, True
-            self.save(stage=Stage.IN_SYNC, error=None, mirrored=self.record.primary)
+            self._set(stage=Stage.IN_SYNC, error=None, mirrored=self.record.primary)
             self._state = self._state.in_sync(time.time(), self.record.setting, self._rule, pause_ms)
+        self.flush()
 
     def on_disconnected(self, error: Reason | None = None) -> None:
         """Record that the replica has no peer any more.
@@ -149,8 +168,9 @@ class Replica:
             self._unusable_devices = []
             self._copy_ended = False
             self._fence.disarm()
-            self.save(stage=Stage.DISCONNECTED, disks_equal=True, error=error.data() if error else None)
+            self._set(stage=Stage.DISCONNECTED, disks_equal=True, error=error.data() if error else None)
         self._block_egress(False)
+        self.flush()
 
     def shut_down_connections(self) -> None:
         """Shut down the TCP connections with the peer from outside of QEMU.
@@ -182,8 +202,9 @@ class Replica:
         """Record new checkpoint parameters, which are about to be set in QEMU."""
         with self._lock:
             now = time.time()
-            self.save(delay_ms=delay_ms, mode=mode, policy=policy, interval_ms=interval_ms)
+            self._set(delay_ms=delay_ms, mode=mode, policy=policy, interval_ms=interval_ms)
             self._state = self._state.parameters_set(now, self.record.setting, self._rule)
+        self.flush()
 
     def on_reconnect(self) -> None:
         """Continue to count events after a gap, in which some may have been missed."""
@@ -204,7 +225,7 @@ class Replica:
             self._egress.on_resume()
         elif event.name == "SHUTDOWN" and event.data.get("reason") == "guest-shutdown":
             LOG.info("The guest of server %s has powered itself off.", self.record.server_id)
-            self.save(shut_down=True)
+            self._set(shut_down=True)
         urgent = self._note_disk_failure(event) or event.name == "COLO_EXIT"
         with self._lock:
             self._state, taken, unseen = self._state.event(event.name, event.at, event.data)
@@ -263,7 +284,7 @@ class Replica:
         Each poll repeats it until the primary has ended.
         """
         if self.record.fence is not None:
-            self.save(firing=self.record.fence)
+            self._set(firing=self.record.fence)
             Fence(**self.record.fence).trigger(0)
 
     def retrigger_fence(self) -> None:
@@ -272,9 +293,10 @@ class Replica:
         if firing is None or not Fence(**firing).trigger(FENCE_REPLY_S):
             return
         with self._lock:
-            if self.record.firing == firing:
-                LOG.info("The former primary of server %s has ended.", self.record.server_id)
-                self.save(firing=None)
+            if self.record.firing != firing:
+                return
+            LOG.info("The former primary of server %s has ended.", self.record.server_id)
+            self._set(firing=None)
 
     def _arm_fence(self, fence: Fence) -> None:
         try:
@@ -336,8 +358,6 @@ class Replica:
                 link = link_health.assess(self._signs(connections or {}), self._thresholds)
             self._state = before.polled(time.time(), self._rule, running=has_qemu, silent=silent, link=link)
             self._log_link(before.link, self._state.link)
-            if self._unsaved:
-                self._write()
             is_down = self._state.is_link_down
         self._block_egress(is_down)
         return before.is_link_up and is_down

@@ -57,6 +57,8 @@ class Failover(Workflow[FailoverParams]):
             "failover_at": timeutils.utcnow(),
             "failover_reason": job.params.why,
             "failover_gap_ms": job.params.gap_ms,
+            "attempts": 0,
+            "retry_at": None,
         }
         event = reasons.FAILED_OVER(source=source, target=target, reason=job.params.why)
         return Outcome(values, event, then=("follow", job.params))
@@ -106,14 +108,21 @@ class Failover(Workflow[FailoverParams]):
 
 
 class RunUnprotected(Workflow[UnprotectParams]):
-    """Run the primary unprotected."""
+    """Run the primary unprotected. Another workflow removes its secondary, which may take longer."""
 
     def __init__(self, context: Context):
         super().__init__(context)
-        self.steps = (self.grant, self.run_unprotected, self.remove_secondary)
+        self.steps = (self.grant, self.run_unprotected)
 
     def grant(self, job: Job[UnprotectParams]) -> None:
         """Grant the next epoch to the primary. The pair has no secondary from then on."""
+        row = self._context.pair(job.server_id)
+        if row.secondary_host is None and (row.primary_host, row.epoch) == (
+            job.params.source,
+            job.params.epoch,
+        ):
+            job.params.epoch -= 1  # an earlier attempt was granted this epoch, and has failed since
+            return
         values = {
             "state": State.DEGRADED,
             "state_reason": reasons.RUNNING_ALONE(reason=job.params.why),
@@ -125,17 +134,19 @@ class RunUnprotected(Workflow[UnprotectParams]):
         """Run the primary unprotected."""
         self._context.agent_api.run_unprotected(job.params.source, job.server_id, job.params.epoch + 1)
 
-    def remove_secondary(self, job: Job[UnprotectParams]) -> None:
-        """Release the secondary's reservation and destroy it."""
-        self._context.placement.release(secondary_id(job.server_id))
-        agent_calls.destroy(self._context, job.server_id, job.params.target, job.params.epoch)
-
     def finish(self, job: Job[UnprotectParams]) -> Outcome:
         """Return the outcome of success."""
         # the state was set with the grant; its users may have requested a new secondary since
         lost = reasons.SECONDARY_LOST(reason=job.params.why)
         event = reasons.SECONDARY_GIVEN_UP(reason=job.params.why, host=job.params.source)
-        return Outcome({"state_reason": lost, "return_to": None, "reserved_host": None}, event)
+        values = {
+            "state_reason": lost,
+            "return_to": None,
+            "reserved_host": None,
+            "attempts": 0,
+            "retry_at": None,
+        }
+        return Outcome(values, event, then=("remove_secondary", job.params))
 
 
 class Restart(Workflow[Params]):

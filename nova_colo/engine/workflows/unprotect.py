@@ -8,7 +8,7 @@ from nova_colo.engine.errors import ServiceError, WorkflowError
 from nova_colo.engine.workflows import agent_calls
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.pair import arbitration, reasons
-from nova_colo.pair.model import State, actual_mode
+from nova_colo.pair.model import State, actual_mode, secondary_id
 from nova_colo.pair.operation import ModeParams, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
@@ -102,6 +102,30 @@ class PowerOff(Unprotect):
 
     def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
         return True
+
+
+class RemoveSecondary(Workflow[UnprotectParams]):
+    """Remove a secondary that its primary runs without."""
+
+    def __init__(self, context: Context):
+        super().__init__(context)
+        self.steps = (self.destroy, self.release)
+
+    def destroy(self, job: Job[UnprotectParams]) -> None:
+        """Destroy the secondary."""
+        agent_calls.destroy(self._context, job.server_id, job.params.target, job.params.epoch)
+
+    def release(self, job: Job[UnprotectParams]) -> None:
+        """Release its reservation."""
+        self._context.placement.release(secondary_id(job.server_id))
+
+    def finish(self, job: Job[UnprotectParams]) -> Outcome:
+        """Return the outcome of success."""
+        return Outcome({})
+
+    def roll_back(self, job: Job[UnprotectParams], error: Reason) -> Outcome:
+        """Leave the rest to the reconciler, which destroys orphaned replicas, and to ReservationRepair."""
+        return Outcome({})
 
 
 class SetMode(Workflow[ModeParams]):

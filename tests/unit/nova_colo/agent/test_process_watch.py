@@ -131,7 +131,7 @@ def test_what_nova_has_started_since_is_not_ended(replicas, poller, agent, qemu,
     end(qemu)
     assert notified.wait(PATIENCE)
     domain = replicas.hypervisor.domains[SERVER] = FakeDomain()
-    agent._delete_ended(set())
+    agent.delete_ended()
     assert not domain.ended and replicas.get(SERVER) is not None
 
 
@@ -146,7 +146,7 @@ def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(repli
         return servers
 
     replicas.ended = start
-    agent._delete_ended(set())
+    agent.delete_ended()
     assert not domain.ended and replicas.get(SERVER) is None
 
 

@@ -2,6 +2,7 @@
 """A replica's conclusions from QEMU's events, and from their absence."""
 
 import dataclasses
+import errno
 import itertools
 import signal
 import socket
@@ -170,6 +171,38 @@ def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(replica, clock
     replica.on_reconnect()
     replica.poll()
     assert replica.report(paired=True).link_up
+
+
+def test_a_disk_that_hangs_delays_neither_events_nor_reports(replica, clock):
+    hangs = threading.Event()
+    replica._store = lambda record: hangs.wait(patient(60))
+    replica.on_event(Event("RESUME", clock.now + 1, {}, next(NUMBERS)))
+    writing = threading.Thread(target=replica.flush)
+    writing.start()
+    try:
+        advance(replica, clock, 20)
+        assert replica.report(paired=True).link_up
+        replica.on_event(Event("COLO_EXIT", clock.now, {}, next(NUMBERS)))
+        replica.on_event(Event("SHUTDOWN", clock.now, {"reason": "guest-shutdown"}, next(NUMBERS)))
+        assert replica.report(paired=True).link_up is False
+        assert writing.is_alive()
+    finally:
+        hangs.set()
+        writing.join()
+    assert replica.unsaved, "what has changed meanwhile is written next"
+
+
+def test_what_could_not_be_written_is_written_later(replica, clock):
+    def full(record):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store, replica._store = replica._store, full
+    with pytest.raises(OSError, match="No space left"):
+        replica.save(delay_ms=5000)
+    assert replica.unsaved
+    replica._store = store
+    replica.flush()
+    assert not replica.unsaved and replica.stored[-1].delay_ms == 5000
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -386,6 +419,7 @@ def test_that_a_guest_has_powered_itself_off_is_told_until_it_is_started_again(r
     replica.there = False
     replica.poll()
     assert replica.report(paired=True).shut_down and replica.report(paired=False).shut_down
+    replica.flush()
     assert replica.stored[-1].shut_down, "it must survive a restart of the agent"
     replica.there = True
     replica.poll()
