@@ -3,14 +3,19 @@
 
 import datetime
 import json
+import socket
 import sqlite3
 import types
 from unittest import mock
 
 import pytest
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import exception as db_exception
 from oslo_utils import timeutils
 
-from nova_colo.db import events, history, hosts, lease, migration, operations, pairs
+from nova_colo import conf as colo_conf
+from nova_colo.db import events, history, hosts, lease, migration, operations, pairs, session
 from nova_colo.db.models import Lease
 from nova_colo.pair import reasons
 from tests.fixtures.made_database import database_at, differences_from_models
@@ -277,3 +282,43 @@ def test_history_that_arrives_too_late_is_merged_too(database):
         (6000, 10, 1, 2, 5.0, 3.0),
     ]
     assert (untouched.start, untouched.seconds, untouched.mismatch) == (3000, 300, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "expected"),
+    [
+        (
+            "mysql+pymysql://u:p@db/ft",
+            "",
+            {"connect_timeout": "5", "read_timeout": "10", "write_timeout": "10"},
+        ),
+        (
+            "mysql+pymysql://u:p@db/ft?charset=utf8&read_timeout=60",
+            "write_timeout=20",
+            {"charset": "utf8", "connect_timeout": "5", "read_timeout": "60", "write_timeout": "20"},
+        ),
+        ("sqlite://", "", {}),
+        ("postgresql://u:p@db/ft", "connect_timeout=3", {"connect_timeout": "3"}),
+    ],
+)
+def test_a_database_server_that_does_not_answer_is_not_waited_for_for_ever(url, given, expected):
+    conf = colo_conf.load([], [], conf=cfg.ConfigOpts())
+    conf.set_override("connection", url, group="database")
+    conf.set_override("connection_parameters", given, group="database")
+    assert (
+        dict(sa.make_url(url).update_query_string(session._parameters(conf.database), append=True).query)
+        == expected
+    )
+
+
+def test_a_connection_that_hangs_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        database = database_at(
+            f"mysql+pymysql://u:p@127.0.0.1:{port}/ft",
+            connection_parameters="read_timeout=1",
+            max_retries=0,
+            retry_interval=1,
+        )
+        with pytest.raises(db_exception.DBConnectionError), database.reader() as session:
+            pairs.all_pairs(session)
