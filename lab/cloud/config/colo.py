@@ -22,7 +22,6 @@ def engine_conf(spec: Spec) -> Sections:
     auth = spec.service_auth()
     return {
         "DEFAULT": {**common.logging(), "transport_url": spec.transport_url()},
-        **BROKER,
         "database": common.database(spec, "nova_colo"),
         "nova": auth,
         "placement": auth,
@@ -41,7 +40,6 @@ def agent_conf(spec: Spec, host: str) -> Sections:
             "host": host,
             "state_path": spec.layout.host(host) / "state",
         },
-        **BROKER,
         "agent": limits("agent"),
         "simulated": {"directory": spec.layout.simulated},
     }

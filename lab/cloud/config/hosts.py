@@ -87,7 +87,6 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     """
     return {
         "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
-        **colo.BROKER,
         "agent": {"replication_backend": "qemu", **colo.limits("agent")},
         "qemu": {
             "replication_address": machine.address,
