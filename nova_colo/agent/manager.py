@@ -179,8 +179,11 @@ class AgentManager:
             ):
                 raise ReplicationError(reasons.MAY_NOT_RESUME(host=self._host, server=server_id, epoch=epoch))
             report = self._backend.report(server_id, record.peer)
-            if record.role == Role.SECONDARY and not report.disks_equal:
-                raise ReplicationError(reasons.DISKS_DIFFER())
+            if record.role == Role.SECONDARY:
+                if not report.disks_equal:
+                    raise ReplicationError(reasons.DISKS_DIFFER())
+                # before the role is changed: so the engine knows that nothing was done
+                self._backend.check_promotable(server_id)
             self._roles.put(RoleRecord(server_id, Role.PROMOTED, epoch))
             gap_ms = self._backend.promote(server_id, stopped)
         LOG.info("Promoted the secondary of server %s on host %s, epoch %d.", server_id, self._host, epoch)

@@ -145,6 +145,12 @@ class Backend(Protocol):
         :returns: whether the guest is certain to be paused
         """
 
+    def check_promotable(self, server_id: str) -> None:
+        """Check that a secondary on this host can be promoted now.
+
+        :raises ReplicationError: when it cannot
+        """
+
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Run the secondary unprotected.
 

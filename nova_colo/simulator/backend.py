@@ -109,10 +109,14 @@ class SimulatedBackend:
         self._set_state(server_id, hv.PAUSED)
         return True
 
-    def promote(self, server_id: str, stopped: bool) -> float | None:
-        """Run the secondary. The downtime is not simulated."""
+    def check_promotable(self, server_id: str) -> None:
+        """Check that a secondary on this host can be promoted now."""
         if self._hypervisor.get(server_id) is None:
             raise ReplicationError(reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
+
+    def promote(self, server_id: str, stopped: bool) -> float | None:
+        """Run the secondary. The downtime is not simulated."""
+        self.check_promotable(server_id)
         self._set_state(server_id, hv.RUNNING)
         return None
 

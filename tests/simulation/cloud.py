@@ -100,8 +100,11 @@ class BackendWithDisk(backend.SimulatedBackend):
         self._check_answers()
         super().run_unprotected(server_id)
 
-    def promote(self, server_id: str, stopped: bool) -> float | None:
+    def check_promotable(self, server_id: str) -> None:
         self._check_answers()
+        super().check_promotable(server_id)
+
+    def promote(self, server_id: str, stopped: bool) -> float | None:
         gap_ms = super().promote(server_id, stopped)
         self._complete_at = self._clock() + self.commit_s
         return gap_ms

@@ -696,6 +696,43 @@ def test_no_failover_goes_to_a_secondary_that_does_not_answer(what):
         machine.teardown()
 
 
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_the_only_replica_left_is_promoted_by_a_later_attempt(lost):
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        world.lose_next(lost, "promote")
+        world.hosts["a"].end_guest()
+        _until(machine, lambda: world.answering() == ["b"])
+        assert "restarted" not in [event.reason.code for event in world.events()]
+    finally:
+        machine.teardown()
+
+
+def test_libvirt_that_goes_away_after_the_grant_costs_no_guest():
+    """It answers when the grant is given, and does not when the secondary is to be promoted."""
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        backend = world.hosts["b"].backend
+
+        def pause(server_id):
+            backend.silent = "libvirt"
+            return type(backend).pause(world.hosts["a"].backend, server_id)
+
+        with mock.patch.object(world.hosts["a"].backend, "pause", pause):
+            world.ask(actions.FAILOVER, {})
+            _until(machine, lambda: backend.silent)
+        machine.some_seconds_pass_in_peace(20)
+        backend.silent = ""
+        _until(machine, lambda: len(world.answering()) == 1)
+        assert "restarted" not in [event.reason.code for event in world.events()]
+    finally:
+        machine.teardown()
+
+
 def test_a_primary_that_does_not_answer_is_replaced():
     machine = PairMachine()
     world = machine.world

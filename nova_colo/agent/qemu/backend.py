@@ -142,14 +142,21 @@ class QemuBackend:
             return False
         return True
 
+    def check_promotable(self, server_id: str) -> None:
+        """Check that a secondary on this host can be promoted now."""
+        self._check_qemu(server_id, reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
+        replica = self._replicas.get(server_id)
+        if replica is None or replica.record.stage in (Stage.IN_SYNC, Stage.DISCONNECTED):
+            return
+        if not migration.is_in_colo(replica.guest):
+            raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
+
     def promote(self, server_id: str, stopped: bool) -> float | None:
         """Resume the secondary without its primary, and fence a primary that may still run."""
+        self.check_promotable(server_id)
         replica = self._replicas.get(server_id)
-        self._check_qemu(server_id, reasons.NO_SECONDARY_HERE(server=server_id, host=self._host))
         if replica is None or replica.record.stage == Stage.DISCONNECTED:
             return None
-        if replica.record.stage != Stage.IN_SYNC and not migration.is_in_colo(replica.guest):
-            raise ReplicationError(reasons.NEVER_IN_SYNC(server=server_id, host=self._host))
         replica.shut_down_connections()
         self._replicas.commits.begin(server_id)
         gap_ms = secondary.promote(replica.guest, None if stopped else replica.trigger_fence)

@@ -64,7 +64,7 @@ class Failover(Workflow[FailoverParams]):
         return Outcome(values, event, then=("follow", job.params))
 
     def roll_back(self, job: Job[FailoverParams], error: Reason) -> Outcome:
-        """Return the grant to the primary, once it is certain that the secondary does not run."""
+        """Return the grant to the primary if it runs, once it is certain that the secondary does not."""
         row = self._context.pair(job.server_id)
         source, target = job.params.source, job.params.target
         if (row.epoch, row.primary_host) == (job.params.epoch, source):
@@ -76,6 +76,9 @@ class Failover(Workflow[FailoverParams]):
         if (row.epoch, row.primary_host) != (job.params.epoch + 1, target) or not self._context.alive(source):
             return stuck
         try:
+            primary = self._context.agent_api.status(source, job.server_id)
+            if primary is None or not primary["running"]:
+                return stuck  # the secondary is the only one left
             replica = self._context.agent_api.status(target, job.server_id)
             if replica is not None and replica["role"] != Role.SECONDARY:
                 return stuck  # it runs: another operation updates the records
