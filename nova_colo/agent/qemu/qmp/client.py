@@ -210,9 +210,11 @@ class Hypervisor:
         self, connection: Any, domain: Any, name: str, seconds: int, micros: int, details: str, opaque: Any
     ) -> None:
         uuid = domain.UUIDString()
-        event = self.guest(uuid).add_event(
-            name, seconds + micros / 1e6, json.loads(details) if details else {}
-        )
+        with self._guests_lock:
+            guest = self._guests.get(uuid)
+        if guest is None:
+            return  # a server that is not fault tolerant
+        event = guest.add_event(name, seconds + micros / 1e6, json.loads(details) if details else {})
         try:
             self._on_event(uuid, event)
         except Exception:
