@@ -400,6 +400,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("COLO cannot replicate the read-only medium %(path)s: it is larger than %(limit_mb)s MiB. Detach it."),
         gettext_noop("COLO cannot replicate a read-only medium that is larger than %(limit_mb)s MiB. Detach it."),
     ),
+    "memory_not_converged": (
+        gettext_noop("The guest changes its memory faster than it can be sent: for %(seconds)s s it could not be synchronised within a pause of %(downtime)s s."),
+        "",
+    ),
     "memory_not_sent": (
         gettext_noop("The guest's memory could not be sent to the secondary: %(text)s."),
         gettext_noop("The guest's memory could not be sent to the secondary."),
@@ -929,7 +933,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "sync_timeout": (
-        gettext_noop("Timed out after %(seconds)s s waiting for the first synchronisation."),
+        gettext_noop("The first synchronisation has made no progress for %(seconds)s s."),
         "",
     ),
     "task_timeout": (

@@ -28,7 +28,8 @@ OPTS = [
         "protect_timeout",
         default=600,
         min=10,
-        help="Seconds that the creation of a secondary may take before it is cancelled and tried again.",
+        help="Seconds that the creation of a secondary may take without progress before it is cancelled and "
+        "tried again.",
     ),
     cfg.IntOpt(
         "records_timeout",

@@ -87,9 +87,16 @@ OPTS = [
         "memory_timeout",
         default=120.0,
         min=1.0,
-        help="Seconds that a guest may run while its memory is sent for the first time. The remaining "
-        "memory is sent while the guest is paused; if that takes as long again, the creation of the "
-        "secondary fails.",
+        help="Seconds in which the memory that a guest has changed, after all of it was sent once, must "
+        "become less, until it can be sent within max_downtime. Otherwise the creation of the secondary "
+        "fails, and the guest was not paused.",
+    ),
+    cfg.FloatOpt(
+        "max_downtime",
+        default=1.0,
+        min=0.05,
+        help="Seconds for which a guest may be paused while the rest of its memory is sent for the first "
+        "time.",
     ),
     cfg.FloatOpt(
         "command_timeout",

@@ -549,8 +549,9 @@ LINK_LOST_MAKING = kind(
 SYNC_TIMEOUT = kind(
     _G,
     "sync_timeout",
-    "Timed out after %(seconds)s s waiting for the first synchronisation.",
-    "Raise `[engine] protect_timeout` for large guests or slow links.",
+    "The first synchronisation has made no progress for %(seconds)s s.",
+    "Nothing has moved for so long: check the agents' logs on both hosts. The limit is "
+    "`[engine] protect_timeout`.",
     _WARNING,
 )
 NOT_FT = kind(
@@ -809,6 +810,15 @@ MEMORY_STALLED = kind(
     "memory_stalled",
     "Memory transfer stalled for %(seconds)s s.",
     "The secondary's QEMU is frozen, or its host is out of CPU or memory.",
+    _WARNING,
+)
+MEMORY_NOT_CONVERGED = kind(
+    _G,
+    "memory_not_converged",
+    "The guest changes its memory faster than it can be sent: for %(seconds)s s it could not be synchronised "
+    "within a pause of %(downtime)s s.",
+    "Protect it when it has less to do, use a faster replication network, or allow a longer pause: "
+    "`[qemu] max_downtime` on its host.",
     _WARNING,
 )
 MEMORY_NOT_SENT = kind(

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from lab.machines.host import BRIDGE
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.conf import qemu
 from nova_colo.standalone.pair import PairError
-from tests.qemu.lives import Life
+from tests.qemu.lives import OPTIONS, Life
 
 PRIMARY, SECONDARY = "compute-a", "compute-b"
 DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
@@ -194,6 +195,38 @@ def test_what_goes_wrong_on_the_way(life, stage, act, words):
             assert words in attempt(life, stage, act)
         finally:
             life.host(SECONDARY).replication.restore()
+    assert_untouched(life)
+
+
+@contextlib.contextmanager
+def memory_changes(life: Life) -> Iterator[None]:
+    """Let the guest change much of its memory again and again."""
+    ended = threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            life.testbed.client.try_ask(life.guest.address, "m 64")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_guest_that_changes_more_than_can_be_sent_is_not_paused_for_it(life):
+    host = life.host(PRIMARY)
+    limits = {"max_bandwidth": 8_000_000, "max_downtime": 0.2, "memory_timeout": 8}
+    host.stop_agent()
+    host.start_agent(qemu=OPTIONS | limits)
+    try:
+        with memory_changes(life):
+            assert "changes its memory faster than it can be sent" in attempt(life)
+    finally:
+        host.stop_agent()
+        host.start_agent(qemu=OPTIONS)
     assert_untouched(life)
 
 

@@ -31,8 +31,7 @@ class Plan:
     :param listening: where the primary listens for the secondary
     :param exports, memory: where the secondary exports its disks and waits for the memory
     :param folder: for the sockets that connect the primary's QEMU with itself
-    :param max_bandwidth: bytes per second
-    :param timeout: seconds that the guest may run while its memory is sent
+    :param limits: of the memory transfer
     """
 
     disks: Sequence[Disk]
@@ -41,8 +40,7 @@ class Plan:
     exports: Endpoint
     memory: Endpoint
     folder: str
-    max_bandwidth: int
-    timeout: float
+    limits: migration.Limits
 
 
 def protect(replica: Replica, plan: Plan, check: Callable[[], None]) -> float:
@@ -71,8 +69,8 @@ def protect(replica: Replica, plan: Plan, check: Callable[[], None]) -> float:
 
     sending(None)
     before = guest.position
-    migration.send(guest, plan.memory, replica.record.delay_ms, plan.max_bandwidth)
-    migration.wait_until_in_colo(guest, before, plan.timeout, sending)
+    migration.send(guest, plan.memory, replica.record.delay_ms, plan.limits)
+    migration.wait_until_in_colo(guest, before, plan.limits, sending)
     pause_ms = migration.pause_ms(guest, began)
     netfilter.compare(guest, plan.nics)
     replica.on_colo_started()

@@ -22,7 +22,7 @@ from nova_colo.agent.qemu import (
     tls,
 )
 from nova_colo.agent.qemu.endpoint import Endpoint
-from nova_colo.agent.qemu.qmp import block, netfilter
+from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.replica import Replica
 from nova_colo.agent.qemu.replica_set import ReplicaSet
 from nova_colo.agent.qemu.state_store import Record
@@ -161,8 +161,9 @@ class Protection:
                 exports=Endpoint(offer["address"], offer["disks_port"], self._encrypted),
                 memory=Endpoint(offer["address"], offer["memory_port"], self._encrypted),
                 folder=self._make_folder(server_id),
-                max_bandwidth=self._options.max_bandwidth,
-                timeout=self._options.memory_timeout,
+                limits=migration.Limits(
+                    self._options.max_bandwidth, self._options.max_downtime, self._options.memory_timeout
+                ),
             )
             self._check_peer_reachable(offer["address"], PROBE_S)
             self._load_certificates(replica)

@@ -13,7 +13,7 @@ from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.workflows import agent_calls
-from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
+from nova_colo.engine.workflows.base import Job, Outcome, Workflow, holds_within
 from nova_colo.pair import arbitration, reasons
 from nova_colo.pair.model import Role, State, Wanted
 from nova_colo.pair.operation import MoveParams, ProtectParams
@@ -77,7 +77,12 @@ class CreateSecondary(Workflow[P]):
             job.params.stood_still_ms = replica.get("stood_still_ms")
             return replica["progress"] is None
 
-        wait_for(job, in_sync, self._context.conf.engine.protect_timeout, reasons.SYNC_TIMEOUT)
+        timeout, progress = self._context.conf.engine.protect_timeout, None
+        while not holds_within(job, in_sync, timeout):
+            now = self._context.pair(job.server_id).progress
+            if job.stopping.is_set() or now == progress:
+                raise WorkflowError(reasons.SYNC_TIMEOUT(seconds=timeout))
+            progress = now  # of a large guest
 
     def finish(self, job: Job[P]) -> Outcome:
         """Return the outcome of success."""

@@ -6,6 +6,8 @@ of the grant only.
 """
 
 import contextlib
+import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +23,10 @@ from nova_colo.pair import reasons
 LOG = logging.getLogger(__name__)
 
 NO_TLS = {"tls-creds": ""}
+#: QEMU's default of downtime-limit.
+DOWNTIME_MS = 300
+#: The rest of the memory counts as less when it is so much of what it was.
+MUCH_LESS = 0.9
 #: Seconds between two polls.
 INTERVAL = 0.05
 #: Seconds without progress after which the memory transfer counts as stalled.
@@ -43,10 +49,28 @@ def wait_incoming(guest: Guest, where: Endpoint) -> None:
     guest("migrate-incoming", {"uri": where.uri})
 
 
-def send(guest: Guest, where: Endpoint, delay_ms: int, max_bandwidth: int) -> None:
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Limits of a memory transfer.
+
+    :param bandwidth: bytes per second
+    :param downtime_s: seconds for which the guest may be paused at its end
+    :param convergence_s: seconds within which the rest must become less, since all memory was sent once
+    """
+
+    bandwidth: int
+    downtime_s: float
+    convergence_s: float
+
+
+def send(guest: Guest, where: Endpoint, delay_ms: int, limits: Limits) -> None:
     """Start to send a primary's memory. QEMU enters COLO by itself once the memory is sent."""
     _set_colo_capability(guest, True)
-    parameters = {"max-bandwidth": max_bandwidth, "x-checkpoint-delay": delay_ms}
+    parameters = {
+        "max-bandwidth": limits.bandwidth,
+        "downtime-limit": round(1000 * limits.downtime_s),
+        "x-checkpoint-delay": delay_ms,
+    }
     guest("migrate-set-parameters", parameters | NO_TLS | where.connects)
     guest("migrate", {"uri": where.uri})
 
@@ -68,20 +92,21 @@ def reset_capabilities(guest: Guest) -> bool:
     """
     try:
         _set_colo_capability(guest, False)
-        guest("migrate-set-parameters", NO_TLS)
+        guest("migrate-set-parameters", NO_TLS | {"downtime-limit": DOWNTIME_MS})
     except MonitorError:
         return False
     return True
 
 
 def wait_until_in_colo(
-    guest: Guest, after: int, timeout: float, check: Callable[[float | None], None]
+    guest: Guest, after: int, limits: Limits, check: Callable[[float | None], None]
 ) -> None:
     """Wait until all memory is sent and both primary and secondary run.
 
+    The guest runs until QEMU can send what is left of its memory within the allowed downtime. However long it
+    takes to send all of it once, what it has changed meanwhile must then become less and less.
+
     :param after: number of the event before the memory was sent
-    :param timeout: seconds that the guest may run meanwhile. Then it is paused for the rest, which may take
-        as long again
     :param check: called periodically with the fraction of the memory that has been sent, from 0 to 1; raises
         to abort
     :raises ReplicationError: when the memory could not be sent
@@ -90,11 +115,9 @@ def wait_until_in_colo(
     def ended(event: Event) -> bool:
         return event.name == "MIGRATION" and event.data["status"] in ("colo", "failed", "cancelled")
 
-    began = moved_at = time.monotonic()
-    stopped, sent = False, 0
-    while (
-        event := guest.wait_for_event(ended, after, 4 * INTERVAL)
-    ) is None and time.monotonic() - began < 2 * timeout:
+    moved_at = time.monotonic()
+    sent, syncs, least, less_at = 0, 1, math.inf, None
+    while (event := guest.wait_for_event(ended, after, 4 * INTERVAL)) is None:
         memory = guest("query-migrate").get("ram")
         check(1 - memory["remaining"] / memory["total"] if memory and memory["total"] else None)
         now = time.monotonic()
@@ -102,10 +125,15 @@ def wait_until_in_colo(
             sent, moved_at = memory["transferred"], now
         if now - moved_at > STALL_S:
             raise ReplicationError(reasons.MEMORY_STALLED(seconds=STALL_S))
-        if now - began >= timeout and not stopped:
-            guest("stop")
-            stopped = True
-    if event is None or event.data["status"] != "colo":
+        if memory and memory["dirty-sync-count"] > syncs:  # all was sent, and this has been changed meanwhile
+            syncs = memory["dirty-sync-count"]
+            if memory["remaining"] < MUCH_LESS * least:
+                least, less_at = memory["remaining"], now
+        if less_at is not None and now - less_at > limits.convergence_s:
+            raise ReplicationError(
+                reasons.MEMORY_NOT_CONVERGED(seconds=limits.convergence_s, downtime=limits.downtime_s)
+            )
+    if event.data["status"] != "colo":
         text = guest("query-migrate").get("error-desc", "no reason was given")
         raise ReplicationError(reasons.MEMORY_NOT_SENT(text=text))
     _wait_until_running(guest, event.number, check)
