@@ -612,6 +612,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("%(host)s is no longer the primary of %(server)s in epoch %(epoch)s."),
         "",
     ),
+    "noticed": (
+        gettext_noop("A replica counts as lost. %(signs)s"),
+        "",
+    ),
     "nova_attach_interface": (
         gettext_noop("An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
         "",
@@ -814,6 +818,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "replica_silent": (
         gettext_noop("The QEMU on %(host)s does not answer its agent."),
+        "",
+    ),
+    "reported": (
+        gettext_noop("Reported by %(host)s: %(signs)s"),
         "",
     ),
     "request_cancelled": (

@@ -73,7 +73,7 @@ class Reconciler:
         if decision.action == Action.LOST and decision.reason is not None:
             self._mark_lost(row, decision.reason)
         elif decision.action != Action.NONE:
-            self._start(row, decision)
+            self._start(row, decision, snapshot)
         elif (reason := arbitration.idle_reason(pair)) and row.state_reason != reason:
             values = {
                 "state": arbitration.idle_state(pair),
@@ -146,7 +146,7 @@ class Reconciler:
         params = ModeParams(row.primary_host, row.epoch, mode=row.mode_policy, actual=mode)
         self._begin(row, "set_mode", params)
 
-    def _start(self, row: pairs.Pair, decision: arbitration.Decision) -> None:
+    def _start(self, row: pairs.Pair, decision: arbitration.Decision, snapshot: Snapshot) -> None:
         if (
             row.retry_at is not None
             and row.retry_at > timeutils.utcnow()
@@ -185,7 +185,9 @@ class Reconciler:
             row.server_id,
             decision.reason or "it has no secondary",
         )
-        self._begin(row, decision.action.value, params, **values)
+        is_loss = decision.action in (Action.FAILOVER, Action.RUN_ALONE) and not decision.planned
+        event = _signs(row, snapshot) if is_loss and not row.attempts else None
+        self._begin(row, decision.action.value, params, event, **values)
 
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.
@@ -198,13 +200,18 @@ class Reconciler:
             last = operations.newest(session, row.server_id)
         return last is not None and last.kind == action
 
-    def _begin(self, row: pairs.Pair, kind: str, params: Params, **values: Any) -> None:
+    def _begin(
+        self, row: pairs.Pair, kind: str, params: Params, event: Reason | None = None, **values: Any
+    ) -> None:
         """Start an operation, unless the pair has changed since it was read.
 
+        :param event: recorded when it is started
         :param values: columns of the pair to set with the claim
         """
         with self._context.database.writer() as session:
             started = operations.start(session, row, kind, params.data(), **values)
+            if started and event:
+                events.add(session, row.server_id, kind, event)
             operation = operations.get(session, started) if started else None
         if operation is not None:
             self._runner.submit(operation)
@@ -274,6 +281,18 @@ class Reconciler:
                 self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:
             LOG.warning("%s", error)
+
+
+def _signs(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:
+    """Return what the agents of a pair have reported about it; None when nothing was wrong."""
+    hosts = [host for host in (row.primary_host, row.secondary_host) if host]
+    observed = {host: snapshot.observation(host, row.server_id).replica for host in hosts}
+    signs = [
+        reasons.REPORTED(host=host, signs=replica.reasons)
+        for host, replica in observed.items()
+        if replica is not None and replica.reasons
+    ]
+    return reasons.NOTICED(signs=signs) if signs else None
 
 
 def _newer_grant(row: pairs.Pair, snapshot: Snapshot) -> arbitration.NewerGrant | None:

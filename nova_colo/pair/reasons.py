@@ -1191,6 +1191,15 @@ MODE_FAILED = kind(
 # --- events
 
 _G = Group.EVENT
+REPORTED = kind(Group.PART, "reported", "Reported by %(host)s: %(signs)s", hosts="host")
+NOTICED = kind(
+    _G,
+    "noticed",
+    "A replica counts as lost. %(signs)s",
+    "What the agents had reported by then. The first cause is among it: see the reasons of the replication "
+    "link.",
+    _WARNING,
+)
 FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "A user requested it.")
 FAILED_OVER = kind(
     _G,

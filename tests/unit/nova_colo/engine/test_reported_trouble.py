@@ -108,3 +108,17 @@ def test_a_hybrid_pair_goes_to_the_mode_that_its_primary_has_found(world, monkey
         # the secondary first: its replies must be discarded before the primary stops to compare them
         wanted = (row.server_id, "hybrid", row.checkpoint_interval_ms, mode)
         assert calls == [(row.secondary_host, *wanted), (row.primary_host, *wanted)]
+
+
+def test_what_the_agents_had_reported_of_a_loss_is_among_its_events(world, monkeypatch):
+    row = world.row()
+    stuck = reasons.LINK_STUCK(seconds=12)
+    report(monkeypatch, world.hosts[row.primary_host], lambda: [stuck], link_up=False)
+    world.second()
+    world.engines[0].run_all(60)
+    monkeypatch.undo()
+    some_seconds_pass(world, 3)
+    lost, noticed = [event.reason for event in reversed(world.events())][1:3][::-1]
+    assert str(noticed) == f"A replica counts as lost. Reported by {row.primary_host}: {stuck}"
+    assert noticed.text(hosts=False) == f"A replica counts as lost. Reported by its host: {stuck}"
+    assert lost.code == "secondary_given_up"
