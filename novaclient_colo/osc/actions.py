@@ -168,7 +168,7 @@ class TestFailoverServer(FailoverServer):
 class ProtectServer(_Act):
     """Give an FT server a secondary after it was unprotected.
 
-    With --wait, also wait for one that is created automatically, as for a new server.
+    With --wait, also wait for one that is created automatically, as for a new server or after a failover.
     Example: openstack server ft protect --wait web-1
     """
 
@@ -177,7 +177,7 @@ class ProtectServer(_Act):
     REQUEST = common.Request(
         "protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True
     )
-    UNDER_WAY: tuple[str, ...] = ("starting", "protected")
+    UNDER_WAY: tuple[str, ...] = ("starting", "protected", "failing_over", "degraded")
 
     def find(self, manager: FaultToleranceManager, server: Any, deadline: float) -> FaultTolerance:
         while True:

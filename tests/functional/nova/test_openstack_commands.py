@@ -8,6 +8,7 @@ import json
 import logging
 import time
 import types
+import uuid
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -158,6 +159,18 @@ class OpenstackCommandsTest(ColoTestCase):
             ("ft", "protect", "--wait", "--timeout", "0"),
         ):
             self.assertIn("has no secondary yet", self.refused("server", *command, "newer"))
+
+    def test_a_server_that_fails_over_is_waited_for_until_it_is_protected_again(self):
+        states = iter((State.DEGRADED, State.STARTING, State.PROTECTED))
+        self.set_pair(self.server, operation_id=str(uuid.uuid4()), state=State.FAILING_OVER)
+        clock = types.SimpleNamespace(
+            monotonic=time.monotonic, sleep=lambda seconds: self.set_pair(self.server, state=next(states))
+        )
+        with mock.patch("novaclient_colo.fault_tolerance.time", clock):
+            output = self.output("server", "ft", "protect", "--wait", "first")
+        self.assertIn("Server first is protected now", output)
+        self.set_pair(self.server, state=State.FAILING_OVER)
+        self.assertIn("HTTP 409", self.refused("server", "ft", "protect", "first"))
 
     def operation(self) -> str:
         with self.database.reader() as session:
