@@ -384,6 +384,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("host %(host)s is lost, and the secondary has missed a write to its disk"),
         "",
     ),
+    "low_space": (
+        gettext_noop("Only %(megabytes)s MB are free for the server's disk on %(host)s."),
+        "",
+    ),
     "making": (
         gettext_noop("creating the secondary"),
         "",

@@ -98,6 +98,13 @@ OPTS = [
         help="Seconds for which a guest may be paused while the rest of its memory is sent for the first "
         "time.",
     ),
+    cfg.IntOpt(
+        "low_space",
+        default=512,
+        min=0,
+        help="Megabytes. With less free space in the file system of a replica's disk or overlays, the pair's "
+        "health is a warning; 0 for never. A secondary that cannot write leaves its pair.",
+    ),
     cfg.FloatOpt(
         "command_timeout",
         default=5.0,

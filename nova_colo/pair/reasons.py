@@ -415,6 +415,15 @@ DISK_FAILED = kind(
     "promoted any more.",
     _ERROR,
 )
+LOW_SPACE = kind(
+    _G,
+    "low_space",
+    "Only %(megabytes)s MB are free for the server's disk on %(host)s.",
+    "Free some space. When none is left, a secondary leaves the pair, and a primary's guest gets an error. "
+    "The limit is `[qemu] low_space`.",
+    _WARNING,
+    hosts="host",
+)
 GUEST_DISK_ERROR = kind(
     _G,
     "guest_disk_error",

@@ -10,6 +10,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_colo.agent.qemu import domain_xml, primary, secondary
+from nova_colo.agent.qemu.disk_space import DiskSpace
 from nova_colo.agent.qemu.host_monitor import HostMonitor
 from nova_colo.agent.qemu.poller import Poller
 from nova_colo.agent.qemu.protection import Protection
@@ -52,11 +53,13 @@ class QemuBackend:
         self._hypervisor = self._replicas.hypervisor
         self._protection = Protection(conf.host, options, self._replicas, vifs.VifStore(conf.state_path))
         self._host_monitor = HostMonitor(options, self._hypervisor)
+        self._space = DiskSpace(conf.host, self._replicas, options.low_space)
         self._host_monitor.start()
         for replica in self._replicas.restore():
             if replica.record.primary and replica.record.stage == Stage.STARTING:
                 self._protection.roll_back(replica, reasons.AGENT_RESTARTED())
         Poller(self._replicas).start()
+        self._space.start()
 
     # --- state
 
@@ -71,6 +74,8 @@ class QemuBackend:
             has_qemu = self._replicas.has_qemu(server_id)
             return Report(bool(has_qemu), silent=has_qemu is None)
         report = replica.report(peer is not None)
+        if peer is not None and (low := self._space.problem(server_id)):
+            report.reasons.append(low)
         return dataclasses.replace(report, committing=self._replicas.commits.pending(server_id))
 
     def poll(self, server_id: str) -> None:
