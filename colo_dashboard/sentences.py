@@ -60,6 +60,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The server cannot be fault tolerant. %(problems)s"),
         "",
     ),
+    "certificate_ends": (
+        gettext_noop("The TLS certificates of %(host)s end on %(day)s."),
+        "",
+    ),
     "checkpoint_late": (
         gettext_noop("A checkpoint is %(seconds)s s late."),
         "",

@@ -28,6 +28,7 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
     for name, pattern in {
         "action": r"(ft-)?[a-z]{1,16}(-[a-z]{1,16}){0,2}",
         "command": r"[a-z]{1,16}([-_][a-z]{1,16}){0,5}",
+        "day": r"\d{4}-\d{2}-\d{2}",
         "mode": r"colo|checkpoint|hybrid",
         "operation": _UUID,
         "policy": r"colo|checkpoint|hybrid",

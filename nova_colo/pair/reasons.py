@@ -424,6 +424,14 @@ LOW_SPACE = kind(
     _WARNING,
     hosts="host",
 )
+CERTIFICATE_ENDS = kind(
+    _G,
+    "certificate_ends",
+    "The TLS certificates of %(host)s end on %(day)s.",
+    "Renew them: without valid ones no secondary can be created there. No restart is needed.",
+    _WARNING,
+    hosts="host",
+)
 GUEST_DISK_ERROR = kind(
     _G,
     "guest_disk_error",

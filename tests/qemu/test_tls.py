@@ -68,6 +68,8 @@ def test_what_crosses_the_network_cannot_be_read(life, tmp_path):
         life.wait("the capture begins", capture.exists)
         life.protect(target="compute-b")  # a third host stays free
         life.goes_on()
+        codes = {reason["code"] for reason in life.replica("compute-a")["reasons"]}
+        assert "certificate_ends" in codes, "it ends tomorrow"
     finally:
         tcpdump.terminate()
         tcpdump.wait()

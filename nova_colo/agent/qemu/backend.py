@@ -3,7 +3,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from oslo_config import cfg
@@ -74,9 +74,16 @@ class QemuBackend:
             has_qemu = self._replicas.has_qemu(server_id)
             return Report(bool(has_qemu), silent=has_qemu is None)
         report = replica.report(peer is not None)
-        if peer is not None and (low := self._space.problem(server_id)):
-            report.reasons.append(low)
+        if peer is not None:
+            report.reasons.extend(self._warnings(server_id))
         return dataclasses.replace(report, committing=self._replicas.commits.pending(server_id))
+
+    def _warnings(self, server_id: str) -> Iterator[Reason]:
+        """Yield what will become a problem of a replica if nothing is done."""
+        if low := self._space.problem(server_id):
+            yield low
+        if day := self._host_monitor.certificates_end():
+            yield reasons.CERTIFICATE_ENDS(host=self._host, day=day.isoformat())
 
     def poll(self, server_id: str) -> None:
         """Ask the QEMU on this host, if there is one, for its state."""

@@ -2,6 +2,7 @@
 """Check periodically what libvirt and QEMU of this host support."""
 
 import contextlib
+import datetime
 import os
 import threading
 import time
@@ -36,6 +37,7 @@ class HostMonitor:
         self._options = options
         self._hypervisor = hypervisor
         self._last_check: tuple[float, list[Reason], dict[str, str]] = (float("-inf"), [], {})
+        self._certificates_end: datetime.date | None = None
         self._checked = threading.Event()
 
     def start(self) -> None:
@@ -51,6 +53,10 @@ class HostMonitor:
             return [reasons.LIBVIRTD_STUCK(seconds=HOST_SILENT_S)]
         return unmet
 
+    def certificates_end(self) -> datetime.date | None:
+        """Return the day on which this host's certificates end, if it is soon."""
+        return self._certificates_end
+
     def versions(self) -> dict[str, str]:
         """Return the versions of QEMU and libvirt."""
         return self._last_check[2]
@@ -59,6 +65,8 @@ class HostMonitor:
         pause = threading.Event()
         while True:
             try:
+                if folder := self._options.tls_x509_cert_dir:
+                    self._certificates_end = tls.ends_soon(folder, datetime.datetime.now(datetime.UTC))
                 self._last_check = (time.monotonic(), self._find_unmet_requirements(), self._read_versions())
             except Exception:
                 LOG.exception("Failed to check this host")

@@ -24,6 +24,8 @@ from nova_colo.pair.reasons import Reason
 SERVER, CLIENT = f"{PREFIX}tls-server", f"{PREFIX}tls-client"
 
 CA, SERVER_CERTIFICATE, CLIENT_CERTIFICATE = "ca-cert.pem", "server-cert.pem", "client-cert.pem"
+#: Days for which the end of a certificate is announced.
+WARNING_DAYS = 30
 FILES = (CA, SERVER_CERTIFICATE, "server-key.pem", CLIENT_CERTIFICATE, "client-key.pem")
 
 
@@ -62,6 +64,23 @@ def unmet_requirements(folder: str, address: str) -> list[Reason]:
         _problems(where / CLIENT_CERTIFICATE),
     )
     return list(itertools.chain.from_iterable(problems))
+
+
+def ends_soon(folder: str, now: datetime.datetime) -> datetime.date | None:
+    """Return the day on which the first of a host's certificates ends, if that is within WARNING_DAYS.
+
+    :param folder: the folder with FILES
+    :param now: with a time zone
+    """
+    ends = []
+    for name in (CA, SERVER_CERTIFICATE, CLIENT_CERTIFICATE):
+        try:
+            certificate = x509.load_pem_x509_certificate((pathlib.Path(folder) / name).read_bytes())
+        except (OSError, ValueError):
+            continue  # an unmet requirement
+        ends.append(certificate.not_valid_after_utc)
+    first = min(ends, default=None)
+    return first.date() if first is not None and first - now <= datetime.timedelta(WARNING_DAYS) else None
 
 
 def _problems(path: pathlib.Path, address: str | None = None) -> Iterator[Reason]:

@@ -2,6 +2,7 @@
 """nova-colo-manage test-ca issues usable certificates, and an agent reports problems of its own."""
 
 import argparse
+import datetime
 import pathlib
 import stat
 import subprocess
@@ -46,6 +47,16 @@ def test_certificates_are_good_for_what_they_are_for_and_nothing_else(ca):
             verify(ca, ca / host / "client-cert.pem", "sslserver")
     assert tls.unmet_requirements(str(ca / "compute-a"), ADDRESS) == []
     assert tls.unmet_requirements(str(ca / "compute-b"), "2001:db8:0::12") == []
+
+
+def test_the_end_of_a_certificate_is_announced(ca):
+    now = datetime.datetime.now(datetime.UTC)
+    folder = str(ca / "compute-a")
+    end = tls.ends_soon(folder, now)
+    assert end is not None and 0 <= (end - now.date()).days <= 2
+    assert tls.ends_soon(folder, now - datetime.timedelta(tls.WARNING_DAYS + 2)) is None
+    (ca / "compute-a" / "server-cert.pem").unlink()
+    assert tls.ends_soon(folder, now) is not None, "the others end, too"
 
 
 def test_keys_are_for_their_owner_only(ca):
