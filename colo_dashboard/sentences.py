@@ -912,6 +912,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("the secondary on %(host)s has missed a write to its disk"),
         "",
     ),
+    "secondary_silent": (
+        gettext_noop("the secondary QEMU on %(host)s does not answer"),
+        "",
+    ),
     "sending_memory": (
         gettext_noop("sending memory"),
         "",

@@ -10,6 +10,7 @@ from typing import Any
 import oslo_messaging as messaging
 import tenacity
 from oslo_config import cfg
+from oslo_messaging import opts
 
 EXCHANGE = "nova_colo"
 ENGINE_TOPIC = "colo-engine"
@@ -19,6 +20,25 @@ VERSION = "1.0"
 #: Seconds without a keep-alive message from the receiver of a call after which the call counts as lost.
 #: Agents send two in that time.
 LOST_S = 4
+
+
+#: Our processes' defaults of [oslo_messaging_rabbit], in seconds. A broker that has lost its power counts as
+#: lost after the first, and reconnecting is tried at least as often as the second says. The queues of a
+#: process that was killed, into which agents go on to send heartbeats, are deleted after the third.
+RABBIT_DEFAULTS = {
+    "heartbeat_timeout_threshold": 10,
+    "rabbit_interval_max": 2,
+    "rabbit_transient_queues_ttl": 30,
+}
+
+
+def set_defaults(conf: cfg.ConfigOpts) -> None:
+    """Set our processes' defaults of oslo.messaging's options."""
+    for group, options in opts.list_opts():
+        if group == "oslo_messaging_rabbit":
+            conf.register_opts(options, group=group)
+    for name, value in RABBIT_DEFAULTS.items():
+        conf.set_default(name, value, group="oslo_messaging_rabbit")
 
 
 def transport(conf: cfg.ConfigOpts) -> messaging.Transport:

@@ -85,16 +85,15 @@ class AgentManager:
         return {"role": record.role, "epoch": record.epoch, **report}
 
     def status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
-        """Return the state of this host's replica of a pair, as in the heartbeat; None when it has none.
-
-        Its QEMU is asked just now.
-        """
+        """Return the state of this host's replica of a pair, as in the heartbeat; None when it has none."""
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            if record is None:
-                return None
-            self._backend.poll(server_id)
-            return self._replica(record)
+            return self._replica(record) if record else None
+
+    def live_status(self, ctxt: dict[str, Any], server_id: str) -> dict[str, Any] | None:
+        """Return the same after the replica's QEMU was asked."""
+        self._backend.poll(server_id)
+        return self.status(ctxt, server_id)
 
     def describe(self, ctxt: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
         """Return the description of a primary on this host, from which its secondary is created."""

@@ -58,6 +58,10 @@ class AgentAPI:
         """Return the state of a host's replica of a server, or None when it has none."""
         return self._call(host, "status", server_id=server_id)
 
+    def live_status(self, host: str, server_id: str) -> ReplicaReport | None:
+        """Return the same after the replica's QEMU was asked."""
+        return self._call(host, "live_status", server_id=server_id)
+
     def checkpoint_buckets(self, host: str, since: int) -> dict[str, list[dict[str, Any]]]:
         """Return the checkpoint history of a host's primaries, by server.
 

@@ -80,10 +80,13 @@ class AgentService(service.Service):
         while not self._stopped.wait(self._conf.agent.report_interval):
             try:
                 manager.delete_ended()
+            except Exception:
+                LOG.exception("Failed to delete the state of replicas that have ended.")
+            try:
                 unmet = [reason.data() for reason in backend.unmet_requirements()]
                 agent_health.write(self._conf.state_path, unmet, time.time())
             except Exception:
-                LOG.exception("Failed to update the files of this host.")
+                LOG.exception("Failed to write the health of this agent.")
 
     def stop(self, graceful: bool = False) -> None:
         """Stop serving."""

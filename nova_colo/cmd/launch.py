@@ -14,6 +14,7 @@ from oslo_log import log as logging  # noqa: E402
 from oslo_service import service  # noqa: E402
 
 from nova_colo import conf as colo_conf  # noqa: E402
+from nova_colo import rpc  # noqa: E402
 
 
 def run(make: Callable[[cfg.ConfigOpts], Any]) -> int:
@@ -22,5 +23,6 @@ def run(make: Callable[[cfg.ConfigOpts], Any]) -> int:
     :param make: returns the service
     """
     conf = colo_conf.load(sys.argv[1:])
+    rpc.set_defaults(conf)
     logging.setup(conf, "nova_colo")
     return service.launch(conf, make(conf), restart_method="mutate").wait()

@@ -30,6 +30,7 @@ class ServerSync:
         self._context = context
         self._polled_at: datetime.datetime | None = None
         self._full_at: datetime.datetime | None = None
+        self._unsynced: set[str] = set()  # ids of servers whose last sync has failed
         self._refused: dict[str, str] = {}  # host -> last logged error
 
     def refresh(self) -> None:
@@ -45,17 +46,19 @@ class ServerSync:
         with self._context.database.reader() as session:
             known = {row.server_id: row for row in pairs.all_pairs(session)}
         servers = {server.id: server for server in self._context.nova.servers(since)}
-        synced = 0
+        for server_id in self._unsynced - servers.keys():
+            if (server := self._context.nova.server(server_id)) is not None:
+                servers[server_id] = server
+        self._unsynced = set(servers)
         for server in servers.values():
             with isolated(f"server {server.id}"):
                 self._sync_server(server, known.get(server.id))
-                synced += 1
+                self._unsynced.discard(server.id)
         for row in known.values() if full else ():
             # Nova omits the servers of a cell that is down: check each one
             if row.server_id not in servers and self._context.nova.server(row.server_id) is None:
                 self._remove(row)
-        if synced == len(servers) or self._polled_at is None:
-            self._polled_at = now  # otherwise the same changes are read again
+        self._polled_at = now
         if full:
             self._full_at = now
             LOG.info(

@@ -67,7 +67,8 @@ class EngineService(service.Service):
     def __init__(self, conf: cfg.ConfigOpts):
         super().__init__()
         self._conf = conf
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{uuidutils.generate_uuid()[:8]}"
+        self._host = socket.gethostname()
+        self._name = f"{self._host}:{os.getpid()}:{uuidutils.generate_uuid()[:8]}"
         self._notified = threading.Event()
         self._stopped = threading.Event()
         self._active = threading.Event()
@@ -84,7 +85,8 @@ class EngineService(service.Service):
         # a host that has not had the time to send a heartbeat is not silent
         listens_from = context.clock() + self._listen_s
         endpoint = EngineEndpoint(context, BuildReservation(context, listens_from), self._notified)
-        self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._name, endpoint)
+        # by the host's name: the broker keeps this queue, which nobody uses, for ever
+        self._server = rpc.server(transport, rpc.ENGINE_TOPIC, self._host, endpoint)
         self._server.start()
         self.tg.add_thread(self._loop, context)
         self._start_periodic_tasks(context)

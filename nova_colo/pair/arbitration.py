@@ -269,8 +269,12 @@ def _decide_primary_runs(
     if primary.replica is not None and primary.replica.link_up is False:
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
         return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
-    if secondary.alive and not secondary_ok and not _is_silent(secondary):
-        return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
+    if secondary.alive and not secondary_ok:
+        if not _is_silent(secondary):
+            return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
+        if secondary.replica is not None and not secondary.replica.running:
+            # QEMU itself is silent, and clients wait for it; the primary answers, so nothing can be lost
+            return Decision(Action.RUN_ALONE, reasons.SECONDARY_SILENT(host=pair.secondary_host))
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
         return Decision(Action.FAILOVER, reasons.TEST_RETURN(host=pair.return_to), planned=True)
     return NOTHING

@@ -68,6 +68,13 @@ LINK_LOST = kind(
 SECONDARY_ENDED = kind(
     _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for the primary.", hosts="host"
 )
+SECONDARY_SILENT = kind(
+    _G,
+    "secondary_silent",
+    "the secondary QEMU on %(host)s does not answer",
+    "As for the primary.",
+    hosts="host",
+)
 SECONDARY_MISSED_WRITE = kind(
     _G,
     "secondary_missed_write",

@@ -173,6 +173,7 @@ def test_checkpoints_are_counted_that_were_taken_while_nobody_listened(
             lambda: (replica := life.replica(primary.hostname)) and replica["silent"] and replica,
         )
         assert unknown["running"]
+        assert testbed.agents.call(primary.hostname, "live_status", server_id=life.guest.uuid)["silent"]
         with pytest.raises(ReplicationError):
             testbed.agents.call(primary.hostname, "release", server_id=life.guest.uuid)
         unheard()

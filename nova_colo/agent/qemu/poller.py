@@ -60,7 +60,7 @@ class Poller:
         """Write a replica's record: not in its poll, which must not wait for the disk."""
         try:
             replica.flush()
-        except OSError as error:
+        except Exception as error:
             LOG.warning(
                 "Server %s: the state of its replica was not written: %s", replica.record.server_id, error
             )

@@ -126,7 +126,7 @@ class Replica:
                 record, self._unsaved = dataclasses.replace(self.record), False
             try:
                 self._store(record)
-            except OSError:
+            except Exception:
                 self._unsaved = True
                 raise
 
@@ -346,7 +346,11 @@ class Replica:
             except SilentError:
                 silent = True
             except GoneError:
-                has_qemu = self._has_qemu() is not False
+                has_qemu = self._has_qemu()
+                if has_qemu is None:
+                    with self._lock:
+                        self._state = self._state.not_polled()
+                    return False
             except ReplicationError:
                 pass  # the pair is being changed at this moment
         with self._lock:

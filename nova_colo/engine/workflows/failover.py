@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workflows that change which replica runs: failover, running unprotected, restart."""
 
-from typing import Any
-
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from nova_colo.db import pairs
 from nova_colo.engine.context import Context
-from nova_colo.engine.errors import OperationEndedError, WorkflowError
-from nova_colo.engine.workflows import agent_calls
+from nova_colo.engine.errors import WorkflowError
+from nova_colo.engine.workflows import agent_calls, grants
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import action_finished
-from nova_colo.pair import arbitration, reasons
-from nova_colo.pair.model import Role, State, secondary_id
+from nova_colo.pair import reasons
+from nova_colo.pair.model import State, secondary_id
 from nova_colo.pair.operation import FailoverParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
@@ -30,14 +28,17 @@ class Failover(Workflow[FailoverParams]):
     def grant(self, job: Job[FailoverParams]) -> None:
         """Grant the next epoch to the secondary, after a check that it can resume."""
         target, epoch = job.params.target, job.params.epoch
-        replica = self._context.agent_api.status(target, job.server_id)
+        agents = self._context.agent_api
+        # a primary that runs is not to be paused on the word of a report that may be seconds old
+        ask = agents.live_status if job.params.planned else agents.status
+        replica = ask(target, job.server_id)
         if replica is not None and replica.get("silent"):
             raise WorkflowError(reasons.REPLICA_SILENT(host=target))
         if replica is None or replica["epoch"] < epoch or not replica["running"]:
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
         if not replica.get("disks_equal", True):
             raise WorkflowError(reasons.DISKS_DIFFER())
-        _grant(self._context, job, target, previous_host=job.params.source)
+        grants.grant(self._context, job, target, previous_host=job.params.source)
 
     def switch(self, job: Job[FailoverParams]) -> None:
         """Pause the primary if its agent is alive, and promote the secondary."""
@@ -76,19 +77,12 @@ class Failover(Workflow[FailoverParams]):
         if (row.epoch, row.primary_host) != (job.params.epoch + 1, target) or not self._context.alive(source):
             return stuck
         try:
-            primary = self._context.agent_api.status(source, job.server_id)
-            if primary is None or not primary["running"]:
-                return stuck  # the secondary is the only one left
             replica = self._context.agent_api.status(target, job.server_id)
-            if replica is not None and replica["role"] != Role.SECONDARY:
+            if grants.may_be_needed(replica) and not self._runs(source, job.server_id):
+                return stuck  # it is the only one left
+            if not grants.give_back(self._context, job, replica):
                 return stuck  # it runs: another operation updates the records
-            if replica is not None:
-                self._context.agent_api.destroy_if_unchanged(
-                    target, job.server_id, Role.SECONDARY, replica["epoch"]
-                )
-                if self._context.agent_api.status(target, job.server_id) is not None:
-                    return stuck  # another engine has promoted it since
-            self._return_grant(job, row.epoch, source)
+            self._context.agent_api.run_unprotected(source, job.server_id, job.params.epoch + 2)
         except WorkflowError as second:
             LOG.error("Failed to return the grant for %s to host %s: %s", job.server_id, source, second)
             return stuck
@@ -100,14 +94,10 @@ class Failover(Workflow[FailoverParams]):
         }
         return Outcome(values, reasons.FAILOVER_RETURNED(host=source, error=error))
 
-    def _return_grant(self, job: Job[FailoverParams], epoch: int, source: str) -> None:
-        with self._context.database.writer() as session:
-            granted = pairs.grant(
-                session, job.server_id, epoch, job.id, primary_host=source, secondary_host=None
-            )
-        if not granted:
-            raise WorkflowError(reasons.GRANT_MISSED())
-        self._context.agent_api.run_unprotected(source, job.server_id, epoch + 1)
+    def _runs(self, host: str, server_id: str) -> bool:
+        """Return whether a host's replica certainly runs."""
+        replica = self._context.agent_api.status(host, server_id)
+        return replica is not None and replica["running"] and not replica.get("silent")
 
 
 class RunUnprotected(Workflow[UnprotectParams]):
@@ -131,7 +121,7 @@ class RunUnprotected(Workflow[UnprotectParams]):
             "state_reason": reasons.RUNNING_ALONE(reason=job.params.why),
             "previous_host": None,
         }
-        _grant(self._context, job, job.params.source, **values)
+        grants.grant(self._context, job, job.params.source, **values)
 
     def run_unprotected(self, job: Job[UnprotectParams]) -> None:
         """Run the primary unprotected."""
@@ -178,22 +168,3 @@ class Restart(Workflow[Params]):
             "reserved_host": None,
         }
         return Outcome(values, reason)
-
-
-def _grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
-    """Grant epoch + 1. When repeated after a crash, the grant is found in the row."""
-    epoch = job.params.epoch
-    replicas = context.tracker.snapshot().replicas(job.server_id)  # before the row is read
-    row = context.pair(job.server_id)
-    if newer := arbitration.newer_grant(pairs.core(row), replicas):
-        raise WorkflowError(newer.reason(row.epoch))
-    since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}
-    values |= since | {"primary_host": to, "secondary_host": None}
-    with context.database.writer() as session:
-        if pairs.grant(session, job.server_id, epoch, job.id, **values):
-            return
-    row = context.pair(job.server_id)
-    if row.epoch == epoch:
-        raise OperationEndedError()
-    if (row.epoch, row.primary_host) != (epoch + 1, to):
-        raise WorkflowError(reasons.GRANT_GIVEN(epoch=epoch + 1, host=row.primary_host))

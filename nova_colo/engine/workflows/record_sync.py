@@ -13,7 +13,7 @@ from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, ServiceError, WorkflowError
 from nova_colo.engine.isolation import isolated
-from nova_colo.engine.workflows import agent_calls
+from nova_colo.engine.workflows import agent_calls, grants
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, holds_within, wait_for
 from nova_colo.pair import reasons
 from nova_colo.pair.model import Role, State, secondary_id
@@ -44,6 +44,10 @@ class RecordSync(Workflow[FailoverParams]):
             self._context.agent_api.promote(target, job.server_id, epoch)
         except AgentRefusalError:
             replica = self._context.agent_api.status(target, job.server_id)
+            if job.params.source != target and not grants.may_be_needed(replica):
+                # the primary goes on, or is restarted from its disk, which has all writes
+                grants.give_back(self._context, job, replica)
+                raise
             if replica is None or (replica["role"], replica["epoch"]) != (Role.PROMOTED, epoch):
                 raise
             if not has_ended(replica):

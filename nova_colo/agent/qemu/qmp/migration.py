@@ -7,7 +7,6 @@ of the grant only.
 
 import contextlib
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.qemu.endpoint import Endpoint
-from nova_colo.agent.qemu.qmp.client import Event, Guest, MonitorError
+from nova_colo.agent.qemu.qmp.client import Event, Guest, MonitorError, SilentError
 from nova_colo.agent.qemu.qmp.names import PEER_SOCKETS, PREFIX, kind
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
@@ -55,7 +54,7 @@ class Limits:
 
     :param bandwidth: bytes per second
     :param downtime_s: seconds for which the guest may be paused at its end
-    :param convergence_s: seconds within which the rest must become less, since all memory was sent once
+    :param convergence_s: seconds within which the rest must become less, once all memory was sent
     """
 
     bandwidth: int
@@ -115,21 +114,23 @@ def wait_until_in_colo(
     def ended(event: Event) -> bool:
         return event.name == "MIGRATION" and event.data["status"] in ("colo", "failed", "cancelled")
 
-    moved_at = time.monotonic()
-    sent, syncs, least, less_at = 0, 1, math.inf, None
+    moved_at = less_at = time.monotonic()
+    sent, syncs, least = 0, 1, None
     while (event := guest.wait_for_event(ended, after, 4 * INTERVAL)) is None:
-        memory = guest("query-migrate").get("ram")
+        memory = _memory(guest)
         check(1 - memory["remaining"] / memory["total"] if memory and memory["total"] else None)
         now = time.monotonic()
         if memory and memory["transferred"] > sent:
             sent, moved_at = memory["transferred"], now
         if now - moved_at > STALL_S:
             raise ReplicationError(reasons.MEMORY_STALLED(seconds=STALL_S))
-        if memory and memory["dirty-sync-count"] > syncs:  # all was sent, and this has been changed meanwhile
-            syncs = memory["dirty-sync-count"]
-            if memory["remaining"] < MUCH_LESS * least:
-                least, less_at = memory["remaining"], now
-        if less_at is not None and now - less_at > limits.convergence_s:
+        if not memory or memory["dirty-sync-count"] <= syncs:
+            continue
+        # all was sent once more, and the rest has been changed meanwhile
+        syncs, rest = memory["dirty-sync-count"], memory["remaining"]
+        if rest < MUCH_LESS * (least or memory["total"]):
+            least, less_at = rest, now
+        elif now - less_at > limits.convergence_s:
             raise ReplicationError(
                 reasons.MEMORY_NOT_CONVERGED(seconds=limits.convergence_s, downtime=limits.downtime_s)
             )
@@ -137,6 +138,14 @@ def wait_until_in_colo(
         text = guest("query-migrate").get("error-desc", "no reason was given")
         raise ReplicationError(reasons.MEMORY_NOT_SENT(text=text))
     _wait_until_running(guest, event.number, check)
+
+
+def _memory(guest: Guest) -> dict[str, int] | None:
+    """Return the figures of a memory transfer; None when there are none."""
+    try:
+        return guest("query-migrate").get("ram")
+    except SilentError:
+        return None  # QEMU answers nothing while it sends the rest
 
 
 def checkpoint(guest: Guest, delay_ms: int, check: Callable[[float | None], None]) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from nova_colo.db import pairs
 from nova_colo.pair.host_selection import Size
 from tests.simulation.cloud import SERVER
 from tests.simulation.world import World
@@ -27,18 +28,28 @@ def refresh(world):
 
 
 def test_a_server_that_cannot_be_stored_keeps_no_other_from_being_updated(world, monkeypatch):
-    listed, asked = world.nova.servers, []
+    server, listed = world.nova.server, []
+    sizes = iter([Size(None, None, None)] * 2 + [Size(1, 64, 1)] * 9)
+
+    def changed(server_id):
+        return dataclasses.replace(server(server_id), id=server_id, name="changed")
+
+    def bad():
+        return dataclasses.replace(changed(BAD), size=next(sizes))
 
     def servers(since):
-        asked.append(since)
-        (good,) = listed(since)
-        bad = dataclasses.replace(good, id=BAD, size=Size(None, None, None))
-        return [bad, dataclasses.replace(good, name="renamed")]
+        listed.append(since)
+        return [bad(), changed(SERVER)] if since is None else []
 
     monkeypatch.setattr(world.nova, "servers", servers)
-    for _ in range(4):
+    monkeypatch.setattr(
+        world.nova, "server", lambda server_id: bad() if server_id == BAD else changed(server_id)
+    )
+    refresh(world)
+    refresh(world)
+    assert world.row().name == "changed"
+    for _ in range(3):
         refresh(world)
-    assert world.row().name == "renamed" and world.row().server_id == SERVER
-    first, *rest = asked
-    assert first is None and rest, "not polled again"
-    assert len(set(rest)) == 1, "the changes since the first poll are not read again"
+    with world.database.reader() as session:
+        assert pairs.get(session, BAD) is not None, "it is read again until it is stored"
+    assert listed[0] is None and len(set(listed)) == len(listed), "each change is listed once"

@@ -47,12 +47,18 @@ CASES = {
         pair(),
         primary(),
         secondary(running=False, silent=True),
+        Action.RUN_ALONE,
+    ),
+    "libvirt does not answer on the secondary's host": (
+        pair(),
+        primary(),
+        secondary(silent=True),
         Action.NONE,
     ),
-    "the secondary QEMU does not answer, and the link is lost": (
+    "libvirt does not answer on the secondary's host, and the link is lost": (
         pair(),
         primary(link_up=False),
-        secondary(running=False, silent=True),
+        secondary(silent=True),
         Action.RUN_ALONE,
     ),
     "neither QEMU answers": (
