@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from unittest import mock
 
+import oslo_messaging as messaging
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
@@ -693,6 +694,19 @@ def test_no_failover_goes_to_a_secondary_that_does_not_answer():
         row = world.row()
         assert (row.state, row.epoch, world.answering()) == (State.PROTECTED, 0, ["a"])
         assert "does not answer" in str(row.state_reason)
+    finally:
+        machine.teardown()
+
+
+def test_a_planned_failover_goes_to_a_host_with_an_agent_of_an_earlier_release():
+    machine = PairMachine()
+    world = machine.world
+    try:
+        machine.the_server_is_protected()
+        manager = world.hosts["b"].manager
+        with mock.patch.object(manager, "live_status", side_effect=messaging.NoSuchMethod("live_status")):
+            world.ask(actions.FAILOVER, {})
+            _until(machine, lambda: world.answering() == ["b"])
     finally:
         machine.teardown()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
-from nova_colo.agent.rpcapi import AgentAPI
+from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport
 from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import AgentRefusalError, WorkflowError
@@ -21,6 +21,19 @@ LOG = logging.getLogger(__name__)
 
 #: Roles of a primary whose failover, if it had one, is complete.
 PRIMARIES = (Role.PRIMARY, Role.LEAVING)
+
+
+def live_status(agents: AgentAPI, host: str, server_id: str) -> ReplicaReport | None:
+    """Return the state of a replica after its QEMU was asked.
+
+    An agent of an earlier release returns the state as of its last poll.
+    """
+    try:
+        return agents.live_status(host, server_id)
+    except WorkflowError as error:
+        if getattr(error.__cause__, "exc_type", None) != "NoSuchMethod":
+            raise
+        return agents.status(host, server_id)
 
 
 def demote(context: Context, job: Job[FailoverParams]) -> None:

@@ -4,6 +4,7 @@
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
+from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db import pairs
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import WorkflowError
@@ -28,10 +29,9 @@ class Failover(Workflow[FailoverParams]):
     def grant(self, job: Job[FailoverParams]) -> None:
         """Grant the next epoch to the secondary, after a check that it can resume."""
         target, epoch = job.params.target, job.params.epoch
-        agents = self._context.agent_api
         # a primary that runs is not to be paused on the word of a report that may be seconds old
-        ask = agents.live_status if job.params.planned else agents.status
-        replica = ask(target, job.server_id)
+        ask = agent_calls.live_status if job.params.planned else AgentAPI.status
+        replica = ask(self._context.agent_api, target, job.server_id)
         if replica is not None and replica.get("silent"):
             raise WorkflowError(reasons.REPLICA_SILENT(host=target))
         if replica is None or replica["epoch"] < epoch or not replica["running"]:
