@@ -205,7 +205,7 @@ def memory_changes(life: Life) -> Iterator[None]:
 
     def change() -> None:
         while not ended.is_set():
-            life.testbed.client.try_ask(life.guest.address, "m 64")
+            life.testbed.client.try_ask(life.guest.address, "m 16")
 
     thread = threading.Thread(target=change)
     thread.start()
