@@ -54,6 +54,11 @@ class Observation:
     alive: bool
     replica: Replica | None = None
 
+    @property
+    def has_silent_qemu(self) -> bool:
+        """Whether QEMU, or libvirt, does not answer the agent."""
+        return self.replica is not None and self.replica.silent
+
 
 #: Nova's statuses of servers whose guest does not run. Servers in another status, ACTIVE or not, stay
 #: protected: the agents' reports decide then.
@@ -73,7 +78,7 @@ GONE = Observation(alive=False)
 
 @dataclasses.dataclass(frozen=True)
 class NewerGrant:
-    """What a pair's row does not know: the database has lost a committed transaction.
+    """A grant that a pair's row does not know: the database has lost a committed transaction.
 
     :param epoch: the newest epoch that a host has recorded
     :param hosts: the hosts that have recorded it
@@ -99,7 +104,7 @@ class NewerGrant:
 def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | None:
     """Return the newest grant if it is newer than a pair's row.
 
-    A pair whose replicas both run in step as the row says is believed: what is newer is left from an earlier
+    A pair whose replicas both run in sync as the row says is believed: what is newer is left from an earlier
     life of the server as an FT server, on a host that was away since. Nor is it certain who has the grant
     while one of them is as the row says.
 
@@ -151,10 +156,6 @@ def _runs(observation: Observation, role: Role, epoch: int) -> bool:
         and replica.running
         and not replica.silent
     )
-
-
-def _is_silent(observation: Observation) -> bool:
-    return observation.replica is not None and observation.replica.silent
 
 
 def _is_adopted(pair: Pair, primary: Observation) -> bool:
@@ -232,7 +233,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
         return _decide_primary_silent(pair, secondary, secondary_ok, equal)
     if primary.replica is None:
         return Decision(Action.UNPROTECT, reasons.REPLACED(host=pair.primary_host), keep_reservation=True)
-    if not secondary.alive or _is_silent(secondary):
+    if not secondary.alive or secondary.has_silent_qemu:
         return NOTHING
     if primary.replica.silent:
         return _decide_qemu_silent(pair, primary.replica, secondary.replica if secondary_ok else None)
@@ -250,7 +251,7 @@ def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
         return NOTHING
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
-    if _is_silent(primary):
+    if primary.has_silent_qemu:
         return NOTHING
     if primary.replica is not None and primary.replica.ended:
         return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
@@ -270,7 +271,7 @@ def _decide_primary_runs(
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
         return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
     if secondary.alive and not secondary_ok:
-        if not _is_silent(secondary):
+        if not secondary.has_silent_qemu:
             return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
         if secondary.replica is not None and not secondary.replica.running:
             # QEMU itself is silent, and clients wait for it; the primary answers, so nothing can be lost
@@ -283,7 +284,7 @@ def _decide_primary_runs(
 def _decide_primary_silent(pair: Pair, secondary: Observation, secondary_ok: bool, equal: bool) -> Decision:
     if secondary_ok and secondary.replica is not None and secondary.replica.link_up is False:
         return Decision(Action.FAILOVER, reasons.HOST_LOST(host=pair.primary_host))
-    if not secondary.alive or _is_silent(secondary):
+    if not secondary.alive or secondary.has_silent_qemu:
         return NOTHING
     if not equal and _runs(secondary, Role.SECONDARY, pair.epoch):
         if secondary.replica is None or secondary.replica.link_up is not False:

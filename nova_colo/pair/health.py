@@ -50,9 +50,7 @@ def _assess_protected(
     hosts = ((pair.primary_host, primary), (pair.secondary_host, secondary))
     silent = [reasons.AGENT_SILENT(host=name) for name, observation in hosts if not observation.alive]
     unknown = [
-        reasons.REPLICA_SILENT(host=name)
-        for name, observation in hosts
-        if observation.replica is not None and observation.replica.silent
+        reasons.REPLICA_SILENT(host=name) for name, observation in hosts if observation.has_silent_qemu
     ]
     down = any(replica.link_up is False and replica.reasons for replica in replicas)
     level = Health.CRITICAL if down else Health.WARNING if silent or unknown or reported else Health.OK

@@ -161,7 +161,7 @@ class FtServer(NovaServer):
         return self._cloud.events(self.id)
 
     def guest_powers_itself_off(self) -> None:
-        """Let its guest power itself off; its answer to that may be lost."""
+        """Make its guest power itself off; its answer to that may be lost."""
         self._end_use()
         self._testbed.client.try_ask(self.address, "o")
 

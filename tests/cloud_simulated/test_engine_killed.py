@@ -64,7 +64,7 @@ def end_guests(cloud: Cloud, pair: dict[str, Any], *replicas: str) -> None:
 
 
 def power_off_guests(cloud: Cloud, pair: dict[str, Any]) -> None:
-    """Let the guests of a pair power themselves off."""
+    """Make the guests of a pair power themselves off."""
     for replica in ("primary", "secondary"):
         path = cloud.lab.layout.simulated / pair[replica]["host"] / f"{pair['server_id']}.json"
         json_file.write(path, json_file.read(path) | {"state": hypervisor.SHUT_OFF})

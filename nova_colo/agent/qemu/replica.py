@@ -332,9 +332,7 @@ class Replica:
         had_ended = not self._state.running
         has_qemu = self._has_qemu()
         if has_qemu is None:
-            with self._lock:
-                self._state = self._state.not_polled()
-            return False
+            return self._note_not_polled()
         with self._lock:
             if time.monotonic() - self._polled_at > EVENT_GAP_S:
                 self._state = self._state.checkpoint_assumed(time.time())
@@ -348,9 +346,7 @@ class Replica:
             except GoneError:
                 has_qemu = self._has_qemu()
                 if has_qemu is None:
-                    with self._lock:
-                        self._state = self._state.not_polled()
-                    return False
+                    return self._note_not_polled()
             except ReplicationError:
                 pass  # the pair is being changed at this moment
         with self._lock:
@@ -365,6 +361,12 @@ class Replica:
             is_down = self._state.is_link_down
         self._block_egress(is_down)
         return before.is_link_up and is_down
+
+    def _note_not_polled(self) -> bool:
+        """Note that libvirt does not answer; return that the link was not lost, as poll() does."""
+        with self._lock:
+            self._state = self._state.not_polled()
+        return False
 
     def _block_egress(self, wanted: bool) -> None:
         if self.record.primary:

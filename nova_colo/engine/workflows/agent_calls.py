@@ -100,7 +100,7 @@ def unprotect(context: Context, server_id: str, host: str | None, epoch: int) ->
 def destroy(context: Context, server_id: str, host: str | None, epoch: int) -> None:
     """Destroy a replica without a grant, unless it has had one since the caller's decision.
 
-    This engine may have stood still for minutes, and another one promoted it since. A secondary that another
+    This engine may have stalled for minutes, and another one promoted it since. A secondary that another
     has made since, without a failover, is destroyed, too. If the agent is silent, the reconciler destroys it
     as orphaned later.
 
