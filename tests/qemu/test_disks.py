@@ -45,13 +45,13 @@ def test_a_full_disk_of_the_secondarys_host_costs_the_secondary_and_nothing_else
         host = life.host("compute-b")
 
         def is_foretold() -> bool:
-            reported = life.replica("compute-b")["reasons"]
-            return [(reason["code"], reason["params"]["host"]) for reason in reported] == [
-                ("low_space", "compute-b")
+            return ("low_space", "compute-b") in [
+                (reason["code"], reason["params"].get("host"))
+                for reason in life.replica("compute-b")["reasons"]
             ]
 
         life.wait("it is said before that there is little space", is_foretold)
-        assert life.replica("compute-a")["reasons"] == []
+        assert "low_space" not in {reason["code"] for reason in life.replica("compute-a")["reasons"]}
 
         def lost() -> bool:
             # a checkpoint empties the overlays: take that room, too
