@@ -88,7 +88,7 @@ cloud-simulated: install ## the tests with a whole cloud whose guests are simula
 
 cloud-real: install ## the tests with FT servers of real Nova, Neutron, libvirt and QEMU; needs root, leaves nothing running
 	$(BIN)/python -m pytest tests/cloud_real $(SELECT) $(LAB_TESTS) --verbose; result=$$?; \
-	$(PYTHON) -m lab down --purge --prefix $(TEST_REAL); $(PYTHON) -m lab down --purge --prefix $(TEST_STOCK); exit $$result
+	$(PYTHON) -m lab down --prefix $(TEST_REAL); $(PYTHON) -m lab down --prefix $(TEST_STOCK); exit $$result
 
 lint: venv ## ruff and mypy
 	$(BIN)/ruff check .

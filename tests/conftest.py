@@ -15,8 +15,7 @@ from tests.fixtures.timeouts import pytest_collection_modifyitems
 __all__ = ["pytest_collection_modifyitems"]  # a pytest hook
 
 # Properties are checked without a deadline, since a busy machine may be slow, and with the same examples in
-# each
-# run, so that a failure is due to the change under test. The long profile searches for further examples.
+# each run, so that a failure is due to the change under test. The long profile searches for further examples.
 settings.register_profile(
     "usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
@@ -32,7 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Return a running lab with three hosts, the dashboard and the demo servers."""
+    """Return a running lab with three hosts, the dashboard and the demo servers.
+
+    Its logs are kept if a test fails.
+    """
     prefix = request.config.getoption("--lab")
     if prefix:
         yield Lab(pathlib.Path(prefix).resolve())
@@ -44,7 +46,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield test_lab
     finally:
         ports = {status.port for status in test_lab.status() if status.port}
-        test_lab.down(purge=True)
+        test_lab.down(purge=not request.session.testsfailed)
         assert not _processes_of(PREFIX), "processes of the lab are left"
         assert not ports & _listening(), "ports of the lab are left"
 

@@ -2,8 +2,7 @@
 """Compute hosts.
 
 A kind of host is a class with the methods of :class:`ComputeHost`, which hides all differences between the
-kinds.
-:class:`lab.hosts.simulated.SimulatedHost` is a few processes on loopback with Nova's fake driver,
+kinds. :class:`lab.hosts.simulated.SimulatedHost` is a few processes on loopback with Nova's fake driver,
 :class:`lab.hosts.real.RealHost` a machine of its own with libvirt.
 """
 

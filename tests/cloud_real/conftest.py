@@ -19,7 +19,7 @@ PREFIX = pathlib.Path(__file__).resolve().parents[2] / ".lab" / "test-real"
 
 @pytest.fixture(scope="session")
 def real_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Return a running lab with three real hosts and no servers."""
+    """Return a running lab with three real hosts and no servers. Its logs are kept if a test fails."""
     prefix = request.config.getoption("--lab")
     if prefix:
         yield Lab(pathlib.Path(prefix).resolve())
@@ -31,7 +31,7 @@ def real_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
     finally:
         namespaces = lab.testbed().namespaces
-        lab.down(purge=True)
+        lab.down(purge=not request.session.testsfailed)
         assert not namespaces(), "network namespaces are left"
 
 

@@ -2,8 +2,7 @@
 """Each service is restarted, alone, while no operation runs and during workflows; the client does not notice.
 
 ``make test-all`` restarts each service in each workflow, which takes a quarter of an hour; ``make test`` one
-of
-them in each.
+of them in each.
 """
 
 from collections.abc import Callable

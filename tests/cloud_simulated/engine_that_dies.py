@@ -2,12 +2,10 @@
 """The real engine, which kills itself in the middle of workflows; test_engine_killed runs it as a program.
 
 ``python engine_that_dies.py POINTS REACHED --config-file ...``, in its own process group. POINTS is a JSON
-file
-``{server_id: [kind, step, when]}``. A workflow of this kind on this server blocks ``before`` this step, or
-``after`` it and before the database is updated, or within it when it has ``asked`` Nova for an action, which
-Nova executes. Each blocked workflow adds a line to the file REACHED. When all are blocked, the process group
-is
-killed with SIGKILL.
+file ``{server_id: [kind, step, when]}``. A workflow of this kind on this server blocks ``before`` this step,
+or ``after`` it and before the database is updated, or within it when it has ``asked`` Nova for an action,
+which Nova executes. Each blocked workflow adds a line to the file REACHED. When all are blocked, the process
+group is killed with SIGKILL.
 """
 
 import json

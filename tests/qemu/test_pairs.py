@@ -2,10 +2,8 @@
 """A pair of QEMUs keeps its client's connection at a failover, and while its link is cut.
 
 All tests share one guest and one client with one connection, whose counts are each written to disk. After
-each
-test the count is contiguous, the disk has what memory has, and memory is intact. The tests depend on each
-other,
-in order.
+each test the count is contiguous, the disk has what memory has, and memory is intact. The tests depend on
+each other, in order.
 """
 
 import contextlib

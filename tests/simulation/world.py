@@ -6,15 +6,12 @@ selection and repair of reservations, the agents' managers with the simulated ba
 Nova, Placement and the network are small models.
 
 Each thread of an engine is a greenlet that yields before every action visible to others: a transaction, a
-call
-of an agent, a request to Nova or Placement. The test's driver decides which thread continues, and which never
-does.
+call of an agent, a request to Nova or Placement. The test's driver decides which thread continues, and which
+never does.
 
 The state that clients have seen is modelled as a number that grows whenever a guest runs and may answer. A
-guest
-that answers must have all of it in memory, so two replicas that answer at the same time, or one that
-continues
-from an old state, are detected at once (:class:`SplitBrainError`).
+guest that answers must have all of it in memory, so two replicas that answer at the same time, or one that
+continues from an old state, are detected at once (:class:`SplitBrainError`).
 """
 
 import contextlib

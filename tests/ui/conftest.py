@@ -3,13 +3,14 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
@@ -17,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from lab.core.layout import LAB_DIR
 from lab.core.patience import patient
 from lab.core.process import MARK, STARTER
-from tests.ui.panel import address
+from tests.ui.panel import address, content
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
@@ -33,6 +34,22 @@ FLAGS = (
     "--window-size=1280,1000",
 )
 PAGE_S = patient(60)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the page that the browser shows to the report of a failed test."""
+    report = yield
+    browser = item.funcargs.get("browser")
+    if report.when == "call" and report.failed and browser:
+        try:
+            page = content(browser)
+        except WebDriverException as error:
+            page = f"the browser does not answer: {error}"
+        report.sections.append(("page", page))
+    return report
 
 
 @contextlib.contextmanager

@@ -4,14 +4,12 @@
 Real: nova-api with its paste pipeline and our filter, nova-conductor, nova-scheduler, nova-compute with our
 driver on each host, Placement, our agents' managers with the simulated backend, the FT database (SQLite).
 Keystone, Neutron, Glance, Cinder and the message broker are Nova's own fixtures. No engine runs: a test puts
-a
-pair in a state with :meth:`ColoCloud.protect` and by requests to agents, or sets columns with
+a pair in a state with :meth:`ColoCloud.protect` and by requests to agents, or sets columns with
 :meth:`ColoCloud.set_pair`. Only what Nova waits for is done automatically: :class:`DetachesPairs`.
 
 To write a test, derive from :class:`ColoTestCase` (hosts h1, h2 and h3 with the fake driver) or from
 :class:`tests.functional.nova.libvirt_harness.ColoLibvirtTestCase` (LibvirtDriver on Nova's fakelibvirt), in
-this
-folder. Use ``self.request()`` for raw responses of the API, else ``self.api`` and the helpers of Nova's
+this folder. Use ``self.request()`` for raw responses of the API, else ``self.api`` and the helpers of Nova's
 InstanceHelperMixin (``_wait_for_...``). ``make functional`` runs all tests on all releases; to run some on
 one:
 
