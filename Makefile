@@ -11,6 +11,8 @@ GENERATED := openapi.json samples/nova-colo.conf.sample samples/policy.yaml.samp
 POLICIES := colo_dashboard/conf/default_policies.yaml
 
 .DEFAULT_GOAL := help
+# Some images set this for their own programs. Here each process would compile all that it imports, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo demo-down test test-all quick sweep hosts-lane cloud-lane nova-lane unit dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
