@@ -169,7 +169,7 @@ class QemuBackend:
         replica = self._replicas.get(server_id)
         if replica is None or replica.record.stage == Stage.DISCONNECTED:
             return None
-        replica.shut_down_connections()
+        replica.peer.shut_down_connections()
         self._replicas.commits.begin(server_id)
         gap_ms = secondary.promote(replica.guest, None if stopped else replica.trigger_fence)
         self._replicas.commits.watch(server_id)

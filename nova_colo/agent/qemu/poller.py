@@ -52,14 +52,18 @@ class Poller:
                     polling[server_id] = self._pool.submit(self.poll, replica)
                     if polls_early:
                         polled_early.add(server_id)
-                if is_due and replica.unsaved and (server_id not in writing or writing[server_id].done()):
+                if (
+                    is_due
+                    and replica.writer.pending
+                    and (server_id not in writing or writing[server_id].done())
+                ):
                     writing[server_id] = self._writers.submit(self._flush, replica)
             pause.wait(SILENCE_POLL_S)
 
     def _flush(self, replica: Replica) -> None:
         """Write a replica's record: not in its poll, which must not wait for the disk."""
         try:
-            replica.flush()
+            replica.writer.write()
         except Exception as error:
             LOG.warning(
                 "Server %s: the state of its replica was not written: %s", replica.record.server_id, error

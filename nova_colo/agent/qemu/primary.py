@@ -126,7 +126,7 @@ def disconnect(replica: Replica) -> None:
     :raises ReplicationError: when its guest does not run afterwards
     """
     guest = replica.guest
-    replica.shut_down_connections()
+    replica.peer.shut_down_connections()
     migration.disconnect(guest)
     netfilter.remove_primary_filters(guest)
     migration.cancel(guest)

@@ -3,7 +3,6 @@
 
 import contextlib
 import dataclasses
-import ipaddress
 import socket
 import threading
 import time
@@ -13,12 +12,14 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_colo.agent.qemu import process_watch
+from nova_colo.agent.qemu.device_check import DeviceCheck
 from nova_colo.agent.qemu.egress import Egress
 from nova_colo.agent.qemu.fencing import ArmedFence, Fence
+from nova_colo.agent.qemu.peer import Peer
 from nova_colo.agent.qemu.peer_probe import PeerProbe
-from nova_colo.agent.qemu.qmp import block, migration, netfilter, virtio
+from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Event, GoneError, Guest, SilentError
-from nova_colo.agent.qemu.state_store import Record
+from nova_colo.agent.qemu.state_store import Record, RecordWriter
 from nova_colo.agent.replication import ReplicationError, Report
 from nova_colo.pair import hybrid, link_health, reasons
 from nova_colo.pair.checkpoint_history import Ledger
@@ -67,21 +68,16 @@ class Replica:
         self.guest = guest
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self.cancelled = threading.Event()  # the creation of the pair
-        self._peer_probe = peer_probe
+        self.peer = Peer(record, peer_probe, sockets)
+        self.writer = RecordWriter(self._snapshot, store)
         self._has_qemu = has_qemu
-        self._sockets = sockets
-        self._store = store
         self._base_rule = rule
         self._thresholds = thresholds
         self._lock = threading.RLock()
-        self._write_lock = threading.Lock()  # taken before the other one
         self._egress = Egress(guest)
         self._fence = ArmedFence(record.server_id)
-        self._devices_checked_at: float | None = None
-        self._unusable_devices: list[str] = []
-        self._unusable_checks = 0  # consecutive checkpoints with such devices
+        self._devices = DeviceCheck(guest)
         self._polled_at = time.monotonic()
-        self._unsaved = False
         self._copy_ended = False
         self._disk_error_at: float | None = None
         self._state = ReplicaState(running=not record.shut_down).attached(
@@ -97,38 +93,25 @@ class Replica:
     def save(self, **values: Any) -> None:
         """Set values of the record, and write it."""
         self._set(**values)
-        self.flush()
+        self.writer.write()
 
     def close(self) -> None:
-        """Stop writing the record: it is about to be deleted, possibly while it is written."""
-        with self._write_lock, self._lock:
-            self._store = lambda record: None
-            self._unsaved = False
+        """Stop writing the record, which is about to be deleted, and disarm the fence."""
+        self.writer.close()
+        with self._lock:
             self._fence.disarm()
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether the record has changed since it was last written."""
-        return self._unsaved
 
     def _set(self, **values: Any) -> None:
         with self._lock:
             for name, value in values.items():
                 setattr(self.record, name, value)
-            self._unsaved = True
+            self.writer.pending = True
 
-    def flush(self) -> None:
-        """Write the record. A slow disk delays neither reports nor events, hence a lock of its own."""
-        with self._write_lock:
-            with self._lock:
-                if self.record.primary:
-                    self.record.ledger = self.ledger.record()
-                record, self._unsaved = dataclasses.replace(self.record), False
-            try:
-                self._store(record)
-            except Exception:
-                self._unsaved = True
-                raise
+    def _snapshot(self) -> Record:
+        with self._lock:
+            if self.record.primary:
+                self.record.ledger = self.ledger.record()
+            return dataclasses.replace(self.record)
 
     def count_from(self, totals: dict[str, int]) -> None:
         """Start a new ledger that continues the server's totals of earlier checkpoints."""
@@ -156,7 +139,7 @@ class Replica:
                 self._copy_ended, self.record.disks_equal = False, True
             self._set(stage=Stage.IN_SYNC, error=None, mirrored=self.record.primary)
             self._state = self._state.in_sync(time.time(), self.record.setting, self._rule, pause_ms)
-        self.flush()
+        self.writer.write()
 
     def on_disconnected(self, error: Reason | None = None) -> None:
         """Record that the replica has no peer any more.
@@ -165,38 +148,12 @@ class Replica:
         """
         with self._lock:
             self._state = self._state.disconnected()
-            self._unusable_devices = []
+            self._devices.forget()
             self._copy_ended = False
             self._fence.disarm()
             self._set(stage=Stage.DISCONNECTED, disks_equal=True, error=error.data() if error else None)
         self._block_egress(False)
-        self.flush()
-
-    def shut_down_connections(self) -> None:
-        """Shut down the TCP connections with the peer from outside of QEMU.
-
-        QEMU answers nothing while it waits for its disks to be idle, as at each checkpoint. That lasts for
-        ever when a peer has sent the beginning of a write and its end is lost, and when it is to acknowledge
-        one and has lost its power.
-        """
-        try:
-            for connection in self._sockets():
-                with contextlib.suppress(OSError):  # it listens, or has been closed
-                    if self._leads_to_peer(connection):
-                        connection.shutdown(socket.SHUT_RDWR)
-        except OSError as error:
-            LOG.warning("Server %s: the sockets of its QEMU: %s", self.record.server_id, error)
-
-    def _leads_to_peer(self, connection: socket.socket) -> bool:
-        """Return whether a socket of QEMU is one of the pair's connections.
-
-        :raises OSError: when it is not connected
-        """
-        if self.record.peer is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
-            return False
-        own, (address, port, *_) = connection.getsockname(), connection.getpeername()
-        is_pairs = own[1] in self.record.ports or port in self.record.peer_ports
-        return is_pairs and ipaddress.ip_address(address) == ipaddress.ip_address(self.record.peer)
+        self.writer.write()
 
     def set_parameters(self, delay_ms: int, mode: str, policy: str, interval_ms: int) -> None:
         """Record new checkpoint parameters, which are about to be set in QEMU."""
@@ -204,7 +161,7 @@ class Replica:
             now = time.time()
             self._set(delay_ms=delay_ms, mode=mode, policy=policy, interval_ms=interval_ms)
             self._state = self._state.parameters_set(now, self.record.setting, self._rule)
-        self.flush()
+        self.writer.write()
 
     def on_reconnect(self) -> None:
         """Continue to count events after a gap, in which some may have been missed."""
@@ -232,7 +189,7 @@ class Replica:
             if taken is not None:
                 self.ledger.add(taken, time.time(), unseen)
                 self.record.counted = self._state.last_counted
-                self._unsaved = True
+                self.writer.pending = True
                 self._state = self._state.counted(self._rule, taken)
         return urgent
 
@@ -256,7 +213,11 @@ class Replica:
                 if event.name == "BLOCK_IO_ERROR" and is_primary:
                     self._disk_error_at = time.time()
                 if event.name == "RESUME" and self._copy_ended and stage == Stage.IN_SYNC:
-                    was_equal, self.record.disks_equal, self._unsaved = self.record.disks_equal, False, True
+                    was_equal, self.record.disks_equal, self.writer.pending = (
+                        self.record.disks_equal,
+                        False,
+                        True,
+                    )
                     return was_equal
                 return False
         if failed:
@@ -270,7 +231,7 @@ class Replica:
         with self._lock:
             if not self._copy_ended and self.record.disks_equal:
                 return  # disconnected meanwhile, which ends the copies
-            self._unsaved = True
+            self.writer.pending = True
         if self.record.primary:  # at once: no checkpoint must be taken
             with contextlib.suppress(ReplicationError):  # it does not answer: none is taken then
                 migration.disconnect(self.guest)
@@ -316,13 +277,8 @@ class Replica:
         return is_up and self._is_peers_host_silent()
 
     def _is_peers_host_silent(self) -> bool:
-        age = self._peer_age()
+        age = self.peer.silence_s()
         return age is not None and age > self._thresholds.silent_s
-
-    def _peer_age(self) -> float | None:
-        """Return for how many seconds the peer's host has not answered; None without a peer."""
-        peer = self.record.peer
-        return None if peer is None else self._peer_probe.age(peer)
 
     def poll(self) -> bool:
         """Poll the QEMU. Blocks for the timeout of a command at most, or of two when the peer is lost.
@@ -353,7 +309,7 @@ class Replica:
             self._polled_at = time.monotonic()
             before, link = self._state, None
             if self.record.shut_down and has_qemu and had_ended:
-                self.record.shut_down, self._unsaved = False, True  # it was started again
+                self._set(shut_down=False)  # it was started again
             if self.record.stage == Stage.IN_SYNC:
                 link = link_health.assess(self._signs(connections or {}), self._thresholds)
             self._state = before.polled(time.time(), self._rule, running=has_qemu, silent=silent, link=link)
@@ -389,7 +345,7 @@ class Replica:
             if self.record.stage == Stage.DISCONNECTED or not self._is_peer_lost():
                 raise
             LOG.warning("The QEMU of server %s waits for a peer that is lost.", self.record.server_id)
-            self.shut_down_connections()
+            self.peer.shut_down_connections()
             return self._poll_qemu()
 
     def _is_peer_lost(self) -> bool:
@@ -414,24 +370,9 @@ class Replica:
                 # the event was missed, and maybe a checkpoint that was taken since
                 self._copy_ended, record.disks_equal = True, False
             self._leave_pair()
-        checkpoint_at = self._state.checkpoint_at
-        if not record.primary and self._devices_checked_at != checkpoint_at:
-            self._devices_checked_at = checkpoint_at
-            self._check_devices()
+        if not record.primary:
+            self._devices.after_checkpoint(self._state.checkpoint_at)
         return netfilter.connections(self.guest)
-
-    def _check_devices(self) -> None:
-        self._unusable_devices = virtio.unusable_devices(self.guest)
-        self._unusable_checks = self._unusable_checks + 1 if self._unusable_devices else 0
-        # at the 1st, 2nd, 4th, 8th ... checkpoint: the guest may have broken the primary's device, too, and
-        # between a reset and the next checkpoint there is nothing to promote
-        if self._unusable_checks and self._unusable_checks & (self._unusable_checks - 1) == 0:
-            LOG.warning(
-                "Resetting the secondary of server %s: disabled or broken devices: %s.",
-                self.record.server_id,
-                ", ".join(self._unusable_devices),
-            )
-            virtio.reset(self.guest)
 
     def _signs(self, chardevs: dict[str, bool]) -> link_health.Signs:
         now = time.time()
@@ -439,7 +380,7 @@ class Replica:
         since = self._state.checkpoint_at
         return link_health.Signs(
             chardevs=chardevs,
-            heartbeat_age_s=self._peer_age(),
+            heartbeat_age_s=self.peer.silence_s(),
             pause_p99_ms=figures["pause_ms"]["p99"],
             mismatches_per_min=self.ledger.rate(now, Cause.MISMATCH),
             checkpoint_age_s=now - since if since else None,
@@ -490,7 +431,7 @@ class Replica:
             yield reasons.GUEST_DISK_ERROR()
         if self._state.link is not None:
             yield from self._state.link.reasons
-        if self._unusable_devices:
-            yield reasons.DEVICES_OFF(devices=self._unusable_devices)
+        if self._devices.unusable:
+            yield reasons.DEVICES_OFF(devices=self._devices.unusable)
         if self._fence.error is not None:
             yield reasons.FENCE_UNARMED(error=self._fence.error)

@@ -3,6 +3,8 @@
 
 import dataclasses
 import pathlib
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from nova_colo.hoststate import json_file
@@ -108,3 +110,36 @@ def _record(values: dict[str, Any]) -> Record:
     known = {field.name for field in dataclasses.fields(Record)}  # a later release may have added others
     values = {name: value for name, value in values.items() if name in known}
     return Record(**values | {"stage": Stage(values["stage"])})
+
+
+class RecordWriter:
+    """Writes a record that changes while it is written: a slow disk delays those only who wait for it.
+
+    :param snapshot: returns a copy of the record as it is now
+    :param store: writes a record
+    :ivar pending: whether the record has changed since it was last written
+    """
+
+    def __init__(self, snapshot: Callable[[], Record], store: Callable[[Record], None]):
+        self.pending = False
+        self._snapshot = snapshot
+        self._store = store
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def write(self) -> None:
+        """Write the record."""
+        with self._lock:
+            self.pending = False  # first: what changes meanwhile is written again
+            if self._closed:
+                return
+            try:
+                self._store(self._snapshot())
+            except Exception:
+                self.pending = True
+                raise
+
+    def close(self) -> None:
+        """End writing, possibly in the middle of it: the record is about to be deleted."""
+        with self._lock:
+            self._closed, self.pending = True, False

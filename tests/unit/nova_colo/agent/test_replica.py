@@ -175,9 +175,9 @@ def test_that_nothing_was_heard_while_libvirt_was_away_is_no_loss(replica, clock
 
 def test_a_disk_that_hangs_delays_neither_events_nor_reports(replica, clock):
     hangs = threading.Event()
-    replica._store = lambda record: hangs.wait(patient(60))
+    replica.writer._store = lambda record: hangs.wait(patient(60))
     replica.on_event(Event("RESUME", clock.now + 1, {}, next(NUMBERS)))
-    writing = threading.Thread(target=replica.flush)
+    writing = threading.Thread(target=replica.writer.write)
     writing.start()
     try:
         advance(replica, clock, 20)
@@ -189,20 +189,20 @@ def test_a_disk_that_hangs_delays_neither_events_nor_reports(replica, clock):
     finally:
         hangs.set()
         writing.join()
-    assert replica.unsaved, "what has changed meanwhile is written next"
+    assert replica.writer.pending, "what has changed meanwhile is written next"
 
 
 def test_what_could_not_be_written_is_written_later(replica, clock):
     def full(record):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    store, replica._store = replica._store, full
+    store, replica.writer._store = replica.writer._store, full
     with pytest.raises(OSError, match="No space left"):
         replica.save(delay_ms=5000)
-    assert replica.unsaved
-    replica._store = store
-    replica.flush()
-    assert not replica.unsaved and replica.stored[-1].delay_ms == 5000
+    assert replica.writer.pending
+    replica.writer._store = store
+    replica.writer.write()
+    assert not replica.writer.pending and replica.stored[-1].delay_ms == 5000
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -419,7 +419,7 @@ def test_that_a_guest_has_powered_itself_off_is_told_until_it_is_started_again(r
     replica.there = False
     replica.poll()
     assert replica.report(paired=True).shut_down and replica.report(paired=False).shut_down
-    replica.flush()
+    replica.writer.write()
     assert replica.stored[-1].shut_down, "it must survive a restart of the agent"
     replica.there = True
     replica.poll()
@@ -500,9 +500,9 @@ def test_connections_to_others_and_those_of_other_purposes_stay(clock, connectio
     replica, _ = make_waiting(True, connections, "peer_ports")
     replica.record.peer_ports = [1]
     storage, _ = connections.open()
-    replica.shut_down_connections()
+    replica.peer.shut_down_connections()
     replica.record.peer_ports, replica.record.peer = [connections.port], "127.0.0.2"
-    replica.shut_down_connections()
+    replica.peer.shut_down_connections()
     assert not is_shut_down(storage)
 
 
@@ -511,7 +511,7 @@ def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections
         raise PermissionError("ptrace")
 
     replica, _ = make_waiting(True, connections, "peer_ports")
-    replica._sockets, replica.probe.silent_s = refuse, 3.0
+    replica.peer._sockets, replica.probe.silent_s = refuse, 3.0
     replica.poll()
     assert replica.report(True).running is False
 
