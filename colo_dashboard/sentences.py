@@ -1024,6 +1024,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The server waits for its secondary."),
         "",
     ),
+    "waiting_for_copies": (
+        gettext_noop("The server waits for its turn: %(number)s others on %(host)s get their secondaries first."),
+        "",
+    ),
     "waiting_for_primary": (
         gettext_noop("waiting for the primary"),
         "",

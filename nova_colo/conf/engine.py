@@ -75,6 +75,14 @@ OPTS = [
         min=1,
         help="Number of operations that run at the same time, in each pool of threads.",
     ),
+    cfg.IntOpt(
+        "max_copies_per_host",
+        default=4,
+        min=1,
+        help="Number of servers whose disks and memory are copied from or to a host at the same time to give "
+        "them a secondary. When a host has died, the others on it wait for their turn, so that the copies do "
+        "not delay the checkpoints of the pairs that are left.",
+    ),
 ]
 
 

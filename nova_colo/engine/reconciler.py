@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reconcile all pairs: decide what each needs and start its operation."""
 
+import collections
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from oslo_log import log as logging
@@ -23,6 +25,9 @@ from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
 
+#: Kinds of operations that copy a server's disks and memory to another host.
+COPIES = (Action.PROTECT.value, "move_secondary")
+
 
 class Reconciler:
     """Reconciles all pairs, one pass at a time.
@@ -33,6 +38,7 @@ class Reconciler:
     def __init__(self, context: Context, runner: Runner):
         self._context = context
         self._runner = runner
+        self._copies: collections.Counter[str] = collections.Counter()  # by host, from or to it
 
     def reconcile(self) -> None:
         """Check every operation, pair and host once."""
@@ -41,6 +47,7 @@ class Reconciler:
         with self._context.database.reader() as session:
             rows = {row.server_id: row for row in pairs.all_pairs(session)}
             unfinished = {operation.id: operation for operation in operations.running(session)}
+        self._copies = _copies(unfinished.values())
         for operation in unfinished.values():
             self._runner.submit(operation)
         for row in rows.values():
@@ -164,6 +171,8 @@ class Reconciler:
         values: dict[str, Any] = {}
         match decision.action:
             case Action.PROTECT:
+                if not self._may_copy(row):
+                    return
                 params = ProtectParams(**base)
                 values = {"state": State.STARTING, "state_reason": reasons.MAKING_SECONDARY()}
             case Action.FAILOVER:
@@ -188,6 +197,18 @@ class Reconciler:
         is_loss = decision.action in (Action.FAILOVER, Action.RUN_ALONE) and not decision.planned
         event = _signs(row, snapshot) if is_loss and not row.attempts else None
         self._begin(row, decision.action.value, params, event, **values)
+
+    def _may_copy(self, row: pairs.Pair) -> bool:
+        """Return whether a server may get its secondary now. Record why not; the next pass asks again."""
+        host, limit = row.primary_host, self._context.conf.engine.max_copies_per_host
+        if self._copies[host] < limit:
+            self._copies[host] += 1
+            return True
+        reason = reasons.WAITING_FOR_COPIES(host=host, number=limit)
+        if row.state_reason != reason:
+            with self._context.database.writer() as session:
+                pairs.update_unchanged(session, row, state_reason=reason)
+        return False
 
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.
@@ -281,6 +302,14 @@ class Reconciler:
                 self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:
             LOG.warning("%s", error)
+
+
+def _copies(unfinished: Iterable[Operation]) -> collections.Counter[str]:
+    """Return how many servers are being copied from or to each host."""
+    copied = [operation.params for operation in unfinished if operation.kind in COPIES]
+    return collections.Counter(
+        host for params in copied for host in (params.get("source"), params.get("target")) if host
+    )
 
 
 def _signs(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:

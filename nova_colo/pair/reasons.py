@@ -192,6 +192,13 @@ WAITING = kind(
     "Nothing: `starting` follows within seconds. Otherwise check that an engine is active.",
 )
 MAKING_SECONDARY = kind(_G, "making_secondary", "A secondary is being created.", "Wait.")
+WAITING_FOR_COPIES = kind(
+    _G,
+    "waiting_for_copies",
+    "The server waits for its turn: %(number)s others on %(host)s get their secondaries first.",
+    "Wait. As many as `[engine] max_copies_per_host` are copied from or to a host at the same time.",
+    hosts="host",
+)
 REMOVING_SECONDARY = kind(_G, "removing_secondary", "The secondary is being removed.", "Wait a second.")
 MOVING_SECONDARY = kind(
     _G,
