@@ -15,6 +15,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_log import log as logging
 from oslo_utils import uuidutils
+from routes.middleware import RoutesMiddleware
 
 from nova_colo import conf as colo_conf
 from nova_colo.api import (
@@ -181,7 +182,10 @@ class FaultToleranceFilter:
         self._application = application
         self._make_service = make_service
         self._service: Service | None = None
-        self._mapper = _mapper()
+        # the middleware and the settings of nova.api.wsgi:Router
+        self._router = RoutesMiddleware(
+            lambda environ, start_response: environ["wsgiorg.routing_args"][1], _mapper(), singleton=False
+        )
 
     @property
     def service(self) -> Service:
@@ -198,7 +202,7 @@ class FaultToleranceFilter:
         allocates memory at each call that crosses a chunk's end).
         """
         request = wsgi.Request(environ)
-        match = self._match(request)
+        match = self._match(environ)
         if match is None:
             return self._application(environ, start_response)
         if match["kind"] == BEFORE:
@@ -213,12 +217,13 @@ class FaultToleranceFilter:
             response = None
         return self._handle(match, request, response)(environ, start_response)
 
-    def _match(self, request: wsgi.Request) -> dict[str, Any] | None:
-        try:
-            match: dict[str, Any] | None = self._mapper.match(request.path_info.rstrip("/"), request.environ)
-        except UnicodeDecodeError:  # not a path of ROUTES
-            return None
-        return match
+    def _match(self, environ: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the route of a request, found as Nova does: a parameter ``_method`` replaces the method."""
+        match: dict[str, Any] = self._router(environ, None)
+        if server_id := match.get("server_id"):
+            # Nova's database may ignore the case
+            match["server_id"] = server_id.lower()
+        return match or None
 
     def _objection(self, match: dict[str, Any], request: wsgi.Request) -> wsgi.Fault | None:
         """Return the error that refuses a request; None when it may pass to Nova."""

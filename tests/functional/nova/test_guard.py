@@ -2,11 +2,14 @@
 """Nova's own actions on FT servers: each has a rule in action_rules.py, and the filter enforces it."""
 
 import json
+import re
 
+import fixtures
 import nova.policies
 import pytest
 import sqlalchemy as sa
 import webob
+from nova.api.openstack import wsgi as nova_wsgi
 from nova.api.openstack.compute import routes
 
 from nova_colo.api import filter as colo_filter
@@ -14,7 +17,7 @@ from nova_colo.pair import action_rules
 from nova_colo.pair.action_rules import OPERATION_HEADER, Effect
 from nova_colo.pair.model import State, Wanted
 from tests.fixtures.statements import collected
-from tests.functional.nova.harness import OTHER_PROJECT, ROLES, ColoTestCase
+from tests.functional.nova.harness import OTHER_PROJECT, PROJECT, ROLES, ColoTestCase
 
 VOLUME = "a07f71dc-8151-4e7d-a0cc-cd24a3f11113"
 PORT = "ce531f90-199f-48c0-816c-13e38010b442"
@@ -138,7 +141,7 @@ class GuardTest(ColoTestCase):
             self.assert_refused(answer, action_rules.ACTIONS[name])
 
     def test_the_legacy_endpoint_and_a_wrong_microversion_are_no_way_around(self):
-        request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action/", method="POST")
+        request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action", method="POST")
         request.headers.update(
             {"X-Auth-User": "admin", "X-Auth-Project-Id": self.server["tenant_id"], "X-Roles": ROLES["admin"]}
         )
@@ -267,3 +270,89 @@ class WithoutDatabaseTest(ColoTestCase):
             request.headers["X-Roles"] = ROLES["admin"]
             request.body, request.content_type = json.dumps({"pause": None}).encode(), "application/json"
             self.assertEqual(expected, request.get_response(self.api_fixture.app()).status_int)
+
+
+def disguises(method, path):
+    """Yield what Nova may take for a request: method, path, headers, and a body that is no JSON, or None."""
+    for real in ("GET", "PUT", "POST", "DELETE", "OPTIONS", "WHATEVER"):
+        yield real, f"{path}?_method={method}", {}, None
+        yield real, f"{path}?a=b&_method={method.lower()}", {}, None
+        yield real, f"{path}?%5Fmethod={method}", {}, None
+        yield real, f"{path}?_method={method}&_method=GET", {}, None
+        yield real, path, {"X-HTTP-Method-Override": method}, None
+    yield "POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, f"_method={method}".encode()
+    yield method, f"{path}?_method=", {}, None
+    for other in (
+        f"{path}/",
+        f"{path}//",
+        f"/{path}",
+        f"{path}%0A",
+        f"{path}%20",
+        f"{path}%00",
+        f"{path}.json",
+        f"{path};x",
+        path.replace("/servers", "//servers", 1),
+        path.replace("/servers", "/./servers", 1),
+        path.replace("/servers", "/x/../servers", 1),
+        path.replace("/servers", "/%73ervers", 1),
+        path.replace("/servers", "/Servers", 1),
+        path.replace("-", "%2D"),
+        re.sub("[0-9a-f-]{36}", lambda uuid: uuid[0].upper(), path),
+        f"/{PROJECT}{path}",
+        f"/{OTHER_PROJECT}{path}",
+        f"/{PROJECT}/{path}",
+    ):
+        yield method, other, {}, None
+    yield method, path.replace("/servers", "/os-volumes_boot", 1), {}, None
+    for content_type in ("text/plain", "application/vnd.openstack.compute+json", "application/xml", ""):
+        yield method, path, {"Content-Type": content_type}, None
+
+
+class DisguiseTest(ColoTestCase):
+    """Each request that the filter refuses is sent in many disguises, to a stock Nova and to ours."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.ft_server()
+        self.protect(self.server, "h2")
+        self.reached = []
+        self.useFixture(fixtures.MockPatchObject(nova_wsgi.Resource, "dispatch", self.dispatch))
+
+    def dispatch(self, method, request, action_args):
+        """Note which method of Nova a request has reached, and do nothing."""
+        self.reached.append(method.__qualname__)
+
+    def reaches(self, method, path, body, headers, raw, base, stock):
+        """Send a request, and return the methods of Nova that it has reached."""
+        request = webob.Request.blank(base + path, method=method)
+        request.headers.update(
+            {"X-Auth-User": "admin", "X-Auth-Project-Id": PROJECT, "X-Roles": ROLES["admin"]}
+        )
+        request.headers["OpenStack-API-Version"] = "compute 2.97"
+        request.body = raw or json.dumps(body).encode()
+        request.content_type = "application/json"
+        request.headers.update(headers)
+        self.reached.clear()
+        request.get_response(self.stock_app if stock else self.api_fixture.app())
+        return list(self.reached)
+
+    def test_what_is_refused_is_refused_in_any_disguise(self):
+        server_path = f"/servers/{self.server['id']}"
+        requests = [
+            *(("POST", f"{server_path}/action", {name: body}) for name, body in REFUSED_ACTIONS.items()),
+            *((method, f"{server_path}/{path}", body) for method, path, body in REFUSED_REQUESTS),
+        ]
+        tried, guarded = 0, set()
+        for method, path, body in requests:
+            plain_request = (method, path, body, {}, None, "/v2.1")
+            (target,) = self.reaches(*plain_request, stock=True)
+            self.assertEqual([], self.reaches(*plain_request, stock=False), (method, path))
+            guarded.add(target)
+            for disguise in disguises(method, path):
+                for base in ("/v2.1", "/v2"):
+                    seen = (*disguise[:2], body, *disguise[2:], base)
+                    if target in self.reaches(*seen, stock=True):
+                        tried += 1
+                        self.assertNotIn(target, self.reaches(*seen, stock=False), seen)
+        self.assertGreater(tried, 10 * len(requests))
+        self.assertEqual(len(requests), len(guarded))
