@@ -123,7 +123,7 @@ messages: venv ## bring the translations' sources up to date with the code; need
 
 policies: venv ## generate the default policies that the dashboard shows by
 	PYTHONPATH=tests/unit/colo_dashboard DJANGO_SETTINGS_MODULE=openstack_dashboard.settings \
-	    $(BIN)/python -m django dump_default_policies --namespace nova_colo --output-file $(POLICIES)
+	    $(BIN)/python -m django dump_default_policies --namespace nova_colo.dashboard --output-file $(POLICIES)
 
 install: # Debian packages and Python packages
 	$(PYTHON) -m lab install

@@ -81,7 +81,8 @@ def _selection(service: Service, request: wsgi.Request, parsed: dict[str, Any]) 
     project_id = parsed.get("project_id")
     # as in Nova, the parameter without a value means yes
     everywhere = strutils.bool_from_string(parsed.get("all_tenants", "0") or "1")
-    if everywhere or project_id not in (None, own["project_id"]):
+    # a token without a project has no list of its own
+    if everywhere or own["project_id"] is None or project_id not in (None, own["project_id"]):
         service.must(request, policy.INDEX_ALL, own)
     else:
         project_id = own["project_id"]

@@ -93,11 +93,12 @@ class MarkerNotFoundError(LookupError):
 class Selection:
     """The filters of a list. None or empty: any.
 
+    :param project_id: None for all projects
     :param host: host of the primary or of the secondary
     :param name: part of the name, case-insensitive
     """
 
-    project_id: str | None = None
+    project_id: str | None
     host: str | None = None
     name: str | None = None
     states: Sequence[str] = ()

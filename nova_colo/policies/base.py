@@ -6,8 +6,9 @@ from oslo_policy import policy
 #: Prefix of all rules of fault tolerance.
 ROOT = "os_compute_api:os-fault-tolerance"
 
+CONTEXT_IS_ADMIN = "context_is_admin"
 ANYBODY = "@"
-ADMIN = "rule:context_is_admin"
+ADMIN = f"rule:{CONTEXT_IS_ADMIN}"
 PROJECT_MANAGER_OR_ADMIN = "rule:project_manager_or_admin"
 PROJECT_MEMBER_OR_ADMIN = "rule:project_member_or_admin"
 PROJECT_READER_OR_ADMIN = "rule:project_reader_or_admin"
@@ -16,7 +17,11 @@ PROJECT_READER_OR_ADMIN = "rule:project_reader_or_admin"
 def list_rules() -> list[policy.RuleDefault]:
     """Return the rules."""
     return [
-        policy.RuleDefault("context_is_admin", "role:admin", "Who is an administrator of the cloud."),
+        policy.RuleDefault(
+            CONTEXT_IS_ADMIN,
+            "is_admin:True",
+            "Who is an administrator of the cloud: those who are by this rule in Nova's own policy.",
+        ),
         policy.RuleDefault(
             "project_manager_or_admin",
             "rule:context_is_admin or (role:manager and project_id:%(project_id)s)",

@@ -89,8 +89,11 @@ class Api:
         with self.database.reader() as session:
             return dict(pairs.get(session, server_id))
 
-    def request(self, method, path, role="admin", project="ours", body=None, **headers):
-        """Send a request as a user with a role in a project, and return webob's response."""
+    def request(self, method, path, role="admin", project="ours", body=None, is_admin=None, **headers):
+        """Send a request as a user with a role in a project, and return webob's response.
+
+        :param is_admin: whether Nova takes the user for an administrator; by default one with the role admin
+        """
         request = wsgi.Request.blank(path, method=method, base_url="http://cloud/v2.1", headers=headers)
         if body is not None:
             request.json_body = body
@@ -103,7 +106,7 @@ class Api:
             user_id=role,
             project_id=project,
             roles=roles.get(role, [role]),
-            is_admin=role == "admin",
+            is_admin=role == "admin" if is_admin is None else is_admin,
             overwrite=False,
         )
         return request.get_response(self._application)

@@ -44,3 +44,15 @@ def test_who_may_see_all_projects_but_hosts_of_its_own_only_cannot_look_for_host
         "all_tenants=1&sort_key=primary_host",
     ):
         assert api.request("GET", f"/os-fault-tolerance/servers?{query}", "manager").status_int == 403
+
+
+def test_who_is_an_administrator_is_decided_by_nova(api, server):
+    for role, is_admin, expected in (("admin", False, 403), ("cloud_admin", True, 200)):
+        for path in ("/os-fault-tolerance/hosts", "/os-fault-tolerance/servers?all_tenants=1"):
+            assert api.request("GET", path, role, is_admin=is_admin).status_int == expected
+
+
+def test_a_token_without_a_project_lists_all_projects_or_nothing(api, server, policy_file):
+    policy_file.write_text('"os_compute_api:os-fault-tolerance:index": "@"\n')
+    assert api.request("GET", "/os-fault-tolerance/servers", "reader", project=None).status_int == 403
+    assert len(api.get("/os-fault-tolerance/servers", "admin", project=None)["servers"]) == 1
