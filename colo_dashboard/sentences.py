@@ -560,6 +560,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Your role does not allow you to remove this server's protection."),
         "",
     ),
+    "not_being_built": (
+        gettext_noop("Server %(server)s is no FT server that is being built on %(host)s."),
+        "",
+    ),
     "not_connected": (
         gettext_noop("Timed out after %(seconds)s s waiting for the secondary to connect."),
         "",

@@ -101,6 +101,21 @@ def update(session: orm.Session, server_id: str, **values: Any) -> bool:
     return result.rowcount == 1
 
 
+def move_build(session: orm.Session, server_id: str, host: str) -> bool:
+    """Set the host of a server that is being built.
+
+    :returns: False when the server is not being built, as far as its pair knows
+    """
+    query = sa.update(Pair).where(
+        Pair.server_id == server_id,
+        Pair.server_status == "BUILD",
+        Pair.epoch == 0,
+        Pair.secondary_host.is_(None),
+        Pair.operation_id.is_(None),
+    )
+    return session.execute(query.values(primary_host=host, nova_host=host)).rowcount == 1
+
+
 def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless an operation has it or the inputs of decisions have changed.
 

@@ -9,7 +9,7 @@ from oslo_log import log as logging
 from nova_colo.db import pairs, retry_on_loss
 from nova_colo.engine.clients.nova import Server
 from nova_colo.engine.context import Context
-from nova_colo.engine.errors import NoRoomError, WorkflowError
+from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.server_sync import columns
 from nova_colo.pair import reasons
 
@@ -47,7 +47,10 @@ class BuildReservation:
         time.sleep(max(self._listens_from - self._context.clock(), 0.0))
         server = self._context.nova.server(server_id)
         if server is None:
-            raise NoRoomError(reasons.NO_SERVER(server=server_id))
+            raise WorkflowError(reasons.NO_SERVER(server=server_id))
+        # whoever can publish on the broker can send this: it must not move the pair of a server that exists
+        if not server.fault_tolerant or (server.status, server.host) != ("BUILD", host):
+            raise WorkflowError(reasons.NOT_BEING_BUILT(server=server_id, host=host))
         self._add_pair(server, host)
         row = self._context.pair(server_id)
         reserved = self._context.capacity.reserve(row)
@@ -64,4 +67,7 @@ class BuildReservation:
             with self._context.database.writer() as session:
                 pairs.add(session, **values)
         except db_exception.DBDuplicateEntry:
-            self._context.update(server.id, primary_host=host, nova_host=host)
+            with self._context.database.writer() as session:
+                moved = pairs.move_build(session, server.id, host)
+            if not moved:
+                raise WorkflowError(reasons.NOT_BEING_BUILT(server=server.id, host=host)) from None

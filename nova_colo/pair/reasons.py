@@ -594,6 +594,15 @@ NOT_FT = kind(
 NO_SERVER = kind(
     _G, "no_server", "Server %(server)s does not exist in Nova.", "As above, for a strict build.", _WARNING
 )
+NOT_BEING_BUILT = kind(
+    _G,
+    "not_being_built",
+    "Server %(server)s is no FT server that is being built on %(host)s.",
+    "Whoever has requested its reservation is no nova-compute that builds it. Find out who can publish on "
+    "the message broker.",
+    _WARNING,
+    hosts="host",
+)
 GUEST_NOT_RUNNING = kind(
     _G,
     "guest_not_running",
