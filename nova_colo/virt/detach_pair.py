@@ -11,9 +11,12 @@ import dataclasses
 from time import sleep
 
 import tenacity
+from oslo_log import log as logging
 
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds between two polls of the role.
 INTERVAL = 0.2
@@ -40,9 +43,11 @@ def leave(roles: RoleStore, server_id: str, timeout: float) -> str:
     now = waiting(roles.get, server_id)
     if _is_in_pair(now):
         roles.put(record)
+        # the text is shown to the server's owner, who may not see hosts
+        LOG.warning("The secondary of server %s is on %s and was not removed.", server_id, record.peer)
         return (
-            f"its secondary on {record.peer} was not removed within {timeout:g} s, and could take over "
-            "meanwhile. Check that nova-colo-engine and this host's nova-colo-agent run, then try again"
+            f"its secondary was not removed within {timeout:g} s, and could take over meanwhile. Check that "
+            "nova-colo-engine and this host's nova-colo-agent run, then try again"
         )
     if now is None or (now.role in (Role.LEAVING, Role.PRIMARY) and now.peer is None):
         return ""

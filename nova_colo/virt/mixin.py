@@ -187,10 +187,11 @@ class ColoDriverMixin:
             return ""
         if record.role in (Role.SECONDARY, Role.PROMOTED):
             return "this host has the secondary of the server, which only the pair's agents may start"
-        where = f"on {record.peer}" if record.peer else "on another host"
+        # the text is shown to the server's owner, who may not see hosts
+        LOG.warning("Its peer is on %s and may run.", record.peer or "another host", instance=instance)
         return (
-            f"its peer may run {where}, and both would corrupt its disk. Wait until its fault tolerance "
-            "state is protected or degraded, or remove its protection (ft-unprotect)"
+            "its peer may run on another host, and both would corrupt its disk. Wait until its fault "
+            "tolerance state is protected or degraded, or remove its protection (ft-unprotect)"
         )
 
     def _disk_refusal(self, instance: Any) -> str:

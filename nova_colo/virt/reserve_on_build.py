@@ -51,8 +51,9 @@ class StrictBuild:
             # the text of any other error is not for the server's owner; it is in the engine's log
             known = error.exc_type in ("BuildError", "NoRoomError")
             reason = str(error.value) if known else "nova-colo-engine failed. Its log says why."
-        except messaging.MessagingException as error:
-            reason = f"no nova-colo-engine could be asked: {error}"
+        except messaging.MessagingException:  # its text may have the broker's address
+            LOG.exception("No nova-colo-engine could be asked.", instance=instance)
+            reason = "no nova-colo-engine could be asked. The log of nova-compute says why."
         else:
             LOG.info("Reserved capacity for the secondary on host %s.", host, instance=instance)
             return
