@@ -24,8 +24,8 @@ demo: ## bring up a whole OpenStack with fault tolerance on this machine, with r
 demo-down: ## stop it again
 	$(PYTHON) -m lab down
 
-# Three lanes of stages side by side: two that wait for guests and hosts for much of the time, and one of a lower priority that
-# computes meanwhile. In a lane one stage follows on the other, also when that has failed: the report at the end says so.
+# Run three lanes of stages in parallel: two wait for guests and hosts most of the time, the third computes at a lower priority.
+# Run the stages of a lane one after the other, even after one has failed; the report at the end lists the failed ones.
 HOSTS_LANE := qemu cloud-real
 CLOUD_LANE := lint docs unit dashboards cloud-simulated
 NOVA_LANE := functional-32 functional-33 functional-34

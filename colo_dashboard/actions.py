@@ -35,7 +35,7 @@ class Action:
 
 
 _AFTER_FAILOVER = _(
-    "Afterwards the server runs unprotected until it is re-protected. "
+    "Afterwards the server runs unprotected until it is protected again. "
     "If its new host fails before that, the server stops."
 )
 _WITHOUT_SECONDARY = _("Until then the server runs unprotected: if its host fails, it stops.")
@@ -58,10 +58,7 @@ ACTIONS = (
         "test_failover",
         "ft-test-failover",
         _("Test failover"),
-        _(
-            "The secondary of %(name)s becomes its primary, to verify that failover works. Nothing is"
-            " lost if it does not."
-        ),
+        _("The secondary of %(name)s becomes its primary, to verify that failover works."),
         _AFTER_FAILOVER,
         _("Unable to test the failover of %(name)s: %(reason)s"),
         _("Test failover of %(name)s was requested. Its row shows the progress."),
@@ -126,7 +123,7 @@ ACTIONS = (
         _("Sets when %(name)s and its secondary synchronise."),
         "",
         _("Unable to set the mode of %(name)s: %(reason)s"),
-        _("The mode of %(name)s was set."),
+        _("Change of the mode of %(name)s was requested."),
     ),
 )
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -105,7 +105,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "disk_in_the_way": (
-        gettext_noop("A disk of %(found)s bytes exists, instead of %(wanted)s. Remove it, or find out what it belongs to."),
+        gettext_noop("A disk of %(found)s bytes exists where %(wanted)s bytes are expected. Remove it, or find out what it belongs to."),
         "",
     ),
     "disk_not_shown": (
@@ -245,11 +245,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "flavor_feature": (
-        gettext_noop("Its flavor asks for %(feature)s (%(key)s=%(value)s). Take %(key)s off the flavor."),
+        gettext_noop("Its flavor requests %(feature)s (%(key)s=%(value)s). Remove %(key)s from the flavor."),
         "",
     ),
     "flavor_resource": (
-        gettext_noop("Its flavor asks for %(resource)s (%(key)s), which its other host has not. Take %(key)s off the flavor."),
+        gettext_noop("Its flavor requests %(resource)s (%(key)s), which its other host does not provide. Remove %(key)s from the flavor."),
         "",
     ),
     "grant_given": (
@@ -261,7 +261,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "grant_lost": (
-        gettext_noop("The database knows epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s."),
+        gettext_noop("The database has epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s."),
         "",
     ),
     "grant_missed": (
@@ -269,7 +269,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "grant_restored": (
-        gettext_noop("The database had lost that %(host)s runs this server by the grant for epoch %(epoch)s: it knew epoch %(lost)s."),
+        gettext_noop("The database had lost the grant for epoch %(epoch)s to %(host)s (it had epoch %(lost)s). It was restored."),
         "",
     ),
     "guest_differs": (
@@ -277,7 +277,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The guest would differ on %(host)s."),
     ),
     "guest_disk_error": (
-        gettext_noop("The guest has got an error from its disk."),
+        gettext_noop("The guest received an I/O error from its disk."),
         "",
     ),
     "guest_ended": (
@@ -297,7 +297,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "has_volume": (
-        gettext_noop("It has %(volume)s, and volumes are not replicated. Leave it out."),
+        gettext_noop("It has %(volume)s, and volumes are not replicated. Omit or detach the volume."),
         "",
     ),
     "host_agent_silent": (
@@ -321,7 +321,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "host_no_capacity": (
-        gettext_noop("%(host)s is not enabled or has no %(memory_mb)s MB of RAM free. Free capacity there, or name another host."),
+        gettext_noop("%(host)s is not enabled or has less than %(memory_mb)s MB of RAM free. Free capacity there, or name another host."),
         "",
     ),
     "host_unhealthy": (
@@ -333,7 +333,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "image_feature": (
-        gettext_noop("Its image asks for %(feature)s (%(key)s=%(value)s). Use an image without %(key)s."),
+        gettext_noop("Its image requests %(feature)s (%(key)s=%(value)s). Use an image without %(key)s."),
         "",
     ),
     "image_tool_failed": (
@@ -609,11 +609,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_running_stuck": (
-        gettext_noop("Not running: %(reason)s. Updating them failed: %(error)s"),
+        gettext_noop("Not running: %(reason)s. Updating Nova's records failed: %(error)s"),
         "",
     ),
     "not_running_waiting": (
-        gettext_noop("Not running: %(reason)s. The server is restarted there once they are."),
+        gettext_noop("Not running: %(reason)s. It is restarted there once Nova's records are updated."),
         "",
     ),
     "not_suspended": (
@@ -685,7 +685,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_rescue": (
-        gettext_noop("A protected server cannot be rescued: its secondary has other disks than the rescue system. Remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be rescued: its secondary does not have the rescue disk. Remove its protection with ft-unprotect first."),
         "",
     ),
     "nova_resize": (
@@ -725,7 +725,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "port_guaranteed": (
-        gettext_noop("Port %(port)s has guaranteed resources, which its other host has not. Take its QoS policy off."),
+        gettext_noop("Port %(port)s has guaranteed resources, which its other host does not provide. Remove its QoS policy."),
         "",
     ),
     "port_not_normal": (

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes stock Nova run fault-tolerant servers: API filter, engine, agent and compute-driver mixin."""
+"""Fault-tolerant servers on stock Nova: API filter, engine, agent and compute-driver mixin."""

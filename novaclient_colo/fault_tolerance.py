@@ -342,7 +342,7 @@ class FaultToleranceManager(base.Manager):
     def failover(self, server: Any, force: bool = False) -> base.TupleWithMeta:
         """Request a failover to the secondary. The pair's epoch is higher when it is done.
 
-        :param force: fail over although the pair is not healthy
+        :param force: fail over although its state is not protected
         :returns: an empty tuple with ``request_ids``, as for all actions on a pair
         :raises NoHealthySecondary: there is none to fail over to
         :raises novaclient.exceptions.Conflict: not possible in the pair's state; the message has the remedy
@@ -418,7 +418,7 @@ class FaultToleranceManager(base.Manager):
                 raise exceptions.WaitFailedError(pair, f"Server {pair.name}: {pair.state_reason}")
             if time.monotonic() >= deadline:
                 wanted = "as wanted" if callable(done) else done
-                late = f"Server {pair.name} is {pair.state}, and not {wanted} within {timeout:g} s."
+                late = f"Timed out after {timeout:g} s: server {pair.name} is {pair.state}, not {wanted}."
                 raise exceptions.WaitTimeoutError(pair, late)
             if progress is not None:
                 progress(pair)

@@ -42,7 +42,9 @@ def _request(cs: Any, args: Any, request: Callable[..., Any], what: str, **more:
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
-@utils.arg("--force", action="store_true", default=False, help="Fail over although the pair is not healthy.")
+@utils.arg(
+    "--force", action="store_true", default=False, help="Fail over although its state is not protected."
+)
 def do_failover(cs: Any, args: Any) -> None:
     """Make the secondary of an FT server its primary."""
     _request(cs, args, cs.fault_tolerance.failover, "Failover", force=args.force)
@@ -101,11 +103,13 @@ def do_ft_show(cs: Any, args: Any) -> None:
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
-@utils.arg("--limit", metavar="<number>", type=int, default=None, help="The newest only, so many.")
+@utils.arg(
+    "--limit", metavar="<number>", type=int, default=None, help="Maximum number of events, newest first."
+)
 def do_ft_event_list(cs: Any, args: Any) -> None:
     """List the events of an FT server, newest first."""
     if args.limit is not None and args.limit < 1:
-        raise exceptions.CommandError(f"--limit {args.limit}: a number from 1 on is wanted.")
+        raise exceptions.CommandError(f"--limit {args.limit}: must be 1 or greater.")
     events = cs.fault_tolerance.events(_server(cs, args), limit=args.limit)
     utils.print_list(events, ["At", "Level", "Kind", "Message"], sortby_index=None)
 

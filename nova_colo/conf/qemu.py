@@ -87,16 +87,15 @@ OPTS = [
         "memory_timeout",
         default=120.0,
         min=1.0,
-        help="Seconds in which the memory that a guest has changed, after all of it was sent once, must "
-        "become less, until it can be sent within max_downtime. Otherwise the creation of the secondary "
-        "fails, and the guest was not paused.",
+        help="Seconds within which the memory transfer must converge: once all memory was sent, what the "
+        "guest has changed meanwhile must become less until it can be sent within max_downtime. Counted from "
+        "the last progress. Otherwise the creation of the secondary fails, and the guest was not paused.",
     ),
     cfg.FloatOpt(
         "max_downtime",
         default=1.0,
         min=0.05,
-        help="Seconds for which a guest may be paused while the rest of its memory is sent for the first "
-        "time.",
+        help="Maximum pause of a guest at the end of the first memory transfer, in seconds.",
     ),
     cfg.IntOpt(
         "low_space",

@@ -21,7 +21,7 @@ class Candidate:
 
     No clock is compared with another: each candidate times, by its own monotonic clock, how long it has seen
     the holder not renew the lease, as the leader election of Kubernetes' client-go does. Time in which it did
-    not look itself, stalled or without the database, does not count.
+    not poll itself, stalled or without the database, does not count.
 
     :param name: name of the engine process
     :param seconds: a lease that has not been renewed for so long is free, and so is that of an engine that
@@ -35,7 +35,7 @@ class Candidate:
         self._seconds = seconds
         self._clock = clock
         self._seen: tuple[str, object] | None = None
-        self._renewed_at = self._equal_at = self._looked_at = -math.inf
+        self._renewed_at = self._equal_at = self._polled_at = -math.inf
 
     def acquire(self, heard: int) -> bool:
         """Take or renew the lease.
@@ -63,12 +63,12 @@ class Candidate:
     def _may_take(self, lease: Lease, heard: int, now: float) -> bool:
         """Return whether another engine's lease is free."""
         seen = (lease.holder, lease.expires_at)
-        unknown = now - self._looked_at >= self._seconds
+        unknown = now - self._polled_at >= self._seconds
         if unknown or seen != self._seen:
             self._renewed_at = now
         if unknown or lease.heard is None or heard <= lease.heard:
             self._equal_at = now
-        self._seen, self._looked_at = seen, now
+        self._seen, self._polled_at = seen, now
         return now - min(self._renewed_at, self._equal_at) >= self._seconds
 
     def _update(self, session: orm.Session, heard: int, *unchanged: sa.ColumnElement[bool]) -> bool:

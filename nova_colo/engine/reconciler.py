@@ -213,7 +213,7 @@ class Reconciler:
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.
 
-        What is urgent waits only after a failure of its own.
+        A failover or run_alone waits only if the last operation was of the same kind.
         """
         if action not in (Action.FAILOVER, Action.RUN_ALONE):
             return True
@@ -292,7 +292,8 @@ class Reconciler:
             if gone and may_be_novas and self._context.nova.server(server_id) is not None:
                 if replica.role == Role.PROMOTED:
                     LOG.warning(
-                        "Host %s runs server %s, which has no pair and another host in Nova.",
+                        "Host %s runs server %s, which has no pair; Nova names another host. Not destroying "
+                        "it.",
                         host,
                         server_id,
                     )

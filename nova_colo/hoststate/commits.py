@@ -12,7 +12,7 @@ import tenacity
 
 from nova_colo.hoststate import json_file
 
-#: Seconds between two looks at a record that is being waited for.
+#: Seconds between two polls of a record that is being waited for.
 INTERVAL_S = 0.2
 
 

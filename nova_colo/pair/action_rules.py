@@ -19,7 +19,8 @@ class Effect(enum.StrEnum):
     ``none``: the action reads, removes the server, or repairs records, and always passes.
     ``keeps``: the pair stays.
     ``renews``: the pair ends, and the engine creates a new one as soon as the server is ACTIVE again.
-    ``breaks``: the secondary cannot follow: refused while a secondary exists or is being created.
+    ``breaks``: the secondary cannot reproduce the change: refused while a secondary exists or is being
+    created.
     ``attaches``: the action adds a device that can never be replicated: refused while the server is to be
     protected.
 
@@ -109,7 +110,7 @@ ACTIONS: Mapping[str, Rule] = {
     "unrescue": _passes(Effect.RENEWS, "os-unrescue"),
     "confirmResize": _passes(Effect.RENEWS, "servers:confirm_resize"),
     "revertResize": _passes(Effect.RENEWS, "servers:revert_resize"),
-    # --- the secondary cannot follow
+    # --- the secondary cannot reproduce the change
     "pause": _refused(
         Effect.BREAKS,
         ("os-pause-server:pause",),
@@ -169,7 +170,7 @@ ACTIONS: Mapping[str, Rule] = {
         Effect.BREAKS,
         ("os-rescue",),
         "nova_rescue",
-        "A protected server cannot be rescued: its secondary has other disks than the rescue system.",
+        "A protected server cannot be rescued: its secondary does not have the rescue disk.",
     ),
 }
 

@@ -41,7 +41,7 @@ def refusal(action: str, pair: Pair, *, force: bool = False) -> Reason | None:
     """Return why a requested action must be refused; None when it may start.
 
     :param action: one of ACTIONS
-    :param force: only for a failover: also when the pair is not healthy
+    :param force: only for a failover: also when its state is not protected
     """
     if pair.state == State.FAILING_OVER:
         return reasons.WAIT_FAILOVER()

@@ -104,9 +104,9 @@ class NewerGrant:
 def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | None:
     """Return the newest grant if it is newer than a pair's row.
 
-    A pair whose replicas both run in sync as the row says is believed: what is newer is left from an earlier
-    life of the server as an FT server, on a host that was away since. Nor is it certain who has the grant
-    while one of them is as the row says.
+    If both replicas run in sync as the row says, the row is right: a newer epoch is from an earlier pair of
+    this server, on a host that was away. While only one of them is as the row says, it is not certain who has
+    the grant.
 
     :param pair: the pair, with no operation in progress, as read after the reports arrived
     :param replicas: the replicas of the server on all hosts that are alive
@@ -131,7 +131,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     if newest[host].link_up and len(linked) != 1:
         return unclear  # its secondary's agent is silent at this moment
     secondary = linked[0] if newest[host].link_up else None
-    # the compute driver, or the engine, has made it more than promoted once the records had followed
+    # the role is PRIMARY, no longer PROMOTED, once Nova's records were updated
     return NewerGrant(epoch, tuple(newest), host, secondary, newest[host].role != Role.PROMOTED)
 
 
@@ -300,7 +300,7 @@ def _decide_qemu_silent(pair: Pair, primary: Replica, secondary: Replica | None)
 
     :param secondary: the secondary if it can be promoted
     """
-    # libvirt alone may be silent, and the guest run well
+    # perhaps only libvirt does not answer, and the guest runs
     if secondary is not None and (not primary.running or secondary.link_up is False):
         return Decision(Action.FAILOVER, reasons.PRIMARY_SILENT(host=pair.primary_host))
     return NOTHING

@@ -22,7 +22,9 @@ BOOTS_FROM_VOLUME = kind(
     "boots_from_volume",
     "It boots from %(volume)s, and volumes are not replicated. Boot it from an image.",
 )
-HAS_VOLUME = kind(_G, "has_volume", "It has %(volume)s, and volumes are not replicated. Leave it out.")
+HAS_VOLUME = kind(
+    _G, "has_volume", "It has %(volume)s, and volumes are not replicated. Omit or detach the volume."
+)
 HAS_SHARES = kind(
     _G,
     "has_shares",
@@ -39,7 +41,7 @@ PORT_NOT_NORMAL = kind(
 PORT_GUARANTEED = kind(
     _G,
     "port_guaranteed",
-    "Port %(port)s has guaranteed resources, which its other host has not. Take its QoS policy off.",
+    "Port %(port)s has guaranteed resources, which its other host does not provide. Remove its QoS policy.",
     own="port",
 )
 PORT_DEVICE_PROFILE = kind(
@@ -51,19 +53,20 @@ PORT_DEVICE_PROFILE = kind(
 FLAVOR_RESOURCE = kind(
     _G,
     "flavor_resource",
-    "Its flavor asks for %(resource)s (%(key)s), which its other host has not. Take %(key)s off the flavor.",
+    "Its flavor requests %(resource)s (%(key)s), which its other host does not provide. Remove %(key)s from "
+    "the flavor.",
     own="resource key",
 )
 FLAVOR_FEATURE = kind(
     _G,
     "flavor_feature",
-    "Its flavor asks for %(feature)s (%(key)s=%(value)s). Take %(key)s off the flavor.",
+    "Its flavor requests %(feature)s (%(key)s=%(value)s). Remove %(key)s from the flavor.",
     own="key value",
 )
 IMAGE_FEATURE = kind(
     _G,
     "image_feature",
-    "Its image asks for %(feature)s (%(key)s=%(value)s). Use an image without %(key)s.",
+    "Its image requests %(feature)s (%(key)s=%(value)s). Use an image without %(key)s.",
     own="key value",
 )
 OTHER_FLAVOR = kind(_G, "other_flavor", "Or use a flavor without ft:enabled.")
@@ -140,7 +143,7 @@ class _Feature:
 
     :param flavor: the key in a flavor's extra specs, as a pattern
     :param image: the key in an image's properties, as a pattern; empty when images cannot request it
-    :param kind: the feature, as the end of a sentence with "asks for"
+    :param kind: the feature, as the end of a sentence with "requests"
     :param asks: whether a value requests the feature
     """
 

@@ -38,10 +38,10 @@ class Rule:
     def __post_init__(self) -> None:
         if self.run < 1 or self.short_s <= 0 or self.calm_s <= 0 or self.growth < 1:
             raise ValueError(
-                "hybrid rule: run, short_s and calm_s are more than nothing, and growth is no less than 1"
+                "hybrid rule: run, short_s and calm_s must be greater than 0, and growth at least 1"
             )
         if not 0 < self.first_wait_s <= self.max_wait_s:
-            raise ValueError("hybrid rule: first_wait_s is more than nothing and no more than max_wait_s")
+            raise ValueError("hybrid rule: first_wait_s must be greater than 0 and at most max_wait_s")
 
 
 @dataclasses.dataclass(frozen=True)

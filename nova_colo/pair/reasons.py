@@ -18,7 +18,7 @@ REQUESTED = kind(
     _G, "requested", "requested", "A user requested it; the event names the request and the user."
 )
 REQUESTED_BY_FORCE = kind(
-    _G, "requested_by_force", "requested with force", "As above, for a pair that was not protected."
+    _G, "requested_by_force", "requested with force", "As for `requested`, for a pair that was not protected."
 )
 TEST_REQUESTED = kind(_G, "test_requested", "a test failover was requested", "A user requested it.")
 TEST_RETURN = kind(
@@ -66,13 +66,13 @@ LINK_LOST = kind(
     hosts="host",
 )
 SECONDARY_ENDED = kind(
-    _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for the primary.", hosts="host"
+    _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for `primary_ended`.", hosts="host"
 )
 SECONDARY_SILENT = kind(
     _G,
     "secondary_silent",
     "the secondary QEMU on %(host)s does not answer",
-    "As for the primary.",
+    "As for `primary_silent`.",
     hosts="host",
 )
 SECONDARY_MISSED_WRITE = kind(
@@ -159,7 +159,7 @@ SHUT_DOWN = kind(
 GRANT_LOST = kind(
     _G,
     "grant_lost",
-    "The database knows epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s.",
+    "The database has epoch %(lost)s of this server, but %(host)s has recorded epoch %(epoch)s.",
     "The database has lost a committed transaction, or a replica is left from an earlier life of the server "
     "as an FT server. Nothing is started or destroyed until that is clear. Find out by Nova's records and by "
     "its disk which host runs the server rightfully. On the others stop the agent, end the QEMU with `virsh "
@@ -170,8 +170,8 @@ GRANT_LOST = kind(
 GRANT_RESTORED = kind(
     _G,
     "grant_restored",
-    "The database had lost that %(host)s runs this server by the grant for epoch %(epoch)s: it knew epoch "
-    "%(lost)s.",
+    "The database had lost the grant for epoch %(epoch)s to %(host)s (it had epoch %(lost)s). It was "
+    "restored.",
     "The engine has restored it from the report of that host's agent. Find out why the database loses "
     "committed transactions, see [The database](#the-database).",
     _ERROR,
@@ -263,7 +263,13 @@ SECONDARY_LOST = kind(
     "Check the host that is named. A new secondary is created.",
     _WARNING,
 )
-NO_SECONDARY = kind(_G, "no_secondary", "The server runs without a secondary.", "As above.", _WARNING)
+NO_SECONDARY = kind(
+    _G,
+    "no_secondary",
+    "The server runs without a secondary.",
+    "Nothing: a new secondary is created.",
+    _WARNING,
+)
 NO_AUTO_REPROTECT = kind(
     _G,
     "no_auto_reprotect",
@@ -299,7 +305,7 @@ RECORDS_STUCK = kind(
     "records_stuck",
     "The server runs, but updating Nova's records failed: %(error)s",
     "Clients are served, but Nova names the old host. The engine retries with increasing delays. See "
-    "[records that do not follow](#records-that-do-not-follow).",
+    "[Nova's records are not updated](#novas-records-are-not-updated).",
     _ERROR,
 )
 NOT_RUNNING = kind(
@@ -321,16 +327,15 @@ NOT_RUNNING_RESTARTING = kind(
 NOT_RUNNING_WAITING = kind(
     _G,
     "not_running_waiting",
-    "Not running: %(reason)s. The server is restarted there once they are.",
+    "Not running: %(reason)s. It is restarted there once Nova's records are updated.",
     "Wait. See [a failover that is stuck](#a-failover-that-is-stuck).",
     _ERROR,
 )
 NOT_RUNNING_STUCK = kind(
     _G,
     "not_running_stuck",
-    "Not running: %(reason)s. Updating them failed: %(error)s",
-    "As for [records that do not follow](#records-that-do-not-follow). The server is restarted as soon as "
-    "they are updated.",
+    "Not running: %(reason)s. Updating Nova's records failed: %(error)s",
+    "As for `records_stuck`. The server is restarted as soon as they are updated.",
     _ERROR,
 )
 RESTARTED = kind(
@@ -449,7 +454,7 @@ CERTIFICATE_ENDS = kind(
 GUEST_DISK_ERROR = kind(
     _G,
     "guest_disk_error",
-    "The guest has got an error from its disk.",
+    "The guest received an I/O error from its disk.",
     "The disk of the primary's host is full or broken: check `df`, QEMU's log and the kernel's log there. "
     "Fail over to the secondary, whose disk is another one.",
     _WARNING,
@@ -492,7 +497,7 @@ MISMATCH_STORM = kind(
     _G,
     "mismatch_storm",
     "Mismatch storm: replies differ %(number)s times per minute.",
-    "The two replicas do not reply alike (several threads, random numbers, times in replies). Use mode "
+    "The two replicas send different replies (several threads, random numbers, times in replies). Use mode "
     "`hybrid` or `checkpoint` for this server.",
     _WARNING,
 )
@@ -521,8 +526,8 @@ NO_HEALTHY_HOST = kind(
 HOST_NO_CAPACITY = kind(
     _G,
     "host_no_capacity",
-    "%(host)s is not enabled or has no %(memory_mb)s MB of RAM free. Free capacity there, or name another "
-    "host.",
+    "%(host)s is not enabled or has less than %(memory_mb)s MB of RAM free. Free capacity there, or name "
+    "another host.",
     "For a secondary that is to move to a given host.",
     _WARNING,
     hosts="host",
@@ -531,7 +536,7 @@ HOST_UNHEALTHY = kind(
     _G,
     "host_unhealthy",
     "The agent on %(host)s is not healthy, or nova-compute is forced down. Start it, or name another host.",
-    "As above.",
+    "As for `host_no_capacity`.",
     _WARNING,
     hosts="host",
 )
@@ -592,7 +597,11 @@ NOT_FT = kind(
     "Nothing: it was deleted or resized in the meantime.",
 )
 NO_SERVER = kind(
-    _G, "no_server", "Server %(server)s does not exist in Nova.", "As above, for a strict build.", _WARNING
+    _G,
+    "no_server",
+    "Server %(server)s does not exist in Nova.",
+    "As for `not_ft`, in a strict build.",
+    _WARNING,
 )
 NOT_BEING_BUILT = kind(
     _G,
@@ -716,7 +725,8 @@ FILE_IN_THE_WAY = kind(
 DISK_IN_THE_WAY = kind(
     _G,
     "disk_in_the_way",
-    "A disk of %(found)s bytes exists, instead of %(wanted)s. Remove it, or find out what it belongs to.",
+    "A disk of %(found)s bytes exists where %(wanted)s bytes are expected. Remove it, or find out what it "
+    "belongs to.",
     "Disks of other owners are not overwritten. A disk of the right size is assumed to be left over from "
     "an earlier secondary, and is overwritten.",
     _WARNING,
@@ -889,7 +899,8 @@ ALONE_NOT_RUNNING = kind(
     _G,
     "alone_not_running",
     "The guest is not running %(seconds)s s after it was told to run unprotected.",
-    "**Act at once**: the replica that holds the grant is paused. The engine retries. As above.",
+    "**Act at once**: the replica that holds the grant is paused. The engine retries. As for "
+    "`disconnected_not_running`.",
     _ERROR,
 )
 NEVER_IN_SYNC = kind(
@@ -967,7 +978,7 @@ AGENT_INTERNAL_ERROR = kind(
     _G,
     "agent_internal_error",
     "Internal error of the agent. See its log.",
-    "Search the log of nova-colo-agent on the primary's host for *could not be protected*. The engine "
+    "Search the log of nova-colo-agent on the primary's host for *Failed to protect server*. The engine "
     "retries.",
     _ERROR,
 )
@@ -1060,7 +1071,7 @@ LIBVIRTD_STUCK = kind(
     _G,
     "libvirtd_stuck",
     "libvirtd has not answered for %(seconds)s s.",
-    "As above.",
+    "As for `libvirtd_silent`.",
     _WARNING,
 )
 FENCED = kind(
@@ -1101,11 +1112,13 @@ GRANT_GIVEN = kind(
     _G,
     "grant_given",
     "The grant for epoch %(epoch)s was already given to %(host)s.",
-    "As above.",
+    "As for `grant_invalid`.",
     _WARNING,
     hosts="host",
 )
-GRANT_MISSED = kind(_G, "grant_missed", "Another grant was given in the meantime.", "As above.", _WARNING)
+GRANT_MISSED = kind(
+    _G, "grant_missed", "Another grant was given in the meantime.", "As for `grant_invalid`.", _WARNING
+)
 MAY_NOT_RESUME = kind(
     _G,
     "may_not_resume",
@@ -1118,7 +1131,7 @@ WRONG_EPOCH = kind(
     _G,
     "wrong_epoch",
     "%(host)s is %(role)s of %(server)s in epoch %(epoch)s, not %(wanted)s.",
-    "As above.",
+    "As for `may_not_resume`.",
     _WARNING,
     hosts="host",
 )
@@ -1180,15 +1193,15 @@ DISKS_TIMEOUT = kind(
     "Timed out after %(seconds)s s waiting for the server's disk to be completed after the failover.",
     "The guest runs. Check whether the disk of its host is full or broken: what the guest has written is in "
     "`*.colo-active` and `*.colo-hidden` beside it until then. Never delete these files. QEMU does not "
-    "repeat what has failed: when there is room again, end it once (`virsh destroy`). The agent then "
-    "completes the disk, and the engine restarts the server.",
+    "repeat what has failed: when there is free space again, end it once (`virsh destroy`). The agent "
+    "then completes the disk, and the engine restarts the server.",
     _WARNING,
 )
 RECORDS_TIMEOUT = kind(
     _G,
     "records_timeout",
     "Timed out after %(seconds)s s waiting for Nova to move the server's records.",
-    "As above. The limit is `[engine] records_timeout`.",
+    "As for `nova_did_not_follow`. The limit is `[engine] records_timeout`.",
     _WARNING,
 )
 TASK_TIMEOUT = kind(
@@ -1202,7 +1215,7 @@ RESTART_TIMEOUT = kind(
     _G,
     "restart_timeout",
     "Timed out after %(seconds)s s waiting for the server to restart.",
-    "As above.",
+    "As for `task_timeout`.",
     _WARNING,
 )
 RUNS_AGAIN = kind(
@@ -1236,8 +1249,8 @@ NOTICED = kind(
     _G,
     "noticed",
     "A replica counts as lost. %(signs)s",
-    "What the agents had reported by then. The first cause is among it: see the reasons of the replication "
-    "link.",
+    "The signs that the agents had reported by then. The root cause is among them: see the reasons of the "
+    "replication link.",
     _WARNING,
 )
 FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "A user requested it.")
@@ -1279,13 +1292,13 @@ PAUSED_FOR = kind(
     _G,
     "paused_for",
     "The guest was paused for %(ms)s ms.",
-    "The end of the previous line: how long the guest was paused in total while the secondary was created.",
+    "The end of `protected`: how long the guest was paused in total while the secondary was created.",
 )
 NO_TEST_RETURN = kind(
     _G,
     "no_test_return",
     "The test failover does not return to %(host)s, which has no capacity or is unavailable.",
-    "The end of that line: the server stays where it is.",
+    "The end of `protected`: the server stays where it is.",
     hosts="host",
 )
 REQUEST_CANCELLED = kind(

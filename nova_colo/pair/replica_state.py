@@ -28,7 +28,7 @@ class Stage(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What the agent has decided about a replica, as far as its state depends on it.
+    """Settings of a replica that its state depends on.
 
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint

@@ -53,7 +53,7 @@ def list_rules() -> list[policy.RuleDefault]:
         base.rule(
             FORCE,
             base.ADMIN,
-            "Fail a server over although its pair is not healthy.",
+            "Fail a server over although its state is not protected.",
             _operation(f"{actions.FAILOVER} with force"),
         ),
         base.rule(

@@ -199,8 +199,8 @@ class ColoDriverMixin:
         if self._commits.wait(instance.uuid, COMMIT_S):
             return ""
         return (
-            "after a failover its disk lacks data, which the agent writes to it. Check that this host's "
-            "nova-colo-agent runs and that the disk is not full, then try again"
+            "its disk is incomplete after a failover: nova-colo-agent has not committed the overlays yet. "
+            "Check that it runs on this host and that the disk is not full, then try again"
         )
 
     def _check_may_start(self, instance: Any) -> None:

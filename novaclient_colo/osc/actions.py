@@ -15,7 +15,7 @@ from novaclient_colo.osc import common
 MODES = {
     "colo": "colo: when replies of the two differ",
     "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
-    "hybrid": "hybrid: the one of the two that suits the replies at the time",
+    "hybrid": "hybrid: switches between the two, by how often replies differ",
 }
 
 
@@ -109,7 +109,9 @@ class FailoverServer(_Act):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--force", action="store_true", help="Fail over although the pair is not healthy")
+        parser.add_argument(
+            "--force", action="store_true", help="Fail over although its state is not protected"
+        )
         return parser
 
     def arguments(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
@@ -215,7 +217,7 @@ class UnprotectServer(_Act):
     PURPOSE, UNTIL = "to unprotect", "the secondary is removed"
     REQUEST = common.Request(
         "removal of the protection",
-        "is protected still",
+        "is still protected",
         None,
         lambda before, now: now.rests_in("unprotected"),
     )
@@ -231,7 +233,7 @@ class SuspendServer(_Act):
     PURPOSE, UNTIL = "whose protection to suspend", "the secondary is removed"
     REQUEST = common.Request(
         "suspension of the protection",
-        "is protected still",
+        "is still protected",
         None,
         lambda before, now: now.rests_in("suspended"),
     )

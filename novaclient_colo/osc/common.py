@@ -133,7 +133,7 @@ def wait(
         late = f"Server {now.name} is {now.state}{why}: not done in time, but the {request.what} continues."
         raise exceptions.CommandError(f"{late} {follow}") from None
     except KeyboardInterrupt:
-        ended = f"Not waited for any longer; the {request.what} of server {before.name} continues."
+        ended = f"Stopped waiting; the {request.what} of server {before.name} continues."
         raise exceptions.CommandError(f"{ended} {follow}") from None
     finally:
         progress.clear()
@@ -173,10 +173,10 @@ def add_waiting(parser: argparse.ArgumentParser, until: str) -> None:
 
 
 def positive(text: str) -> int:
-    """Parse a number from 1 on.
+    """Parse a positive integer.
 
     :raises argparse.ArgumentTypeError: when the text is something else
     """
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' must be an integer of 1 or greater")
     return int(text)

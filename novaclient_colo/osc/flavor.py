@@ -52,7 +52,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         metavar="<mode>",
         choices=("colo", "checkpoint", "hybrid"),
         help="How pairs synchronise: colo (when replies differ), checkpoint (at a fixed interval) "
-        "or hybrid (by itself)",
+        "or hybrid (switches automatically)",
     )
     parser.add_argument(
         "--checkpoint-interval",
@@ -65,10 +65,13 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         "--auto-reprotect",
         action="store_true",
         default=None,
-        help="Replace a lost secondary without being asked (default)",
+        help="Replace a lost secondary automatically (default)",
     )
     group.add_argument(
-        "--no-auto-reprotect", dest="auto_reprotect", action="store_false", help="Wait until somebody asks"
+        "--no-auto-reprotect",
+        dest="auto_reprotect",
+        action="store_false",
+        help="Do not replace a lost secondary until 'server ft protect'",
     )
 
 

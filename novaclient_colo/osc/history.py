@@ -33,7 +33,7 @@ class ListEvent(command.Lister):
             "--limit",
             metavar="<number>",
             type=common.positive,
-            help="The newest only, so many (default: all)",
+            help="Maximum number of events, newest first (default: all)",
         )
         parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
         return parser
@@ -69,9 +69,11 @@ class ListCheckpoint(command.Lister):
         parser.add_argument(
             "--since",
             metavar="<time>",
-            help="From then on (ISO 8601, in UTC; default: an hour before the end)",
+            help="Start of the period (ISO 8601, in UTC; default: an hour before its end)",
         )
-        parser.add_argument("--until", metavar="<time>", help="Up to then (ISO 8601, in UTC; default: now)")
+        parser.add_argument(
+            "--until", metavar="<time>", help="End of the period (ISO 8601, in UTC; default: now)"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:

@@ -19,7 +19,7 @@ CLEAR = "\x1b[H\x1b[J"
 
 
 def _several(which: str, values: Iterable[str]) -> str:
-    return f"Those {which}: {', '.join(values)} (may be given several times)"
+    return f"Only servers {which}: {', '.join(values)} (may be given several times)"
 
 
 class ListFaultTolerance(command.Lister):
@@ -52,9 +52,9 @@ class ListFaultTolerance(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--all-projects", action="store_true", help="List those of all projects (admin only)"
+            "--all-projects", action="store_true", help="List servers of all projects (admin only)"
         )
-        parser.add_argument("--name", metavar="<name>", help="Those whose name contains this")
+        parser.add_argument("--name", metavar="<name>", help="Only servers whose name contains this")
         parser.add_argument(
             "--state",
             metavar="<state>",
@@ -69,12 +69,14 @@ class ListFaultTolerance(command.Lister):
             choices=tuple(HEALTH_SEVERITY),
             help=_several("of this health", HEALTH_SEVERITY),
         )
-        parser.add_argument("--host", metavar="<host>", help="Those with a replica on this host (admin only)")
+        parser.add_argument(
+            "--host", metavar="<host>", help="Only servers with a replica on this host (admin only)"
+        )
         parser.add_argument(
             "--limit",
             metavar="<number>",
             type=common.positive,
-            help="At most so many, the worst (default: all)",
+            help="Maximum number of servers, worst first (default: all)",
         )
         parser.add_argument(
             "--long", action="store_true", help="List IDs, mode, epoch, reasons and backend too"

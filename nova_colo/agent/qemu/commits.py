@@ -20,8 +20,8 @@ from nova_colo.hoststate.commits import CommitStore, DiskFile
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two looks at the graph of a guest that was just promoted, and later. A QEMU that is killed
-#: between the end of its commit and the next look leaves overlays that are older than its disk.
+#: Seconds between two polls of the graph of a guest that was just promoted, and later. A QEMU that is killed
+#: between the end of its commit and the next poll leaves overlays that are older than its disk.
 INTERVAL_S, LATER_S = 0.02, 0.1
 #: Seconds for which a commit is watched most closely.
 CLOSELY_S = 10.0

@@ -41,6 +41,6 @@ class DeviceCheck:
             )
             virtio.reset(self._guest)
 
-    def forget(self) -> None:
-        """Forget what was found: the replica has no peer any more."""
+    def reset(self) -> None:
+        """Reset the result: the replica has no peer any more."""
         self.unusable = []

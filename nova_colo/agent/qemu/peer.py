@@ -35,9 +35,8 @@ class Peer:
     def shut_down_connections(self) -> None:
         """Shut down the TCP connections with the peer from outside of QEMU.
 
-        QEMU answers nothing while it waits for its disks to be idle, as at each checkpoint. That lasts for
-        ever when a peer has sent the beginning of a write and its end is lost, and when it is to acknowledge
-        one and has lost its power.
+        QEMU's monitor does not answer while QEMU drains its disks, as at each checkpoint. Draining never ends
+        if the peer vanished in the middle of a write, or before it acknowledged one.
         """
         try:
             for connection in self._sockets():
@@ -45,7 +44,11 @@ class Peer:
                     if self._is_end_of(connection):
                         connection.shutdown(socket.SHUT_RDWR)
         except OSError as error:
-            LOG.warning("Server %s: the sockets of its QEMU: %s", self._record.server_id, error)
+            LOG.warning(
+                "Failed to shut down the connections of server %s with its peer: %s",
+                self._record.server_id,
+                error,
+            )
 
     def _is_end_of(self, connection: socket.socket) -> bool:
         """Return whether a socket of QEMU is one of the pair's connections.

@@ -39,7 +39,7 @@ FENCE_REPLY_S = 0.05
 EVENT_GAP_S = 3.0
 #: A poll that has taken so many seconds hangs: libvirt does not answer, or all threads wait for frozen QEMUs.
 OVERDUE_S = 15.0
-#: Seconds for which an error that the guest has got from its disk is reported.
+#: Seconds for which an error that the guest received from its disk is reported.
 DISK_ERROR_S = 300.0
 
 
@@ -148,7 +148,7 @@ class Replica:
         """
         with self._lock:
             self._state = self._state.disconnected()
-            self._devices.forget()
+            self._devices.reset()
             self._copy_ended = False
             self._fence.disarm()
             self._set(stage=Stage.DISCONNECTED, disks_equal=True, error=error.data() if error else None)
@@ -175,7 +175,7 @@ class Replica:
             self._fence.disarm()
 
     def on_event(self, event: Event) -> bool:
-        """Process an event of the QEMU, and return whether the engine must hear of it at once."""
+        """Process an event of the QEMU, and return whether the engine must be notified at once."""
         if event.name == "COLO_EXIT":
             LOG.info("Server %s has left COLO.", self.record.server_id)
         elif event.name == "RESUME":
@@ -223,7 +223,13 @@ class Replica:
         if failed:
             is_error = event.name != "BLOCK_JOB_CANCELLED"  # the pair was disconnected
             level = logging.WARNING if is_error else logging.INFO
-            LOG.log(level, "Server %s: %s %s", self.record.server_id, event.name, dict(event.data))
+            LOG.log(
+                level,
+                "Server %s: disk event %s of its QEMU: %s",
+                self.record.server_id,
+                event.name,
+                dict(event.data),
+            )
             threading.Thread(target=self._leave_pair, name="disk", daemon=True).start()
         return failed
 
@@ -271,7 +277,7 @@ class Replica:
     # --- polls and reports
 
     def is_peer_silent(self) -> bool:
-        """Return whether the peer's host has become silent since the last poll: one is due at once."""
+        """Return whether the peer's host fell silent since the last poll, so the next poll is due now."""
         with self._lock:
             is_up = self._state.is_link_up
         return is_up and self._is_peers_host_silent()
@@ -344,7 +350,11 @@ class Replica:
         except SilentError:
             if self.record.stage == Stage.DISCONNECTED or not self._is_peer_lost():
                 raise
-            LOG.warning("The QEMU of server %s waits for a peer that is lost.", self.record.server_id)
+            LOG.warning(
+                "The QEMU of server %s does not answer and its peer is lost; shutting down their "
+                "connections.",
+                self.record.server_id,
+            )
             self.peer.shut_down_connections()
             return self._poll_qemu()
 

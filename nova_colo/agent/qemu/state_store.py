@@ -113,7 +113,7 @@ def _record(values: dict[str, Any]) -> Record:
 
 
 class RecordWriter:
-    """Writes a record that changes while it is written: a slow disk delays those only who wait for it.
+    """Writes a record that changes while it is written: a slow disk blocks neither events nor reports.
 
     :param snapshot: returns a copy of the record as it is now
     :param store: writes a record

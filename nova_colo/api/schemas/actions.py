@@ -24,7 +24,7 @@ def _required(**properties: Schema) -> Schema:
 
 #: action -> its arguments
 ARGUMENTS: dict[str, Schema] = {
-    actions.FAILOVER: _options(force=BOOLEAN | {"description": "although the pair is not healthy"}),
+    actions.FAILOVER: _options(force=BOOLEAN | {"description": "although its state is not protected"}),
     actions.PROTECT: _NOTHING,
     actions.UNPROTECT: _NOTHING,
     actions.SUSPEND: _NOTHING,

@@ -116,7 +116,7 @@ PAIR: Schema = record(
     health=words(Health),
     health_reasons=several(STRING),
     health_reason_details=several(REASON, "the same for programs, in the same order"),
-    wanted=words(Wanted, "what its users have asked for"),
+    wanted=words(Wanted, "requested protection"),
     **reason(
         "first_error",
         or_null(
@@ -126,7 +126,7 @@ PAIR: Schema = record(
     mode=words((Mode.COLO, Mode.CHECKPOINT)),
     mode_policy=words(Mode),
     checkpoint_interval_ms=or_null(COUNT | {"description": "null: the backend's own"}),
-    auto_reprotect=BOOLEAN | {"description": "whether a lost secondary is replaced without being asked for"},
+    auto_reprotect=BOOLEAN | {"description": "whether a lost secondary is replaced automatically"},
     backend=or_null(STRING),
     epoch=INTEGER,
     primary=_REPLICA,
@@ -145,7 +145,7 @@ PAIR: Schema = record(
 )
 
 SUMMARY: Schema = record(
-    "Of all that the query is about, its filters state and health and its page aside",
+    "Of all pairs that the query matches, ignoring the filters state and health, and paging",
     total=COUNT,
     state=record(**{str(state): COUNT for state in State}),
     health=record(**{str(health): COUNT for health in Health}),

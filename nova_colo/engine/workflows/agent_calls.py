@@ -61,7 +61,9 @@ def demote_paired(context: Context, job: Job[FailoverParams]) -> bool:
         except AgentRefusalError:
             raise
         except WorkflowError as error:
-            LOG.warning("demote of server %s failed and is left for later: %s", job.server_id, error)
+            LOG.warning(
+                "Failed to demote the replica of server %s; it is retried later: %s", job.server_id, error
+            )
     return False
 
 
@@ -127,4 +129,9 @@ def _attempt(
     try:
         method(context.agent_api, host, server_id, *arguments)
     except WorkflowError as error:
-        LOG.warning("%s of server %s failed and is left for later: %s", method.__name__, server_id, error)
+        LOG.warning(
+            "Failed to %s the replica of server %s; it is retried later: %s",
+            method.__name__,
+            server_id,
+            error,
+        )

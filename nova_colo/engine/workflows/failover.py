@@ -29,7 +29,7 @@ class Failover(Workflow[FailoverParams]):
     def grant(self, job: Job[FailoverParams]) -> None:
         """Grant the next epoch to the secondary, after a check that it can resume."""
         target, epoch = job.params.target, job.params.epoch
-        # a primary that runs is not to be paused on the word of a report that may be seconds old
+        # a report may be seconds old: query QEMU before a running primary is paused
         ask = agent_calls.live_status if job.params.planned else AgentAPI.status
         replica = ask(self._context.agent_api, target, job.server_id)
         if replica is not None and replica.get("silent"):

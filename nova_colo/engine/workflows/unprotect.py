@@ -70,7 +70,7 @@ class Suspend(Unprotect):
 
 
 class PowerOff(Unprotect):
-    """Stop a server in Nova, too, whose guest has powered itself off. The secondary's reservation is kept."""
+    """Stop in Nova a server whose guest has powered itself off, and keep its reservation."""
 
     def __init__(self, context: Context):
         super().__init__(context)
@@ -105,7 +105,7 @@ class PowerOff(Unprotect):
 
 
 class RemoveSecondary(Workflow[UnprotectParams]):
-    """Remove a secondary that its primary runs without."""
+    """Remove the secondary of a primary that already runs unprotected."""
 
     def __init__(self, context: Context):
         super().__init__(context)

@@ -305,7 +305,7 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
             refusal = self.assertRaises(
                 exception.InstancePowerOnFailure, driver.power_on, None, instance, None
             )
-        self.assertIn("its disk lacks data", str(refusal))
+        self.assertIn("its disk is incomplete after a failover", str(refusal))
         commits.delete(self.server["id"])
         self.assertEqual("", driver._disk_refusal(instance))
 

@@ -221,7 +221,7 @@ class PythonClientTest(ColoTestCase):
         )
         self.assertEqual(["starting"], states)
         with self.assertRaisesRegex(
-            exceptions.WaitTimeoutError, "^Server first is protected, and not degraded within 0 s.$"
+            exceptions.WaitTimeoutError, "^Timed out after 0 s: server first is protected, not degraded.$"
         ):
             self.ft.wait_for(self.server["id"], "degraded", timeout=0)
         self.set_pair(

@@ -238,7 +238,7 @@ def test_ctrl_c_while_waiting_says_that_the_failover_goes_on(cloud, run, monkeyp
     result = run("openstack server failover web-1 --wait")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(
-        "Not waited for any longer; the failover of server web-1 continues. Follow it with 'openstack "
+        "Stopped waiting; the failover of server web-1 continues. Follow it with 'openstack "
     )
 
 

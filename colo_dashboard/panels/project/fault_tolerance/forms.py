@@ -60,14 +60,14 @@ class ActionForm(forms.SelfHandlingForm):
 
 
 class FailoverForm(ActionForm):
-    """To fail over a pair that is not healthy, the user must type the server's name."""
+    """To fail over a pair whose state is not protected, the user must type the server's name."""
 
     force = django_forms.CharField(
         required=False,
         label=gettext_lazy("Name of the server"),
         help_text=gettext_lazy(
-            "Enter it to fail over although the pair is not healthy. Changes since the last "
-            "checkpoint are lost."
+            "Enter it to fail over although the pair is not in the state Protected. No reply that a client "
+            "has received is lost."
         ),
         widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
     )

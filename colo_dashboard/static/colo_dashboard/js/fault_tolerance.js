@@ -45,7 +45,7 @@
     return others ? null : news;
   }
 
-  // Somebody uses the page: replacing it would close a menu or lose the place of the keyboard.
+  // Somebody uses the page: replacing it would close a menu or lose keyboard focus.
   function inUse() {
     return $('[data-live-part] .open, .modal.in').length > 0 || $(document.activeElement).closest('[data-live-part]').length > 0;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// In Horizon's dialog that launches servers, FT flavors say so. Without an answer they look as they always do.
+// Mark FT flavors in the launch dialog; leave all unmarked if the request fails.
 (function ($) {
   'use strict';
 

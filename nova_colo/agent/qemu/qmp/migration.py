@@ -54,7 +54,8 @@ class Limits:
 
     :param bandwidth: bytes per second
     :param downtime_s: seconds for which the guest may be paused at its end
-    :param convergence_s: seconds within which the rest must become less, once all memory was sent
+    :param convergence_s: seconds within which the transfer must converge once all memory was sent, counted
+        from the last progress
     """
 
     bandwidth: int

@@ -46,7 +46,7 @@ def test_an_ordinary_server_has_no_problem():
 )
 def test_a_flavor_is_told_which_of_its_keys_to_take_off(key, value):
     (problem,) = problems(Server(extra_specs=FT | {key: value}))
-    assert f"Take {key} off the flavor." in str(problem)
+    assert f"Remove {key} from the flavor." in str(problem)
 
 
 @pytest.mark.parametrize(
