@@ -23,6 +23,9 @@ from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
 
+#: Effects of actions that are refused when it is not known whether the server has a pair.
+_HARMFUL = (Effect.BREAKS, Effect.ATTACHES)
+
 
 def action(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> None:
     """POST /servers/{id}/action
@@ -70,9 +73,26 @@ def _check_rule(
     """Apply a rule. Return the pair of an FT server, if Nova's policy allows the caller the request.
 
     :raises webob.exc.HTTPConflict: when the pair does not allow it
+    :raises webob.exc.HTTPServiceUnavailable: when that cannot be determined, and it might break the pair
     """
     if rule.effect == Effect.NONE:
         return None
+    try:
+        return _apply(service, nova, request, server_id, rule)
+    except webob.exc.HTTPException:
+        raise
+    except Exception as error:
+        if rule.effect not in _HARMFUL:
+            raise
+        LOG.exception("Failed to check a request on server %s; it is refused.", server_id)
+        raise webob.exc.HTTPServiceUnavailable(
+            explanation="Whether the server's pair allows this cannot be determined now. Try again later."
+        ) from error
+
+
+def _apply(
+    service: Service, nova: Any, request: wsgi.Request, server_id: str, rule: Rule
+) -> pairs.Pair | None:
     try:
         with service.database.reader() as session:
             row = pairs.get(session, server_id)
@@ -82,11 +102,18 @@ def _check_rule(
         return None
     if row is None or not _is_allowed(request, rule, row.project_id, row.user_id):
         return None
-    if row.operation_id is None or request.headers.get(rules.OPERATION_HEADER) != row.operation_id:
+    if not _is_from_engine(request, row):
         reason = rules.refusal(rule, pairs.core(row), busy=row.operation_id is not None)
         if reason is not None:
             raise refused(webob.exc.HTTPConflict, reason)
     return row
+
+
+def _is_from_engine(request: wsgi.Request, row: pairs.Pair) -> bool:
+    """Return whether an engine sends the request: as an administrator, for the operation on the pair."""
+    named = request.headers.get(rules.OPERATION_HEADER)
+    is_admin: bool = request.environ["nova.context"].is_admin
+    return is_admin and row.operation_id is not None and named == row.operation_id
 
 
 def _is_allowed(request: wsgi.Request, rule: Rule, project_id: str, user_id: str) -> bool:
@@ -100,7 +127,7 @@ def _is_allowed(request: wsgi.Request, rule: Rule, project_id: str, user_id: str
 
 def _check_without_database(nova: Any, request: wsgi.Request, server_id: str, rule: Rule) -> None:
     """Refuse an action that might break a pair, for a server with a fault tolerant flavor."""
-    if rule.effect not in (Effect.BREAKS, Effect.ATTACHES):
+    if rule.effect not in _HARMFUL:
         return
     response = nova.fetch(request, f"/servers/{server_id}", SERVER_MICROVERSION, elevated=True)
     if response.status_int in (400, 403, 404):

@@ -199,11 +199,18 @@ class GuardTest(ColoTestCase):
         for header in (None, "", "another"):
             headers = {} if header is None else {OPERATION_HEADER: header}
             self.assertEqual(409, self.act(self.server["id"], body, headers=headers).status_int)
-        answer = self.act(
-            self.server["id"], body, headers={OPERATION_HEADER: "1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"}
-        )
+        headers = {OPERATION_HEADER: "1f6c1a52-8d6f-44c5-a7b2-6f5b2b2f4c11"}
+        answer = self.act(self.server["id"], body, headers=headers)
         self.assertEqual(400, answer.status_int)
         self.assertIn("nowhere", answer.json["badRequest"]["message"])
+        self.assertEqual(
+            409, self.act(self.server["id"], {"os-stop": None}, user="member", headers=headers).status_int
+        )
+
+    def test_what_cannot_be_checked_is_refused_if_it_could_break_the_pair(self):
+        self.useFixture(fixtures.MockPatchObject(action_rules, "refusal", side_effect=ZeroDivisionError))
+        self.assertEqual(503, self.act(self.server["id"], {"pause": None}).status_int)
+        self.assertEqual(202, self.act(self.server["id"], {"lock": None}).status_int)
 
     def test_who_may_not_do_it_hears_novas_own_answer(self):
         path = f"/servers/{self.server['id']}/action"
