@@ -22,6 +22,8 @@ def _sync(conf: cfg.ConfigOpts) -> None:
         raise ManageError("[database] connection is not set. Name the FT database in nova-colo.conf.")
     try:
         migration.sync(conf.database.connection)
+    except migration.CharsetError as error:
+        raise ManageError(str(error)) from error
     except (exc.SQLAlchemyError, ImportError) as error:
         # the driver's own message, without the statement and SQLAlchemy's links
         reason = getattr(error, "orig", None) or error

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent import futures
+from pathlib import Path
 
 import pytest
 from oslo_utils import timeutils, uuidutils
@@ -13,6 +14,7 @@ from lab.cloud.schema import connect_as_root
 from nova_colo.db import Database, events, history, migration, operations, pairs, secondaries
 from nova_colo.db.models import Operation
 from nova_colo.pair import reasons
+from tests.fixtures import programs
 from tests.fixtures.cloud import Cloud
 from tests.fixtures.made_database import database_at, differences_from_models
 
@@ -21,17 +23,45 @@ WRITERS, ROUNDS = 12, 12
 
 
 @pytest.fixture
-def database(cloud: Cloud) -> Iterator[Database]:
-    """Return a separate FT database in the lab's MariaDB."""
+def url(cloud: Cloud) -> Iterator[str]:
+    """Return the URL of a separate, empty database in the lab's MariaDB."""
     spec = cloud.lab.spec()
     password, socket = spec.passwords["database:root"], spec.layout.database_socket
-    url = f"mysql+pymysql://root:{password}@localhost/{NAME}?charset=utf8&unix_socket={socket}"
     with connect_as_root(spec) as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {NAME}")
         cursor.execute(f"CREATE DATABASE {NAME} CHARACTER SET utf8mb3")
-        migration.sync(url)
-        yield database_at(url)
+        yield f"mysql+pymysql://root:{password}@localhost/{NAME}?charset=utf8&unix_socket={socket}"
         cursor.execute(f"DROP DATABASE {NAME}")
+
+
+@pytest.fixture
+def database(url: str) -> Database:
+    """Return a separate FT database."""
+    migration.sync(url)
+    return database_at(url)
+
+
+def test_a_character_set_that_cannot_store_each_name_is_refused_and_nothing_is_changed(
+    url: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    conf = tmp_path / "nova-colo.conf"
+    conf.write_text(f"[DEFAULT]\nlog_file = {tmp_path}/log\n[database]\nconnection = {url}\n")
+    sync = ("nova-colo-manage", "--config-file", str(conf), "db", "sync")
+    with connect_as_root(cloud.lab.spec()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {NAME} CHARACTER SET latin1")
+        refused = programs.run(*sync)
+        assert refused.returncode == 1
+        assert f"ALTER DATABASE {NAME} CHARACTER SET utf8mb4" in refused.stderr
+        assert cursor.execute(f"SHOW TABLES FROM {NAME}") == 0
+
+        cursor.execute(f"ALTER DATABASE {NAME} CHARACTER SET utf8mb4")
+        assert programs.run(*sync).returncode == 0
+        _add_pair(database_at(url), "Сервер 服务器")
+
+        cursor.execute(f"ALTER TABLE {NAME}.events CONVERT TO CHARACTER SET latin1")
+        refused = programs.run(*sync)
+        assert refused.returncode == 1
+        assert "ALTER TABLE events CONVERT TO CHARACTER SET utf8mb4" in refused.stderr
 
 
 def _add_pair(database: Database, server_id: str) -> None:
