@@ -9,7 +9,7 @@ waits for the network.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import nova.conf
@@ -24,6 +24,7 @@ from nova_colo.hoststate.commits import CommitStore
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from nova_colo.virt import detach_pair, options
+from nova_colo.virt.leaving import PRIMARY, LeavesPairMixin
 from nova_colo.virt.reserve_on_build import StrictBuild
 
 LOG = logging.getLogger(__name__)
@@ -48,19 +49,7 @@ _CHECKPOINT_EVENTS = frozenset(
 )
 
 
-#: Roles of a host that runs the server's guest for Nova, too.
-_PRIMARY = (Role.PRIMARY, Role.LEAVING)
-
-
-def _rebuild_refused(reason: str) -> exception.InstanceFaultRollback:
-    """Return an exception that leaves the server's state unchanged.
-
-    ComputeManager._error_out_instance_on_exception sets the server to ERROR after any other exception.
-    """
-    return exception.InstanceFaultRollback(inner_exception=exception.InstancePowerOffFailure(reason=reason))
-
-
-class ColoDriverMixin:
+class ColoDriverMixin(LeavesPairMixin):
     """A mixin to be inherited before a ComputeDriver. Subclasses implement _adopt() and _stop_demoted()."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -71,14 +60,6 @@ class ColoDriverMixin:
         self._strict = StrictBuild(CONF)
         self._ending: set[str] = set()
 
-    def _role(self, uuid: str) -> Role | None:
-        record = self._roles.get(uuid)
-        return record.role if record else None
-
-    def _is_hidden(self, uuid: str) -> bool:
-        """Return whether this host's guest of a server is a secondary, which Nova must not see."""
-        return self._role(uuid) in (Role.SECONDARY, Role.PROMOTED)
-
     def _is_reported_running(self, uuid: str) -> bool:
         """Return whether a guest is reported as running regardless of its QEMU's state.
 
@@ -87,7 +68,7 @@ class ColoDriverMixin:
         record = self._roles.get(uuid)
         if record is None or uuid in self._ending:
             return False
-        return record.role == Role.DEMOTED or (record.role in _PRIMARY and record.peer is not None)
+        return record.role == Role.DEMOTED or (record.role in PRIMARY and record.peer is not None)
 
     @contextlib.contextmanager
     def _actual_state(self, uuid: str) -> Iterator[None]:
@@ -100,14 +81,6 @@ class ColoDriverMixin:
             yield
         finally:
             self._ending.discard(uuid)
-
-    def _has_qemu(self, instance: Any) -> bool:
-        """Return whether the guest's QEMU exists on this host."""
-        try:
-            state = super().get_info(instance).state
-        except exception.InstanceNotFound:
-            return False
-        return state in (power_state.RUNNING, power_state.PAUSED)
 
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
         """Adopt the running guest of a promoted secondary as one of Nova's."""
@@ -161,7 +134,7 @@ class ColoDriverMixin:
         role = self._role(event.uuid)
         if role is None:
             return False
-        if role not in _PRIMARY:
+        if role not in PRIMARY:
             return True
         if event.transition == virt_event.EVENT_LIFECYCLE_STOPPED:
             return self._is_reported_running(event.uuid)
@@ -183,7 +156,7 @@ class ColoDriverMixin:
         Its secondary may run: it may have been promoted while this host was down or disconnected.
         """
         record = self._roles.get(instance.uuid)
-        if record is None or (record.role in _PRIMARY and record.peer is None):
+        if record is None or (record.role in PRIMARY and record.peer is None):
             return ""
         if record.role in (Role.SECONDARY, Role.PROMOTED):
             return "this host has the secondary of the server, which only the pair's agents may start"
@@ -233,52 +206,10 @@ class ColoDriverMixin:
         self._check_may_start(instance)
         super().unpause(instance)
 
-    # --- requests before which a primary leaves its pair: the engine removes the secondary, and protects the
-    # server again when Nova has finished
-
-    @contextlib.contextmanager
-    def _leaving(self, instance: Any, refusal: Callable[..., exception.NovaException]) -> Iterator[None]:
-        """Make a primary leave its pair before Nova stops its guest.
-
-        The role is kept if there is no QEMU: the secondary may have been promoted.
-
-        :param refusal: creates the exception, from the reason, that is raised when the pair cannot be left
-        """
-        is_leaving = self._role(instance.uuid) in _PRIMARY and self._has_qemu(instance)
-        if is_leaving and (reason := detach_pair.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)):
-            LOG.warning("Not stopping the guest: %s.", reason, instance=instance)
-            raise refusal(reason=reason)
-        try:
-            yield
-        finally:
-            if is_leaving:
-                detach_pair.end(self._roles, instance.uuid)
-
     def init_host(self, host: str) -> None:
         """Roll back or complete what an earlier nova-compute process has left unfinished."""
         detach_pair.resume(self._roles)
         super().init_host(host)
-
-    def reboot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then reboot."""
-        with self._leaving(instance, exception.InstanceRebootFailure):
-            self._check_may_start(instance)
-            super().reboot(context, instance, *args, **kwargs)
-
-    def power_off(self, instance: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave the pair, then power off."""
-        if self._is_hidden(instance.uuid):
-            raise exception.InstancePowerOffFailure(
-                reason="this host has the secondary of the server, not the server"
-            )
-        is_rebuild = instance.task_state == task_states.REBUILDING
-        refusal = _rebuild_refused if is_rebuild else exception.InstancePowerOffFailure
-        if self._role(instance.uuid) == Role.DEMOTED:
-            # requested before a failover: Nova would record as stopped a server whose guest runs on another
-            # host
-            raise refusal(reason="it has just failed over. Try again when Nova names its new host")
-        with self._leaving(instance, refusal), self._actual_state(instance.uuid):
-            super().power_off(instance, *args, **kwargs)
 
     def destroy(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Destroy a server's guest, but never a secondary.
@@ -319,7 +250,7 @@ class ColoDriverMixin:
 
     def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse to migrate a primary."""
-        if self._role(instance.uuid) in _PRIMARY:
+        if self._role(instance.uuid) in PRIMARY:
             reason = "it is fault tolerant: use the failover action instead, or remove its protection first"
             raise exception.MigrationPreCheckError(reason=reason)
         return super().check_can_live_migrate_source(context, instance, *args, **kwargs)

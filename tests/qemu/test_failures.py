@@ -166,7 +166,10 @@ def assert_untouched(life: Life) -> None:
         (lambda life: ports_are_taken(life, PRIMARY), "No TCP ports are free from 10500 to 10999."),
         (lambda life: ports_are_taken(life, SECONDARY), "No TCP ports are free from 10500 to 10999."),
         (the_bridge_is_missing, f"{SECONDARY} cannot run the guest: Cannot get interface MTU on 'br-guest'"),
-        (a_disk_is_there_that_is_smaller, "A disk of 33554432 bytes exists, instead of 67108864."),
+        (
+            a_disk_is_there_that_is_smaller,
+            "A disk of 33554432 bytes exists where 67108864 bytes are expected.",
+        ),
         (the_link_is_cut, "The secondary's host does not answer on the replication network."),
         (there_is_no_space, "The copy of a disk to the secondary's host has failed."),
     ],

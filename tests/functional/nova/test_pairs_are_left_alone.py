@@ -12,6 +12,7 @@ from nova import context as nova_context
 from nova import exception, objects
 from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt import event
+from nova.virt import fake as nova_fake
 
 from lab.core.patience import patient
 from nova_colo.agent.replication import ReplicationError
@@ -25,6 +26,19 @@ from tests.functional.nova.libvirt_harness import ColoLibvirtTestCase
 
 CONF = nova.conf.CONF
 HARD = {"reboot": {"type": "HARD"}}
+
+
+#: Methods of a driver that change a guest or its devices, and their arguments.
+CHANGES = {
+    "pause": ("instance",),
+    "suspend": (None, "instance"),
+    "snapshot": (None, "instance", "image", None),
+    "attach_volume": (None, {}, "instance", "/dev/vdb"),
+    "detach_volume": (None, {}, "instance", "/dev/vdb"),
+    "swap_volume": (None, {}, {}, "instance", "/dev/vdb", 1),
+    "attach_interface": (None, "instance", None, {"id": "p"}),
+    "detach_interface": (None, "instance", {"id": "p"}),
+}
 
 
 class PairsAreLeftAloneTest(ColoTestCase):
@@ -152,7 +166,9 @@ class PairsAreLeftAloneTest(ColoTestCase):
         for number, action in enumerate(({"os-stop": None}, HARD, rebuild), 1):
             self.act(self.server["id"], action)
             self._wait_for(
-                lambda number=number: self.stdlog.logger.output.count("Not stopping the guest") == number
+                lambda number=number: (
+                    self.stdlog.logger.output.count("Not stopping or changing the guest") == number
+                )
             )
             after = self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None})
             self.assertEqual("ACTIVE", after["status"])
@@ -160,6 +176,49 @@ class PairsAreLeftAloneTest(ColoTestCase):
             self.assertEqual((Role.PRIMARY, "h2"), self._role_and_peer("h1"))
         self._wait_for_log(".*its secondary was not removed within 1 s.*Check that nova-colo-engine.*")
         self._assert_no_host_in_faults()
+
+    def test_before_what_a_pair_cannot_bear_it_is_left(self):
+        """As from a nova-api without the filter."""
+        driver, instance = self.hosts["h1"].driver, FakeInstance(self.server["id"])
+        roles = []
+
+        def change(*args, **kwargs):
+            roles.append(self._role_and_peer("h1"))
+
+        for name, arguments in CHANGES.items():
+            self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.PRIMARY, 0, "h2"))
+            arguments = [instance if argument == "instance" else argument for argument in arguments]
+            with mock.patch.object(nova_fake.FakeDriverWithoutFakeNodes, name, change):
+                getattr(driver, name)(*arguments)
+                self.assertEqual((Role.LEAVING, None), roles.pop(), name)
+                self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_what_a_pair_cannot_bear_is_not_done_if_it_cannot_be_left(self):
+        driver, instance = self.hosts["h1"].driver, FakeInstance(self.server["id"])
+        self.flags(leave_timeout=1.0, group="colo")
+        self.detacher.enabled = False
+        with mock.patch.object(nova_fake.FakeDriverWithoutFakeNodes, "pause") as pause:
+            self.assertRaisesRegex(
+                exception.NovaException, "its secondary was not removed", driver.pause, instance
+            )
+        pause.assert_not_called()
+        self.assertEqual((Role.PRIMARY, "h2"), self._role_and_peer("h1"))
+
+    def test_the_pair_is_left_before_a_port_that_was_deleted_in_neutron_is_detached(self):
+        port = self.neutron.create_port({"port": self.neutron.port_2})["port"]["id"]
+        attached = self.request(
+            "POST",
+            f"/servers/{self.server['id']}/os-interface",
+            {"interfaceAttachment": {"port_id": port}},
+            stock=True,
+        )
+        self.assertEqual(200, attached.status_int, attached.text)
+        self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.PRIMARY, 0, "h2"))
+        event = {"name": "network-vif-deleted", "server_uuid": self.server["id"], "tag": port}
+        self.assertEqual(
+            200, self.request("POST", "/os-server-external-events", {"events": [event]}).status_int
+        )
+        self._wait_for(lambda: self.hosts["h1"].roles.get(self.server["id"]) is None)
 
     def test_a_failover_wins_over_a_reboot_that_waits(self):
         self.detacher.enabled = False

@@ -18,15 +18,21 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 import nova_colo
 from nova_colo.scheduler.pair_filter import ColoPairFilter
-from nova_colo.virt import fake, libvirt, mixin
+from nova_colo.virt import fake, leaving, libvirt, mixin
 
 pytestmark = pytest.mark.surface
 
 #: our class, and Nova's class that it extends
 PAIRS = [
-    (mixin.ColoDriverMixin, nova_fake.FakeDriverWithoutFakeNodes),
-    (mixin.ColoDriverMixin, libvirt_driver.LibvirtDriver),
-    (mixin.ColoDriverMixin, virt_driver.ComputeDriver),
+    *(
+        (ours, stock)
+        for ours in (mixin.ColoDriverMixin, leaving.LeavesPairMixin)
+        for stock in (
+            nova_fake.FakeDriverWithoutFakeNodes,
+            libvirt_driver.LibvirtDriver,
+            virt_driver.ComputeDriver,
+        )
+    ),
     (fake.ColoFakeDriver, nova_fake.FakeDriverWithoutFakeNodes),
     (libvirt.ColoLibvirtDriver, libvirt_driver.LibvirtDriver),
     (ColoPairFilter, filters.BaseHostFilter),
