@@ -8,12 +8,16 @@ import tempfile
 from typing import Any
 
 
-def write(path: pathlib.Path, record: dict[str, Any]) -> None:
-    """Write a record atomically: readers, also after a crash, get either the old or the new one."""
+def write(path: pathlib.Path, record: dict[str, Any], mode: int = 0o600) -> None:
+    """Write a record atomically: readers, also after a crash, get either the old or the new one.
+
+    :param mode: permissions of the file
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as stream:
+            os.fchmod(handle, mode)
             json.dump(record, stream)
             stream.flush()
             os.fsync(stream.fileno())

@@ -14,6 +14,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import vif as libvirt_vif
 
 from nova_colo.emulator_options import without_disabled_flag
+from nova_colo.hoststate import disk_info
 from nova_colo.hoststate.vifs import VifStore
 from nova_colo.pair.model import Role, is_fault_tolerant
 from nova_colo.virt.mixin import ColoDriverMixin
@@ -123,7 +124,16 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         disk_info: Any,
         migrate_data: Any,
     ) -> Any:
-        """Skip the preparation for a promoted secondary: its disks exist and its VIFs are plugged."""
+        """Skip the preparation for a promoted secondary.
+
+        Who skips a method must see to all of its effects, above all those that protect the host. Those of
+        nova.virt.libvirt.driver:LibvirtDriver.pre_live_migration, and of spawn() in an evacuation:
+
+        * the folder, ``disk.info``, the disks: made by the agent (agent/qemu/secondary.py:make_files)
+        * kernel and ramdisk: the secondary's QEMU has loaded them; the agent refuses a host without them
+        * VIFs: plugged by the agent (hoststate/vifs.py), and by _adopt() again
+        * volumes, encrypted ones too, and secrets of a virtual TPM: pair/eligibility.py refuses such servers
+        """
         if self._role(instance.uuid) == Role.PROMOTED:
             return migrate_data
         return super().pre_live_migration(
@@ -131,14 +141,31 @@ class ColoLibvirtDriver(ColoDriverMixin, libvirt_driver.LibvirtDriver):
         )
 
     def _adopt(self, context: Any, instance: Any, network_info: Any, block_device_info: Any) -> None:
-        """Define Nova's configuration for the running domain: later reboots and attachments use it."""
+        """Define Nova's configuration for the running domain: later reboots and attachments use it.
+
+        :raises nova.exception.InvalidDiskInfo: when the guest's disks would be opened in another format then,
+            which may make QEMU read what the guest has written as a header
+        """
         self.plug_vifs(instance, network_info)
         image_meta = instance.image_meta
         disks = blockinfo.get_disk_info(CONF.libvirt.virt_type, instance, image_meta, block_device_info)
         xml = self._get_guest_xml(
             context, instance, network_info, disks, image_meta, block_device_info=block_device_info
         )
+        self._check_formats(instance, xml)
         self._host.write_instance_config(xml)
+
+    def _check_formats(self, instance: Any, xml: str) -> None:
+        try:
+            running = disk_info.formats(self._host.get_guest(instance).get_xml_desc())
+        except exception.InstanceNotFound:
+            return  # it has ended; the agent has recorded the formats of its disks
+        for path, kind in disk_info.formats(xml).items():
+            if running.get(path, kind) != kind:
+                raise exception.InvalidDiskInfo(
+                    reason=f"{path} is {running[path]}, and Nova on this host takes it for {kind}: its "
+                    "[libvirt] images_type differs from that of the host where the server was built"
+                )
 
     def _stop_demoted(self, instance: Any) -> None:
         try:

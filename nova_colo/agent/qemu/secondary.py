@@ -12,6 +12,7 @@ from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Guest, Hypervisor
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.hoststate import disk_info
 from nova_colo.pair import reasons
 
 #: Seconds that a promoted guest may take to resume.
@@ -19,13 +20,14 @@ PROMOTE_S = 10.0
 
 
 def make_files(primary: dict[str, Any]) -> Iterator[str]:
-    """Create the missing files of a secondary's disks.
+    """Create the missing files of a secondary's disks, after what tells Nova their formats.
 
     Yield each that was created, or that its QEMU will create.
 
     :param primary: the primary's description: xml; path, format and size of each disk; media
     :raises ReplicationError: when another file exists in the place of one
     """
+    yield from disk_info.record(disk_info.formats(primary["xml"]))
     for disk in primary["disks"]:
         if block.make_file(disk["path"], disk["format"], disk["size"]):
             yield disk["path"]

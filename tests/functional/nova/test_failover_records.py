@@ -5,6 +5,7 @@ from unittest import mock
 
 import pytest
 from nova.tests.fixtures import libvirt as fakelibvirt
+from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_colo.pair.model import Role
 from nova_colo.simulator import hypervisor as hv
@@ -130,6 +131,23 @@ class LibvirtFollowTest(ColoLibvirtTestCase):
         self._follow(PLANNED)
         self.assertIsNone(self.domain("h1", self.server))
         self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_a_guest_whose_disk_nova_would_open_in_another_format_goes_on_and_is_not_defined(self):
+        stock = libvirt_guest.Guest.get_xml_desc
+        as_raw = mock.patch.object(
+            libvirt_guest.Guest,
+            "get_xml_desc",
+            lambda guest: stock(guest).replace("type='raw'", "type='qcow2'"),
+        )
+        self.hosts["h1"].compute.stop()
+        self.force_down("h1", True)
+        with as_raw:
+            self.act(self.server["id"], UNPLANNED)
+            self._wait_for_server_parameter(self.server, {"status": "ERROR", "OS-EXT-STS:task_state": None})
+        self.assertIn("is qcow2, and Nova on this host takes it for raw", self.stdlog.logger.output)
+        domain = self.domain("h2", self.server)
+        self.assertTrue(domain.isActive())
+        self.assertTrue(domain._transient)
 
     def test_the_records_follow_when_the_old_primary_ends_as_it_is_about_to_be_ended(self):
         self.set_role("h1", self.server, Role.DEMOTED, epoch=1)
