@@ -760,6 +760,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The server is protected already."),
         "",
     ),
+    "protected_too_often": (
+        gettext_noop("A secondary was created %(number)s times within an hour. The next is created later."),
+        "",
+    ),
     "protection_requested": (
         gettext_noop("Protection was requested."),
         "",

@@ -76,6 +76,13 @@ OPTS = [
         help="Number of operations that run at the same time, in each pool of threads.",
     ),
     cfg.IntOpt(
+        "max_protects_per_hour",
+        default=60,
+        min=1,
+        help="Number of times within an hour that a secondary of one server is created. Each time its disks "
+        "and memory are copied, and its users could remove and request its protection again and again.",
+    ),
+    cfg.IntOpt(
         "max_copies_per_host",
         default=4,
         min=1,

@@ -57,6 +57,17 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
     return session.get(Operation, operation_id)
 
 
+def count_since(session: orm.Session, server_id: str, kind: str, step: int, since: datetime.datetime) -> int:
+    """Return how many operations of a kind a server has had since a time that have reached a step."""
+    query = sa.select(sa.func.count()).where(
+        Operation.server_id == server_id,
+        Operation.kind == kind,
+        Operation.step >= step,
+        Operation.created_at > since,
+    )
+    return session.scalars(query).one()
+
+
 def newest(session: orm.Session, server_id: str) -> Operation | None:
     """Return a server's last operation."""
     mine = sa.select(Operation).where(Operation.server_id == server_id)

@@ -2,6 +2,7 @@
 """Reconcile all pairs: decide what each needs and start its operation."""
 
 import collections
+import datetime
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,7 @@ from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot, replica_of
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
+from nova_colo.engine.workflows import protect
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Health, Role, State
@@ -200,15 +202,23 @@ class Reconciler:
 
     def _may_copy(self, row: pairs.Pair) -> bool:
         """Return whether a server may get its secondary now. Record why not; the next pass asks again."""
-        host, limit = row.primary_host, self._context.conf.engine.max_copies_per_host
-        if self._copies[host] < limit:
+        options, host = self._context.conf.engine, row.primary_host
+        if self._copies[host] >= options.max_copies_per_host:
+            reason = reasons.WAITING_FOR_COPIES(host=host, number=options.max_copies_per_host)
+        elif self._copied_within_hour(row.server_id) >= options.max_protects_per_hour:
+            reason = reasons.PROTECTED_TOO_OFTEN(number=options.max_protects_per_hour)
+        else:
             self._copies[host] += 1
             return True
-        reason = reasons.WAITING_FOR_COPIES(host=host, number=limit)
         if row.state_reason != reason:
             with self._context.database.writer() as session:
                 pairs.update_unchanged(session, row, state_reason=reason)
         return False
+
+    def _copied_within_hour(self, server_id: str) -> int:
+        since = timeutils.utcnow() - datetime.timedelta(hours=1)
+        with self._context.database.reader() as session:
+            return operations.count_since(session, server_id, Action.PROTECT.value, protect.COPYING, since)
 
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.

@@ -199,6 +199,14 @@ WAITING_FOR_COPIES = kind(
     "Wait. As many as `[engine] max_copies_per_host` are copied from or to a host at the same time.",
     hosts="host",
 )
+PROTECTED_TOO_OFTEN = kind(
+    _G,
+    "protected_too_often",
+    "A secondary was created %(number)s times within an hour. The next is created later.",
+    "Find out from the events why the server loses its secondary. If its users remove and request its "
+    "protection again and again, they wait; `[engine] max_protects_per_hour` is the limit.",
+    _WARNING,
+)
 REMOVING_SECONDARY = kind(_G, "removing_secondary", "The secondary is being removed.", "Wait a second.")
 MOVING_SECONDARY = kind(
     _G,

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many servers get a secondary at the same time is limited for each host."""
+"""Limits: how many servers of a host get a secondary at the same time, and how often each of them does."""
 
 import pytest
 from oslo_utils import uuidutils
 
-from nova_colo.db import operations
+from nova_colo.db import operations, pairs
 from nova_colo.db.models import Operation
 from nova_colo.engine.runner import Runner
 from nova_colo.pair import reasons
-from nova_colo.pair.model import State
+from nova_colo.pair.model import State, Wanted
 from tests.simulation.cloud import HOSTS, SERVER
 from tests.simulation.world import World
 
@@ -80,5 +80,21 @@ def test_what_copies_nothing_and_copies_between_other_hosts_do_not_count(world):
     for _ in range(LIMIT):
         copy_another(world, "unprotect", source=host, target=others[0])
         copy_another(world, "protect", source=others[0], target=others[1])
+    some_seconds_pass(world)
+    assert world.row().state == State.PROTECTED
+
+
+def test_a_server_that_was_copied_too_often_waits(world):
+    world.conf.set_override("max_protects_per_hour", 3, "engine")
+    for number in range(3):
+        some_seconds_pass(world)
+        assert world.row().state == State.PROTECTED, number
+        for wanted in (Wanted.UNPROTECTED, Wanted.PROTECTED):
+            with world.database.writer() as session:
+                pairs.update(session, SERVER, wanted=wanted, retry_at=None, attempts=0)
+            some_seconds_pass(world)
+    row = world.row()
+    assert (row.state, row.state_reason) == (State.UNPROTECTED, reasons.PROTECTED_TOO_OFTEN(number=3))
+    world.clock.advance(3600)
     some_seconds_pass(world)
     assert world.row().state == State.PROTECTED
