@@ -42,6 +42,6 @@ def newest(session: orm.Session, server_id: str, limit: int, before_id: int | No
     return list(session.scalars(query))
 
 
-def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete events older than a time, a limited number at once."""
-    purging.purge(session, Event, Event.at < before)
+def purge(session: orm.Session, before: datetime.datetime) -> bool:
+    """Delete a batch of events older than a time. Return whether there may be more."""
+    return purging.purge(session, Event, Event.at < before)

@@ -162,6 +162,6 @@ def _add(
     session.add(Operation(**values, requested_by=requested_by, request_id=request_id))
 
 
-def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete operations that ended before a time, a limited number at once."""
-    purging.purge(session, Operation, Operation.finished_at < before)
+def purge(session: orm.Session, before: datetime.datetime) -> bool:
+    """Delete a batch of operations that ended before a time. Return whether there may be more."""
+    return purging.purge(session, Operation, Operation.finished_at < before)

@@ -56,6 +56,6 @@ def between(
     return list(session.scalars(query))
 
 
-def purge(session: orm.Session, before: datetime.datetime) -> None:
-    """Delete the entries that ended before a time, a limited number at once."""
-    purging.purge(session, Secondary, Secondary.ended_at < before)
+def purge(session: orm.Session, before: datetime.datetime) -> bool:
+    """Delete a batch of the entries that ended before a time. Return whether there may be more."""
+    return purging.purge(session, Secondary, Secondary.ended_at < before)

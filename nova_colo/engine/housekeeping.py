@@ -27,11 +27,15 @@ class Housekeeping:
             history.purge(session, now - options.checkpoint_retention * DAY)
         with self._context.database.writer() as session:
             history.merge(session, (now - FINE_FOR) // history.COARSE * history.COARSE)
-        with self._context.database.writer() as session:
-            operations.purge(session, _ago(options.event_retention))
-            events.purge(session, _ago(options.event_retention))
-        with self._context.database.writer() as session:
-            secondaries.purge(session, _ago(options.usage_retention))
+        for purge, retention in (
+            (operations.purge, options.event_retention),
+            (events.purge, options.event_retention),
+            (secondaries.purge, options.usage_retention),
+        ):
+            has_more = True
+            while has_more:
+                with self._context.database.writer() as session:
+                    has_more = purge(session, _ago(retention))
 
 
 def _ago(days: int) -> datetime.datetime:
