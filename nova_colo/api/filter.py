@@ -219,7 +219,12 @@ class FaultToleranceFilter:
 
     def _match(self, environ: dict[str, Any]) -> dict[str, Any] | None:
         """Return the route of a request, found as Nova does: a parameter ``_method`` replaces the method."""
-        match: dict[str, Any] = self._router(environ, None)
+        path = environ["PATH_INFO"]
+        environ["PATH_INFO"] = path.rstrip("/")  # our paths may end with slashes
+        try:
+            match: dict[str, Any] = self._router(environ, None)
+        finally:
+            environ["PATH_INFO"] = path
         if server_id := match.get("server_id"):
             # Nova's database may ignore the case
             match["server_id"] = server_id.lower()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA, CA_KEY = "ca-cert.pem", "ca-key.pem"
+ORGANIZATION = "nova-colo test"
 USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 Key = ec.EllipticCurvePrivateKey
@@ -99,7 +100,12 @@ def _host(
     issuer, issuer_key = authority
     folder.mkdir(mode=0o700)
     (folder / CA).write_bytes(issuer.public_bytes(serialization.Encoding.PEM))
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
     for use, purpose in USES.items():
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (

@@ -12,11 +12,13 @@ class Endpoint:
 
     :param address: the address of the listening host
     :param encrypted: whether connections use TLS
+    :param checked: whether the listening host has loaded the name of the only host that it admits
     """
 
     address: str
     port: int
     encrypted: bool
+    checked: bool = False
 
     @property
     def inet(self) -> dict[str, str]:
@@ -32,7 +34,9 @@ class Endpoint:
     @property
     def listens(self) -> dict[str, str]:
         """Further arguments of a QMP command that listens on this endpoint."""
-        return {"tls-creds": tls.SERVER} if self.encrypted else {}
+        if not self.encrypted:
+            return {}
+        return {"tls-creds": tls.SERVER} | ({"tls-authz": tls.PEER} if self.checked else {})
 
     @property
     def connects(self) -> dict[str, str]:

@@ -87,6 +87,7 @@ class Protection:
             "ports": _port_pairs(ports),
             "fence": fence,
             "encrypted": self._encrypted,
+            "tls_names": self._tls_names(),
             "wiring": self._vif_store.get(spec.server_id),
             "paces": paces,
         }
@@ -117,16 +118,22 @@ class Protection:
             replica.save(wiring=primary["wiring"])
             self._plug(replica)
             domain = secondary.start(self._hypervisor, primary, self._host)
-            self._load_certificates(replica)
-            listening = self._listening(primary["address"], primary["ports"])
-            exports, memory = (Endpoint(address, port, self._encrypted) for port in ports)
+            names = primary.get("tls_names") or []
+            self._load_certificates(replica, names)
+            listening = self._listening(primary["address"], primary["ports"], names)
+            exports, memory = (Endpoint(address, port, self._encrypted, bool(names)) for port in ports)
             replica.save(disks=secondary.prepare(replica.guest, domain, listening, exports, memory))
             if replica.record.buffered:
                 netfilter.discard_replies(replica.guest, domain_xml.nics(domain), True)
         except Exception:
             self._replicas.destroy(spec.server_id)
             raise
-        return {"address": address, "disks_port": ports[0], "memory_port": ports[1]}
+        return {
+            "address": address,
+            "disks_port": ports[0],
+            "memory_port": ports[1],
+            "tls_names": self._tls_names(),
+        }
 
     def _plug(self, replica: Replica) -> None:
         try:
@@ -152,12 +159,12 @@ class Protection:
         self._running[spec.server_id] = self._pool.submit(self._protect, replica, running, secondary)
 
     def _protect(self, replica: Replica, running: libvirt.virDomain, offer: dict[str, Any]) -> None:
-        server_id = replica.record.server_id
+        server_id, names = replica.record.server_id, offer.get("tls_names") or []
         try:
             plan = primary.Plan(
                 disks=domain_xml.disks(running),
                 nics=domain_xml.nics(running),
-                listening=self._listening(self._needed_address(), _port_pairs(replica.record.ports)),
+                listening=self._listening(self._needed_address(), _port_pairs(replica.record.ports), names),
                 exports=Endpoint(offer["address"], offer["disks_port"], self._encrypted),
                 memory=Endpoint(offer["address"], offer["memory_port"], self._encrypted),
                 folder=self._make_folder(server_id),
@@ -166,7 +173,7 @@ class Protection:
                 ),
             )
             self._check_peer_reachable(offer["address"], PROBE_S)
-            self._load_certificates(replica)
+            self._load_certificates(replica, names)
             replica.on_in_sync(primary.protect(replica, plan, functools.partial(self._check_wanted, replica)))
             LOG.info("Server %s is in sync with its secondary.", server_id)
         except Exception as error:
@@ -199,12 +206,18 @@ class Protection:
             LOG.error("Failed to roll back the protection of server %s: %s", replica.record.server_id, second)
         replica.on_disconnected(reasons.AGENT_REFUSED(host=self._host, error=error))
 
-    def _load_certificates(self, replica: Replica) -> None:
-        if self._encrypted:
-            tls.load(replica.guest, self._options.tls_x509_cert_dir)
+    def _tls_names(self) -> list[str]:
+        """Return the forms of the name in this host's client certificate; empty without encryption."""
+        return tls.names(self._options.tls_x509_cert_dir) if self._encrypted else []
 
-    def _listening(self, address: str, ports: Iterable[Sequence[int]]) -> netfilter.Listening:
-        at = functools.partial(Endpoint, address, encrypted=self._encrypted)
+    def _load_certificates(self, replica: Replica, peer: Sequence[str]) -> None:
+        if self._encrypted:
+            tls.load(replica.guest, self._options.tls_x509_cert_dir, peer)
+
+    def _listening(
+        self, address: str, ports: Iterable[Sequence[int]], peer: Sequence[str]
+    ) -> netfilter.Listening:
+        at = functools.partial(Endpoint, address, encrypted=self._encrypted, checked=bool(peer))
         return [(at(mirror), at(replies)) for mirror, replies in ports]
 
     def _make_folder(self, server_id: str) -> str:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS between the two QEMUs of a pair, with mutual authentication by certificates of their CA.
 
+A QEMU that listens admits the client certificate of its peer's host only: the agents tell each other, through
+the engine, whose that is. A QEMU that connects checks that the certificate is valid for the peer's address.
+
 Each replica listens for some of the connections and opens others, so it has credentials of both kinds. QEMU
 reads the files, which have the usual names of QEMU and libvirt. (QEMU: docs/system/tls.rst)
 """
@@ -9,7 +12,7 @@ import contextlib
 import datetime
 import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,8 +23,8 @@ from nova_colo.agent.qemu.qmp.names import PREFIX
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 
-#: Ids of the credentials objects in QEMU.
-SERVER, CLIENT = f"{PREFIX}tls-server", f"{PREFIX}tls-client"
+#: Ids of the objects in QEMU: credentials, and who is admitted.
+SERVER, CLIENT, PEER = f"{PREFIX}tls-server", f"{PREFIX}tls-client", f"{PREFIX}tls-peer"
 
 CA, SERVER_CERTIFICATE, CLIENT_CERTIFICATE = "ca-cert.pem", "server-cert.pem", "client-cert.pem"
 #: Days for which the end of a certificate is announced.
@@ -29,20 +32,37 @@ WARNING_DAYS = 30
 FILES = (CA, SERVER_CERTIFICATE, "server-key.pem", CLIENT_CERTIFICATE, "client-key.pem")
 
 
-def load(guest: Guest, folder: str) -> None:
+def names(folder: str) -> list[str]:
+    """Return the name in a host's client certificate, in each form in which its peer's QEMU may know it.
+
+    RFC 4514 begins with the last part of a name; older GnuTLS begins with the first.
+
+    :param folder: the folder with FILES
+    """
+    certificate = x509.load_pem_x509_certificate((pathlib.Path(folder) / CLIENT_CERTIFICATE).read_bytes())
+    subject = certificate.subject
+    return [subject.rfc4514_string(), ",".join(part.rfc4514_string() for part in subject.rdns)]
+
+
+def load(guest: Guest, folder: str, peer: Sequence[str]) -> None:
     """Load the certificates and keys into a QEMU, replacing those that it has: they may have been renewed.
 
     :param folder: the folder with FILES
+    :param peer: the forms of the name of the only host that is admitted; empty to admit every host with a
+        certificate of the CA
     """
     unload(guest)
     for name, endpoint in ((SERVER, "server"), (CLIENT, "client")):
         credentials = {"qom-type": "tls-creds-x509", "id": name, "dir": folder, "endpoint": endpoint}
         guest("object-add", credentials | {"verify-peer": True})
+    if peer:
+        rules = [{"match": name, "policy": "allow", "format": "exact"} for name in peer]
+        guest("object-add", {"qom-type": "authz-list", "id": PEER, "policy": "deny", "rules": rules})
 
 
 def unload(guest: Guest) -> None:
     """Remove the certificates and keys from a QEMU. Connections that use them stay open."""
-    for name in (SERVER, CLIENT):
+    for name in (SERVER, CLIENT, PEER):
         with contextlib.suppress(MonitorError):  # it has none
             guest("object-del", {"id": name})
 

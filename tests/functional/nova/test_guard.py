@@ -141,7 +141,7 @@ class GuardTest(ColoTestCase):
             self.assert_refused(answer, action_rules.ACTIONS[name])
 
     def test_the_legacy_endpoint_and_a_wrong_microversion_are_no_way_around(self):
-        request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action", method="POST")
+        request = webob.Request.blank(f"/v2/servers/{self.server['id']}/action/", method="POST")
         request.headers.update(
             {"X-Auth-User": "admin", "X-Auth-Project-Id": self.server["tenant_id"], "X-Roles": ROLES["admin"]}
         )

@@ -49,6 +49,13 @@ def test_certificates_are_good_for_what_they_are_for_and_nothing_else(ca):
     assert tls.unmet_requirements(str(ca / "compute-b"), "2001:db8:0::12") == []
 
 
+def test_a_host_is_known_by_the_name_in_its_client_certificate_in_either_order(ca):
+    assert tls.names(str(ca / "compute-a")) == [
+        "CN=compute-a,O=nova-colo test",
+        "O=nova-colo test,CN=compute-a",
+    ]
+
+
 def test_the_end_of_a_certificate_is_announced(ca):
     now = datetime.datetime.now(datetime.UTC)
     folder = str(ca / "compute-a")
