@@ -323,9 +323,10 @@ def test_hybrid_leaves_colo_while_replies_differ_and_comes_back(life, pair):
     load.start()
     try:
         life.wait("it wants periodic checkpoints", lambda: life.replica(pair.primary)["mode"] == "checkpoint")
-        before = life.replica(pair.primary)["checkpoints"]
-        assert before["mismatch"] >= 3
+        assert life.replica(pair.primary)["checkpoints"]["mismatch"] >= 3
         life.pair.set_mode(pair, "hybrid", 500, "checkpoint")
+        # only now: until it is set, replies are compared
+        before = life.replica(pair.primary)["checkpoints"]
         life.wait(
             "some", lambda: life.replica(pair.primary)["checkpoints"]["periodic"] >= before["periodic"] + 4
         )
