@@ -92,6 +92,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Creation of the secondary has not ended yet."),
         "",
     ),
+    "description_refused": (
+        gettext_noop("The description of %(server)s asks for what no secondary may have: %(text)s."),
+        gettext_noop("The description of %(server)s asks for what no secondary may have."),
+    ),
     "devices_off": (
         gettext_noop("The secondary cannot use %(devices)s before the next checkpoint."),
         gettext_noop("The secondary cannot use some of its devices before the next checkpoint."),
@@ -520,6 +524,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Server %(server)s does not exist in Nova."),
         "",
     ),
+    "no_server_id": (
+        gettext_noop("%(server)s is not the id of a server."),
+        "",
+    ),
     "no_test_return": (
         gettext_noop("The test failover does not return to %(host)s, which has no capacity or is unavailable."),
         "",
@@ -894,6 +902,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "runs_itself": (
         gettext_noop("%(host)s itself runs %(server)s, in epoch %(epoch)s."),
+        "",
+    ),
+    "runs_outside_pair": (
+        gettext_noop("%(host)s runs %(server)s itself, outside of any pair."),
         "",
     ),
     "secondary_ended": (

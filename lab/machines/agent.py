@@ -34,6 +34,7 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
         "agent": {"replication_backend": "qemu", **colo.limits("agent")},
         "qemu": {
             "libvirt_uri": "qemu:///system",
+            "instances_path": "",  # the guests are not Nova's
             "replication_address": host.address,
             "runtime_directory": RUNTIME_DIRECTORY,
             **colo.limits("qemu"),

@@ -6,6 +6,7 @@ a guest that Nova takes for its own.
 """
 
 import dataclasses
+import re
 import threading
 from typing import Any
 
@@ -19,6 +20,9 @@ from nova_colo.pair import reasons
 from nova_colo.pair.model import Role
 
 LOG = logging.getLogger(__name__)
+
+#: The form of ids in which Nova shows them.
+SERVER_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class AgentManager:
@@ -78,6 +82,12 @@ class AgentManager:
             self._backend.set_mode(server_id, mode, interval_ms, actual)
 
     def _lock(self, server_id: str) -> threading.RLock:
+        """Return the lock of a server.
+
+        :raises ReplicationError: when the id is none: it becomes part of paths
+        """
+        if not SERVER_ID.fullmatch(server_id):
+            raise ReplicationError(reasons.NO_SERVER_ID(server=server_id))
         return self._locks.setdefault(server_id, threading.RLock())
 
     def _replica(self, record: RoleRecord) -> dict[str, Any]:
@@ -117,6 +127,9 @@ class AgentManager:
                 raise ReplicationError(
                     reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch)
                 )
+            if record is None and self._backend.report(pair.server_id, None).running:
+                # no engine asks for this: the guest is none of a pair, and must not end
+                raise ReplicationError(reasons.RUNS_OUTSIDE_PAIR(host=self._host, server=pair.server_id))
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.destroy(pair.server_id)
             self._roles.put(RoleRecord(pair.server_id, Role.SECONDARY, pair.epoch, pair.primary_host))

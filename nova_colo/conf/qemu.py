@@ -9,6 +9,14 @@ LINK = Thresholds()
 GROUP = "qemu"
 OPTS = [
     cfg.StrOpt("libvirt_uri", default="qemu:///system", help="libvirt connection of this host."),
+    cfg.StrOpt(
+        "instances_path",
+        default="/var/lib/nova/instances",
+        help="Folder in which each server has its folder, as in nova.conf. A secondary is started with files "
+        "in its server's folder only, and with what Nova writes. Empty to run whatever another host "
+        "describes, as colo-pair needs it: then whoever can publish on the message broker can do anything on "
+        "this host.",
+    ),
     cfg.IPOpt(
         "replication_address",
         help="Address of this host in the replication network, the only one that QEMU listens on for pairs. "

@@ -611,6 +611,22 @@ NO_SERVER = kind(
     "As for `not_ft`, in a strict build.",
     _WARNING,
 )
+NO_SERVER_ID = kind(
+    _G,
+    "no_server_id",
+    "%(server)s is not the id of a server.",
+    "Something else than an engine publishes on the message broker. Find out what.",
+    _WARNING,
+)
+RUNS_OUTSIDE_PAIR = kind(
+    _G,
+    "runs_outside_pair",
+    "%(host)s runs %(server)s itself, outside of any pair.",
+    "Something asks for a secondary of a server on the host where the server runs. The engine does not: find "
+    "out who can publish on the message broker.",
+    _WARNING,
+    hosts="host",
+)
 NOT_BEING_BUILT = kind(
     _G,
     "not_being_built",
@@ -770,6 +786,17 @@ GUEST_REFUSED = kind(
     hosts="host",
     private="text",
     public="%(host)s cannot run the guest.",
+)
+DESCRIPTION_REFUSED = kind(
+    _G,
+    "description_refused",
+    "The description of %(server)s asks for what no secondary may have: %(text)s.",
+    "The host runs what Nova writes for a server, with files in the server's folder below `[qemu] "
+    "instances_path`, which must be that of nova.conf. If it is, find out who can publish on the message "
+    "broker.",
+    _WARNING,
+    private="text",
+    public="The description of %(server)s asks for what no secondary may have.",
 )
 IMAGE_TOOL_FAILED = kind(
     _G,

@@ -89,6 +89,7 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
         "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
         "agent": {"replication_backend": "qemu", **colo.limits("agent")},
         "qemu": {
+            "instances_path": machine.instances,
             "replication_address": machine.address,
             "runtime_directory": runtime_directory,
             # more frequent than in a cloud, so that they can be observed

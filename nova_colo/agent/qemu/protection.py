@@ -13,6 +13,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_colo.agent.qemu import (
+    admission,
     domain_xml,
     fencing,
     peer_probe,
@@ -103,6 +104,8 @@ class Protection:
             raise ReplicationError(
                 reasons.ENCRYPTION_DIFFERS(host=spec.primary_host, other=spec.secondary_host)
             )
+        if self._options.instances_path:
+            admission.check(primary, spec.server_id, self._options.instances_path)
         address = self._needed_address()
         self._replicas.destroy(spec.server_id)
         if self._replicas.has_qemu(spec.server_id):

@@ -113,6 +113,34 @@ def test_no_secondary_without_a_guest_on_the_primarys_host(hosts):
     assert b.replica()["role"] == Role.SECONDARY
 
 
+def test_a_guest_that_is_in_no_pair_is_never_replaced_by_a_secondary(hosts):
+    a, b = hosts
+    description = a.agent.describe({}, spec())
+    b.hypervisor.put(hypervisor.Domain(SERVER, "instance-1", hypervisor.RUNNING))
+    with pytest.raises(ReplicationError, match="outside of any pair"):
+        b.agent.prepare_secondary({}, spec(), description)
+    assert b.hypervisor.get(SERVER).state == hypervisor.RUNNING
+    assert b.roles.all() == []
+
+
+@pytest.mark.parametrize("server_id", ["../../../etc/x", "", SERVER.upper(), f"{SERVER}/", f"{SERVER}\n"])
+def test_what_is_no_servers_id_becomes_part_of_no_path(hosts, tmp_path, server_id):
+    a, b = hosts
+    before = sorted(tmp_path.rglob("*"))
+    wrong = spec(server_id=server_id)
+    for request in (
+        lambda: a.agent.describe({}, wrong),
+        lambda: b.agent.prepare_secondary({}, wrong, {}),
+        lambda: a.agent.demote({}, server_id, 1),
+        lambda: b.agent.promote({}, server_id, 1),
+        lambda: a.agent.release({}, server_id),
+        lambda: b.agent.discard({}, server_id),
+    ):
+        with pytest.raises(ReplicationError, match="is not the id of a server"):
+            request()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_planned_failover(pair):
     a, b = pair
     a.agent.demote({}, SERVER, 1)
