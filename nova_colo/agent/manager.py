@@ -127,8 +127,9 @@ class AgentManager:
                 raise ReplicationError(
                     reasons.RUNS_ITSELF(host=self._host, server=pair.server_id, epoch=record.epoch)
                 )
-            if record is None and self._backend.report(pair.server_id, None).running:
-                # no engine asks for this: the guest is none of a pair, and must not end
+            report = self._backend.report(pair.server_id, None) if record is None else None
+            if report is not None and (report.running or report.silent):
+                # the guest is in no pair, or that is not known, and must not end
                 raise ReplicationError(reasons.RUNS_OUTSIDE_PAIR(host=self._host, server=pair.server_id))
             if record is not None and record.role == Role.DEMOTED:
                 self._backend.destroy(pair.server_id)
@@ -164,7 +165,7 @@ class AgentManager:
                 (Role.PRIMARY, expected),
                 (Role.DEMOTED, epoch),
             )
-            if expected is not None and not is_paired:
+            if record is None or (expected is not None and not is_paired):
                 raise ReplicationError(
                     reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected)
                 )
@@ -206,7 +207,9 @@ class AgentManager:
         with self._lock(server_id):
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             record = self._roles.get(server_id)
-            is_leaving = record is not None and record.role == Role.LEAVING
+            if record is None:
+                raise ReplicationError(reasons.NO_REPLICA(host=self._host, server=server_id))
+            is_leaving = record.role == Role.LEAVING
             self._backend.run_unprotected(server_id)
             self._roles.put(RoleRecord(server_id, Role.LEAVING if is_leaving else Role.PRIMARY, epoch))
 

@@ -86,9 +86,9 @@ OPTS = [
         "max_copies_per_host",
         default=4,
         min=1,
-        help="Number of servers whose disks and memory are copied from or to a host at the same time to give "
-        "them a secondary. When a host has died, the others on it wait for their turn, so that the copies do "
-        "not delay the checkpoints of the pairs that are left.",
+        help="Number of servers whose disks and memory are copied from or to a host at the same time, from "
+        "which on further servers that run on it wait for their turn to get a secondary. So the copies after "
+        "the death of a host do not delay the checkpoints of the pairs that are left.",
     ),
 ]
 

@@ -41,7 +41,7 @@ def _check_charset(connection: str) -> None:
         tables = database.execute(
             sa.text(
                 "SELECT table_name, table_collation FROM information_schema.tables "
-                "WHERE table_schema = DATABASE() ORDER BY table_name"
+                "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name"
             )
         ).all()
     engine.dispose()

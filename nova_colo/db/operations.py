@@ -2,6 +2,7 @@
 """Queries on operations: workflows and their progress."""
 
 import datetime
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -57,11 +58,13 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
     return session.get(Operation, operation_id)
 
 
-def count_since(session: orm.Session, server_id: str, kind: str, step: int, since: datetime.datetime) -> int:
-    """Return how many operations of a kind a server has had since a time that have reached a step."""
+def count_since(
+    session: orm.Session, server_id: str, kinds: Collection[str], step: int, since: datetime.datetime
+) -> int:
+    """Return how many operations of some kinds a server has had since a time that have reached a step."""
     query = sa.select(sa.func.count()).where(
         Operation.server_id == server_id,
-        Operation.kind == kind,
+        Operation.kind.in_(kinds),
         Operation.step >= step,
         Operation.created_at > since,
     )

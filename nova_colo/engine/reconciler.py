@@ -218,7 +218,7 @@ class Reconciler:
     def _copied_within_hour(self, server_id: str) -> int:
         since = timeutils.utcnow() - datetime.timedelta(hours=1)
         with self._context.database.reader() as session:
-            return operations.count_since(session, server_id, Action.PROTECT.value, protect.COPYING, since)
+            return operations.count_since(session, server_id, COPIES, protect.COPYING, since)
 
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.

@@ -7,6 +7,7 @@ host open any file as a backing file (Nova bug 1221190). The disks of a secondar
 which therefore has to record their formats before any code of Nova can see them.
 """
 
+import json
 import pathlib
 from collections.abc import Mapping
 
@@ -37,10 +38,19 @@ def record(formats: Mapping[str, str]) -> list[str]:
     created = []
     for folder in sorted({pathlib.Path(path).parent for path in formats}):
         file = folder / NAME
-        known = json_file.read(file)
+        known = _read(file)
         if known is None:
             created.append(str(file))
         ours = {path: kind for path, kind in formats.items() if pathlib.Path(path).parent == folder}
         if (known or {}) | ours != known:
             json_file.write(file, (known or {}) | ours, MODE)
     return created
+
+
+def _read(file: pathlib.Path) -> dict[str, str] | None:
+    """Return what a file has; Nova creates it empty."""
+    try:
+        known: dict[str, str] = json.loads(file.read_text() or "{}")
+    except FileNotFoundError:
+        return None
+    return known

@@ -622,8 +622,9 @@ RUNS_OUTSIDE_PAIR = kind(
     _G,
     "runs_outside_pair",
     "%(host)s runs %(server)s itself, outside of any pair.",
-    "Something asks for a secondary of a server on the host where the server runs. The engine does not: find "
-    "out who can publish on the message broker.",
+    "A QEMU of the server is there without a role: left from an earlier pair, or the server runs there. Find "
+    "out, and end one that is left with `virsh destroy`. If it is neither, find out who can publish on the "
+    "message broker.",
     _WARNING,
     hosts="host",
 )

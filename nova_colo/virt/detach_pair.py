@@ -42,7 +42,7 @@ def leave(roles: RoleStore, server_id: str, timeout: float) -> str:
     )
     now = waiting(roles.get, server_id)
     if _is_in_pair(now):
-        roles.put(record)
+        roles.put(dataclasses.replace(record, role=Role.PRIMARY))
         # the text is shown to the server's owner, who may not see hosts
         LOG.warning("The secondary of server %s is on %s and was not removed.", server_id, record.peer)
         return (

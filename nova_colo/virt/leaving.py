@@ -6,6 +6,7 @@ most of these requests for a protected server. They arrive here all the same fro
 filter, and from Neutron, when somebody deletes a port of the server.
 """
 
+import collections
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import nova.conf
 from nova import exception
 from nova.compute import power_state, task_states
+from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from nova_colo.hoststate.roles import RoleStore
@@ -38,10 +40,22 @@ def _change_refused(reason: str) -> exception.NovaException:
     return exception.NovaException(f"Cannot change a fault tolerant server: {reason}")
 
 
+def _suspend_refused(reason: str) -> exception.InstanceFaultRollback:
+    """Return an exception that leaves the server's state unchanged; any other sets it to ERROR."""
+    return exception.InstanceFaultRollback(inner_exception=_change_refused(reason))
+
+
 class LeavesPairMixin:
     """The part of ColoDriverMixin with requests that stop or change a guest."""
 
     _roles: RoleStore
+    #: Requests that have left the pair of a server and have not finished: they may overlap, or be nested.
+    _leaving_requests: collections.Counter[str]
+
+    @staticmethod
+    def _lock_of(uuid: str) -> contextlib.AbstractContextManager[Any]:
+        lock: contextlib.AbstractContextManager[Any] = lockutils.lock(f"nova-colo-leaving-{uuid}")
+        return lock
 
     def _role(self, uuid: str) -> Role | None:
         record = self._roles.get(uuid)
@@ -74,14 +88,40 @@ class LeavesPairMixin:
         :param refusal: creates the exception, from the reason, that is raised when the pair cannot be left
         """
         is_leaving = self._role(instance.uuid) in PRIMARY and self._has_qemu(instance)
-        if is_leaving and (reason := detach_pair.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)):
-            LOG.warning("Not stopping or changing the guest: %s.", reason, instance=instance)
-            raise refusal(reason=reason)
+        if is_leaving:
+            self._leave(instance, refusal)
         try:
             yield
         finally:
             if is_leaving:
-                detach_pair.end(self._roles, instance.uuid)
+                self._end_leaving(instance.uuid)
+
+    def _leave(self, instance: Any, refusal: Callable[..., exception.NovaException]) -> None:
+        """Leave the pair, unless another request has left it already and has not finished."""
+        with self._lock_of(instance.uuid):
+            if not self._leaving_requests[instance.uuid] and (
+                reason := detach_pair.leave(self._roles, instance.uuid, CONF.colo.leave_timeout)
+            ):
+                LOG.warning("Not stopping or changing the guest: %s.", reason, instance=instance)
+                raise refusal(reason=reason)
+            self._leaving_requests[instance.uuid] += 1
+
+    def _end_leaving(self, uuid: str) -> None:
+        with self._lock_of(uuid):
+            self._leaving_requests[uuid] -= 1
+            if self._leaving_requests[uuid] == 0:
+                del self._leaving_requests[uuid]
+                detach_pair.end(self._roles, uuid)
+
+    @contextlib.contextmanager
+    def _changing(
+        self, instance: Any, refusal: Callable[..., exception.NovaException] = _change_refused
+    ) -> Iterator[None]:
+        """Leave the pair for as long as Nova changes the guest; refuse it where the guest does not run."""
+        if self._role(instance.uuid) in (Role.DEMOTED, Role.SECONDARY, Role.PROMOTED):
+            raise refusal(reason="it has just failed over. Try again when Nova names its new host")
+        with self._leaving(instance, refusal):
+            yield
 
     # --- the guest is stopped
 
@@ -110,31 +150,31 @@ class LeavesPairMixin:
 
     def pause(self, instance: Any) -> None:
         """Leave the pair, then pause."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().pause(instance)
 
     def suspend(self, context: Any, instance: Any) -> None:
         """Leave the pair, then suspend."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance, _suspend_refused):
             super().suspend(context, instance)
 
     def snapshot(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         """Leave the pair, then create an image of the disk."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().snapshot(context, instance, *args, **kwargs)
 
     def attach_volume(
         self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any
     ) -> None:
         """Leave the pair, then attach a volume."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().attach_volume(context, connection_info, instance, *args, **kwargs)
 
     def detach_volume(
         self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any
     ) -> None:
         """Leave the pair, then detach a volume."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().detach_volume(context, connection_info, instance, *args, **kwargs)
 
     def swap_volume(
@@ -147,15 +187,15 @@ class LeavesPairMixin:
         **kwargs: Any,
     ) -> None:
         """Leave the pair, then replace a volume."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().swap_volume(context, old_connection_info, new_connection_info, instance, *args, **kwargs)
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         """Leave the pair, then attach a VIF."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().attach_interface(context, instance, image_meta, vif)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Leave the pair, then detach a VIF."""
-        with self._leaving(instance, _change_refused):
+        with self._changing(instance):
             super().detach_interface(context, instance, vif)

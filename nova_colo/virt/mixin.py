@@ -7,6 +7,7 @@ the pair has paused. The driver only knows its own host's role in a pair, from t
 waits for the network.
 """
 
+import collections
 import contextlib
 import time
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ class ColoDriverMixin(LeavesPairMixin):
         self._commits = CommitStore(self._state_path)
         self._strict = StrictBuild(CONF)
         self._ending: set[str] = set()
+        self._leaving_requests = collections.Counter()
 
     def _is_reported_running(self, uuid: str) -> bool:
         """Return whether a guest is reported as running regardless of its QEMU's state.

@@ -28,8 +28,8 @@ OPTS = [
         default=60.0,
         min=1.0,
         help="Seconds that the engine may take to remove the secondary of an FT server that is to be "
-        "rebooted, stopped or rebuilt. If it takes longer, nothing is changed and the request fails, since "
-        "the secondary could take over meanwhile.",
+        "rebooted, stopped, rebuilt or changed. If it takes longer, nothing is changed and the request "
+        "fails, since the secondary could take over meanwhile.",
     ),
     cfg.FloatOpt(
         "reservation_timeout",

@@ -92,6 +92,7 @@ def test_a_third_machine_gets_nothing_not_even_with_a_certificate_of_its_own(lif
     for wrong in (None, certificates["stranger"], certificates["compute-c"]):
         with pytest.raises(LabError, match=r"TLS|certificate|handshake|authz|Connection"):
             export(third, secondary.address, disks, wrong)
+    assert "virtual size: 64 MiB" in export(third, secondary.address, disks, certificates[pair.primary])
     others = [
         (host, port)
         for host in (primary, secondary)

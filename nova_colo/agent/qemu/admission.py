@@ -63,8 +63,10 @@ DEVICES = frozenset(
         "disk",
         "emulator",
         "graphics",
+        "hub",
         "input",
         "interface",
+        "iommu",
         "memballoon",
         "rng",
         "serial",
@@ -99,11 +101,13 @@ TYPES = {
     "interface": ("bridge", "ethernet", "network"),
     "serial": ("file", "pty", "tcp"),
 }
-RANDOM = frozenset({"/dev/urandom", "/dev/random", "/dev/hwrng"})
+RANDOM = re.compile(r"/dev/(u?random|hwrng\d*)")
 OPTIONS = frozenset({*domain_xml.WAIT, *NO_DISABLED_FLAG})
 EMULATOR = re.compile(r"qemu-system-\w+|qemu-kvm|kvm|qemu-kvm-spice")
 #: Where firmware may be, and libvirt's folder: for variables of firmware, and sockets of guest agents.
-FIRMWARE, LIBVIRT = ("/usr/share/", "/usr/lib/"), "/var/lib/libvirt/qemu/"
+FIRMWARE, LIBVIRT = ("/usr/share/", "/usr/lib/"), "/var/lib/libvirt/qemu"
+#: Attributes that name something of the host, wherever they are in a device.
+NAMING = ("file", "path", "socket", "rendernode", "tap", "tty", "vhost")
 
 
 def check(primary: Mapping[str, Any], server_id: str, instances_path: str) -> None:
@@ -125,11 +129,7 @@ def _problems(
         yield f"the id {root.findtext('uuid')}"
     if os.path.realpath(folder) != os.path.join(os.path.realpath(folder.parent), server_id):
         yield f"the folder {folder}, which is a link"
-    disks = {*map(str, root.xpath("devices/disk//@file")), *(disk["path"] for disk in primary["disks"])}
-    media = {medium["path"] for medium in primary["media"]}
-    for path in sorted(disks | media | set(domain_xml.log_files(primary["xml"]))):
-        if pathlib.Path(path).parent != folder or os.path.normpath(path) != path or os.path.islink(path):
-            yield f"the file {path}, which is not in {folder}"
+    yield from _bad_disks(root, primary)
     for element in root:
         if element.tag == f"{{{NAMESPACE}}}commandline":
             yield from _unknown_options(element)
@@ -143,7 +143,30 @@ def _problems(
             yield f"<sysinfo> of type {element.get('type')}"
     yield from _bad_boot_files(root, folder)
     for device in root.iterfind("devices/*"):
-        yield from _bad_device(device)
+        if isinstance(device.tag, str):
+            yield from _bad_device(device)
+            yield from _bad_names(device, folder, root.findtext("name") or "")
+    yield from _bad_vifs(primary.get("wiring"), server_id)
+
+
+def _bad_disks(root: etree._Element, primary: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the files to create: they are the disks of the XML, and nothing else."""
+    sent = {disk["path"]: disk["format"] for disk in primary["disks"]}
+    writable: dict[str, str | None] = {}
+    media: dict[str, str | None] = {}
+    for disk in root.iterfind("devices/disk"):
+        source, driver = disk.find("source[@file]"), disk.find("driver")
+        if source is not None:
+            files = media if domain_xml.is_read_only(disk) else writable
+            files[source.get("file")] = driver.get("type") if driver is not None else None
+    if sent != writable or not set(sent.values()) <= {"raw", "qcow2"}:
+        yield f"the disks {sent}, and {writable} in its XML"
+    # what is in a file that another host sends must not be taken for a header
+    if {medium["path"] for medium in primary["media"]} != set(media) or set(media.values()) - {"raw"}:
+        yield f"the read-only media {media}"
+    for disk in primary["disks"]:
+        if type(disk["size"]) is not int or disk["size"] < 0:
+            yield f"a disk of size {disk['size']}"
 
 
 def _unknown_options(command_line: etree._Element) -> Iterator[str]:
@@ -153,18 +176,20 @@ def _unknown_options(command_line: etree._Element) -> Iterator[str]:
 
 
 def _bad_boot_files(root: etree._Element, folder: pathlib.Path) -> Iterator[str]:
-    for name in ("kernel", "initrd", "loader", "nvram", "nvram/source"):
-        for element in root.iterfind(f"os/{name}"):
-            for path in (element.text, element.get("template"), element.get("file")):
-                allowed = (*FIRMWARE, LIBVIRT, f"{folder}/")
-                if path and path.strip() and not os.path.normpath(path).startswith(allowed):
+    variables = f"{LIBVIRT}/nvram/{root.findtext('name')}_VARS.fd"
+    for element in root.iterfind("os/*"):
+        if element.tag in ("kernel", "initrd", "loader", "nvram"):
+            for path in (element.text, element.get("template")):
+                is_own = element.tag == "nvram" and path == variables
+                allowed = (*FIRMWARE, f"{folder}/")
+                if path and path.strip() and not is_own and not os.path.normpath(path).startswith(allowed):
                     yield f"{path} to boot from"
+            if len(element) or element.get("type") not in (None, "file", "pflash", "rom"):
+                yield f"<{element.tag}> that is no file"
 
 
 def _bad_device(device: etree._Element) -> Iterator[str]:
     kind, source = device.get("type"), device.find("source")
-    if not isinstance(device.tag, str):
-        return  # a comment
     if device.tag not in DEVICES:
         yield f"<{device.tag}>"
     elif device.tag in TYPES and kind not in TYPES[device.tag]:
@@ -176,19 +201,47 @@ def _bad_device(device: etree._Element) -> Iterator[str]:
                 yield f"the emulator {path}"
         case "disk" if source is not None and len(source):
             yield "a disk with more than a file"
-        case "interface" if any(element.get("path") for element in device.iterfind("*[@path]")):
-            yield "an interface with a script"
-        case "channel" if source is not None:
-            if not os.path.normpath(source.get("path", LIBVIRT)).startswith(LIBVIRT.rstrip("/")):
-                yield f"the socket {source.get('path')}"
-        case "graphics" if device.get("socket"):
-            yield f"the socket {device.get('socket')}"
-        case "rng" if device.findtext("backend") not in RANDOM:
+        case "rng" if not RANDOM.fullmatch(device.findtext("backend") or ""):
             yield "random numbers from elsewhere than the kernel"
+    if source is not None and source.get("mode", "bind") != "bind":
+        yield f"<{device.tag}> that connects to something"
+
+
+def _bad_names(device: etree._Element, folder: pathlib.Path, name: str) -> Iterator[str]:
+    """Yield what a device names of the host, except the server's files, and what libvirt names itself."""
+    sockets = (f"{LIBVIRT}/org.qemu.guest_agent.0.{name}.sock", f"{LIBVIRT}/channel/target/")
+    for element in device.iter(etree.Element):
+        for attribute in NAMING:
+            value = element.get(attribute)
+            if not value or (attribute in ("path", "tty") and re.fullmatch(r"/dev/pts/\d+", value)):
+                continue
+            if device.tag == "channel" and attribute == "path":
+                allowed = os.path.normpath(value) == value and value.startswith(sockets)
+            else:
+                inside = pathlib.Path(value).parent == folder and os.path.normpath(value) == value
+                allowed = inside and not os.path.islink(value)
+            if not allowed:
+                yield f"the file {value}, which is not in {folder}"
+        if element.tag == "source" and element.get("dev"):
+            yield f"the device {element.get('dev')}"
+
+
+def _bad_vifs(wiring: Mapping[str, Any] | None, server_id: str) -> Iterator[str]:
+    """Yield VIFs of others: what is plugged for a secondary is unplugged again."""
+    if not wiring:
+        return
+    if wiring["server"]["versioned_object.data"]["uuid"] != server_id:
+        yield "the VIFs of another server"
+    for vif in wiring["vifs"]:
+        data = vif["versioned_object.data"]
+        if "vif_name" in data and not data["vif_name"].endswith(data["id"][:11]):
+            yield f"the VIF {data['vif_name']} for port {data['id']}"
 
 
 def _belongs_to_root(path: str) -> bool:
+    """Return whether a program and the folder that it is in are root's, and no other user's."""
     try:
-        return os.stat(path).st_uid == 0
+        found = [os.stat(name) for name in (path, os.path.dirname(path))]
     except OSError:
         return False
+    return all(stat.st_uid == 0 and not stat.st_mode & 0o022 for stat in found)

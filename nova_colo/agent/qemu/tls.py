@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from nova_colo.agent.qemu.qmp.client import Guest, MonitorError
 from nova_colo.agent.qemu.qmp.names import PREFIX
@@ -27,6 +28,12 @@ from nova_colo.pair.reasons import Reason
 SERVER, CLIENT, PEER = f"{PREFIX}tls-server", f"{PREFIX}tls-client", f"{PREFIX}tls-peer"
 
 CA, SERVER_CERTIFICATE, CLIENT_CERTIFICATE = "ca-cert.pem", "server-cert.pem", "client-cert.pem"
+#: GnuTLS's names of attributes that RFC 4514 does not name.
+GNUTLS = {
+    NameOID.EMAIL_ADDRESS: "EMAIL",
+    NameOID.SERIAL_NUMBER: "serialNumber",
+    NameOID.TITLE: "title",
+}
 #: Days for which the end of a certificate is announced.
 WARNING_DAYS = 30
 FILES = (CA, SERVER_CERTIFICATE, "server-key.pem", CLIENT_CERTIFICATE, "client-key.pem")
@@ -41,7 +48,10 @@ def names(folder: str) -> list[str]:
     """
     certificate = x509.load_pem_x509_certificate((pathlib.Path(folder) / CLIENT_CERTIFICATE).read_bytes())
     subject = certificate.subject
-    return [subject.rfc4514_string(), ",".join(part.rfc4514_string() for part in subject.rdns)]
+    return [
+        subject.rfc4514_string(GNUTLS),
+        ",".join(part.rfc4514_string(GNUTLS) for part in subject.rdns),
+    ]
 
 
 def load(guest: Guest, folder: str, peer: Sequence[str]) -> None:

@@ -111,6 +111,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
         self.assertEqual(("ACTIVE", None, "h1"), self.nova_record(self.server))
         alone = self.ft_server("h1")
         self.domains["h1"].put(hv.Domain(alone["id"], "instance-2", hv.SHUT_OFF))
+        self.hosts["h1"].roles.put(RoleRecord(alone["id"], Role.PRIMARY, 0))
         self.hosts["h1"].agent.run_alone({}, alone["id"], 1)
         self.domains["h1"].put(hv.Domain(alone["id"], "instance-2", hv.SHUT_OFF))
         self._periodics("h1")
@@ -119,6 +120,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
     def test_a_host_that_returns_from_the_dead_does_not_start_what_runs_elsewhere(self):
         self.flags(resume_guests_state_on_host_boot=True)
         plain, alone = self.plain_server(host="h1"), self.ft_server("h1")
+        self.hosts["h1"].roles.put(RoleRecord(alone["id"], Role.PRIMARY, 0))
         self.hosts["h1"].agent.run_alone({}, alone["id"], 1)
         self.power_cut("h1")
         self._promote()
@@ -192,6 +194,34 @@ class PairsAreLeftAloneTest(ColoTestCase):
                 getattr(driver, name)(*arguments)
                 self.assertEqual((Role.LEAVING, None), roles.pop(), name)
                 self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_requests_that_overlap_leave_the_pair_once_and_it_is_renewed_after_the_last(self):
+        driver, instance = self.hosts["h1"].driver, FakeInstance(self.server["id"])
+
+        def snapshot(*args):
+            driver.suspend(None, instance)  # as LibvirtDriver.snapshot does without live snapshots
+            self.assertEqual((Role.LEAVING, None), self._role_and_peer("h1"))
+
+        self.hosts["h1"].roles.put(RoleRecord(self.server["id"], Role.PRIMARY, 0, "h2"))
+        with mock.patch.object(nova_fake.FakeDriverWithoutFakeNodes, "snapshot", side_effect=snapshot):
+            driver.snapshot(None, instance, "image", None)
+        self.assertIsNone(self.hosts["h1"].roles.get(self.server["id"]))
+
+    def test_the_old_primary_is_not_changed_while_records_still_name_it(self):
+        self.hosts["h1"].agent.demote({}, self.server["id"], 1)
+        driver, instance = self.hosts["h1"].driver, FakeInstance(self.server["id"])
+        for name, arguments in CHANGES.items():
+            arguments = [instance if argument == "instance" else argument for argument in arguments]
+            self.assertRaisesRegex(
+                exception.NovaException, "it has just failed over", getattr(driver, name), *arguments
+            )
+
+    def test_a_suspend_that_is_refused_leaves_the_server_as_it_is(self):
+        self.flags(leave_timeout=1.0, group="colo")
+        self.detacher.enabled = False
+        self.assertEqual(202, self.act(self.server["id"], {"suspend": None}, stock=True).status_int)
+        self._wait_for_log(".*its secondary was not removed.*")
+        self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
 
     def test_what_a_pair_cannot_bear_is_not_done_if_it_cannot_be_left(self):
         driver, instance = self.hosts["h1"].driver, FakeInstance(self.server["id"])

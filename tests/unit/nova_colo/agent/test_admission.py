@@ -7,6 +7,7 @@ from nova_colo.agent.qemu import admission
 from nova_colo.agent.replication import ReplicationError
 
 SERVER, OTHER = "21a5c3d0-5537-49db-9593-33e69d6019fe", "31a5c3d0-5537-49db-9593-33e69d6019fe"
+NVRAM = "/var/lib/libvirt/qemu/nvram/instance-00000001_VARS.fd"
 XML = """
 <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>instance-00000001</name><uuid>{server}</uuid>
@@ -17,7 +18,7 @@ XML = """
   <os>
     <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
     <loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>
-    <nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/instance_VARS.fd</nvram>
+    <nvram template='/usr/share/OVMF/OVMF_VARS.fd'>{nvram}</nvram>
     <boot dev='hd'/><smbios mode='sysinfo'/>
   </os>
   <features><acpi/><apic/></features><cpu mode='custom'><model>qemu64</model></cpu><clock offset='utc'/>
@@ -58,7 +59,7 @@ def description(tmp_path):
     folder = tmp_path / "instances" / SERVER
     folder.mkdir(parents=True)
     return {
-        "xml": XML.format(server=SERVER, folder=folder, emulator=emulator),
+        "xml": XML.format(server=SERVER, folder=folder, emulator=emulator, nvram=NVRAM),
         "disks": [{"path": f"{folder}/disk", "format": "qcow2", "size": 1}],
         "media": [{"path": f"{folder}/disk.config", "content": ""}],
     }
@@ -86,11 +87,29 @@ def test_what_nova_writes_is_run(description, tmp_path):
 
 
 ATTACKS = [
+    ("<console type='pty'>", "<console type='file'><source path='/etc/cron.d/x'/>", "/etc/cron.d/x"),
+    ("<channel type='unix'>", "<channel type='unix'><log file='/etc/cron.d/x'/>", "/etc/cron.d/x"),
+    ("<source mode='bind'", "<source mode='connect'", "connects to something"),
+    ("<script path=''/>", "<rom file='/etc/shadow'/>", "/etc/shadow"),
+    (
+        "<graphics type='vnc'",
+        "<graphics type='spice'><gl rendernode='/dev/dri/card0'/></graphics><graphics type='vnc'",
+        "card0",
+    ),
+    ("type='raw'/>", "type='qcow2'/>", "the read-only media"),
+    ("<nvram template", "<nvram type='block' template", "<nvram> that is no file"),
+    ("{nvram}", "/var/lib/libvirt/qemu/nvram/other_VARS.fd", "to boot from"),
+    ("<boot dev='hd'/>", "<kernel>/var/lib/libvirt/qemu/save/other.save</kernel>", "to boot from"),
+    (
+        "<source file='{folder}/disk.config'/>",
+        "<source file='{folder}/disk.config' dev='/dev/sda'/>",
+        "/dev/sda",
+    ),
     ("{server}", OTHER, "the id"),
-    ("{folder}/disk'", "/etc/shadow'", "the file /etc/shadow"),
-    ("{folder}/disk'", "{folder}/../" + OTHER + "/disk'", "the file"),
-    ("{folder}/disk.config'", "/root/secret'", "the file /root/secret"),
-    ("{folder}/console.log'", "/etc/cron.d/job'", "the file /etc/cron.d/job"),
+    ("{folder}/disk'", "/etc/shadow'", "/etc/shadow"),
+    ("{folder}/disk'", "{folder}/../" + OTHER + "/disk'", "/disk"),
+    ("{folder}/disk.config'", "/root/secret'", "/root/secret"),
+    ("{folder}/console.log'", "/etc/cron.d/job'", "/etc/cron.d/job"),
     (
         "<driver name='qemu' type='qcow2'/><source file='{folder}/disk'",
         "<source file='/etc/shadow'",
@@ -100,13 +119,13 @@ ATTACKS = [
     (" index='1'/>", "><reservations managed='no'/></source>", "a disk with more than a file"),
     ("<controller", "<hostdev type='pci'/><controller", "<hostdev>"),
     ("<controller", "<filesystem type='mount'/><controller", "<filesystem>"),
-    ("<script path=''/>", "<script path='/tmp/x'/>", "a script"),
+    ("<script path=''/>", "<script path='/tmp/x'/>", "/tmp/x"),
     ("type='ethernet'", "type='direct'", "<interface> of type direct"),
     ("<input type='tablet'", "<input type='evdev'", "<input> of type evdev"),
     ("<audio id='1' type='none'", "<audio id='1' type='file'", "<audio> of type file"),
     ("<serial type='pty'>", "<serial type='dev'>", "<serial> of type dev"),
-    ("/var/lib/libvirt/qemu/org.", "/var/lib/libvirt/qemu/../../../../etc/org.", "the socket"),
-    ("<graphics type='vnc'", "<graphics type='vnc' socket='/run/x'", "the socket"),
+    ("/var/lib/libvirt/qemu/org.", "/var/lib/libvirt/qemu/../../../../etc/org.", "/etc/org."),
+    ("<graphics type='vnc'", "<graphics type='vnc' socket='/run/x'", "/run/x"),
     ("/dev/urandom", "/dev/sda", "random numbers"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/../../etc/shadow", "to boot from"),
     ("template='/usr/share", "template='/etc", "to boot from"),
@@ -122,11 +141,8 @@ ATTACKS = [
 
 @pytest.mark.parametrize(("before", "after", "words"), ATTACKS, ids=[attack[1] for attack in ATTACKS])
 def test_nothing_else_is(description, tmp_path, before, after, words):
-    names = {
-        "server": SERVER,
-        "folder": f"{tmp_path}/instances/{SERVER}",
-        "emulator": f"{tmp_path}/qemu-system-x86_64",
-    }
+    names = {"server": SERVER, "folder": f"{tmp_path}/instances/{SERVER}", "nvram": NVRAM}
+    names["emulator"] = f"{tmp_path}/qemu-system-x86_64"
     for name, value in names.items():
         before, after = before.replace(f"{{{name}}}", value), after.replace(f"{{{name}}}", value)
     assert before in description["xml"]
@@ -134,8 +150,9 @@ def test_nothing_else_is(description, tmp_path, before, after, words):
 
 
 def test_files_outside_of_the_xml_are_not_made_elsewhere(description, tmp_path):
-    refused(description | {"disks": [{"path": "/etc/x", "format": "raw", "size": 1}]}, tmp_path, "/etc/x")
-    refused(description | {"media": [{"path": "/etc/y", "content": ""}]}, tmp_path, "/etc/y")
+    more = [*description["disks"], {"path": "/etc/x", "format": "raw", "size": 1}]
+    refused(description | {"disks": more}, tmp_path, "/etc/x")
+    refused(description | {"media": [{"path": "/etc/y", "content": ""}]}, tmp_path, "the read-only media")
 
 
 def test_links_lead_nowhere(description, tmp_path):
@@ -146,3 +163,26 @@ def test_links_lead_nowhere(description, tmp_path):
     folder.rmdir()
     folder.symlink_to("/etc")
     refused(description, tmp_path, "which is a link")
+
+
+def test_a_disk_has_a_size_and_not_an_option(description, tmp_path):
+    (disk,) = description["disks"]
+    refused(description | {"disks": [disk | {"size": "-odata_file=/etc/x"}]}, tmp_path, "of size")
+
+
+def test_every_disk_is_created_from_the_primary(description, tmp_path):
+    refused(description | {"disks": []}, tmp_path, "the disks {}")
+    refused(description | {"media": []}, tmp_path, "the read-only media")
+
+
+def vif(**data):
+    return {"versioned_object.data": {"id": "8032d758-269d-4b64-a9ef-64c854766b52", **data}}
+
+
+def test_the_vifs_are_the_servers_own(description, tmp_path):
+    server = {"versioned_object.data": {"uuid": SERVER}}
+    check(description | {"wiring": {"server": server, "vifs": [vif(vif_name="tap8032d758-26")]}}, tmp_path)
+    others = {"server": server, "vifs": [vif(vif_name="tap11111111-11")]}
+    refused(description | {"wiring": others}, tmp_path, "the VIF tap11111111-11")
+    wrong = {"server": {"versioned_object.data": {"uuid": OTHER}}, "vifs": []}
+    refused(description | {"wiring": wrong}, tmp_path, "the VIFs of another server")
