@@ -20,6 +20,8 @@ from nova_colo.pair.model import Role
 from tests.fixtures.cloud import wait_for
 from tests.qemu.conftest import PREFIX
 
+#: The id of a server that does not exist.
+NOBODY = "1f0f0c3e-0000-4000-8000-000000000000"
 #: Missed heartbeats after which an engine considers a host silent.
 SILENT_S = 2.0
 #: Much shorter than the silence of an agent that waits for a frozen libvirtd.
@@ -57,10 +59,10 @@ def test_an_agent_that_ended_is_silent_until_it_is_started_again(
     testbed.agents.wait_for_silence(one.hostname, SILENT_S)
     testbed.agents.wait_for_heartbeat(other.hostname)
     with pytest.raises(messaging.MessagingTimeout):
-        testbed.agents.client(1.0).call(one.hostname, "status", server_id="")
+        testbed.agents.client(1.0).call(one.hostname, "status", server_id=NOBODY)
     one.start_agent()
     testbed.agents.wait_for_heartbeat(one.hostname)
-    assert testbed.agents.call(one.hostname, "status", server_id="") is None
+    assert testbed.agents.call(one.hostname, "status", server_id=NOBODY) is None
 
 
 def test_a_host_whose_libvirtd_is_frozen_is_heard_and_says_so(
@@ -122,7 +124,7 @@ def test_a_host_without_its_management_link_is_silent_but_not_dead(
     finally:
         one.management.restore()
     testbed.agents.wait_for_heartbeat(one.hostname)
-    assert testbed.agents.call(one.hostname, "status", server_id="") is None
+    assert testbed.agents.call(one.hostname, "status", server_id=NOBODY) is None
 
 
 def test_what_an_agent_knows_outlives_a_power_cut(testbed: Testbed, hosts: tuple[Host, Host]) -> None:
