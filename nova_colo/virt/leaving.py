@@ -26,6 +26,7 @@ CONF = nova.conf.CONF
 
 #: Roles of a host that runs the server's guest for Nova, too.
 PRIMARY = (Role.PRIMARY, Role.LEAVING)
+FAILED_OVER = "it has just failed over. Try again when Nova names its new host"
 
 
 def _rebuild_refused(reason: str) -> exception.InstanceFaultRollback:
@@ -119,7 +120,7 @@ class LeavesPairMixin:
     ) -> Iterator[None]:
         """Leave the pair for as long as Nova changes the guest; refuse it where the guest does not run."""
         if self._role(instance.uuid) in (Role.DEMOTED, Role.SECONDARY, Role.PROMOTED):
-            raise refusal(reason="it has just failed over. Try again when Nova names its new host")
+            raise refusal(reason=FAILED_OVER)
         with self._leaving(instance, refusal):
             yield
 
@@ -142,7 +143,7 @@ class LeavesPairMixin:
         if self._role(instance.uuid) == Role.DEMOTED:
             # requested before a failover: Nova would record as stopped a server whose guest runs on another
             # host
-            raise refusal(reason="it has just failed over. Try again when Nova names its new host")
+            raise refusal(reason=FAILED_OVER)
         with self._leaving(instance, refusal), self._actual_state(instance.uuid):
             super().power_off(instance, *args, **kwargs)
 

@@ -123,7 +123,7 @@ def test_nova_acts_on_a_server_only_when_its_disk_is_complete(machine):
 
 
 def _until(machine, condition, seconds=30):
-    """Let time pass in peace until a condition holds."""
+    """Advance the clock without failures until a condition holds."""
     for _ in range(seconds):
         if condition():
             return

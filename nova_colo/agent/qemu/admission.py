@@ -90,7 +90,7 @@ OS = frozenset(
         "type",
     }
 )
-#: Types of devices that may have several.
+#: The types that are admitted of the devices that have a type.
 TYPES = {
     "audio": ("none", "spice"),
     "channel": ("unix", "spicevmc"),
@@ -118,7 +118,8 @@ def check(primary: Mapping[str, Any], server_id: str, instances_path: str) -> No
     :raises ReplicationError: when it asks for something that the secondary of this server must not have
     """
     root = etree.fromstring(primary["xml"], PARSER)
-    for problem in _problems(root, primary, server_id, pathlib.Path(instances_path) / server_id):
+    problem = next(_problems(root, primary, server_id, pathlib.Path(instances_path) / server_id), None)
+    if problem is not None:
         raise ReplicationError(reasons.DESCRIPTION_REFUSED(server=server_id, text=problem))
 
 

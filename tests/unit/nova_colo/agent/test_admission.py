@@ -108,7 +108,7 @@ ATTACKS = [
     ("{server}", OTHER, "the id"),
     ("{folder}/disk'", "/etc/shadow'", "/etc/shadow"),
     ("{folder}/disk'", "{folder}/../" + OTHER + "/disk'", "/disk"),
-    ("{folder}/disk.config'", "/root/secret'", "/root/secret"),
+    ("{folder}/disk.config'", "/srv/secret'", "/srv/secret"),
     ("{folder}/console.log'", "/etc/cron.d/job'", "/etc/cron.d/job"),
     (
         "<driver name='qemu' type='qcow2'/><source file='{folder}/disk'",
