@@ -852,6 +852,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Request cancelled: a host of the pair failed before it started."),
         "",
     ),
+    "request_not_current": (
+        gettext_noop("The agent on %(host)s refused a request that by its clock was signed %(seconds)s s ago."),
+        "",
+    ),
+    "request_not_signed": (
+        gettext_noop("The agent on %(host)s refused a request, since none of the engines that it knows has signed it."),
+        "",
+    ),
     "requested": (
         gettext_noop("requested"),
         "",

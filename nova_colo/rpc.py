@@ -5,6 +5,7 @@ An agent casts its heartbeats to *all* engines (fan-out), so that each judges by
 engine calls one agent at a time and waits for the reply. Every method of an agent is idempotent.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import oslo_messaging as messaging
@@ -21,6 +22,8 @@ VERSION = "1.0"
 #: Agents send two in that time.
 LOST_S = 4
 
+#: Returns the context of a request with its signature, ``sign(host, method, arguments)``.
+Sign = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
 
 #: Our processes' defaults of [oslo_messaging_rabbit], in seconds. A broker that has lost its power counts as
 #: lost after the first, and reconnecting is tried at least as often as the second says. The queues of a
@@ -103,14 +106,21 @@ class ReservationClient:
         return self._client.call({}, "reserve", server_id=server_id, host=host)
 
 
+def unsigned(host: str, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the context of a request that is not signed."""
+    return {}
+
+
 class AgentClient:
     """Calls from the engine to agents. A call that a restarted broker has lost is repeated.
 
     :param timeout: seconds without a reply after which oslo_messaging.MessagingTimeout is raised
+    :param sign: signs the requests, see :mod:`nova_colo.agent.signing`
     """
 
-    def __init__(self, transport: messaging.Transport, timeout: float):
+    def __init__(self, transport: messaging.Transport, timeout: float, sign: Sign = unsigned):
         target = messaging.Target(exchange=EXCHANGE, topic=AGENT_TOPIC, version=VERSION)
+        self._sign = sign
         self._client = messaging.get_rpc_client(
             transport, target, timeout=timeout, call_monitor_timeout=LOST_S
         )
@@ -127,4 +137,10 @@ class AgentClient:
         :raises nova_colo.agent.replication.ReplicationError: when it or its QEMU refuses
         :raises oslo_messaging.RemoteError: when it fails
         """
-        return self._retrying(self._client.prepare(server=host).call, {}, method, **arguments)
+        return self._retrying(self._call, host, method, arguments)
+
+    def _call(self, host: str, method: str, arguments: Mapping[str, Any]) -> Any:
+        # at each attempt anew: an agent carries out a signed request once
+        return self._client.prepare(server=host).call(
+            self._sign(host, method, arguments), method, **arguments
+        )

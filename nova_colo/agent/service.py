@@ -10,7 +10,7 @@ from oslo_log import log as logging
 from oslo_service import service
 
 from nova_colo import rpc
-from nova_colo.agent import replication
+from nova_colo.agent import replication, signing
 from nova_colo.agent.manager import AgentManager
 from nova_colo.hoststate import agent_health
 from nova_colo.hoststate.roles import RoleStore
@@ -28,6 +28,7 @@ class AgentService(service.Service):
         super().__init__()
         self._conf = conf
         self._server: messaging.MessageHandlingServer | None = None
+        self._keys = signing.engine_keys(conf)
         self._stopped = threading.Event()
         self._changed = threading.Event()
 
@@ -38,7 +39,8 @@ class AgentService(service.Service):
         backend.watch(self._changed.set)
         manager = AgentManager(self._conf.host, backend, RoleStore(self._conf.state_path))
         engines = rpc.EngineClient(transport)
-        self._server = rpc.server(transport, rpc.AGENT_TOPIC, self._conf.host, manager)
+        endpoint = signing.endpoint(manager, self._conf.host, self._keys)
+        self._server = rpc.server(transport, rpc.AGENT_TOPIC, self._conf.host, endpoint)
         self._server.start()
         self.tg.add_thread(self._heartbeat_loop, engines, manager)
         self.tg.add_thread(self._upkeep_loop, manager, backend)

@@ -5,6 +5,7 @@ from oslo_service import backend
 
 backend.init_backend(backend.BackendType.THREADING)
 
+import pathlib  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from typing import Any  # noqa: E402
@@ -21,8 +22,14 @@ def run(make: Callable[[cfg.ConfigOpts], Any]) -> int:
     """Run a service until it is told to stop.
 
     :param make: returns the service
+    :returns: the exit code: 1, with one line on stderr, when the configuration cannot be used
     """
-    conf = colo_conf.load(sys.argv[1:])
-    rpc.set_defaults(conf)
-    logging.setup(conf, "nova_colo")
-    return service.launch(conf, make(conf), restart_method="mutate").wait()
+    try:
+        conf = colo_conf.load(sys.argv[1:])
+        rpc.set_defaults(conf)
+        logging.setup(conf, "nova_colo")
+        running = make(conf)
+    except cfg.Error as error:
+        print(f"{pathlib.Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    return service.launch(conf, running, restart_method="mutate").wait()

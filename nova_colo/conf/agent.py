@@ -30,6 +30,11 @@ OPTS = [
         min=2,
         help="After this many missed heartbeats in a row an agent counts as silent.",
     ),
+    cfg.StrOpt(
+        "engine_keys_file",
+        help="PEM file with the public keys of all engines. The agent carries out only what one of them has "
+        "signed. With none it carries out whatever is published on the message broker.",
+    ),
 ]
 
 

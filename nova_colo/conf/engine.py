@@ -90,6 +90,11 @@ OPTS = [
         "which on further servers that run on it wait for their turn to get a secondary. So the copies after "
         "the death of a host do not delay the checkpoints of the pairs that are left.",
     ),
+    cfg.StrOpt(
+        "signing_key_file",
+        help="PEM file with an Ed25519 private key, readable by the engine's user only, with which requests "
+        "to agents are signed. Required once agents have engine_keys_file.",
+    ),
 ]
 
 

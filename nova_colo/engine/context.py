@@ -22,7 +22,7 @@ from nova_colo.engine.host_gate import HostGate
 from nova_colo.engine.host_tracker import HostTracker
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
-from nova_colo.rpc import AgentClient
+from nova_colo.rpc import AgentClient, Sign
 
 LOG = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 class Context:
     """Database, agents, Nova, Placement, Neutron, and the state of the hosts.
 
+    :param sign: signs requests to agents
     :param clock: monotonic, in seconds
     """
 
@@ -37,12 +38,13 @@ class Context:
         self,
         conf: cfg.ConfigOpts,
         transport: messaging.Transport,
+        sign: Sign,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.conf = conf
         self.clock = clock
         self.database = Database(conf)
-        self.agent_client = AgentClient(transport, conf.engine.agent_timeout)
+        self.agent_client = AgentClient(transport, conf.engine.agent_timeout, sign)
         self.agent_api = AgentAPI(self._call_agent)
         self.nova = NovaClient(conf)
         self.placement = PlacementClient(conf)

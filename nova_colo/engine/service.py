@@ -14,6 +14,7 @@ from oslo_service import service
 from oslo_utils import uuidutils
 
 from nova_colo import rpc
+from nova_colo.agent import signing
 from nova_colo.db import lease
 from nova_colo.engine.context import Context
 from nova_colo.engine.housekeeping import Housekeeping
@@ -70,6 +71,7 @@ class EngineService(service.Service):
         self._host = socket.gethostname()
         self._name = f"{self._host}:{os.getpid()}:{uuidutils.generate_uuid()[:8]}"
         self._notified = threading.Event()
+        self._sign = signing.sign_by(conf)
         self._stopped = threading.Event()
         self._active = threading.Event()
         self._server: messaging.MessageHandlingServer | None = None
@@ -81,7 +83,7 @@ class EngineService(service.Service):
     def start(self) -> None:
         """Connect, start the RPC server and the loops."""
         transport = rpc.transport(self._conf)
-        context = Context(self._conf, transport)
+        context = Context(self._conf, transport, self._sign)
         # a host that has not had the time to send a heartbeat is not silent
         listens_from = context.clock() + self._listen_s
         endpoint = EngineEndpoint(context, BuildReservation(context, listens_from), self._notified)

@@ -618,6 +618,25 @@ NO_SERVER_ID = kind(
     "Something else than an engine publishes on the message broker. Find out what.",
     _WARNING,
 )
+REQUEST_NOT_SIGNED = kind(
+    _G,
+    "request_not_signed",
+    "The agent on %(host)s refused a request, since none of the engines that it knows has signed it.",
+    "Set `[engine] signing_key_file` for all engines, and `[agent] engine_keys_file` on the host to a file "
+    "with the public keys of them all. If both are right, find out who else publishes on the message broker: "
+    "the agent's log has each refused request.",
+    _WARNING,
+    hosts="host",
+)
+REQUEST_NOT_CURRENT = kind(
+    _G,
+    "request_not_current",
+    "The agent on %(host)s refused a request that by its clock was signed %(seconds)s s ago.",
+    "Set the clocks of the host and of the engines: a request is carried out only if they differ by less "
+    "than 120 s.",
+    _WARNING,
+    hosts="host",
+)
 RUNS_OUTSIDE_PAIR = kind(
     _G,
     "runs_outside_pair",

@@ -11,6 +11,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 
 from nova_colo import rpc
+from nova_colo.agent import signing
 from nova_colo.agent.replication import GoneError, ReplicationError
 from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.standalone.pair import Agents, PairError, PairObservation, observation_of
@@ -33,9 +34,9 @@ class SilentError(PairError):
 class RemoteAgents:
     """Clients of the agents behind the broker of transport_url."""
 
-    def __init__(self, transport: messaging.Transport):
-        self._query_client = rpc.AgentClient(transport, QUERY_S)
-        self._command_client = rpc.AgentClient(transport, COMMAND_S)
+    def __init__(self, transport: messaging.Transport, sign: rpc.Sign):
+        self._query_client = rpc.AgentClient(transport, QUERY_S, sign)
+        self._command_client = rpc.AgentClient(transport, COMMAND_S, sign)
 
     def call(self, host: str, method: str, **arguments: Any) -> Any:
         """Call a method of an agent and return its result.
@@ -80,7 +81,7 @@ def connect(conf: cfg.ConfigOpts) -> RemoteAgents:
         raise PairError(f"transport_url cannot be used: {error}") from error
     if url.transport == "rabbit" and not conf.oslo_messaging_rabbit.ssl:
         _check_broker(url)
-    return RemoteAgents(transport)
+    return RemoteAgents(transport, signing.sign_by(conf))
 
 
 def _check_broker(url: messaging.TransportURL) -> None:

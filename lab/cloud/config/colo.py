@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration of fault tolerance: engine, paste filter, agents."""
 
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from lab.cloud.config import common
 from lab.cloud.config.ini import Sections
 from lab.cloud.spec import Spec
+from lab.core.layout import write_private
 from lab.core.patience import FACTOR, patient
 from nova_colo import conf
 
@@ -27,7 +33,7 @@ def engine_conf(spec: Spec) -> Sections:
         "placement": auth,
         "neutron": {"region_name": auth["region_name"]},
         "agent": limits("agent"),
-        "engine": {**_intervals(spec), **limits("engine")},
+        "engine": {"signing_key_file": _key_file(spec), **_intervals(spec), **limits("engine")},
     }
 
 
@@ -40,9 +46,28 @@ def agent_conf(spec: Spec, host: str) -> Sections:
             "host": host,
             "state_path": spec.layout.host(host) / "state",
         },
-        "agent": limits("agent"),
+        "agent": {"engine_keys_file": _public_key_file(spec), **limits("agent")},
         "simulated": {"directory": spec.layout.simulated},
     }
+
+
+def write_keys(spec: Spec) -> None:
+    """Write the key with which the engine signs requests, and the agents' copy of its public key, once."""
+    if _public_key_file(spec).exists():
+        return
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write_private(_key_file(spec), private.decode())
+    write_private(_public_key_file(spec), public.decode())
+
+
+def _key_file(spec: Spec) -> Path:
+    return spec.layout.etc / "nova-colo" / "engine-key.pem"
+
+
+def _public_key_file(spec: Spec) -> Path:
+    return spec.layout.etc / "nova-colo" / "engine-keys.pem"
 
 
 def limits(section: str) -> dict[str, object]:

@@ -32,6 +32,7 @@ def write_all(spec: Spec) -> None:
         "mariadb/mariadb.cnf": mariadb.server_conf(spec),
         "mariadb/client.cnf": mariadb.client_conf(spec),
     }
+    colo.write_keys(spec)
     for service, (module, processes, threads) in APIS.items():
         options = uwsgi.uwsgi_ini(spec, service, module, processes, threads)
         ini[f"uwsgi/{service}.ini"] = uwsgi.with_connection_close(options)

@@ -85,9 +85,10 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     :param machine: the host as a machine
     :param runtime_directory: folder for QEMU's sockets, as a path inside the host
     """
+    common = colo.agent_conf(spec, name)
     return {
-        "DEFAULT": {**colo.agent_conf(spec, name)["DEFAULT"], "state_path": machine.state_path},
-        "agent": {"replication_backend": "qemu", **colo.limits("agent")},
+        "DEFAULT": {**common["DEFAULT"], "state_path": machine.state_path},
+        "agent": {**common["agent"], "replication_backend": "qemu"},
         "qemu": {
             "instances_path": machine.instances,
             "replication_address": machine.address,
