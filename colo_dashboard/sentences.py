@@ -452,6 +452,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The secondary was moved from %(old)s to %(new)s."),
         "",
     ),
+    "moved_too_often": (
+        gettext_noop("A secondary of the server was created %(number)s times within an hour. Move it later."),
+        "",
+    ),
     "moving_secondary": (
         gettext_noop("The secondary is being moved."),
         "",

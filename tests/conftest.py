@@ -3,14 +3,17 @@
 
 import pathlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lab import Lab
 from lab.core.addresses import LOOPBACK
 from tests.fixtures.timeouts import pytest_collection_modifyitems
+
+if TYPE_CHECKING:
+    from lab import Lab
 
 __all__ = ["pytest_collection_modifyitems"]  # a pytest hook
 
@@ -30,11 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator["Lab"]:
     """Return a running lab with three hosts, the dashboard and the demo servers.
 
     Its logs are kept if a test fails.
     """
+    from lab import Lab  # takes a second, which tests without a lab need not wait
+
     prefix = request.config.getoption("--lab")
     if prefix:
         yield Lab(pathlib.Path(prefix).resolve())

@@ -41,6 +41,8 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
     refusal = actions.refusal(action, pairs.core(row), force=force)
     if refusal is None and host is not None:
         refusal = _refusal_of_host(service, row, host)
+    if refusal is None and action == actions.MIGRATE_SECONDARY:
+        refusal = _too_often(service, row)
     if refusal is not None:
         raise refused(webob.exc.HTTPConflict, refusal, Caller(service, request).rights(row).hosts)
     if action == actions.PROTECT:
@@ -88,6 +90,14 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | N
     if not host_views.is_capable(known[host]):
         return reasons.HOST_INCAPABLE(host=host, reasons=host_views.unmet_requirements(known[host], now))
     return None
+
+
+def _too_often(service: Service, row: pairs.Pair) -> Reason | None:
+    """Return the refusal of one more copy of a server's disks within this hour; None when it may be made."""
+    limit = service.conf.engine.max_protects_per_hour
+    with service.database.reader() as session:
+        copies = operations.copies_within_hour(session, row.server_id)
+    return reasons.MOVED_TOO_OFTEN(number=copies) if copies >= limit else None
 
 
 def _start(

@@ -32,6 +32,7 @@ class Service:
 
     def __init__(self, conf: cfg.ConfigOpts):
         """Connect; the broker is the one of Nova's own options."""
+        self.conf = conf
         self.database = Database(conf)
         self.enforcer: policy.Enforcer = policies.enforcer(conf)
         self._engines = rpc.EngineClient(rpc.transport(cfg.CONF))

@@ -79,8 +79,9 @@ OPTS = [
         "max_protects_per_hour",
         default=60,
         min=1,
-        help="Number of times within an hour that a secondary of one server is created. Each time its disks "
-        "and memory are copied, and its users could remove and request its protection again and again.",
+        help="Number of times within an hour that a secondary of one server is created or moved. Each time "
+        "its disks and memory are copied, and its users could request that again and again. The filter in "
+        "nova-api must have the same value.",
     ),
     cfg.IntOpt(
         "max_copies_per_host",

@@ -2,7 +2,6 @@
 """Queries on operations: workflows and their progress."""
 
 import datetime
-from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from nova_colo.db import pairs
 from nova_colo.db import purge as purging
 from nova_colo.db.models import Operation, Pair
 from nova_colo.pair.arbitration import Observation
+from nova_colo.pair.operation import COPIES, COPYING
 from nova_colo.pair.reasons import Reason
 
 RUNNING = "running"
@@ -58,15 +58,13 @@ def get(session: orm.Session, operation_id: str) -> Operation | None:
     return session.get(Operation, operation_id)
 
 
-def count_since(
-    session: orm.Session, server_id: str, kinds: Collection[str], step: int, since: datetime.datetime
-) -> int:
-    """Return how many operations of some kinds a server has had since a time that have reached a step."""
+def copies_within_hour(session: orm.Session, server_id: str) -> int:
+    """Return how many times within the last hour a secondary of a server was created, or moved."""
     query = sa.select(sa.func.count()).where(
         Operation.server_id == server_id,
-        Operation.kind.in_(kinds),
-        Operation.step >= step,
-        Operation.created_at > since,
+        Operation.kind.in_(COPIES),
+        Operation.step >= COPYING,
+        Operation.created_at > timeutils.utcnow() - datetime.timedelta(hours=1),
     )
     return session.scalars(query).one()
 

@@ -2,7 +2,6 @@
 """Reconcile all pairs: decide what each needs and start its operation."""
 
 import collections
-import datetime
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -18,17 +17,20 @@ from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot, replica_of
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
-from nova_colo.engine.workflows import protect
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Health, Role, State
-from nova_colo.pair.operation import FailoverParams, ModeParams, Params, ProtectParams, UnprotectParams
+from nova_colo.pair.operation import (
+    COPIES,
+    FailoverParams,
+    ModeParams,
+    Params,
+    ProtectParams,
+    UnprotectParams,
+)
 from nova_colo.pair.reasons import Reason
 
 LOG = logging.getLogger(__name__)
-
-#: Kinds of operations that copy a server's disks and memory to another host.
-COPIES = (Action.PROTECT.value, "move_secondary")
 
 
 class Reconciler:
@@ -205,7 +207,7 @@ class Reconciler:
         options, host = self._context.conf.engine, row.primary_host
         if self._copies[host] >= options.max_copies_per_host:
             reason = reasons.WAITING_FOR_COPIES(host=host, number=options.max_copies_per_host)
-        elif self._copied_within_hour(row.server_id) >= options.max_protects_per_hour:
+        elif self._copied_too_often(row.server_id):
             reason = reasons.PROTECTED_TOO_OFTEN(number=options.max_protects_per_hour)
         else:
             self._copies[host] += 1
@@ -215,10 +217,10 @@ class Reconciler:
                 pairs.update_unchanged(session, row, state_reason=reason)
         return False
 
-    def _copied_within_hour(self, server_id: str) -> int:
-        since = timeutils.utcnow() - datetime.timedelta(hours=1)
+    def _copied_too_often(self, server_id: str) -> bool:
         with self._context.database.reader() as session:
-            return operations.count_since(session, server_id, COPIES, protect.COPYING, since)
+            copies = operations.copies_within_hour(session, server_id)
+        return copies >= self._context.conf.engine.max_protects_per_hour
 
     def _must_wait(self, row: pairs.Pair, action: Action) -> bool:
         """Return whether an action waits for the time of the next attempt.

@@ -8,6 +8,9 @@ from typing import Any, Self
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
 
+#: Kinds of operations that copy disks and memory, and the step from which on they do.
+COPIES, COPYING = ("protect", "move_secondary"), 2
+
 
 @dataclasses.dataclass
 class Params:

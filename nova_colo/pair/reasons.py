@@ -1427,6 +1427,11 @@ WAIT_RECORDS = kind(
 WAIT_BUSY = kind(
     _G, "wait_busy", "Another operation on this server's pair is in progress. Wait until it has finished."
 )
+MOVED_TOO_OFTEN = kind(
+    _G,
+    "moved_too_often",
+    "A secondary of the server was created %(number)s times within an hour. Move it later.",
+)
 NO_HEALTHY_SECONDARY = kind(
     _G,
     "no_healthy_secondary",

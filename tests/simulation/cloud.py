@@ -39,18 +39,30 @@ class AgentDied(Exception):  # noqa: N818
 
 
 class CrashingRoleStore(RoleStore):
-    """Role files of an agent that may be killed just before or after it changes one."""
+    """Roles of an agent that may be killed just before or after it changes one.
+
+    They are in memory, since reading files would take a fifth of all the time.
+    """
 
     crash = ""
 
+    def __init__(self) -> None:
+        self._records: dict[str, RoleRecord] = {}
+
+    def get(self, server_id: str) -> RoleRecord | None:
+        return self._records.get(server_id)
+
+    def all(self) -> list[RoleRecord]:
+        return [self._records[server_id] for server_id in sorted(self._records)]
+
     def put(self, record: RoleRecord) -> None:
         self._die("before")
-        super().put(record)
+        self._records[record.server_id] = record
         self._die("after")
 
     def delete(self, server_id: str) -> None:
         self._die("before")
-        super().delete(server_id)
+        self._records.pop(server_id, None)
         self._die("after")
 
     def _die(self, when: str) -> None:
@@ -153,7 +165,7 @@ class Host:
         conf.set_override("mismatches_per_minute", 0.0, group="simulated")
         self.name = name
         self.folder = folder / "memory" / name
-        self.roles = CrashingRoleStore(str(folder / name))
+        self.roles = CrashingRoleStore()
         self.backend = BackendWithDisk(conf, clock, seed=1)
         self.manager = AgentManager(name, self.backend, self.roles)
         self.hypervisor = hv.Hypervisor(str(folder / "memory"), name)

@@ -20,8 +20,6 @@ from nova_colo.pair.operation import MoveParams, ProtectParams
 from nova_colo.pair.reasons import Kind, Reason, Severity
 
 STEPS = 4
-#: The step in which disks and memory are copied.
-COPYING = 2
 P = TypeVar("P", bound=ProtectParams)
 
 

@@ -5,14 +5,15 @@ import datetime
 import time
 
 import pytest
+import sqlalchemy as sa
 from kombu.exceptions import OperationalError
 from oslo_db.exception import DBDeadlock
 from oslo_messaging import MessageDeliveryFailure
-from oslo_utils import timeutils
+from oslo_utils import timeutils, uuidutils
 
 from nova_colo import rpc
 from nova_colo.db import events, history, operations
-from nova_colo.db.models import Bucket
+from nova_colo.db.models import Bucket, Operation
 from nova_colo.pair import reasons
 from nova_colo.pair.actions import ACTIONS
 from nova_colo.pair.catalogue import CATALOGUE
@@ -110,6 +111,33 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
         assert refused.status_int == status and text in refused.text
     assert api.row(server) == before
     assert api.act(server, body("ft-migrate-secondary", {"host": "c"})).status_int == 202
+
+
+def test_a_secondary_is_not_moved_again_and_again(api):
+    """Each move copies the server's disks and memory; what failed before that has cost nothing."""
+    server = api.pair()
+    api.host("c", seen_at=timeutils.utcnow(), capable=True)
+    long_ago = timeutils.utcnow() - datetime.timedelta(minutes=61)
+    with api.database.writer() as session:
+        for number in range(60):
+            session.add(operation(server, "protect" if number % 2 else "move_secondary", step=4))
+        session.add(operation(server, "move_secondary", step=4, created_at=long_ago))
+        session.add(operation(server, "move_secondary", step=1))
+        session.add(operation(server, "failover", step=4))
+        session.add(operation(api.pair(), "protect", step=4))
+    before = api.row(server)
+    refused = api.act(server, body("ft-migrate-secondary"))
+    assert refused.status_int == 409 and "created 60 times within an hour" in refused.text
+    assert api.row(server) == before
+    with api.database.writer() as session:
+        rows = sa.select(Operation).filter_by(server_id=server, kind="protect")
+        session.delete(session.scalars(rows).first())
+    assert api.act(server, body("ft-migrate-secondary")).status_int == 202
+
+
+def operation(server_id, kind, **values):
+    id_ = uuidutils.generate_uuid()
+    return Operation(id=id_, server_id=server_id, kind=kind, status="done", params={}, **values)
 
 
 def test_a_server_that_is_none_of_the_callers_is_not_there(api):
