@@ -76,9 +76,10 @@ def _authority(root: pathlib.Path, days: int) -> tuple[x509.Certificate, Key]:
     if root.exists() and any(root.iterdir()):
         try:
             key = serialization.load_pem_private_key((root / CA_KEY).read_bytes(), None)
-            assert isinstance(key, Key)
+            if not isinstance(key, Key):
+                raise TypeError(f"{CA_KEY} is another kind of key")
             return x509.load_pem_x509_certificate((root / CA).read_bytes()), key
-        except (OSError, ValueError, TypeError, AssertionError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise CaError(f"{root} is not empty, and not an authority that was made here: {error}") from error
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())

@@ -38,7 +38,7 @@ class SimulatedBackend:
         self._host = conf.host
         self._hypervisor = hv.Hypervisor(conf.simulated.directory, conf.host)
         self._clock = clock
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311
         self._lock = threading.RLock()  # of all replication files
 
     def watch(self, changed: Callable[[], None]) -> None:
