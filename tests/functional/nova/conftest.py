@@ -21,3 +21,5 @@ if HERE:
     from tests.fixtures.timeouts import pytest_collection_modifyitems
 
     __all__ = ["pytest_collection_modifyitems"]  # a pytest hook
+    if major < 34:
+        from tests.fixtures.greenlets import pytest_runtest_protocol  # noqa: F401
