@@ -189,7 +189,7 @@ class Reconciler:
                 base |= {"source": row.nova_host, "epoch": row.epoch - 1}
                 params = FailoverParams(**base, target=row.primary_host, planned=decision.planned)
             case _:
-                params = UnprotectParams(**base, target=target, keep_room=decision.keep_reservation)
+                params = UnprotectParams(**base, target=target, keep_reservation=decision.keep_reservation)
         LOG.info(
             "Starting %s of server %s: %s",
             decision.action,
