@@ -251,19 +251,19 @@ class Replica:
         Each poll repeats it until the primary has ended.
         """
         if self.record.fence is not None:
-            self._set(firing=self.record.fence)
+            self._set(former_fence=self.record.fence)
             Fence(**self.record.fence).trigger(0)
 
     def retrigger_fence(self) -> None:
         """Trigger the fence of the former primary again, unless its host has confirmed that it has ended."""
-        firing = self.record.firing
-        if firing is None or not Fence(**firing).trigger(FENCE_REPLY_S):
+        fence = self.record.former_fence
+        if fence is None or not Fence(**fence).trigger(FENCE_REPLY_S):
             return
         with self._lock:
-            if self.record.firing != firing:
+            if self.record.former_fence != fence:
                 return
             LOG.info("The former primary of server %s has ended.", self.record.server_id)
-            self._set(firing=None)
+            self._set(former_fence=None)
 
     def _arm_fence(self, fence: Fence) -> None:
         try:
