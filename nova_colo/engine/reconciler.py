@@ -105,7 +105,7 @@ class Reconciler:
             snapshot.observation(row.primary_host, row.server_id),
             snapshot.observation(row.secondary_host, row.server_id),
         )
-        lost = arbitration.decide(core(row), *replicas).action in (Action.FAILOVER, Action.RUN_ALONE)
+        lost = arbitration.decide(core(row), *replicas).action in (Action.FAILOVER, Action.RUN_UNPROTECTED)
         if not lost or not self._runner.cancel_waiting(operation.id):
             return
         before = operation.params.get("previous_state")
@@ -196,7 +196,7 @@ class Reconciler:
             row.server_id,
             decision.reason or "it has no secondary",
         )
-        is_loss = decision.action in (Action.FAILOVER, Action.RUN_ALONE) and not decision.planned
+        is_loss = decision.action in (Action.FAILOVER, Action.RUN_UNPROTECTED) and not decision.planned
         event = _signs(row, snapshot) if is_loss and not row.attempts else None
         self._begin(row, decision.action.value, params, event, **values)
 
@@ -225,7 +225,7 @@ class Reconciler:
 
         A failover or run_alone waits only if the last operation was of the same kind.
         """
-        if action not in (Action.FAILOVER, Action.RUN_ALONE):
+        if action not in (Action.FAILOVER, Action.RUN_UNPROTECTED):
             return True
         with self._context.database.reader() as session:
             last = operations.newest(session, row.server_id)

@@ -14,14 +14,14 @@ from nova_colo.pair.reasons import Reason
 
 
 class Action(enum.StrEnum):
-    """An operation that the engine should start for a pair."""
+    """An operation that the engine should start for a pair, by its kind as it is stored."""
 
     NONE = "none"
     PROTECT = "protect"
     UNPROTECT = "unprotect"
     SUSPEND = "suspend"
     FAILOVER = "failover"
-    RUN_ALONE = "run_alone"
+    RUN_UNPROTECTED = "run_alone"
     FOLLOW = "follow"
     RESTART = "restart"
     POWER_OFF = "power_off"
@@ -227,7 +227,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     secondary_ok = equal and _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
         if not equal:
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_MISSED_WRITE(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_MISSED_WRITE(host=pair.secondary_host))
         return _decide_primary_runs(pair, primary, secondary, secondary_ok)
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok, equal)
@@ -254,11 +254,11 @@ def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
     if primary.has_silent_qemu:
         return NOTHING
     if primary.replica is not None and primary.replica.ended:
-        return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
+        return Decision(Action.RESTART, reasons.UNPROTECTED_ENDED(host=pair.primary_host))
     if primary.replica is not None and (
         primary.replica.link_up is False or primary.replica.epoch < pair.epoch
     ):
-        return Decision(Action.RUN_ALONE, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
+        return Decision(Action.RUN_UNPROTECTED, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
     if idle_reason(pair):
         return NOTHING
     return Decision(Action.PROTECT)
@@ -269,13 +269,13 @@ def _decide_primary_runs(
 ) -> Decision:
     if primary.replica is not None and primary.replica.link_up is False:
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
-        return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
+        return Decision(Action.RUN_UNPROTECTED, lost(host=pair.secondary_host))
     if secondary.alive and not secondary_ok:
         if not secondary.has_silent_qemu:
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_ENDED(host=pair.secondary_host))
         if secondary.replica is not None and not secondary.replica.running:
             # QEMU itself is silent, and clients wait for it; the primary answers, so nothing can be lost
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_SILENT(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_SILENT(host=pair.secondary_host))
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
         return Decision(Action.FAILOVER, reasons.TEST_RETURN(host=pair.return_to), planned=True)
     return NOTHING

@@ -94,7 +94,7 @@ class RecordSync(Workflow[FailoverParams]):
             why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
             return Outcome(values | {"state": State.ERROR, "state_reason": why}, event)
         why = (
-            reasons.FAILED_OVER_ALONE(reason=row.failover_reason)
+            reasons.FAILED_OVER_UNPROTECTED(reason=row.failover_reason)
             if row.failover_reason
             else reasons.WAITING()
         )
