@@ -197,7 +197,7 @@ class Reconciler:
             decision.reason or "it has no secondary",
         )
         is_loss = decision.action in (Action.FAILOVER, Action.RUN_UNPROTECTED) and not decision.planned
-        event = _signs(row, snapshot) if is_loss and not row.attempts else None
+        event = _reported_problems(row, snapshot) if is_loss and not row.attempts else None
         self._begin(row, decision.action.value, params, event, **values)
 
     def _may_copy(self, row: pairs.Pair) -> bool:
@@ -323,16 +323,16 @@ def _copies(unfinished: Iterable[Operation]) -> collections.Counter[str]:
     )
 
 
-def _signs(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:
-    """Return what the agents of a pair have reported about it; None when nothing was wrong."""
+def _reported_problems(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:
+    """Return the problems that the agents of a pair have reported; None when there are none."""
     hosts = [host for host in (row.primary_host, row.secondary_host) if host]
     observed = {host: snapshot.observation(host, row.server_id).replica for host in hosts}
-    signs = [
+    problems = [
         reasons.REPORTED(host=host, signs=replica.reasons)
         for host, replica in observed.items()
         if replica is not None and replica.reasons
     ]
-    return reasons.NOTICED(signs=signs) if signs else None
+    return reasons.NOTICED(signs=problems) if problems else None
 
 
 def _newer_grant(row: pairs.Pair, snapshot: Snapshot) -> arbitration.NewerGrant | None:

@@ -103,13 +103,13 @@ class ServerSync:
             pairs.add(session, **columns(server), epoch=operations.next_epoch(session, server.id))
 
     def _update(self, row: pairs.Pair, server: Server) -> None:
-        values: dict[str, Any] = _of_flavor(server) | {
+        values: dict[str, Any] = _flavor_columns(server) | {
             "name": server.name,
             "server_status": server.status,
             "nova_host": server.host or row.nova_host,
         }
         if row.flavor != server.flavor:
-            values |= _of_policy(server)
+            values |= _policy_columns(server)
         moved = values["nova_host"] != row.nova_host
         if moved and row.secondary_host is None and row.nova_host == row.primary_host:
             # an operator has moved a server without a secondary
@@ -130,8 +130,8 @@ def columns(server: Server) -> dict[str, Any]:
     """Return the columns of a new pair."""
     waits = reasons.WAITING()
     return {
-        **_of_flavor(server),
-        **_of_policy(server),
+        **_flavor_columns(server),
+        **_policy_columns(server),
         "server_id": server.id,
         "secondary_id": secondary_id(server.id),
         "name": server.name,
@@ -148,7 +148,7 @@ def columns(server: Server) -> dict[str, Any]:
     }
 
 
-def _of_flavor(server: Server) -> dict[str, Any]:
+def _flavor_columns(server: Server) -> dict[str, Any]:
     size = server.size
     return {
         "flavor": server.flavor,
@@ -158,7 +158,7 @@ def _of_flavor(server: Server) -> dict[str, Any]:
     }
 
 
-def _of_policy(server: Server) -> dict[str, Any]:
+def _policy_columns(server: Server) -> dict[str, Any]:
     policy = server.policy
     if policy.ignored:
         ignored = ", ".join(policy.ignored)

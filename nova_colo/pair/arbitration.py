@@ -112,7 +112,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     :param replicas: the replicas of the server on all hosts that are alive
     """
     epoch = max((replica.epoch for replica in replicas.values()), default=pair.epoch)
-    recorded = _as_recorded(pair, replicas)
+    recorded = _hosts_as_recorded(pair, replicas)
     if epoch <= pair.epoch or recorded == {pair.primary_host, pair.secondary_host}:
         return None
     newest = {host: replica for host, replica in sorted(replicas.items()) if replica.epoch == epoch}
@@ -135,7 +135,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     return NewerGrant(epoch, tuple(newest), host, secondary, newest[host].role != Role.PROMOTED)
 
 
-def _as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]:
+def _hosts_as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]:
     """Return those hosts of a pair whose replica runs as its row says."""
     found: set[str | None] = set()
     primary, secondary = replicas.get(pair.primary_host), replicas.get(pair.secondary_host or "")
@@ -172,7 +172,7 @@ def _disks_equal(observation: Observation) -> bool:
     return observation.replica is None or observation.replica.disks_equal
 
 
-def _leaves(observation: Observation) -> bool:
+def _is_leaving(observation: Observation) -> bool:
     return observation.alive and observation.replica is not None and observation.replica.role == Role.LEAVING
 
 
@@ -218,7 +218,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
-    if _leaves(primary):
+    if _is_leaving(primary):
         return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_reservation=True)
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
@@ -247,7 +247,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
 def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
     if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
         return Decision(Action.UNPROTECT, idle_reason(pair))
-    if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
+    if pair.server_status != "ACTIVE" or not primary.alive or _is_leaving(primary):
         return NOTHING
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))

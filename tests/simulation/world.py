@@ -154,7 +154,7 @@ class Engine:
         """Renew the lease, and reconcile all pairs while it is held."""
         now = self._world.clock()
         self.context.tracker.tick()
-        if not self._candidate.acquire(self.context.tracker.heard()):
+        if not self._candidate.acquire(self.context.tracker.alive_count()):
             if self._active is not None:
                 self._active.stop()
                 self._active = None

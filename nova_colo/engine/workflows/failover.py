@@ -80,7 +80,7 @@ class Failover(Workflow[FailoverParams]):
             replica = self._context.agent_api.status(target, job.server_id)
             if grants.may_be_needed(replica) and not self._runs(source, job.server_id):
                 return stuck  # it is the only one left
-            if not grants.give_back(self._context, job, replica):
+            if not grants.return_unused(self._context, job, replica):
                 return stuck  # it runs: another operation updates the records
             self._context.agent_api.run_unprotected(source, job.server_id, job.params.epoch + 2)
         except WorkflowError as second:

@@ -44,7 +44,7 @@ def may_be_needed(replica: ReplicaReport | None) -> bool:
     return replica["role"] != Role.SECONDARY or (not has_ended(replica) and replica.get("disks_equal", True))
 
 
-def give_back(context: Context, job: Job[FailoverParams], replica: ReplicaReport | None) -> bool:
+def return_unused(context: Context, job: Job[FailoverParams], replica: ReplicaReport | None) -> bool:
     """Destroy a secondary that has the grant and was not promoted, and return the grant to the primary.
 
     :param replica: the secondary as its agent reports it

@@ -46,7 +46,7 @@ class RecordSync(Workflow[FailoverParams]):
             replica = self._context.agent_api.status(target, job.server_id)
             if job.params.source != target and not grants.may_be_needed(replica):
                 # the primary goes on, or is restarted from its disk, which has all writes
-                grants.give_back(self._context, job, replica)
+                grants.return_unused(self._context, job, replica)
                 raise
             if replica is None or (replica["role"], replica["epoch"]) != (Role.PROMOTED, epoch):
                 raise
