@@ -116,7 +116,7 @@ class ServerSync:
             values |= {"primary_host": server.host, "primary_since": timeutils.utcnow()}
         if any(getattr(row, name) != value for name, value in values.items()):
             with self._context.database.writer() as session:
-                pairs.update_unchanged(session, row, **values)
+                pairs.update_if_unchanged(session, row, **values)
 
     def _remove(self, row: pairs.Pair) -> None:
         """Delete the pair of a deleted server. Its replicas are orphaned from then on."""

@@ -378,9 +378,11 @@ class World:
         """Do what the API does at a user's request."""
         with self.database.writer() as session:
             row = pairs.get(session, SERVER)
-            if row is None or actions.refusal(action, pairs.core(row), force=arguments.get("force", False)):
+            if row is None or actions.refusal(
+                action, pairs.to_model(row), force=arguments.get("force", False)
+            ):
                 return
-            plan = actions.plan(action, pairs.core(row), arguments)
+            plan = actions.plan(action, pairs.to_model(row), arguments)
             if plan.kind is None:
                 pairs.update_if_current(session, row, **plan.values)
             else:

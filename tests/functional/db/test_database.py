@@ -161,7 +161,7 @@ def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair, change
         before = pairs.get(session, SERVER)
     with database.writer() as session:
         pairs.update(session, SERVER, **change)
-        assert not pairs.update_unchanged(session, before, primary_host="a")
+        assert not pairs.update_if_unchanged(session, before, primary_host="a")
 
 
 def test_an_engine_that_was_stalled_takes_no_operation_back(database, pair):
