@@ -119,7 +119,7 @@ docs-samples: venv ## generate the sample files and the API description in docs/
 	$(BIN)/oslopolicy-sample-generator --namespace nova_colo --output-file $(DOCS)/samples/policy.yaml.sample
 	$(BIN)/python -m nova_colo.api.openapi > $(DOCS)/openapi.json
 
-screenshots: install ## take the pictures of the documentation anew: all pages, both themes, wide and narrow
+screenshots: install ## take the pictures of the documentation again: all pages, both themes, wide and narrow
 	$(BIN)/python -m tests.ui.screenshots docs/images --prefix .lab/screenshots; result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix .lab/screenshots; exit $$result
 

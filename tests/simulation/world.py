@@ -368,7 +368,7 @@ class World:
         return copy
 
     def forget(self, copy: sqlite3.Connection) -> None:
-        """Let the database forget what was committed since a copy was made; the engines are started anew."""
+        """Restore a copy of the database, which loses later commits, and restart the engines."""
         for number in range(len(self.engines)):
             self.kill_engine(number)
         copy.backup(self._grants_table)

@@ -192,12 +192,12 @@ def candidate(database, clock):
     return lambda name: lease.Candidate(database, name, 10, lambda: clock.now)
 
 
-def pass_time(clock, seconds, *looks):
-    """Let time pass. Call each of looks once a second, and return their last answers."""
+def pass_time(clock, seconds, *functions):
+    """Advance the clock. Call each of the given functions once a second, and return their last results."""
     answers = []
     for _ in range(seconds):
         clock.now += 1
-        answers = [look() for look in looks]
+        answers = [function() for function in functions]
     return answers
 
 

@@ -145,7 +145,7 @@ def test_nothing_leaves_a_primary_that_has_lost_its_peer_and_has_no_grant(replic
     advance(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" in replica.guest.objects
     replica.on_disconnected()
-    assert "colo-held0" not in replica.guest.objects, "it runs alone"
+    assert "colo-held0" not in replica.guest.objects, "it runs unprotected"
     advance(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" not in replica.guest.objects
 

@@ -26,7 +26,7 @@ def secondary(**changes):
 DEAD = Observation(False)
 
 CASES = {
-    "both run in step": (pair(), primary(), secondary(), Action.NONE),
+    "both run in sync": (pair(), primary(), secondary(), Action.NONE),
     "the primary's host is lost": (pair(), DEAD, secondary(link_up=False), Action.FAILOVER),
     "only the primary's agent is silent": (pair(), DEAD, secondary(), Action.NONE),
     "the primary QEMU ended": (pair(), primary(running=False), secondary(link_up=False), Action.FAILOVER),
@@ -342,7 +342,7 @@ NEWER = {
         "b",
         None,
     ),
-    "the primary runs alone": ({"a": observed(P, 4), "b": observed(S, 3, link_up=False)}, "a", None),
+    "the primary runs unprotected": ({"a": observed(P, 4), "b": observed(S, 3, link_up=False)}, "a", None),
     "the primary has another secondary": (
         {"a": observed(P, 4, link_up=True), "b": observed(S, 3), "c": observed(S, 4, link_up=True)},
         "a",
