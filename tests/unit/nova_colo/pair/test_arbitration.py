@@ -226,7 +226,7 @@ CASES = {
         DEAD,
         Action.NONE,
     ),
-    "a shelved server keeps no room": (
+    "a shelved server keeps no reservation": (
         pair(secondary_host=None, reserved_host="b", server_status="SHELVED_OFFLOADED"),
         DEAD,
         DEAD,
