@@ -50,7 +50,7 @@ test-all: ## all tests, the long ones too, with all releases, then the benchmark
 	$(MAKE) --no-print-directory test SELECT=--hypothesis-profile=long SURFACE= HORIZONS="25.5 25.7"
 	$(MAKE) --no-print-directory bench
 
-quick: lint unit ## what to run at each save: ruff, mypy, and the tests that need no service
+quick: lint unit ## what to run at each save: ruff, mypy, codespell, and the tests that need no service
 
 sweep: # what tests that were killed have left
 	$(PYTHON) -m lab sweep
@@ -96,8 +96,10 @@ cloud-real: install ## the tests with FT servers of real Nova, Neutron, libvirt 
 	$(BIN)/python -m pytest tests/cloud_real $(SELECT) $(LAB_TESTS) --verbose; result=$$?; \
 	$(PYTHON) -m lab down --prefix $(TEST_REAL); $(PYTHON) -m lab down --prefix $(TEST_STOCK); exit $$result
 
-lint: venv ## ruff and mypy
+lint: venv ## ruff, mypy and codespell
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 bench: install ## benchmarks; prints ratios against a baseline of the same run
@@ -117,7 +119,7 @@ docs-samples: venv ## generate the sample files and the API description in docs/
 	$(BIN)/oslopolicy-sample-generator --namespace nova_colo --output-file $(DOCS)/samples/policy.yaml.sample
 	$(BIN)/python -m nova_colo.api.openapi > $(DOCS)/openapi.json
 
-screenshots: install ## take the pictures of the documentation anew: all pages, both themes, wide and narrow
+screenshots: install ## take the pictures of the documentation again: all pages, both themes, wide and narrow
 	$(BIN)/python -m tests.ui.screenshots docs/images --prefix .lab/screenshots; result=$$?; \
 	$(PYTHON) -m lab down --purge --prefix .lab/screenshots; exit $$result
 

@@ -67,7 +67,7 @@ class Agents:
         self._supervisor = supervisor
         self._engine = _Engine()
         self._transport = rpc.transport(colo_conf.load([], [str(conf_file)]))
-        self._server = rpc.server(self._transport, rpc.ENGINE_TOPIC, "bed", self._engine)
+        self._server = rpc.server(self._transport, rpc.ENGINE_TOPIC, "testbed", self._engine)
         self._server.start()
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ def _apply(
     if row is None or not _is_allowed(request, rule, row.project_id, row.user_id):
         return None
     if not _is_from_engine(request, row):
-        reason = rules.refusal(rule, pairs.core(row), busy=row.operation_id is not None)
+        reason = rules.refusal(rule, pairs.to_model(row), busy=row.operation_id is not None)
         if reason is not None:
             raise refused(webob.exc.HTTPConflict, reason)
     return row

@@ -38,7 +38,7 @@ def act(service: Service, nova: Any, request: wsgi.Request, server_id: str) -> w
         service.must(request, policy.MIGRATE_HOST, server.target)
     _refuse_locked(request, server)
     row = find_pair(service, server)
-    refusal = actions.refusal(action, pairs.core(row), force=force)
+    refusal = actions.refusal(action, pairs.to_model(row), force=force)
     if refusal is None and host is not None:
         refusal = _refusal_of_host(service, row, host)
     if refusal is None and action == actions.MIGRATE_SECONDARY:
@@ -82,7 +82,7 @@ def _refusal_of_host(service: Service, row: pairs.Pair, host: str) -> Reason | N
         known = {row.host: row for row in hosts.all_hosts(session)}
     if host not in known:
         raise refused(webob.exc.HTTPBadRequest, reasons.HOST_UNKNOWN(host=host))
-    if refusal := actions.refusal_of_host(pairs.core(row), host):
+    if refusal := actions.refusal_of_host(pairs.to_model(row), host):
         return refusal
     now = timeutils.utcnow()
     if not host_views.is_up(known[host], now):
@@ -119,7 +119,7 @@ def _record(
         in progress
     """
     context = request.environ["nova.context"]
-    plan = actions.plan(action, pairs.core(row), arguments)
+    plan = actions.plan(action, pairs.to_model(row), arguments)
     by = {"request_id": context.request_id, "user_id": context.user_id}
     with service.database.writer() as session:
         if plan.kind is None:

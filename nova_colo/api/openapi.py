@@ -39,20 +39,20 @@ class Operation:
     refusals: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
-_NOT_FOUND = {404: "There is no such server, or none that the caller may see."}
+_NOT_FOUND = {404: "The server does not exist, or the caller may not see it."}
 _NO_PAIR = {
-    400: "It is no FT server, or the request is wrong; the message names what.",
-    409: "Its pair is not known yet: wait.",
+    400: "The server is not fault tolerant, or the request is invalid; the message names the part.",
+    409: "The pair of the server is not known yet. Try again later.",
 }
 
 OPERATIONS: dict[Callable[..., Any], Operation] = {
     fault_tolerance.discover: Operation(
         "discover",
         "Cloud",
-        "See what this cloud can do. Without fault tolerance a cloud answers 404.",
+        "Show what this cloud supports. A cloud without fault tolerance returns 404.",
         query=schema.EMPTY_QUERY,
         answer=schema.DISCOVERY,
-        refusals={400: "The query is wrong."},
+        refusals={400: "The query is invalid."},
     ),
     fault_tolerance.index: Operation(
         "list-pairs",
@@ -60,12 +60,12 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
         "List FT servers.",
         query=schema.INDEX_QUERY,
         answer=schema.INDEX,
-        refusals={400: "The query is wrong, or its marker is unknown."},
+        refusals={400: "The query is invalid, or its marker is unknown."},
     ),
     fault_tolerance.show: Operation(
         "show-pair",
         _SERVERS,
-        "Show one.",
+        "Show the fault tolerance of a server.",
         query=schema.EMPTY_QUERY,
         answer=schema.SHOW,
         refusals=_NOT_FOUND | _NO_PAIR,
@@ -73,7 +73,7 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
     checkpoints.index: Operation(
         "list-checkpoints",
         _SERVERS,
-        "Show its checkpoints over time.",
+        "List the checkpoints of an FT server by interval.",
         query=checkpoints_schema.QUERY,
         answer=checkpoints_schema.HISTORY,
         refusals=_NOT_FOUND | _NO_PAIR,
@@ -81,7 +81,7 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
     events.index: Operation(
         "list-events",
         _SERVERS,
-        "List its events.",
+        "List the events of an FT server.",
         query=events_schema.QUERY,
         answer=events_schema.INDEX,
         refusals=_NOT_FOUND | _NO_PAIR,
@@ -89,30 +89,31 @@ OPERATIONS: dict[Callable[..., Any], Operation] = {
     hosts.index: Operation(
         "list-hosts",
         "Cloud",
-        "List the hosts that carry pairs.",
+        "List the hosts of FT servers.",
         query=hosts_schema.QUERY,
         answer=hosts_schema.INDEX,
-        refusals={400: "The query is wrong."},
+        refusals={400: "The query is invalid."},
     ),
     actions.act: Operation(
         "act",
         _SERVERS,
-        "Request an action on its pair. The response comes at once; the progress is in the pair's state and "
-        "events. Callers who may see hosts may use the secondary's id instead.",
+        "Request an action on the pair of an FT server. The action continues after the response; its "
+        "progress is in the state and the events of the pair. Callers who may see hosts may use the "
+        "secondary's ID instead.",
         body={"oneOf": list(actions_schema.BODIES.values())},
         refusals=_NOT_FOUND
         | {
-            400: "It is no FT server, or the body is wrong; the message names what.",
-            409: "Not in the pair's state, or the server is locked; the message has the remedy.",
+            400: "The server is not fault tolerant, or the body is invalid; the message names the part.",
+            409: "The pair's state does not allow it, or the server is locked; the message says what to do.",
         },
     ),
 }
 
 _EVERYWHERE = {
-    401: "No valid token.",
+    401: "The token is missing or invalid.",
     403: "The caller's role does not allow it.",
-    406: "The microversion is none of this Nova's.",
-    415: "The body is no JSON.",
+    406: "The microversion is not supported by this Nova.",
+    415: "The body is not JSON.",
     503: "The database of fault tolerance does not answer.",
 }
 
@@ -148,14 +149,14 @@ def document() -> dict[str, Any]:
             "title": "COLO fault tolerance for OpenStack Compute",
             "version": fault_tolerance.VERSION,
             "description": "Part of the compute API, at its endpoint and with its tokens and microversion "
-            "headers. Every path is also there with a project id before it. Everything else at the endpoint "
-            "is Nova's own.",
+            "headers. Each path may begin with a project ID. All other requests at the endpoint "
+            "are Nova's own.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [
             {
                 "url": "{endpoint}",
-                "description": "the compute endpoint of the cloud's catalog",
+                "description": "The compute endpoint in the service catalog of the cloud.",
                 "variables": {"endpoint": {"default": "/v2.1"}},
             }
         ],
@@ -208,7 +209,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         good: dict[str, Any] = {"202": {"description": "The request was accepted."}}
     else:
         content = {"application/json": {"schema": _with_references(operation.answer)}}
-        good = {"200": {"description": "Done.", "content": content}}
+        good = {"200": {"description": "The request succeeded.", "content": content}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     bad = sorted((_EVERYWHERE | operation.refusals).items())
     return good | {str(status): {"description": when, "content": error} for status, when in bad}

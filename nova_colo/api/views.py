@@ -10,7 +10,7 @@ from oslo_utils import timeutils
 from nova_colo.api.rights import Rights
 from nova_colo.db.listing import Count
 from nova_colo.db.models import Pair
-from nova_colo.db.pairs import core
+from nova_colo.db.pairs import to_model
 from nova_colo.pair import actions, model, reasons
 from nova_colo.pair.model import Health, State
 from nova_colo.pair.reasons import Reason
@@ -116,7 +116,7 @@ def _stale_since(row: Pair) -> str | None:
 
 
 def _actions(row: Pair, rights: Rights) -> list[dict[str, Any]]:
-    pair = core(row)
+    pair = to_model(row)
     listed = []
     for action in actions.ACTIONS:
         why = actions.refusal(action, pair) if action in rights.actions else reasons.NOT_ALLOWED[action]()

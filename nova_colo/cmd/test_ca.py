@@ -66,7 +66,7 @@ def issue(folder: str, hosts: Mapping[str, Address], days: int) -> Iterator[path
     root = pathlib.Path(folder)
     taken = [name for name in hosts if (root / name).exists()]
     if taken:
-        raise CaError(f"{root / taken[0]} is there already. Remove it to have it made anew.")
+        raise CaError(f"{root / taken[0]} already exists. Remove it to create a new one.")
     authority, key = _authority(root, days)
     for name, address in hosts.items():
         yield _host(root / name, (authority, key), name, address, days)

@@ -18,8 +18,8 @@ from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.transition import determines_others, transition
 
 
-def core(row: Pair) -> model.Pair:
-    """Return a row as the core's Pair."""
+def to_model(row: Pair) -> model.Pair:
+    """Return a row as the Pair of the model."""
     return model.Pair(
         server_id=row.server_id,
         state=model.State(row.state),
@@ -116,7 +116,7 @@ def move_build(session: orm.Session, server_id: str, host: str) -> bool:
     return session.execute(query.values(primary_host=host, nova_host=host)).rowcount == 1
 
 
-def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
+def update_if_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     """Set columns of a pair, unless an operation has it or the inputs of decisions have changed.
 
     :param row: the pair as read when the decision was made
@@ -125,7 +125,7 @@ def update_unchanged(session: orm.Session, row: Pair, **values: Any) -> bool:
     query = sa.update(Pair).where(
         *(column == getattr(row, column.key) for column in same), Pair.operation_id.is_(None)
     )
-    return session.execute(query.values(**transition(core(row), values))).rowcount == 1
+    return session.execute(query.values(**transition(to_model(row), values))).rowcount == 1
 
 
 def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
@@ -134,7 +134,7 @@ def update_if_current(session: orm.Session, row: Pair, **values: Any) -> bool:
     This holds even if an operation has the pair.
     """
     query = sa.update(Pair).where(*_is_current(row))
-    return session.execute(query.values(**transition(core(row), values))).rowcount == 1
+    return session.execute(query.values(**transition(to_model(row), values))).rowcount == 1
 
 
 def update_claimed(
@@ -155,7 +155,7 @@ def update_claimed(
         row = get(session, server_id)
         if row is None:
             return False
-        values = transition(core(row), values, replicas)
+        values = transition(to_model(row), values, replicas)
     return session.execute(query.values(**values)).rowcount == 1
 
 
@@ -176,7 +176,7 @@ def claim(session: orm.Session, row: Pair, operation_id: str, **values: Any) -> 
     :returns: False when another operation has it, or its epoch, state or secondary has changed since
     """
     query = sa.update(Pair).where(*_is_current(row), Pair.operation_id.is_(None))
-    completed = transition(core(row), values)
+    completed = transition(to_model(row), values)
     return session.execute(query.values(operation_id=operation_id, **completed)).rowcount == 1
 
 

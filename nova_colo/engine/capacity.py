@@ -8,7 +8,7 @@ from nova_colo.db import Database, listing
 from nova_colo.db.models import Pair
 from nova_colo.engine.clients.nova import NovaClient
 from nova_colo.engine.clients.placement import PlacementClient
-from nova_colo.engine.errors import NoRoomError
+from nova_colo.engine.errors import NoCapacityError
 from nova_colo.engine.host_tracker import HostTracker
 from nova_colo.pair import host_selection
 from nova_colo.pair.host_selection import Size
@@ -33,7 +33,7 @@ class Capacity:
 
         A host that is reserved for the pair already is preferred.
 
-        :raises NoRoomError: when no host has capacity
+        :raises NoCapacityError: when no host has capacity
         """
         reserved = row.reserved_host
         if (
@@ -51,7 +51,7 @@ class Capacity:
         """Reserve capacity for a new secondary in addition to the present one's, and return the host.
 
         :param only: the requested host; None for any
-        :raises NoRoomError: when no host has capacity
+        :raises NoCapacityError: when no host has capacity
         """
         return self._find(row, holding=[row.secondary_host or ""], only=only)
 
@@ -88,7 +88,7 @@ class Capacity:
         ):
             if self._placement.reserve(row.secondary_id, held | {providers[host]: resources}):
                 return host
-        raise NoRoomError(host_selection.no_host_reason(size, eligible, row.primary_host, only))
+        raise NoCapacityError(host_selection.no_host_reason(size, eligible, row.primary_host, only))
 
     def _usable(self, hosts: Collection[str], services: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Return the hosts that can run a replica, and to which Nova could move the server's records.

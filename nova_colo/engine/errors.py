@@ -24,7 +24,7 @@ class AgentRefusalError(WorkflowError):
     """An agent refused a request: its replica of the server is not in the expected state."""
 
 
-class NoRoomError(WorkflowError):
+class NoCapacityError(WorkflowError):
     """No host has capacity for a secondary. The reason has the cause and the remedy."""
 
 

@@ -81,7 +81,7 @@ class HostTracker:
                 self._reported_at[host] = now
             elif not self._watch.alive(host, now):
                 return  # its last report is older than its silence
-            self._watch.heard(host, now)
+            self._watch.record_heartbeat(host, now)
 
     def tick(self) -> bool:
         """Record the time and return whether a host has become silent since the last call.
@@ -101,7 +101,7 @@ class HostTracker:
         with self._lock:
             return self._watch.alive(host, self._clock())
 
-    def heard(self) -> int:
+    def alive_count(self) -> int:
         """Return the number of hosts that are alive."""
         now = self._clock()
         with self._lock:

@@ -11,7 +11,7 @@ from oslo_utils import timeutils
 
 from nova_colo.db import events, operations, pairs
 from nova_colo.db.models import Operation
-from nova_colo.db.pairs import core
+from nova_colo.db.pairs import to_model
 from nova_colo.engine.context import Context
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot, replica_of
@@ -74,7 +74,7 @@ class Reconciler:
         return row.operation_id is None and not self._runner.finished_since(row.server_id, reported_at)
 
     def _reconcile_pair(self, row: pairs.Pair, snapshot: Snapshot) -> None:
-        pair = core(row)
+        pair = to_model(row)
         if newer := _newer_grant(row, snapshot):
             self._repair(row, newer)
             return
@@ -93,7 +93,7 @@ class Reconciler:
                 "attempts": 0,
             }
             with self._context.database.writer() as session:
-                pairs.update_unchanged(session, row, **values)
+                pairs.update_if_unchanged(session, row, **values)
         elif mode := _mode_to_set(row, snapshot):
             self._change_mode(row, mode)
 
@@ -107,7 +107,10 @@ class Reconciler:
             snapshot.observation(row.primary_host, row.server_id),
             snapshot.observation(row.secondary_host, row.server_id),
         )
-        lost = arbitration.decide(core(row), *replicas).action in (Action.FAILOVER, Action.RUN_ALONE)
+        lost = arbitration.decide(to_model(row), *replicas).action in (
+            Action.FAILOVER,
+            Action.RUN_UNPROTECTED,
+        )
         if not lost or not self._runner.cancel_waiting(operation.id):
             return
         before = operation.params.get("previous_state")
@@ -147,7 +150,7 @@ class Reconciler:
         if secondary:
             values |= {"secondary_since": now, "protected_since": now}
         with self._context.database.writer() as session:
-            if pairs.update_unchanged(session, row, **values):
+            if pairs.update_if_unchanged(session, row, **values):
                 events.add(session, row.server_id, "database", reason)
 
     def _change_mode(self, row: pairs.Pair, mode: str) -> None:
@@ -191,15 +194,15 @@ class Reconciler:
                 base |= {"source": row.nova_host, "epoch": row.epoch - 1}
                 params = FailoverParams(**base, target=row.primary_host, planned=decision.planned)
             case _:
-                params = UnprotectParams(**base, target=target, keep_room=decision.keep_reservation)
+                params = UnprotectParams(**base, target=target, keep_reservation=decision.keep_reservation)
         LOG.info(
             "Starting %s of server %s: %s",
             decision.action,
             row.server_id,
             decision.reason or "it has no secondary",
         )
-        is_loss = decision.action in (Action.FAILOVER, Action.RUN_ALONE) and not decision.planned
-        event = _signs(row, snapshot) if is_loss and not row.attempts else None
+        is_loss = decision.action in (Action.FAILOVER, Action.RUN_UNPROTECTED) and not decision.planned
+        event = _reported_problems(row, snapshot) if is_loss and not row.attempts else None
         self._begin(row, decision.action.value, params, event, **values)
 
     def _may_copy(self, row: pairs.Pair) -> bool:
@@ -214,7 +217,7 @@ class Reconciler:
             return True
         if row.state_reason != reason:
             with self._context.database.writer() as session:
-                pairs.update_unchanged(session, row, state_reason=reason)
+                pairs.update_if_unchanged(session, row, state_reason=reason)
         return False
 
     def _copied_too_often(self, server_id: str) -> bool:
@@ -227,7 +230,7 @@ class Reconciler:
 
         A failover or run_alone waits only if the last operation was of the same kind.
         """
-        if action not in (Action.FAILOVER, Action.RUN_ALONE):
+        if action not in (Action.FAILOVER, Action.RUN_UNPROTECTED):
             return True
         with self._context.database.reader() as session:
             last = operations.newest(session, row.server_id)
@@ -260,13 +263,13 @@ class Reconciler:
         LOG.error("Server %s: %s", row.server_id, reason)
         values = {"state": State.ERROR, "state_reason": why, "return_to": None, "secondary_host": None}
         with self._context.database.writer() as session:
-            if pairs.update_unchanged(session, row, **values):
+            if pairs.update_if_unchanged(session, row, **values):
                 events.add(session, row.server_id, "lost", why)
 
     def _assess(self, row: pairs.Pair, snapshot: Snapshot) -> None:
         primary = snapshot.observation(row.primary_host, row.server_id)
         secondary = snapshot.observation(row.secondary_host, row.server_id)
-        level, why = health.assess(core(row), row.state_reason, primary, secondary, row.health_reasons)
+        level, why = health.assess(to_model(row), row.state_reason, primary, secondary, row.health_reasons)
         unclear = None
         if self._is_idle(row, snapshot) and (newer := _newer_grant(row, snapshot)) and newer.primary is None:
             unclear = newer.reason(row.epoch)
@@ -287,7 +290,7 @@ class Reconciler:
             ):
                 continue
             replica = replica_of(reported)
-            if arbitration.is_orphaned(core(row) if row else None, host, replica):
+            if arbitration.is_orphaned(to_model(row) if row else None, host, replica):
                 # in the background: this thread renews the lease, and an agent may be slow
                 task = functools.partial(self._destroy, host, server_id, replica, row is None)
                 self._runner.run_in_background(f"the orphaned replica of {server_id} on {host}", task)
@@ -325,23 +328,23 @@ def _copies(unfinished: Iterable[Operation]) -> collections.Counter[str]:
     )
 
 
-def _signs(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:
-    """Return what the agents of a pair have reported about it; None when nothing was wrong."""
+def _reported_problems(row: pairs.Pair, snapshot: Snapshot) -> Reason | None:
+    """Return the problems that the agents of a pair have reported; None when there are none."""
     hosts = [host for host in (row.primary_host, row.secondary_host) if host]
     observed = {host: snapshot.observation(host, row.server_id).replica for host in hosts}
-    signs = [
+    problems = [
         reasons.REPORTED(host=host, signs=replica.reasons)
         for host, replica in observed.items()
         if replica is not None and replica.reasons
     ]
-    return reasons.NOTICED(signs=signs) if signs else None
+    return reasons.NOTICED(signs=problems) if problems else None
 
 
 def _newer_grant(row: pairs.Pair, snapshot: Snapshot) -> arbitration.NewerGrant | None:
     """Return the newest grant if a pair's row does not know it."""
     if not snapshot.has_newer(row.server_id, row.epoch):
         return None
-    return arbitration.newer_grant(core(row), snapshot.replicas(row.server_id))
+    return arbitration.newer_grant(to_model(row), snapshot.replicas(row.server_id))
 
 
 def _mode_to_set(row: pairs.Pair, snapshot: Snapshot) -> str | None:

@@ -103,20 +103,20 @@ class ServerSync:
             pairs.add(session, **columns(server), epoch=operations.next_epoch(session, server.id))
 
     def _update(self, row: pairs.Pair, server: Server) -> None:
-        values: dict[str, Any] = _of_flavor(server) | {
+        values: dict[str, Any] = _flavor_columns(server) | {
             "name": server.name,
             "server_status": server.status,
             "nova_host": server.host or row.nova_host,
         }
         if row.flavor != server.flavor:
-            values |= _of_policy(server)
+            values |= _policy_columns(server)
         moved = values["nova_host"] != row.nova_host
         if moved and row.secondary_host is None and row.nova_host == row.primary_host:
             # an operator has moved a server without a secondary
             values |= {"primary_host": server.host, "primary_since": timeutils.utcnow()}
         if any(getattr(row, name) != value for name, value in values.items()):
             with self._context.database.writer() as session:
-                pairs.update_unchanged(session, row, **values)
+                pairs.update_if_unchanged(session, row, **values)
 
     def _remove(self, row: pairs.Pair) -> None:
         """Delete the pair of a deleted server. Its replicas are orphaned from then on."""
@@ -130,8 +130,8 @@ def columns(server: Server) -> dict[str, Any]:
     """Return the columns of a new pair."""
     waits = reasons.WAITING()
     return {
-        **_of_flavor(server),
-        **_of_policy(server),
+        **_flavor_columns(server),
+        **_policy_columns(server),
         "server_id": server.id,
         "secondary_id": secondary_id(server.id),
         "name": server.name,
@@ -148,7 +148,7 @@ def columns(server: Server) -> dict[str, Any]:
     }
 
 
-def _of_flavor(server: Server) -> dict[str, Any]:
+def _flavor_columns(server: Server) -> dict[str, Any]:
     size = server.size
     return {
         "flavor": server.flavor,
@@ -158,7 +158,7 @@ def _of_flavor(server: Server) -> dict[str, Any]:
     }
 
 
-def _of_policy(server: Server) -> dict[str, Any]:
+def _policy_columns(server: Server) -> dict[str, Any]:
     policy = server.policy
     if policy.ignored:
         ignored = ", ".join(policy.ignored)

@@ -101,7 +101,7 @@ class EngineService(service.Service):
         while not self._stopped.is_set():
             try:
                 context.tracker.tick()
-                if candidate.acquire(context.tracker.heard()):
+                if candidate.acquire(context.tracker.alive_count()):
                     self._act(context, candidate, interval)
             except Exception:
                 # the database or the broker is down: nothing may be decided without them
@@ -119,7 +119,7 @@ class EngineService(service.Service):
         silenced = False
         self._active.set()
         try:
-            while not self._stopped.is_set() and candidate.acquire(context.tracker.heard()):
+            while not self._stopped.is_set() and candidate.acquire(context.tracker.alive_count()):
                 immediate = silenced
                 if self._notified.is_set():
                     self._notified.clear()

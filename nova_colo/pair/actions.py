@@ -47,31 +47,31 @@ def refusal(action: str, pair: Pair, *, force: bool = False) -> Reason | None:
         return reasons.WAIT_FAILOVER()
     match action:
         case "failover":
-            return _failover(pair, force)
+            return _refuse_failover(pair, force)
         case "ft-test-failover" | "ft-migrate-secondary":
-            return _needs_protection(pair)
+            return _refuse_unless_protected(pair)
         case "ft-protect":
-            return _protect(pair)
+            return _refuse_protect(pair)
         case "ft-unprotect":
             return reasons.UNPROTECTED_ALREADY() if pair.wanted == Wanted.UNPROTECTED else None
         case "ft-suspend":
-            return _suspend(pair)
+            return _refuse_suspend(pair)
         case "ft-resume":
             return None if pair.wanted == Wanted.SUSPENDED else reasons.NOT_SUSPENDED()
     return None
 
 
-def _failover(pair: Pair, force: bool) -> Reason | None:
+def _refuse_failover(pair: Pair, force: bool) -> Reason | None:
     if pair.secondary_host is None:
         if pair.state == State.STARTING:
             return reasons.WAIT_STARTING()
-        return _without_protection(pair) or reasons.NO_HEALTHY_SECONDARY()
+        return _refuse_unwanted(pair) or reasons.NO_HEALTHY_SECONDARY()
     if pair.state != State.PROTECTED and not force:
         return reasons.NOT_PROTECTED_FORCE(state=pair.state)
     return None
 
 
-def _without_protection(pair: Pair) -> Reason | None:
+def _refuse_unwanted(pair: Pair) -> Reason | None:
     match pair.wanted:
         case Wanted.SUSPENDED:
             return reasons.RESUME_FIRST()
@@ -80,15 +80,15 @@ def _without_protection(pair: Pair) -> Reason | None:
     return None
 
 
-def _needs_protection(pair: Pair) -> Reason | None:
+def _refuse_unless_protected(pair: Pair) -> Reason | None:
     if pair.state == State.PROTECTED and pair.secondary_host is not None:
         return None
     if pair.state == State.STARTING:
         return reasons.WAIT_STARTING()
-    return _without_protection(pair) or reasons.NOT_PROTECTED_YET(state=pair.state)
+    return _refuse_unwanted(pair) or reasons.NOT_PROTECTED_YET(state=pair.state)
 
 
-def _protect(pair: Pair) -> Reason | None:
+def _refuse_protect(pair: Pair) -> Reason | None:
     if pair.wanted == Wanted.SUSPENDED:
         return reasons.RESUME_INSTEAD()
     if pair.secondary_host is not None:
@@ -96,10 +96,10 @@ def _protect(pair: Pair) -> Reason | None:
     return reasons.WAIT_STARTING() if pair.state == State.STARTING else None
 
 
-def _suspend(pair: Pair) -> Reason | None:
+def _refuse_suspend(pair: Pair) -> Reason | None:
     if pair.wanted == Wanted.SUSPENDED:
         return reasons.SUSPENDED_ALREADY()
-    return _needs_protection(pair)
+    return _refuse_unless_protected(pair)
 
 
 def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
@@ -112,22 +112,22 @@ def plan(action: str, pair: Pair, arguments: dict[str, Any]) -> Plan:
     match action:
         case "failover":
             reason = reasons.REQUESTED_BY_FORCE() if arguments.get("force") else reasons.REQUESTED()
-            return _fail_over(pair, base, reason, {})
+            return _plan_failover(pair, base, reason, {})
         case "ft-test-failover":
             back = {"return_to": pair.primary_host} if arguments.get("return") else {}
-            return _fail_over(pair, base, reasons.TEST_REQUESTED(), back)
+            return _plan_failover(pair, base, reasons.TEST_REQUESTED(), back)
         case "ft-migrate-secondary":
             params = MoveParams(**base, old=pair.secondary_host, wanted_host=arguments.get("host"))
             values = {"state": State.STARTING, "state_reason": reasons.MOVING_SECONDARY()}
             return Plan("move_secondary", params, values, reasons.MOVE_REQUESTED())
         case "ft-unprotect" | "ft-suspend":
-            return _take_off(pair, base, action)
+            return _plan_removal(pair, base, action)
         case "ft-set-mode":
-            return _set_mode(pair, base, arguments["mode"])
-    return _put_on(pair, action)
+            return _plan_mode(pair, base, arguments["mode"])
+    return _plan_protection(pair, action)
 
 
-def _fail_over(pair: Pair, base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
+def _plan_failover(pair: Pair, base: dict[str, Any], reason: Reason, values: dict[str, Any]) -> Plan:
     values = {
         "state": State.FAILING_OVER,
         "state_reason": reasons.FAILING_OVER(reason=reason),
@@ -137,7 +137,7 @@ def _fail_over(pair: Pair, base: dict[str, Any], reason: Reason, values: dict[st
     return Plan("failover", params, values, reasons.FAILOVER_REQUESTED(reason=reason))
 
 
-def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
+def _plan_removal(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     suspend = action == SUSPEND
     wanted = Wanted.SUSPENDED if suspend else Wanted.UNPROTECTED
     done = reasons.SUSPENDED_ON_REQUEST() if suspend else reasons.UNPROTECTED_ON_REQUEST()
@@ -158,7 +158,7 @@ def _take_off(pair: Pair, base: dict[str, Any], action: str) -> Plan:
     return Plan(kind, params, values, reasons.REMOVAL_REQUESTED(action=action))
 
 
-def _put_on(pair: Pair, action: str) -> Plan:
+def _plan_protection(pair: Pair, action: str) -> Plan:
     values: dict[str, Any] = {"wanted": Wanted.PROTECTED, "retry_at": None, "attempts": 0}
     if pair.state != State.ERROR:
         values |= {"state": State.UNPROTECTED, "state_reason": reasons.WAITING()}
@@ -166,7 +166,7 @@ def _put_on(pair: Pair, action: str) -> Plan:
     return Plan(None, Params(), values, done)
 
 
-def _set_mode(pair: Pair, base: dict[str, Any], mode: str) -> Plan:
+def _plan_mode(pair: Pair, base: dict[str, Any], mode: str) -> Plan:
     event = reasons.MODE_REQUESTED(mode=mode)
     if pair.secondary_host is None:
         return Plan(None, Params(), {"mode_policy": mode, "mode": actual_mode(mode)}, event)

@@ -14,14 +14,14 @@ from nova_colo.pair.reasons import Reason
 
 
 class Action(enum.StrEnum):
-    """An operation that the engine should start for a pair."""
+    """An operation that the engine should start for a pair, by its kind as it is stored."""
 
     NONE = "none"
     PROTECT = "protect"
     UNPROTECT = "unprotect"
     SUSPEND = "suspend"
     FAILOVER = "failover"
-    RUN_ALONE = "run_alone"
+    RUN_UNPROTECTED = "run_alone"
     FOLLOW = "follow"
     RESTART = "restart"
     POWER_OFF = "power_off"
@@ -112,7 +112,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     :param replicas: the replicas of the server on all hosts that are alive
     """
     epoch = max((replica.epoch for replica in replicas.values()), default=pair.epoch)
-    recorded = _as_recorded(pair, replicas)
+    recorded = _hosts_as_recorded(pair, replicas)
     if epoch <= pair.epoch or recorded == {pair.primary_host, pair.secondary_host}:
         return None
     newest = {host: replica for host, replica in sorted(replicas.items()) if replica.epoch == epoch}
@@ -135,7 +135,7 @@ def newer_grant(pair: Pair, replicas: Mapping[str, Replica]) -> NewerGrant | Non
     return NewerGrant(epoch, tuple(newest), host, secondary, newest[host].role != Role.PROMOTED)
 
 
-def _as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]:
+def _hosts_as_recorded(pair: Pair, replicas: Mapping[str, Replica]) -> set[str | None]:
     """Return those hosts of a pair whose replica runs as its row says."""
     found: set[str | None] = set()
     primary, secondary = replicas.get(pair.primary_host), replicas.get(pair.secondary_host or "")
@@ -172,7 +172,7 @@ def _disks_equal(observation: Observation) -> bool:
     return observation.replica is None or observation.replica.disks_equal
 
 
-def _leaves(observation: Observation) -> bool:
+def _is_leaving(observation: Observation) -> bool:
     return observation.alive and observation.replica is not None and observation.replica.role == Role.LEAVING
 
 
@@ -218,7 +218,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     if pair.wanted != Wanted.PROTECTED:
         action = Action.SUSPEND if pair.wanted == Wanted.SUSPENDED else Action.UNPROTECT
         return Decision(action, unwanted_reason(pair))
-    if _leaves(primary):
+    if _is_leaving(primary):
         return Decision(Action.UNPROTECT, reasons.LEAVING(host=pair.primary_host), keep_reservation=True)
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
@@ -227,7 +227,7 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
     secondary_ok = equal and _runs(secondary, Role.SECONDARY, pair.epoch)
     if primary_ok:
         if not equal:
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_MISSED_WRITE(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_MISSED_WRITE(host=pair.secondary_host))
         return _decide_primary_runs(pair, primary, secondary, secondary_ok)
     if not primary.alive:
         return _decide_primary_silent(pair, secondary, secondary_ok, equal)
@@ -247,18 +247,18 @@ def decide(pair: Pair, primary: Observation, secondary: Observation) -> Decision
 def _decide_unprotected(pair: Pair, primary: Observation) -> Decision:
     if pair.reserved_host and (pair.server_status in AWAY or pair.wanted == Wanted.UNPROTECTED):
         return Decision(Action.UNPROTECT, idle_reason(pair))
-    if pair.server_status != "ACTIVE" or not primary.alive or _leaves(primary):
+    if pair.server_status != "ACTIVE" or not primary.alive or _is_leaving(primary):
         return NOTHING
     if _has_shut_down(pair, primary):
         return Decision(Action.POWER_OFF, reasons.SHUT_DOWN(host=pair.primary_host))
     if primary.has_silent_qemu:
         return NOTHING
     if primary.replica is not None and primary.replica.ended:
-        return Decision(Action.RESTART, reasons.ALONE_ENDED(host=pair.primary_host))
+        return Decision(Action.RESTART, reasons.UNPROTECTED_ENDED(host=pair.primary_host))
     if primary.replica is not None and (
         primary.replica.link_up is False or primary.replica.epoch < pair.epoch
     ):
-        return Decision(Action.RUN_ALONE, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
+        return Decision(Action.RUN_UNPROTECTED, reasons.WAITS_FOR_LOST_PEER(host=pair.primary_host))
     if idle_reason(pair):
         return NOTHING
     return Decision(Action.PROTECT)
@@ -269,13 +269,13 @@ def _decide_primary_runs(
 ) -> Decision:
     if primary.replica is not None and primary.replica.link_up is False:
         lost = reasons.LINK_LOST if secondary.alive else reasons.SECONDARY_HOST_LOST
-        return Decision(Action.RUN_ALONE, lost(host=pair.secondary_host))
+        return Decision(Action.RUN_UNPROTECTED, lost(host=pair.secondary_host))
     if secondary.alive and not secondary_ok:
         if not secondary.has_silent_qemu:
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_ENDED(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_ENDED(host=pair.secondary_host))
         if secondary.replica is not None and not secondary.replica.running:
             # QEMU itself is silent, and clients wait for it; the primary answers, so nothing can be lost
-            return Decision(Action.RUN_ALONE, reasons.SECONDARY_SILENT(host=pair.secondary_host))
+            return Decision(Action.RUN_UNPROTECTED, reasons.SECONDARY_SILENT(host=pair.secondary_host))
     if secondary_ok and pair.state == State.PROTECTED and pair.return_to == pair.secondary_host:
         return Decision(Action.FAILOVER, reasons.TEST_RETURN(host=pair.return_to), planned=True)
     return NOTHING

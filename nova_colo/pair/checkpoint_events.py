@@ -69,7 +69,7 @@ class Stream:
             last=self.last if cause == Cause.FORCED else cause,
         )
 
-    def passed(self, number: int) -> "Stream":
+    def migration_pass(self, number: int) -> "Stream":
         """Process MIGRATION_PASS."""
         return dataclasses.replace(self, passes=(self.passes[0] if self.passes else number, number))
 
@@ -92,7 +92,7 @@ class Stream:
         :param at: time before the command was sent
         """
         asked = dataclasses.replace(self, delay_ms=delay_ms)
-        if self._will_come():
+        if self._is_requested():
             return asked
         return dataclasses.replace(asked, asked_at=at)
 
@@ -124,7 +124,7 @@ class Stream:
         slow = (taken.at - self.counted_at) / (count + 1) >= delay - tolerance(delay)
         return Totals(periodic=count) if self.buffered or slow else Totals(mismatch=count)
 
-    def _will_come(self) -> bool:
+    def _is_requested(self) -> bool:
         """Return whether a requested checkpoint, which serves all requests, is still to come."""
         return self.asked_at is not None and (self.resumed_at is None or self.asked_at > self.resumed_at)
 

@@ -10,7 +10,7 @@ from nova_colo.pair.model import Health, Pair, State
 from nova_colo.pair.reasons import Reason
 
 #: A figure is updated when it has grown or shrunk by this factor since it was last stored.
-_MUCH = 2.0
+_CHANGE_FACTOR = 2.0
 
 
 def assess(
@@ -46,7 +46,7 @@ def _assess_protected(
     replicas = [
         observation.replica for observation in (primary, secondary) if observation.replica is not None
     ]
-    reported = _steady((reason for replica in replicas for reason in replica.reasons), before)
+    reported = _keep_figures((reason for replica in replicas for reason in replica.reasons), before)
     hosts = ((pair.primary_host, primary), (pair.secondary_host, secondary))
     silent = [reasons.AGENT_SILENT(host=name) for name, observation in hosts if not observation.alive]
     unknown = [
@@ -57,17 +57,17 @@ def _assess_protected(
     return level, (*silent, *unknown, *reported)
 
 
-def _steady(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:
+def _keep_figures(reported: Iterable[Reason], before: Sequence[Reason]) -> list[Reason]:
     """Return each reported reason once, whatever its figures, with the last figures if they differ little."""
     known = {reason.about(): reason for reason in before}
-    steady: dict[tuple[Any, ...], Reason] = {}
+    kept: dict[tuple[Any, ...], Reason] = {}
     for reason in reported:
         last = known.get(reason.about(), reason)
-        steady.setdefault(reason.about(), last if _is_similar(last, reason) else reason)
-    return list(steady.values())
+        kept.setdefault(reason.about(), last if _is_similar(last, reason) else reason)
+    return list(kept.values())
 
 
 def _is_similar(one: Reason, other: Reason) -> bool:
     """Return whether the figures of two otherwise equal reasons differ little."""
     both = [(value, other.figures()[name]) for name, value in one.figures().items()]
-    return all(max(pair) < _MUCH * min(pair) or max(pair) == min(pair) for pair in both)
+    return all(max(pair) < _CHANGE_FACTOR * min(pair) or max(pair) == min(pair) for pair in both)

@@ -70,14 +70,14 @@ def begin(rule: Rule, now: float, mode: Mode = Mode.COLO) -> State:
     return State(mode, now, rule.first_wait_s)
 
 
-def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
+def after_checkpoint(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
     """Return the state after a checkpoint.
 
     A forced one does not depend on the load; a periodic one shows that replies agreed for a whole interval.
     """
     if state.mode != Mode.COLO or checkpoint.at < state.since:
         return state  # reported late: it belongs to the previous stay
-    state = _calmed(state, rule, checkpoint.at)
+    state = _reset_wait(state, rule, checkpoint.at)
     last = state.since if state.last is None else state.last
     match checkpoint.cause:
         case Cause.MISMATCH:
@@ -91,17 +91,17 @@ def taken(state: State, rule: Rule, checkpoint: Checkpoint) -> State:
     return dataclasses.replace(state, short_run=run, last=max(checkpoint.at, last))
 
 
-def passed(state: State, rule: Rule, now: float) -> State:
+def at_time(state: State, rule: Rule, now: float) -> State:
     """Return the state at a time, in seconds since the epoch."""
     if now < state.since:  # the clock was set back: start the stay again
         return dataclasses.replace(state, since=now, last=None)
     if state.mode == Mode.COLO:
-        return _calmed(state, rule, now)
+        return _reset_wait(state, rule, now)
     if now - state.since < state.wait_s:
         return state
     return State(Mode.COLO, now, min(state.wait_s * rule.growth, rule.max_wait_s))
 
 
-def _calmed(state: State, rule: Rule, now: float) -> State:
-    """Reset the wait when COLO has lasted for calm_s."""
+def _reset_wait(state: State, rule: Rule, now: float) -> State:
+    """Return the state with its first wait again when COLO has lasted for calm_s."""
     return dataclasses.replace(state, wait_s=rule.first_wait_s) if now - state.since >= rule.calm_s else state

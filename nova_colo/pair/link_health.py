@@ -10,8 +10,8 @@ from nova_colo.pair.reasons import Reason
 
 
 @dataclasses.dataclass(frozen=True)
-class Signs:
-    """Measurements of the link by one replica. None stands for a value that is not measured, or not yet.
+class Measurements:
+    """The link as one replica measures it. None stands for a value that is not measured, or not yet.
 
     :param chardevs: whether each socket of the link is connected, by its name in QEMU
     :param heartbeat_age_s: seconds since the peer's host last answered over the replication network
@@ -62,39 +62,39 @@ class Link:
     reasons: tuple[Reason, ...]
 
 
-def assess(signs: Signs, thresholds: Thresholds) -> Link:
+def assess(measured: Measurements, thresholds: Thresholds) -> Link:
     """Return the assessment of a link from its measurements."""
-    overdue = _overdue(signs)
-    down = tuple(_failures(signs, thresholds, overdue))
+    overdue = _overdue(measured)
+    down = tuple(_failures(measured, thresholds, overdue))
     if down:
         return Link(False, Health.CRITICAL, down)
-    if not signs.chardevs and signs.heartbeat_age_s is None:
+    if not measured.chardevs and measured.heartbeat_age_s is None:
         return Link(None, Health.UNKNOWN, (reasons.LINK_UNKNOWN(),))
-    troubles = tuple(_troubles(signs, thresholds, overdue))
-    return Link(True, Health.WARNING if troubles else Health.OK, troubles)
+    warnings = tuple(_warnings(measured, thresholds, overdue))
+    return Link(True, Health.WARNING if warnings else Health.OK, warnings)
 
 
-def _overdue(signs: Signs) -> float:
+def _overdue(measured: Measurements) -> float:
     """Return for how many seconds a checkpoint has been due."""
-    if signs.checkpoint_age_s is None or signs.checkpoint_delay_s is None:
+    if measured.checkpoint_age_s is None or measured.checkpoint_delay_s is None:
         return 0.0
-    return max(signs.checkpoint_age_s - signs.checkpoint_delay_s, 0.0)
+    return max(measured.checkpoint_age_s - measured.checkpoint_delay_s, 0.0)
 
 
-def _failures(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
-    if signs.heartbeat_age_s is not None and signs.heartbeat_age_s > thresholds.silent_s:
-        yield reasons.PEER_SILENT(seconds=round(signs.heartbeat_age_s))
-    lost = sorted(name for name, connected in signs.chardevs.items() if not connected)
+def _failures(measured: Measurements, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
+    if measured.heartbeat_age_s is not None and measured.heartbeat_age_s > thresholds.silent_s:
+        yield reasons.PEER_SILENT(seconds=round(measured.heartbeat_age_s))
+    lost = sorted(name for name, connected in measured.chardevs.items() if not connected)
     if lost:
         yield reasons.LINK_DISCONNECTED(sockets=lost)
     if overdue >= thresholds.stuck_s:
         yield reasons.LINK_STUCK(seconds=round(overdue))
 
 
-def _troubles(signs: Signs, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
+def _warnings(measured: Measurements, thresholds: Thresholds, overdue: float) -> Iterator[Reason]:
     if overdue >= thresholds.late_s:
         yield reasons.CHECKPOINT_LATE(seconds=round(overdue))
-    if signs.pause_p99_ms is not None and signs.pause_p99_ms >= thresholds.pause_ms:
-        yield reasons.PAUSES_LONG(ms=round(signs.pause_p99_ms))
-    if signs.mismatches_per_min is not None and signs.mismatches_per_min >= thresholds.storm_per_min:
-        yield reasons.MISMATCH_STORM(number=round(signs.mismatches_per_min))
+    if measured.pause_p99_ms is not None and measured.pause_p99_ms >= thresholds.pause_ms:
+        yield reasons.PAUSES_LONG(ms=round(measured.pause_p99_ms))
+    if measured.mismatches_per_min is not None and measured.mismatches_per_min >= thresholds.storm_per_min:
+        yield reasons.MISMATCH_STORM(number=round(measured.mismatches_per_min))

@@ -21,7 +21,7 @@ class Watch:
     _ticked: float | None = None
     _alive: set[str] = dataclasses.field(default_factory=set)
 
-    def heard(self, host: str, now: float) -> None:
+    def record_heartbeat(self, host: str, now: float) -> None:
         """Record a heartbeat of a host."""
         self._heard[host] = max(now, self._heard.get(host, now))
 

@@ -10,6 +10,8 @@ from nova_colo.pair.reasons import Reason
 
 #: Kinds of operations that copy disks and memory, and the step from which on they do.
 COPIES, COPYING = ("protect", "move_secondary"), 2
+#: Parameters by the names under which the release before has stored them.
+FORMER_NAMES = {"keep_room": "keep_reservation"}
 
 
 @dataclasses.dataclass
@@ -31,7 +33,8 @@ class Params:
     def read(cls, stored: Mapping[str, Any]) -> Self:
         """Return parameters from their stored form. Names that only another release knows are left out."""
         names = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in names and value is not None})
+        values = {FORMER_NAMES.get(name, name): value for name, value in stored.items() if value is not None}
+        return cls(**{name: value for name, value in values.items() if name in names})
 
     def data(self) -> dict[str, Any]:
         """Return the stored form: values of JSON."""
@@ -66,7 +69,8 @@ class ProtectParams(Params):
     :param target: host that was found for the secondary; empty before that
     :param spec: fields of the PairSpec that the agents were given
     :param secondary: the secondary's answer for the primary's agent
-    :param stood_still_ms: for how long the guest was paused when the pair was made; None when it is not known
+    :param stood_still_ms: for how long the guest was paused when the pair was created; None when it is not
+        known
     """
 
     target: str = ""
@@ -92,11 +96,11 @@ class UnprotectParams(Params):
     """Parameters of ``unprotect``, ``suspend``, ``power_off``, ``run_alone`` and ``remove_secondary``.
 
     :param target: host of the secondary, or of its reservation
-    :param keep_room: the secondary's reservation is kept for the next one
+    :param keep_reservation: the secondary's reservation is kept for the next one
     """
 
     target: str | None = None
-    keep_room: bool = False
+    keep_reservation: bool = False
 
 
 @dataclasses.dataclass

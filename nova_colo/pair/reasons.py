@@ -2,7 +2,8 @@
 """The catalogue of reasons: every message about a pair, with its remedy for operators.
 
 To add a reason, add an entry here, run ``make messages``, and translate the new message of the dashboard.
-The operator's guide, the dashboard's sentences and the API are derived from this catalogue.
+The operator's guide, the dashboard's sentences and the API are derived from this catalogue. Codes are stored
+and sent, so each stays as it is when its constant is renamed.
 """
 
 from nova_colo.pair.reason import CATALOGUE, Group, Kind, Reason, Severity, kind, read, read_all
@@ -107,7 +108,7 @@ HOST_AND_SECONDARY_LOST = kind(
     "A double fault. Check both hosts.",
     hosts="host",
 )
-ALONE_ENDED = kind(
+UNPROTECTED_ENDED = kind(
     _G,
     "alone_ended",
     "the QEMU on %(host)s exited and the server has no secondary",
@@ -254,14 +255,14 @@ FAILED_OVER_RECORDS = kind(
     "Wait. The server already runs on its new host.",
     _WARNING,
 )
-FAILED_OVER_ALONE = kind(
+FAILED_OVER_UNPROTECTED = kind(
     _G,
     "failed_over_alone",
     "Failed over: %(reason)s. The server runs without a secondary until it is protected again.",
     "Nothing: a new secondary is created. If that fails, the reason changes to one of the next table.",
     _WARNING,
 )
-RUNNING_ALONE = kind(
+RUNNING_UNPROTECTED = kind(
     _G, "running_alone", "Continuing without a secondary: %(reason)s.", "Wait a second.", _WARNING
 )
 SECONDARY_LOST = kind(
@@ -292,7 +293,7 @@ FAILOVER_FAILED = kind(
     "Nothing has changed. See the error and try again.",
     _ERROR,
 )
-FAILOVER_FAILED_ALONE = kind(
+FAILOVER_FAILED_UNPROTECTED = kind(
     _G,
     "failover_failed_alone",
     "The failover failed: %(error)s The server runs without a secondary until it is protected again.",
@@ -950,7 +951,7 @@ DISCONNECTED_NOT_RUNNING = kind(
     "and QEMU's log.",
     _ERROR,
 )
-ALONE_NOT_RUNNING = kind(
+UNPROTECTED_NOT_RUNNING = kind(
     _G,
     "alone_not_running",
     "The guest is not running %(seconds)s s after it was told to run unprotected.",

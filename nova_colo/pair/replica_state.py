@@ -158,7 +158,11 @@ class ReplicaState:
             case "STOP" if self.stream is not None:
                 return dataclasses.replace(self, stream=self.stream.stop(at)), None, Totals()
             case "MIGRATION_PASS" if self.stream is not None:
-                return dataclasses.replace(self, stream=self.stream.passed(data["pass"])), None, Totals()
+                return (
+                    dataclasses.replace(self, stream=self.stream.migration_pass(data["pass"])),
+                    None,
+                    Totals(),
+                )
             case "RESUME":
                 resumed = dataclasses.replace(self, checkpoint_at=at)
                 if self.stream is None:
@@ -171,7 +175,7 @@ class ReplicaState:
         """Apply the hybrid rule to a checkpoint: it may change the mode."""
         if self.hybrid is None:
             return self
-        return dataclasses.replace(self, hybrid=hybrid_rule.taken(self.hybrid, rule, checkpoint))
+        return dataclasses.replace(self, hybrid=hybrid_rule.after_checkpoint(self.hybrid, rule, checkpoint))
 
     def reconnected(self, now: float) -> Self:
         """Note that events are received again, after a gap in which some may have been missed."""
@@ -196,7 +200,7 @@ class ReplicaState:
             silent=silent,
             unseen=False,
             link=link or self.link,
-            hybrid=self.hybrid and hybrid_rule.passed(self.hybrid, rule, now),
+            hybrid=self.hybrid and hybrid_rule.at_time(self.hybrid, rule, now),
         )
 
     def not_polled(self) -> Self:

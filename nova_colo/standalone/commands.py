@@ -55,10 +55,10 @@ def protect(conf: cfg.ConfigOpts, agents: AgentPool, output: Output) -> None:
     )
     after = agents.poll(command.server, (source, target)).observed
     primary = after.replicas.get(source)
-    stood_still_ms = primary.get("stood_still_ms") if primary else None
-    pause = "" if stood_still_ms is None else f" The guest was paused for {milliseconds(stood_still_ms)} ms."
+    pause_ms = primary.get("stood_still_ms") if primary else None
+    pause = "" if pause_ms is None else f" The guest was paused for {milliseconds(pause_ms)} ms."
     done = f"Protected: primary {source}, secondary {target}, epoch {after.epoch}.{pause}"
-    output.result(done, **_outcome(command, after), stood_still_ms=stood_still_ms)
+    output.result(done, **_outcome(command, after), stood_still_ms=pause_ms)
 
 
 def has_peer(observed: PairObservation, host: str) -> bool:

@@ -40,7 +40,7 @@ class Observations:
             self._replicas: dict[str, ReplicaReport | None] = {}
             now = time.monotonic()
             for host in self._hosts:  # each has the full time to answer
-                self._watch.heard(host, now)
+                self._watch.record_heartbeat(host, now)
 
     def start(self) -> None:
         """Start polling."""
@@ -61,7 +61,7 @@ class Observations:
                 continue
             # a reply to a call made before reset() goes to objects that are no longer used
             with self._lock:
-                watch.heard(host, time.monotonic())
+                watch.record_heartbeat(host, time.monotonic())
                 replicas[host] = replica
 
     def complete(self) -> bool:

@@ -129,7 +129,7 @@ class StandalonePair:
 
         :returns: downtime in milliseconds; None when it is not known
         """
-        source, _ = _both(observed)
+        source, _ = _primary_and_secondary(observed)
         epoch = observed.epoch
         stopped = self._agents.demote(source, self._id, epoch + 1, expected=epoch)
         gap_ms = self.take_over(observed, stopped=stopped)
@@ -181,7 +181,7 @@ class StandalonePair:
 
         :param actual: mode of a pair under the policy hybrid; by default the initial one
         """
-        source, target = _both(observed)
+        source, target = _primary_and_secondary(observed)
         for host in (target, source):
             self._agents.set_mode(host, self._id, mode, interval_ms, actual)
 
@@ -213,7 +213,7 @@ def observation_of(replies: Mapping[str, ReplicaReport | None]) -> PairObservati
     return PairObservation(primary, secondary, epoch, replicas)
 
 
-def _both(observed: PairObservation) -> tuple[str, str]:
+def _primary_and_secondary(observed: PairObservation) -> tuple[str, str]:
     if observed.primary is None or observed.secondary is None:
         raise PairError("The guest has no secondary.")
     return observed.primary, observed.secondary

@@ -177,7 +177,7 @@ class Supervisor:
         match action:
             case Action.FAILOVER:
                 self._take_over(reason)
-            case Action.RUN_ALONE:
+            case Action.RUN_UNPROTECTED:
                 self._run_unprotected(reason)
             case Action.UNPROTECT:
                 self._unprotect(reason)

@@ -14,6 +14,10 @@ from nova_colo.pair.model import is_fault_tolerant
 
 LOG = logging.getLogger(__name__)
 
+#: Errors whose text is for the server's owner, by the names that travel over RPC. An engine of the release
+#: before raised NoRoomError itself.
+FOR_OWNER = ("BuildError", "NoRoomError")
+
 
 class StrictBuild:
     """Requests a reservation from an engine before an FT server boots.
@@ -49,8 +53,8 @@ class StrictBuild:
             reason = f"no nova-colo-engine answered within {timeout:g} s. Is one running?"
         except messaging.RemoteError as error:
             # the text of any other error is not for the server's owner; it is in the engine's log
-            known = error.exc_type in ("BuildError", "NoRoomError")
-            reason = str(error.value) if known else "nova-colo-engine failed. Its log says why."
+            for_owner = error.exc_type in FOR_OWNER
+            reason = str(error.value) if for_owner else "nova-colo-engine failed. Its log says why."
         except messaging.MessagingException:  # its text may have the broker's address
             LOG.exception("No nova-colo-engine could be asked.", instance=instance)
             reason = "no nova-colo-engine could be asked. The log of nova-compute says why."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users notice of a host's death, for an FT server and an evacuated plain one.
+"""The interruption that users notice when a host dies, for an FT server and an evacuated plain one.
 
 No value is asserted.
 """

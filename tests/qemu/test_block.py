@@ -129,7 +129,7 @@ class Pair:
         self.secondary: Machine
 
     def start(self, on_full: str, throttled: bool = False, as_before: bool = False) -> None:
-        """Start both, with equal disks full of 0x11 if they have room.
+        """Start both, with equal disks full of 0x11 if they are large enough.
 
         :param on_full: what is on the file system that is too small: own, disk, hidden, active or nothing
         :param as_before: build their graphs as an earlier release did

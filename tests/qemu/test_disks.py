@@ -54,7 +54,7 @@ def test_a_full_disk_of_the_secondarys_host_costs_the_secondary_and_nothing_else
         assert "low_space" not in {reason["code"] for reason in life.replica("compute-a")["reasons"]}
 
         def lost() -> bool:
-            # a checkpoint empties the overlays: take that room, too
+            # a checkpoint empties the overlays: fill that space, too
             host.run(["sh", "-c", f"cat /dev/zero >> {folder}/other || true"])
             primary, secondary = map(life.replica, ("compute-a", "compute-b"))
             reasons.update(

@@ -203,7 +203,7 @@ def test_what_goes_wrong_on_the_way(life, stage, act, words):
 
 @contextlib.contextmanager
 def memory_changes(life: Life) -> Iterator[None]:
-    """Let the guest change much of its memory again and again."""
+    """Make the guest change much of its memory again and again."""
     ended = threading.Event()
 
     def change() -> None:

@@ -247,7 +247,7 @@ signal.pause()
 
 
 def hold_acknowledgements(life: Life, pair: PairObservation) -> None:
-    """Hold back what the server of the secondary's disk sends to the primary; all else arrives."""
+    """Delay what the server of the secondary's disk sends to the primary; all else arrives."""
     device = ["dev", "repl"]
     port = ["match", "ip", "sport", str(export_port(life, pair)), "0xffff"]
     for command in (

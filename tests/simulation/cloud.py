@@ -206,7 +206,7 @@ class Host:
         return self.hypervisor.replication(SERVER).exists()
 
     def power_off_guest(self) -> None:
-        """Let the guest power itself off, also that of a secondary."""
+        """Power the guest off from within, also that of a secondary."""
         if self.guest() is not None:
             self.end_guest()
             self.backend.shut_down = True
@@ -471,7 +471,7 @@ class Nova:
         role = target.role()
         if target.guest() is not None and (role is None or role.role not in (Role.SECONDARY, Role.PROMOTED)):
             return False  # InstanceExists
-        assert role is not None and role.role == Role.PROMOTED, f"Nova builds the guest anew: {role}"
+        assert role is not None and role.role == Role.PROMOTED, f"Nova builds another guest: {role}"
         return self._adopt(target)
 
     def _adopt(self, target: Host) -> bool:

@@ -186,7 +186,7 @@ def test_a_database_that_has_lost_a_failover_learns_of_it_from_the_hosts(machine
 
 
 def test_a_host_that_was_away_keeps_no_pair_of_a_restored_server_from_failing_over(machine):
-    """The server was deleted and restored meanwhile: its pair begins anew, later than the last one."""
+    """The server was deleted and restored meanwhile: the epoch of its new pair is later than the last one."""
     world = machine.world
     world.ask(actions.FAILOVER, {})
     _until(machine, lambda: (world.row().epoch, world.row().state) == (1, State.PROTECTED))

@@ -154,7 +154,7 @@ class Engine:
         """Renew the lease, and reconcile all pairs while it is held."""
         now = self._world.clock()
         self.context.tracker.tick()
-        if not self._candidate.acquire(self.context.tracker.heard()):
+        if not self._candidate.acquire(self.context.tracker.alive_count()):
             if self._active is not None:
                 self._active.stop()
                 self._active = None
@@ -368,7 +368,7 @@ class World:
         return copy
 
     def forget(self, copy: sqlite3.Connection) -> None:
-        """Let the database forget what was committed since a copy was made; the engines are started anew."""
+        """Restore a copy of the database, which loses later commits, and restart the engines."""
         for number in range(len(self.engines)):
             self.kill_engine(number)
         copy.backup(self._grants_table)
@@ -378,9 +378,11 @@ class World:
         """Do what the API does at a user's request."""
         with self.database.writer() as session:
             row = pairs.get(session, SERVER)
-            if row is None or actions.refusal(action, pairs.core(row), force=arguments.get("force", False)):
+            if row is None or actions.refusal(
+                action, pairs.to_model(row), force=arguments.get("force", False)
+            ):
                 return
-            plan = actions.plan(action, pairs.core(row), arguments)
+            plan = actions.plan(action, pairs.to_model(row), arguments)
             if plan.kind is None:
                 pairs.update_if_current(session, row, **plan.values)
             else:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-MAP = (REPO / "docs" / "architecture.md").read_text()
+ARCHITECTURE = (REPO / "docs" / "architecture.md").read_text()
 OURS = ("colo_dashboard", "lab", "nova_colo", "novaclient_colo", "tests", "tools")
 
 #: For each folder, the packages of ours that its code may import.
@@ -46,34 +46,34 @@ def imported(path: pathlib.Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)
-def test_a_room_knows_those_only_that_it_may(folder):
-    strangers = {
+def test_a_folder_imports_only_what_it_may(folder):
+    forbidden = {
         f"{path.relative_to(REPO)}: {module}"
         for path in (REPO / folder).rglob("*.py")
         for module in imported(path)
         if module.split(".")[0] in OURS and not module.startswith(MAY_IMPORT[folder])
     }
-    assert not strangers
+    assert not forbidden
 
 
-def drawn(title: str) -> set[str]:
+def first_column(title: str) -> set[str]:
     """Return the names in the first column of the table with this title."""
-    table = re.search(rf"^\| {re.escape(title)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", MAP, re.M)
+    table = re.search(rf"^\| {re.escape(title)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", ARCHITECTURE, re.M)
     assert table, title
     return {name for row in table[1].splitlines() for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
 
 
-def test_the_map_has_every_folder_and_no_other():
+def test_the_table_has_every_folder_and_no_other():
     folders = {f"nova_colo/{path.parent.name}/" for path in (REPO / "nova_colo").glob("*/__init__.py")}
-    assert folders <= drawn("folder")
-    assert {name for name in drawn("folder") if not (REPO / name).exists()} == set()
+    assert folders <= first_column("folder")
+    assert {name for name in first_column("folder") if not (REPO / name).exists()} == set()
 
 
 @pytest.mark.parametrize("folder", ["engine", "agent/qemu"])
-def test_the_map_has_every_file_of_a_folder_and_no_other(folder):
+def test_the_table_has_every_file_of_a_folder_and_no_other(folder):
     root = REPO / "nova_colo" / folder
     files = {str(path.relative_to(root)) for path in root.rglob("*.py") if path.name != "__init__.py"}
-    named = drawn(f"file of `{folder}/`")
+    named = first_column(f"file of `{folder}/`")
     within = {file for file in files if f"{file.split('/')[0]}/" in named}
     assert files - within - named == set()
     assert {name for name in named if not (root / name).exists()} == set()

@@ -181,7 +181,7 @@ class QemuBackend:
         """Hand the promoted replica's files and VIFs over to Nova."""
         replica = self._replicas.get(server_id)
         if replica is not None:
-            replica.save(made=[], wiring=None)
+            replica.save(created_files=[], vifs=None)
 
     def run_unprotected(self, server_id: str) -> None:
         """Run the primary unprotected."""

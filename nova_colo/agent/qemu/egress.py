@@ -32,7 +32,7 @@ class Egress:
     def block(self, wanted: bool, in_pair: bool) -> None:
         """Block egress of a primary without a link, until it is in sync again or runs unprotected.
 
-        Replies that can be compared are held back anyway. But the peer may have been promoted by now, and
+        Replies that can be compared are held anyway. But the peer may have been promoted by now, and
         both would answer ARP. A link that is up again does not rule that out; a checkpoint does.
 
         :param in_pair: the primary has a peer, or waits for the decision about one that it has lost

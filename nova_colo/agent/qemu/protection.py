@@ -73,12 +73,16 @@ class Protection:
         if len(replica.record.ports) != count:
             self._replicas.ports.release(replica.record.ports)
             replica.save(ports=self._replicas.ports.take(count))
-        paces = {"delay": self._options.checkpoint_delay, "interval": self._options.checkpoint_interval}
+        host_parameters = {
+            "delay": self._options.checkpoint_delay,
+            "interval": self._options.checkpoint_interval,
+        }
         address, ports = self._needed_address(), replica.record.ports
         fence = dataclasses.asdict(fencing.make(address, ports[0])) if ports else None
         paths = [disk.path for disk in all_disks]
-        replica.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, paces=paces, fence=fence)
-        replica.save(made=[], wiring=None)  # what a promoted replica had is Nova's
+        replica.save(primary=True, stage=Stage.OFFERED, error=None, disks=paths, fence=fence)
+        # what a promoted replica had is Nova's
+        replica.save(host_parameters=host_parameters, created_files=[], vifs=None)
         sizes, xml = zip(all_disks, block.sizes(guest, all_disks), strict=True), domain_xml.xml_of(running)
         return {
             "xml": xml,
@@ -90,7 +94,7 @@ class Protection:
             "encrypted": self._encrypted,
             "tls_names": self._tls_names(),
             "wiring": self._vif_store.get(spec.server_id),
-            "paces": paces,
+            "paces": host_parameters,
         }
 
     def _needed_address(self) -> str:
@@ -112,13 +116,20 @@ class Protection:
             raise ReplicationError(reasons.QEMU_DOES_NOT_END(server=spec.server_id, host=self._host))
         ports = self._replicas.ports.take(2)
         replica = self._replicas.add(
-            Record(spec.server_id, False, Stage.STARTING, ports, primary["address"], paces=primary["paces"])
+            Record(
+                spec.server_id,
+                False,
+                Stage.STARTING,
+                ports,
+                primary["address"],
+                host_parameters=primary["paces"],
+            )
         )
         replica.save(fence=primary["fence"], **replica.record.parameters(spec.mode, spec.interval_ms))
         try:
             for path in secondary.make_files(primary):
-                replica.save(made=[*replica.record.made, path])
-            replica.save(wiring=primary["wiring"])
+                replica.save(created_files=[*replica.record.created_files, path])
+            replica.save(vifs=primary["wiring"])
             self._plug(replica)
             domain = secondary.start(self._hypervisor, primary, self._host)
             names = primary.get("tls_names") or []
@@ -140,7 +151,7 @@ class Protection:
 
     def _plug(self, replica: Replica) -> None:
         try:
-            vifs.plug(replica.record.wiring)
+            vifs.plug(replica.record.vifs)
         except vifs.VifPlugError as error:
             raise ReplicationError(reasons.VIFS_NOT_PLUGGED(host=self._host, text=str(error))) from error
 

@@ -251,19 +251,19 @@ class Replica:
         Each poll repeats it until the primary has ended.
         """
         if self.record.fence is not None:
-            self._set(firing=self.record.fence)
+            self._set(former_fence=self.record.fence)
             Fence(**self.record.fence).trigger(0)
 
     def retrigger_fence(self) -> None:
         """Trigger the fence of the former primary again, unless its host has confirmed that it has ended."""
-        firing = self.record.firing
-        if firing is None or not Fence(**firing).trigger(FENCE_REPLY_S):
+        fence = self.record.former_fence
+        if fence is None or not Fence(**fence).trigger(FENCE_REPLY_S):
             return
         with self._lock:
-            if self.record.firing != firing:
+            if self.record.former_fence != fence:
                 return
             LOG.info("The former primary of server %s has ended.", self.record.server_id)
-            self._set(firing=None)
+            self._set(former_fence=None)
 
     def _arm_fence(self, fence: Fence) -> None:
         try:
@@ -317,7 +317,7 @@ class Replica:
             if self.record.shut_down and has_qemu and had_ended:
                 self._set(shut_down=False)  # it was started again
             if self.record.stage == Stage.IN_SYNC:
-                link = link_health.assess(self._signs(connections or {}), self._thresholds)
+                link = link_health.assess(self._measure_link(connections or {}), self._thresholds)
             self._state = before.polled(time.time(), self._rule, running=has_qemu, silent=silent, link=link)
             self._log_link(before.link, self._state.link)
             is_down = self._state.is_link_down
@@ -384,11 +384,11 @@ class Replica:
             self._devices.after_checkpoint(self._state.checkpoint_at)
         return netfilter.connections(self.guest)
 
-    def _signs(self, chardevs: dict[str, bool]) -> link_health.Signs:
+    def _measure_link(self, chardevs: dict[str, bool]) -> link_health.Measurements:
         now = time.time()
         figures = self.ledger.figures(now)
         since = self._state.checkpoint_at
-        return link_health.Signs(
+        return link_health.Measurements(
             chardevs=chardevs,
             heartbeat_age_s=self.peer.silence_s(),
             pause_p99_ms=figures["pause_ms"]["p99"],

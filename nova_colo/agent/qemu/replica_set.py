@@ -120,8 +120,8 @@ class ReplicaSet:
             self.commits.drop_deleted(server_id)
             if not self.commits.pending(server_id):
                 block.remove_overlays(replica.record.disks)
-            block.remove_files(replica.record.disks, replica.record.made)
-            vifs.unplug(replica.record.wiring)
+            block.remove_files(replica.record.disks, replica.record.created_files)
+            vifs.unplug(replica.record.vifs)
         self.remove(server_id)
         self.hypervisor.close_monitor(server_id)
 

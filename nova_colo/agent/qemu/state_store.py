@@ -11,6 +11,14 @@ from nova_colo.hoststate import json_file
 from nova_colo.pair.model import Mode, actual_mode
 from nova_colo.pair.replica_state import Setting, Stage
 
+#: Fields of a record by the names under which the release before has stored them.
+FORMER_NAMES = {
+    "firing": "former_fence",
+    "made": "created_files",
+    "paces": "host_parameters",
+    "wiring": "vifs",
+}
+
 
 @dataclasses.dataclass
 class Record:
@@ -20,15 +28,15 @@ class Record:
     :param peer: the address of the peer's host; None while that is not known
     :param peer_ports: those that a secondary listens on; only a primary's
     :param disks: files of its disks
-    :param made: files that were created for a secondary and are not Nova's yet
-    :param wiring: how the VIFs of a secondary were plugged; None when they were not, or are Nova's
+    :param created_files: files that were created for a secondary and are not Nova's yet
+    :param vifs: how the VIFs of a secondary were plugged; None when they were not, or are Nova's
     :param policy: colo, checkpoint or hybrid
     :param mode: colo or checkpoint
     :param interval_ms: milliseconds between two periodic checkpoints in mode checkpoint
     :param delay_ms: x-checkpoint-delay
-    :param paces: the configuration of the primary's host, in milliseconds: ``delay`` is x-checkpoint-delay in
-        mode colo, ``interval`` that in mode checkpoint unless another was requested. Both replicas use it:
-        the secondary's host may be configured otherwise
+    :param host_parameters: the configuration of the primary's host, in milliseconds: ``delay`` is
+        x-checkpoint-delay in mode colo, ``interval`` that in mode checkpoint unless another was requested.
+        Both replicas use it: the secondary's host may be configured otherwise
     :param error: why the pair could not be created, as Reason.data() returns it
     :param counted: the number that QEMU gave to the last checkpoint in the ledger
     :param ledger: as Ledger.record returns it; only a primary's
@@ -36,7 +44,8 @@ class Record:
     :param disks_equal: False since the secondary has missed a write: on its own host at once, on the
         primary's when a checkpoint was taken since
     :param fence: the fields of the Fence of the pair's primary; None when it has no NIC
-    :param firing: the fields of the Fence of the former primary, which may still run; None when it has ended
+    :param former_fence: the fields of the Fence of the former primary, which may still run; None when it has
+        ended
     :param shut_down: the guest has powered itself off, and its QEMU ends or has ended
     """
 
@@ -47,20 +56,22 @@ class Record:
     peer: str | None = None
     peer_ports: list[int] = dataclasses.field(default_factory=list)
     disks: list[str] = dataclasses.field(default_factory=list)
-    made: list[str] = dataclasses.field(default_factory=list)
-    wiring: dict[str, Any] | None = None
+    created_files: list[str] = dataclasses.field(default_factory=list)
+    vifs: dict[str, Any] | None = None
     policy: str = "colo"
     mode: str = "colo"
     interval_ms: int = 100
     delay_ms: int = 20000
-    paces: dict[str, int] = dataclasses.field(default_factory=lambda: {"delay": 20000, "interval": 100})
+    host_parameters: dict[str, int] = dataclasses.field(
+        default_factory=lambda: {"delay": 20000, "interval": 100}
+    )
     error: dict[str, Any] | None = None
     counted: int | None = None
     ledger: dict[str, Any] | None = None
     mirrored: bool = False
     disks_equal: bool = True
     fence: dict[str, Any] | None = None
-    firing: dict[str, Any] | None = None
+    former_fence: dict[str, Any] | None = None
     shut_down: bool = False
 
     @property
@@ -81,8 +92,8 @@ class Record:
         :param actual: the mode of a pair under the policy hybrid; by default its initial mode
         """
         mode = Mode(actual) if actual else actual_mode(policy)
-        interval = interval_ms or self.paces["interval"]
-        delay = interval if mode == Mode.CHECKPOINT else self.paces["delay"]
+        interval = interval_ms or self.host_parameters["interval"]
+        delay = interval if mode == Mode.CHECKPOINT else self.host_parameters["delay"]
         return {"policy": policy, "mode": mode.value, "interval_ms": interval, "delay_ms": delay}
 
 
@@ -108,8 +119,9 @@ class StateStore:
 
 def _record(values: dict[str, Any]) -> Record:
     known = {field.name for field in dataclasses.fields(Record)}  # a later release may have added others
-    values = {name: value for name, value in values.items() if name in known}
-    return Record(**values | {"stage": Stage(values["stage"])})
+    current = {FORMER_NAMES.get(name, name): value for name, value in values.items()}
+    fields = {name: value for name, value in current.items() if name in known}
+    return Record(**fields | {"stage": Stage(fields["stage"])})
 
 
 class RecordWriter:

@@ -24,16 +24,19 @@ def _required(**properties: Schema) -> Schema:
 
 #: action -> its arguments
 ARGUMENTS: dict[str, Schema] = {
-    actions.FAILOVER: _options(force=BOOLEAN | {"description": "although its state is not protected"}),
+    actions.FAILOVER: _options(
+        force=BOOLEAN | {"description": "Fail over even when the pair is not in the state protected."}
+    ),
     actions.PROTECT: _NOTHING,
     actions.UNPROTECT: _NOTHING,
     actions.SUSPEND: _NOTHING,
     actions.RESUME: _NOTHING,
     actions.TEST_FAILOVER: _options(
-        **{"return": BOOLEAN | {"description": "fail back when the pair is protected again"}}
+        **{"return": BOOLEAN | {"description": "Fail back when the pair is protected again."}}
     ),
     actions.MIGRATE_SECONDARY: _required(
-        host=or_null(HOST) | {"description": "null: the next with capacity"}
+        host=or_null(HOST)
+        | {"description": "The host to move the secondary to; null to let the engine select one."}
     ),
     actions.SET_MODE: _required(mode=words(Mode)),
 }

@@ -12,7 +12,7 @@ BOOLEAN: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
 UUID: Schema = {"type": "string", "format": "uuid"}
-TIME: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, in UTC"}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "A time in ISO 8601, in UTC."}
 #: As in Nova's own requests.
 HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9._-]+$"}
 PROJECT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -23,7 +23,7 @@ LINKS: Schema = {
 LIMIT: Schema = {
     "type": "integer",
     "minimum": 1,
-    "description": "At most so many; more than the largest page that the cloud allows gives that page.",
+    "description": "Maximum number of items to return; at most the limit of the cloud is returned.",
 }
 
 
@@ -32,18 +32,18 @@ REASON: Schema = {
     "properties": {"code": STRING, "params": {"type": "object"}},
     "required": ["code", "params"],
     "additionalProperties": False,
-    "description": "A reason for programs: its code, and its parameters as far as the caller may see them. "
-    "Other reasons and lists are among them.",
+    "description": "The code of a reason, and those of its parameters that the caller may see. A parameter "
+    "may be another reason, or a list.",
 }
 
 
 def reason(name: str, text: Schema) -> dict[str, Schema]:
     """Return the schemas of a reason's members: the text, its code and its parameters."""
-    code = or_null(STRING | {"description": "the same for programs; null without a reason"})
+    code = or_null(STRING | {"description": "The code of the reason; null when there is none."})
     return {
         name: text,
         f"{name}_code": code,
-        f"{name}_params": {"type": "object", "description": "the code's parameters"},
+        f"{name}_params": {"type": "object", "description": "The parameters of the reason's code."},
     }
 
 

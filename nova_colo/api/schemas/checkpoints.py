@@ -7,18 +7,23 @@ from nova_colo.api.schemas.base import COUNT, NUMBER, TIME, Schema, or_null, que
 MOST_BUCKETS = 360
 
 QUERY: Schema = query(
-    since=TIME | {"description": "From when on, ISO 8601 in UTC. Default: an hour before until."},
-    until=TIME | {"description": "Until when, ISO 8601 in UTC. Default: now."},
+    since=TIME
+    | {"description": "Start of the interval, in ISO 8601 and UTC. Default: one hour before until."},
+    until=TIME | {"description": "End of the interval, in ISO 8601 and UTC. Default: now."},
 )
 
 _BUCKET = record(
-    "The checkpoints that began in an interval. Intervals without any are left out.",
+    "The checkpoints that began in one interval. Intervals without checkpoints are left out.",
     start=TIME,
     seconds={"type": "integer", "minimum": 1},
     mismatch=COUNT,
     periodic=COUNT,
     forced=COUNT,
-    pause_ms=record("How long the guest was paused", mean=or_null(NUMBER), max=or_null(NUMBER)),
+    pause_ms=record(
+        "The pauses of the guest by these checkpoints, in milliseconds.",
+        mean=or_null(NUMBER),
+        max=or_null(NUMBER),
+    ),
 )
 
 HISTORY: Schema = record(
@@ -28,8 +33,8 @@ HISTORY: Schema = record(
         bucket_s={
             "type": "integer",
             "minimum": 1,
-            "description": "width of the buckets; those of older times may be wider",
+            "description": "Width of the buckets in seconds. Buckets of older checkpoints may be wider.",
         },
-        buckets=several(_BUCKET, "oldest first"),
+        buckets=several(_BUCKET, "The buckets, oldest first."),
     )
 )

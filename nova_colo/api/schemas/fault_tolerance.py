@@ -30,23 +30,34 @@ from nova_colo.pair.model import FtStatus, Health, Mode, State, Wanted
 _BOOLEAN_WORDS = ("", "0", "1", "true", "false", "True", "False", "yes", "no")
 
 INDEX_QUERY: Schema = query(
-    all_tenants=words(_BOOLEAN_WORDS, "The FT servers of all projects. Needs the right to see them."),
+    all_tenants=words(_BOOLEAN_WORDS, "List the FT servers of all projects. Requires the right to see them."),
     project_id=PROJECT_ID
-    | {"description": "Those of this project. Any but one's own needs the right to see all."},
-    state=several(words(State), "Those in this state; several times: in any of them."),
-    health=several(words(Health), "Those of this health; several times: of any of them."),
+    | {
+        "description": "Filter the FT servers by project. Requires the right to see all projects if it is "
+        "not the caller's own."
+    },
+    state=several(
+        words(State),
+        "Filter the FT servers by the state of their pairs. May be repeated to match any of several states.",
+    ),
+    health=several(
+        words(Health),
+        "Filter the FT servers by the health of their pairs. May be repeated to match any of several values.",
+    ),
     host=HOST
-    | {"description": "Those whose primary or secondary is on this host. Needs the right to see hosts."},
+    | {
+        "description": "Filter the FT servers by the host of either replica. Requires the right to see hosts."
+    },
     name=STRING
-    | {"maxLength": 255, "description": "Those whose name contains this, in capital letters or small ones."},
+    | {"maxLength": 255, "description": "Filter the FT servers by a part of their name, ignoring case."},
     limit=LIMIT,
-    marker=UUID | {"description": "The server_id of the last one of the page before."},
+    marker=UUID | {"description": "The server_id of the last FT server of the previous page."},
     sort_key=words(
         SORT_KEYS,
-        "By what to sort. health and state sort by severity, the worst first. "
-        "Hosts need the right to see them. Those that have no value come last.",
+        "Sort by this attribute. health and state sort by severity, the worst first. primary_host and "
+        "secondary_host require the right to see hosts. FT servers without a value come last.",
     ),
-    sort_dir=words(("asc", "desc")),
+    sort_dir=words(("asc", "desc"), "Sort direction."),
 )
 
 EMPTY_QUERY: Schema = query()
@@ -60,27 +71,29 @@ DISCOVERY: Schema = record(
         modes=several(words(Mode)),
         actions=several(words(ACTIONS)),
         can_see_hosts=BOOLEAN,
-        simulated=BOOLEAN | {"description": "whether figures of some hosts are simulated"},
+        simulated=BOOLEAN | {"description": "Whether figures of some hosts are simulated."},
         limits=record(max_limit=COUNT, checkpoint_buckets=COUNT),
-        filters=several(words(FILTERS), "those that this caller may use"),
-        sort_keys=several(words(SORT_KEYS), "those that this caller may use"),
+        filters=several(words(FILTERS), "The filters of the list that the caller may use."),
+        sort_keys=several(words(SORT_KEYS), "The sort keys of the list that the caller may use."),
     )
 )
 
 _REPLICA = record(
-    host=or_null(STRING | {"description": "null for those who may not see hosts"}), since=or_null(TIME)
+    host=or_null(STRING | {"description": "The host of the replica; null if the caller may not see hosts."}),
+    since=or_null(TIME),
 )
 
 _PROGRESS = record(
     stage=STRING,
-    stage_code=or_null(STRING | {"description": "the stage for programs"}),
+    stage_code=or_null(STRING | {"description": "The code of the stage."}),
     step=COUNT,
     of=COUNT,
     percent=or_null(NUMBER),
 )
 
 _FIGURES = record(
-    "Checkpoints since the server became an FT server, and rate and pauses of the last window_s seconds",
+    "The number of checkpoints since the server became an FT server, and their rate and pauses in the last "
+    "window_s seconds.",
     total=COUNT,
     mismatch=COUNT,
     periodic=COUNT,
@@ -99,7 +112,7 @@ _FAILOVERS = record(
 )
 
 _ACTION = record(
-    "Whether this caller can do it now, and if not, why not and what to do instead",
+    "Whether the caller may request the action now, and if not, the reason and what to do instead.",
     name=words(ACTIONS),
     allowed=BOOLEAN,
     **reason("reason", STRING),
@@ -115,42 +128,45 @@ PAIR: Schema = record(
     **reason("state_reason", STRING),
     health=words(Health),
     health_reasons=several(STRING),
-    health_reason_details=several(REASON, "the same for programs, in the same order"),
-    wanted=words(Wanted, "requested protection"),
+    health_reason_details=several(REASON, "The codes and parameters of health_reasons, in the same order."),
+    wanted=words(Wanted, "The protection that was requested."),
     **reason(
         "first_error",
         or_null(
-            STRING | {"description": "the first of the errors in a row that keep it from being protected"}
+            STRING | {"description": "The first of the consecutive errors that keep the server unprotected."}
         ),
     ),
     mode=words((Mode.COLO, Mode.CHECKPOINT)),
     mode_policy=words(Mode),
-    checkpoint_interval_ms=or_null(COUNT | {"description": "null: the backend's own"}),
-    auto_reprotect=BOOLEAN | {"description": "whether a lost secondary is replaced automatically"},
+    checkpoint_interval_ms=or_null(
+        COUNT | {"description": "Milliseconds between periodic checkpoints; null for the backend's default."}
+    ),
+    auto_reprotect=BOOLEAN | {"description": "Whether a lost secondary is replaced automatically."},
     backend=or_null(STRING),
     epoch=INTEGER,
     primary=_REPLICA,
     secondary=or_null(_REPLICA),
     reserved_on=or_null(
-        STRING | {"description": "host with capacity reserved for a secondary that does not exist"}
+        STRING | {"description": "The host with capacity reserved for a secondary that does not exist yet."}
     ),
     protected_since=or_null(TIME),
     progress=or_null(_PROGRESS),
     checkpoints=_FIGURES,
     stale_since=or_null(
-        TIME | {"description": "when the figures were last renewed, if that is too long ago"}
+        TIME | {"description": "When the figures were last updated; null unless they are outdated."}
     ),
     failovers=_FAILOVERS,
     actions=several(_ACTION),
 )
 
 SUMMARY: Schema = record(
-    "Of all pairs that the query matches, ignoring the filters state and health, and paging",
+    "The number of FT servers by state and health, of all that match the query without regard to its filters "
+    "state and health and to paging.",
     total=COUNT,
     state=record(**{str(state): COUNT for state in State}),
     health=record(**{str(health): COUNT for health in Health}),
     secondaries=record(
-        "Those that run, and the memory in MiB that is taken or kept for them on hosts",
+        "The number of secondaries, and the memory in MiB that is used by or reserved for them.",
         total=COUNT,
         memory_mb=COUNT,
     ),

@@ -30,15 +30,19 @@ _HOST = record(
     versions={
         "type": "object",
         "additionalProperties": STRING,
-        "description": "of what the agent has found on the host",
+        "description": "The versions of the software that the agent has found on the host, by name.",
     },
-    capable=BOOLEAN | {"description": "whether it can carry replicas of pairs"},
-    reasons=several(STRING, "its unmet requirements when it is not capable"),
-    reason_details=several(REASON, "the same for programs, in the same order"),
+    capable=BOOLEAN | {"description": "Whether the host can run replicas of FT servers."},
+    reasons=several(STRING, "The unmet requirements of a host that is not capable."),
+    reason_details=several(REASON, "The codes and parameters of reasons, in the same order."),
     primaries=COUNT,
     secondaries=COUNT,
-    reserved_memory_mb=COUNT | {"description": "for secondaries, twice the memory of their flavors"},
-    fenced_since=or_null(TIME | {"description": "since when its nova-compute is forced down"}),
+    reserved_memory_mb=COUNT
+    | {"description": "The memory in MiB reserved for secondaries: twice that of their flavors."},
+    fenced_since=or_null(
+        TIME
+        | {"description": "When the nova-compute service of the host was forced down; null unless it is."}
+    ),
 )
 
-INDEX: Schema = record(hosts=several(_HOST, "by name"))
+INDEX: Schema = record(hosts=several(_HOST, "The hosts, ordered by name."))

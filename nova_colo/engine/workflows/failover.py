@@ -80,7 +80,7 @@ class Failover(Workflow[FailoverParams]):
             replica = self._context.agent_api.status(target, job.server_id)
             if grants.may_be_needed(replica) and not self._runs(source, job.server_id):
                 return stuck  # it is the only one left
-            if not grants.give_back(self._context, job, replica):
+            if not grants.return_unused(self._context, job, replica):
                 return stuck  # it runs: another operation updates the records
             self._context.agent_api.run_unprotected(source, job.server_id, job.params.epoch + 2)
         except WorkflowError as second:
@@ -89,7 +89,7 @@ class Failover(Workflow[FailoverParams]):
         self._context.placement.release(secondary_id(job.server_id))
         values = {
             "state": State.DEGRADED,
-            "state_reason": reasons.FAILOVER_FAILED_ALONE(error=error),
+            "state_reason": reasons.FAILOVER_FAILED_UNPROTECTED(error=error),
             "return_to": None,
         }
         return Outcome(values, reasons.FAILOVER_RETURNED(host=source, error=error))
@@ -118,7 +118,7 @@ class RunUnprotected(Workflow[UnprotectParams]):
             return
         values = {
             "state": State.DEGRADED,
-            "state_reason": reasons.RUNNING_ALONE(reason=job.params.why),
+            "state_reason": reasons.RUNNING_UNPROTECTED(reason=job.params.why),
             "previous_host": None,
         }
         grants.grant(self._context, job, job.params.source, **values)

@@ -20,7 +20,7 @@ def grant(context: Context, job: Job[Any], to: str, **values: Any) -> None:
     epoch = job.params.epoch
     replicas = context.tracker.snapshot().replicas(job.server_id)  # before the row is read
     row = context.pair(job.server_id)
-    if newer := arbitration.newer_grant(pairs.core(row), replicas):
+    if newer := arbitration.newer_grant(pairs.to_model(row), replicas):
         raise WorkflowError(newer.reason(row.epoch))
     since = {"primary_since": timeutils.utcnow()} if to != job.params.source else {}
     values |= since | {"primary_host": to, "secondary_host": None}
@@ -44,7 +44,7 @@ def may_be_needed(replica: ReplicaReport | None) -> bool:
     return replica["role"] != Role.SECONDARY or (not has_ended(replica) and replica.get("disks_equal", True))
 
 
-def give_back(context: Context, job: Job[FailoverParams], replica: ReplicaReport | None) -> bool:
+def return_unused(context: Context, job: Job[FailoverParams], replica: ReplicaReport | None) -> bool:
     """Destroy a secondary that has the grant and was not promoted, and return the grant to the primary.
 
     :param replica: the secondary as its agent reports it

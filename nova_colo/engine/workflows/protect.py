@@ -119,7 +119,7 @@ class CreateSecondary(Workflow[P]):
         if row.wanted != Wanted.PROTECTED:
             return Outcome(values | {"state": State.UNPROTECTED, "state_reason": error}, error)
         if row.server_status != "ACTIVE":  # stopped by Nova; nothing has failed
-            pair = pairs.core(row)
+            pair = pairs.to_model(row)
             state = (
                 arbitration.idle_state(pair) if arbitration.idle_reason(pair) else job.params.previous_state
             )
@@ -140,7 +140,7 @@ class CreateSecondary(Workflow[P]):
         :raises WorkflowError: when protection is no longer wanted
         """
         row = self._context.pair(job.server_id)
-        unwanted = arbitration.unwanted_reason(pairs.core(row))
+        unwanted = arbitration.unwanted_reason(pairs.to_model(row))
         if unwanted is not None:
             raise WorkflowError(unwanted)
         return row

@@ -46,7 +46,7 @@ class RecordSync(Workflow[FailoverParams]):
             replica = self._context.agent_api.status(target, job.server_id)
             if job.params.source != target and not grants.may_be_needed(replica):
                 # the primary goes on, or is restarted from its disk, which has all writes
-                grants.give_back(self._context, job, replica)
+                grants.return_unused(self._context, job, replica)
                 raise
             if replica is None or (replica["role"], replica["epoch"]) != (Role.PROMOTED, epoch):
                 raise
@@ -94,7 +94,7 @@ class RecordSync(Workflow[FailoverParams]):
             why = reasons.NOT_RUNNING_RESTARTING(reason=ended)
             return Outcome(values | {"state": State.ERROR, "state_reason": why}, event)
         why = (
-            reasons.FAILED_OVER_ALONE(reason=row.failover_reason)
+            reasons.FAILED_OVER_UNPROTECTED(reason=row.failover_reason)
             if row.failover_reason
             else reasons.WAITING()
         )

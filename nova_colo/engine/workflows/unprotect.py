@@ -57,7 +57,7 @@ class Unprotect(Workflow[UnprotectParams]):
         return Outcome({"state_reason": error, "progress": None}, reasons.UNPROTECT_FAILED(error=error))
 
     def _keeps_reservation(self, job: Job[UnprotectParams]) -> bool:
-        return job.params.keep_room
+        return job.params.keep_reservation
 
 
 class Suspend(Unprotect):

@@ -161,7 +161,7 @@ def test_a_look_at_nova_changes_no_pair_that_has_moved_on(database, pair, change
         before = pairs.get(session, SERVER)
     with database.writer() as session:
         pairs.update(session, SERVER, **change)
-        assert not pairs.update_unchanged(session, before, primary_host="a")
+        assert not pairs.update_if_unchanged(session, before, primary_host="a")
 
 
 def test_an_engine_that_was_stalled_takes_no_operation_back(database, pair):
@@ -192,12 +192,12 @@ def candidate(database, clock):
     return lambda name: lease.Candidate(database, name, 10, lambda: clock.now)
 
 
-def pass_time(clock, seconds, *looks):
-    """Let time pass. Call each of looks once a second, and return their last answers."""
+def pass_time(clock, seconds, *functions):
+    """Advance the clock. Call each of the given functions once a second, and return their last results."""
     answers = []
     for _ in range(seconds):
         clock.now += 1
-        answers = [look() for look in looks]
+        answers = [function() for function in functions]
     return answers
 
 

@@ -31,21 +31,28 @@ def bucket(ago, mismatch=1, periodic=0, forced=0, mean=9.0, longest=12.0):
 
 
 def test_the_overview_draws_the_pair(cloud, admin):
-    answer = admin.get(url(add(cloud, first_error="Out of room.")))
+    answer = admin.get(url(add(cloud, first_error="Out of capacity.")))
     page = text(answer)
     assert "Primary compute-a since 2 hours ago COLO Secondary compute-b since 60 minutes ago" in page
     assert "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms" in page
-    assert "First error Out of room." in page
+    assert "First error Out of capacity." in page
     assert 'aria-label="A primary in sync with its secondary"' in answer.content.decode()
 
 
 def test_without_a_secondary_it_is_drawn_so(cloud, admin):
     answer = admin.get(
-        url(add(cloud, state="degraded", secondary=None, state_reason="Needs a secondary: no host has room."))
+        url(
+            add(
+                cloud,
+                state="degraded",
+                secondary=None,
+                state_reason="Needs a secondary: no host has capacity.",
+            )
+        )
     )
     assert 'aria-label="A primary without a secondary"' in answer.content.decode()
     assert "Secondary none" in text(answer)
-    assert "Needs a secondary: no host has room." in text(answer)
+    assert "Needs a secondary: no host has capacity." in text(answer)
 
 
 def test_its_actions_are_there_too(cloud, admin):

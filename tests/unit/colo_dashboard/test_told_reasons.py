@@ -58,7 +58,7 @@ def told(reason, hosts=True):
             "oder verschieben Sie einen Server.",
         ),
         (
-            reasons.FAILED_OVER_ALONE(reason=reasons.HOST_LOST(host="compute-a")),
+            reasons.FAILED_OVER_UNPROTECTED(reason=reasons.HOST_LOST(host="compute-a")),
             "Umgeschaltet: Host compute-a ist ausgefallen. "
             "Der Server läuft ohne sekundäre VM, bis er wieder geschützt ist.",
         ),

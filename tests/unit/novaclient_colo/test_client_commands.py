@@ -22,7 +22,7 @@ def add(cloud, *args, **kwargs):
 
 
 def test_list_shows_the_columns_worst_first(cloud, run):
-    add(cloud, "db-1", state="degraded", state_reason="No host has room.", secondary=None)
+    add(cloud, "db-1", state="degraded", state_reason="No host has capacity.", secondary=None)
     result = run("openstack server ft list --all-projects -f json")
     assert result.code == 0
     rows = json.loads(result.out)
@@ -40,9 +40,9 @@ def test_list_shows_the_columns_worst_first(cloud, run):
 
 
 def test_long_list_adds_ids_reasons_and_backend(cloud, run):
-    add(cloud, "db-1", state="degraded", state_reason="No host has room.", health_reasons=["Alone."])
+    add(cloud, "db-1", state="degraded", state_reason="No host has capacity.", health_reasons=["Alone."])
     row = json.loads(run("openstack server ft list --all-projects --long -f json").out)[0]
-    assert row["State Reason"] == "No host has room."
+    assert row["State Reason"] == "No host has capacity."
     assert row["Health Reasons"] == ["Alone."]
     assert (row["Mode"], row["Epoch"], row["Backend"], row["Project ID"]) == (
         "colo",

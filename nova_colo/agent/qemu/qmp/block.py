@@ -107,7 +107,7 @@ def overlay_paths(disk_path: str) -> tuple[str, str]:
 
 
 def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
-    """Create the overlay files of a disk anew."""
+    """Create the overlay files of a disk; any that exist are replaced."""
     remove_overlays([disk.path])
     for path in overlay_paths(disk.path):
         _image(["create", "-q", "-f", "qcow2", path, str(size)])

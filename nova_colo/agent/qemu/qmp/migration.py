@@ -233,7 +233,7 @@ def exit_colo(guest: Guest, timeout: float) -> float | None:
         lambda event: event.name == "RESUME", before, timeout if not is_running(guest) else 0.2
     )
     if not is_running(guest):
-        raise ReplicationError(reasons.ALONE_NOT_RUNNING(seconds=timeout))
+        raise ReplicationError(reasons.UNPROTECTED_NOT_RUNNING(seconds=timeout))
     return max(resumed.at - lost.at, 0.0) * 1000 if resumed and lost else None
 
 

@@ -186,7 +186,7 @@ def block_egress(guest: Guest, on: bool) -> None:
 
 
 def remove_primary_filters(guest: Guest) -> None:
-    """Remove a primary's filters, which releases what they hold back; no error when there are none."""
+    """Remove a primary's filters, which releases the packets that they hold; no error when there are none."""
     _remove_objects(guest, ("held", "compare", "iothread", "mirrors", "agrees", "answers"))
 
 

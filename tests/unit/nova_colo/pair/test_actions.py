@@ -10,7 +10,7 @@ from nova_colo.pair.model import State, Wanted
 from tests.fixtures.made_pairs import pair
 
 PROTECTED = pair()
-ALONE = pair(secondary_host=None, state=State.DEGRADED)
+DEGRADED = pair(secondary_host=None, state=State.DEGRADED)
 STARTING = pair(secondary_host=None, state=State.STARTING)
 FAILING_OVER = pair(secondary_host=None, state=State.FAILING_OVER)
 SUSPENDED = pair(secondary_host=None, state=State.SUSPENDED, wanted=Wanted.SUSPENDED, reserved_host="b")
@@ -19,21 +19,21 @@ BROKEN = pair(state=State.ERROR)
 
 REFUSED = [
     ("failover", FAILING_OVER, "in progress"),
-    ("failover", ALONE, "no healthy secondary"),
+    ("failover", DEGRADED, "no healthy secondary"),
     ("failover", STARTING, "still being created"),
     ("failover", SUSPENDED, "ft-resume"),
     ("failover", UNPROTECTED, "ft-protect"),
     ("failover", BROKEN, "force"),
     ("ft-test-failover", BROKEN, "not protected"),
     ("ft-test-failover", SUSPENDED, "ft-resume"),
-    ("ft-migrate-secondary", ALONE, "not protected"),
+    ("ft-migrate-secondary", DEGRADED, "not protected"),
     ("ft-migrate-secondary", STARTING, "still being created"),
     ("ft-protect", PROTECTED, "already"),
     ("ft-protect", STARTING, "still being created"),
     ("ft-protect", SUSPENDED, "ft-resume"),
     ("ft-unprotect", UNPROTECTED, "already"),
     ("ft-suspend", SUSPENDED, "already"),
-    ("ft-suspend", ALONE, "not protected"),
+    ("ft-suspend", DEGRADED, "not protected"),
     ("ft-resume", PROTECTED, "not suspended"),
 ]
 
@@ -47,7 +47,7 @@ ALLOWED = [
     ("failover", PROTECTED),
     ("ft-test-failover", PROTECTED),
     ("ft-migrate-secondary", PROTECTED),
-    ("ft-protect", ALONE),
+    ("ft-protect", DEGRADED),
     ("ft-protect", UNPROTECTED),
     ("ft-unprotect", PROTECTED),
     ("ft-unprotect", STARTING),
@@ -69,7 +69,7 @@ def test_what_is_allowed_has_a_plan(action, given_pair):
 
 def test_force_is_for_a_pair_that_is_not_healthy():
     assert actions.refusal("failover", BROKEN, force=True) is None
-    assert actions.refusal("failover", ALONE, force=True)
+    assert actions.refusal("failover", DEGRADED, force=True)
 
 
 @given(

@@ -26,7 +26,7 @@ def secondary(**changes):
 DEAD = Observation(False)
 
 CASES = {
-    "both run in step": (pair(), primary(), secondary(), Action.NONE),
+    "both run in sync": (pair(), primary(), secondary(), Action.NONE),
     "the primary's host is lost": (pair(), DEAD, secondary(link_up=False), Action.FAILOVER),
     "only the primary's agent is silent": (pair(), DEAD, secondary(), Action.NONE),
     "the primary QEMU ended": (pair(), primary(running=False), secondary(link_up=False), Action.FAILOVER),
@@ -47,7 +47,7 @@ CASES = {
         pair(),
         primary(),
         secondary(running=False, silent=True),
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
     "libvirt does not answer on the secondary's host": (
         pair(),
@@ -59,7 +59,7 @@ CASES = {
         pair(),
         primary(link_up=False),
         secondary(silent=True),
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
     "neither QEMU answers": (
         pair(),
@@ -107,17 +107,22 @@ CASES = {
         pair(),
         primary(link_up=False),
         secondary(running=False, shut_down=True),
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
-    "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_ALONE),
+    "the secondary's host is lost": (pair(), primary(link_up=False), DEAD, Action.RUN_UNPROTECTED),
     "only the secondary's agent is silent": (pair(), primary(), DEAD, Action.NONE),
-    "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_ALONE),
-    "the secondary has missed a write": (pair(), primary(), secondary(disks_equal=False), Action.RUN_ALONE),
+    "the secondary QEMU ended": (pair(), primary(), secondary(running=False), Action.RUN_UNPROTECTED),
+    "the secondary has missed a write": (
+        pair(),
+        primary(),
+        secondary(disks_equal=False),
+        Action.RUN_UNPROTECTED,
+    ),
     "only the primary knows that the secondary has missed a write": (
         pair(),
         primary(link_up=False, disks_equal=False),
         secondary(link_up=False),
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
     "the primary's host is lost and the secondary has missed a write": (
         pair(),
@@ -147,7 +152,7 @@ CASES = {
         pair(),
         primary(link_up=False),
         secondary(link_up=False),
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
     "both hosts are silent": (pair(), DEAD, DEAD, Action.NONE),
     "both QEMUs ended": (pair(), primary(running=False), secondary(running=False), Action.LOST),
@@ -187,7 +192,7 @@ CASES = {
         pair(secondary_host=None),
         primary(epoch=2, link_up=False),
         DEAD,
-        Action.RUN_ALONE,
+        Action.RUN_UNPROTECTED,
     ),
     "no secondary and it ended": (pair(secondary_host=None), primary(running=False), DEAD, Action.RESTART),
     "no secondary and it is stopped": (
@@ -221,7 +226,7 @@ CASES = {
         DEAD,
         Action.NONE,
     ),
-    "a shelved server keeps no room": (
+    "a shelved server keeps no reservation": (
         pair(secondary_host=None, reserved_host="b", server_status="SHELVED_OFFLOADED"),
         DEAD,
         DEAD,
@@ -302,7 +307,7 @@ def test_a_failover_only_when_the_secondary_surely_runs_and_the_primary_surely_d
 
 @given(one=observations, other=observations)
 def test_the_primary_runs_alone_only_when_it_surely_runs(one, other):
-    if decide(pair(), one, other).action == Action.RUN_ALONE:
+    if decide(pair(), one, other).action == Action.RUN_UNPROTECTED:
         assert one.alive and one.replica.running and one.replica.role == Role.PRIMARY
 
 
@@ -337,7 +342,7 @@ NEWER = {
         "b",
         None,
     ),
-    "the primary runs alone": ({"a": observed(P, 4), "b": observed(S, 3, link_up=False)}, "a", None),
+    "the primary runs unprotected": ({"a": observed(P, 4), "b": observed(S, 3, link_up=False)}, "a", None),
     "the primary has another secondary": (
         {"a": observed(P, 4, link_up=True), "b": observed(S, 3), "c": observed(S, 4, link_up=True)},
         "a",

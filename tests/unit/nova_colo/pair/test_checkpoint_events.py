@@ -18,7 +18,7 @@ def in_colo(delay_s=DELAY_S, at=0.0, buffered=False):
         checkpoint_events.attach(at - 0.1, delay_s * 1000, buffered)
         .forced(at - 0.1)
         .stop(at)
-        .passed(4)
+        .migration_pass(4)
         .resume(at)
     )
     assert checkpoint.cause == Cause.FORCED
@@ -27,7 +27,7 @@ def in_colo(delay_s=DELAY_S, at=0.0, buffered=False):
 
 def observe(stream, at, pause=0.01):
     """Return the stream after a checkpoint, and the inferred cause."""
-    stream, checkpoint, _ = stream.stop(at).passed((stream.counted or 3) + 1).resume(at + pause)
+    stream, checkpoint, _ = stream.stop(at).migration_pass((stream.counted or 3) + 1).resume(at + pause)
     return stream, checkpoint.cause if checkpoint else None
 
 
@@ -40,7 +40,7 @@ def causes(stream, *times):
 
 
 def test_a_checkpoint_has_the_time_of_its_stop_and_the_pause_until_its_resume():
-    _, checkpoint, _ = in_colo().stop(2.0).passed(5).resume(2.0125)
+    _, checkpoint, _ = in_colo().stop(2.0).migration_pass(5).resume(2.0125)
     assert (checkpoint.at, checkpoint.pause_ms) == (2.0, pytest.approx(12.5))
 
 
@@ -73,14 +73,14 @@ def test_a_stop_from_before_it_was_asked_for_is_not_forced():
 
 
 def test_one_that_was_asked_for_during_another_may_have_been_part_of_it():
-    stream, *_ = in_colo().stop(1.0).passed(5).forced(1.005).resume(1.01)
+    stream, *_ = in_colo().stop(1.0).migration_pass(5).forced(1.005).resume(1.01)
     assert causes(stream, 3.005) == [Cause.PERIODIC]
     assert causes(stream, 1.012, 3.01) == [Cause.FORCED, Cause.PERIODIC]
     assert causes(stream.forced(2.0), 2.01) == [Cause.FORCED]
 
 
 def test_one_that_was_asked_for_during_another_arms_the_timer_either_way():
-    stream, *_ = in_colo().stop(1.0).passed(5).forced(1.4).resume(1.5)
+    stream, *_ = in_colo().stop(1.0).migration_pass(5).forced(1.4).resume(1.5)
     assert causes(stream, 3.05) == [Cause.MISMATCH]
     assert causes(stream, 3.4) == [Cause.PERIODIC]
 
@@ -118,41 +118,43 @@ def test_a_stop_without_a_pass_is_no_checkpoint():
 
 
 def test_half_a_checkpoint_is_counted_with_the_next_one():
-    stream, checkpoint, unseen = in_colo().stop(2.0).passed(5).reconnected(2.005).resume(2.01)
+    stream, checkpoint, unseen = in_colo().stop(2.0).migration_pass(5).reconnected(2.005).resume(2.01)
     assert (checkpoint, unseen) == (None, Totals())
-    _, checkpoint, unseen = stream.stop(4.001).passed(6).resume(4.01)
+    _, checkpoint, unseen = stream.stop(4.001).migration_pass(6).resume(4.01)
     assert (checkpoint.cause, unseen) == (Cause.PERIODIC, Totals(periodic=1))
 
 
 def test_checkpoints_that_nobody_has_heard_of_are_counted_by_their_numbers():
-    stream, *_ = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)
+    stream, *_ = in_colo().reconnected(20.0).stop(20.5).migration_pass(14).resume(20.6)
     assert stream.counted == 14
-    unseen = in_colo().reconnected(20.0).stop(20.5).passed(14).resume(20.6)[2]
+    unseen = in_colo().reconnected(20.0).stop(20.5).migration_pass(14).resume(20.6)[2]
     assert unseen == Totals(
         periodic=9
     )  # ten intervals of two seconds each, so that the timer is the likely cause
-    unseen = in_colo().reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
+    unseen = in_colo().reconnected(20.0).stop(20.5).migration_pass(44).resume(20.6)[2]
     assert unseen == Totals(mismatch=39)
-    unseen = in_colo(buffered=True).reconnected(20.0).stop(20.5).passed(44).resume(20.6)[2]
+    unseen = in_colo(buffered=True).reconnected(20.0).stop(20.5).migration_pass(44).resume(20.6)[2]
     assert unseen == Totals(periodic=39)
 
 
 def test_an_agent_that_is_back_counts_what_was_taken_without_it():
     stream = checkpoint_events.attach(30.0, 2000, counted=4, counted_at=0.0)
-    assert stream.stop(30.5).passed(20).resume(30.6)[2] == Totals(periodic=15)
-    assert checkpoint_events.attach(30.0, 2000).stop(30.5).passed(20).resume(30.6)[2] == Totals()
+    assert stream.stop(30.5).migration_pass(20).resume(30.6)[2] == Totals(periodic=15)
+    assert checkpoint_events.attach(30.0, 2000).stop(30.5).migration_pass(20).resume(30.6)[2] == Totals()
 
 
 def test_a_qemu_with_several_passes_for_each_checkpoint():
-    assert in_colo().stop(2.0).passed(5).passed(6).resume(2.1)[2] == Totals()
-    stream, *_ = in_colo().stop(2.0).passed(5).passed(6).resume(2.1)
-    assert stream.reconnected(3.0).stop(8.0).passed(11).passed(12).resume(8.1)[2] == Totals(periodic=2)
+    assert in_colo().stop(2.0).migration_pass(5).migration_pass(6).resume(2.1)[2] == Totals()
+    stream, *_ = in_colo().stop(2.0).migration_pass(5).migration_pass(6).resume(2.1)
+    assert stream.reconnected(3.0).stop(8.0).migration_pass(11).migration_pass(12).resume(8.1)[2] == Totals(
+        periodic=2
+    )
 
 
 def test_a_clock_that_is_set_back_makes_no_mismatch_and_no_negative_pause():
     stream, _ = observe(in_colo(at=100.0), 102.0)
     assert causes(stream, 50.0, 52.0) == [Cause.PERIODIC, Cause.PERIODIC]
-    assert stream.stop(104.0).passed(9).resume(60.0)[1].pause_ms == 0
+    assert stream.stop(104.0).migration_pass(9).resume(60.0)[1].pause_ms == 0
 
 
 # --- a model of QEMU's COLO thread: what sets its event, when it clears it, and when the timer is armed
@@ -182,7 +184,7 @@ def test_every_cause_is_told_as_it_was(steps):
             stopped = armed + latency
             if cause == Cause.FORCED:
                 stream = stream.forced(armed)
-        stream, due = stream.stop(stopped).passed(stream.counted + 1), False
+        stream, due = stream.stop(stopped).migration_pass(stream.counted + 1), False
         resumed = stopped + pause
         if during is not None:
             armed, due = stopped + during * pause, during > CLEARED
@@ -196,29 +198,29 @@ calls = st.one_of(
     st.tuples(st.sampled_from(["stop", "resume", "forced", "reconnected"]), st.floats(0, 100)),
     st.tuples(st.just("delay_set"), st.floats(0, 100), st.floats(0, 20_000)),
     st.tuples(st.just("buffering"), st.booleans()),
-    st.tuples(st.just("passed"), st.integers(1, 50)),
+    st.tuples(st.just("migration_pass"), st.integers(1, 50)),
 )
 
 
 @example(
     [
         ("stop", 0.0),
-        ("passed", 1),
+        ("migration_pass", 1),
         ("resume", 1.0),
         ("stop", 2.0),
-        ("passed", 5),
-        ("passed", 4),
+        ("migration_pass", 5),
+        ("migration_pass", 4),
         ("resume", 3.0),
     ]
 )
 @example(
     [
         ("stop", 0.0),
-        ("passed", 1),
+        ("migration_pass", 1),
         ("resume", 1.0),
         ("stop", 2.0),
-        ("passed", 50),
-        ("passed", 2),
+        ("migration_pass", 50),
+        ("migration_pass", 2),
         ("resume", 3.0),
     ]
 )

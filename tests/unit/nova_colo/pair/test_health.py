@@ -77,14 +77,14 @@ def test_what_is_reported_of_a_pair_that_is_not_protected_is_left_to_the_reason_
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=50))
-def test_a_figure_is_said_anew_only_when_it_has_doubled_or_halved(figures):
+def test_a_figure_is_updated_only_when_it_has_doubled_or_halved(figures):
     stored, shown = (), 0
     for figure in figures:
         before = stored
         _, stored = protected(replica(long(figure)), replica(), stored)
-        anew = not shown or figure >= 2 * shown or shown >= 2 * figure
-        assert stored == ((long(figure),) if anew else before)
-        shown = figure if anew else shown
+        updated = not shown or figure >= 2 * shown or shown >= 2 * figure
+        assert stored == ((long(figure),) if updated else before)
+        shown = figure if updated else shown
 
 
 @pytest.mark.parametrize(

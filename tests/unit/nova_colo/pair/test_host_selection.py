@@ -11,10 +11,10 @@ names = st.sampled_from(["a", "b", "c", "d"])
 
 @given(st.sets(names), names, st.sets(names), st.dictionaries(names, st.integers(0, 9)), st.none() | names)
 def test_a_secondary_goes_to_a_live_host_with_room_and_never_to_its_primarys(
-    room, primary, alive, loads, preferred
+    candidates, primary, alive, loads, preferred
 ):
-    ranked = host_selection.rank_hosts(room, primary, alive, loads, preferred)
-    assert set(ranked) == (room & alive) - {primary}
+    ranked = host_selection.rank_hosts(candidates, primary, alive, loads, preferred)
+    assert set(ranked) == (candidates & alive) - {primary}
     if preferred in ranked:
         assert ranked[0] == preferred
 

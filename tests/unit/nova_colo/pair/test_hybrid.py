@@ -17,7 +17,7 @@ RULE = Rule(run=3, short_s=0.5, first_wait_s=10.0, growth=2.0, max_wait_s=80.0, 
 
 def mismatches(state, rule, *times):
     for at in times:
-        state = hybrid.taken(state, rule, Checkpoint(at, Cause.MISMATCH, 10.0))
+        state = hybrid.after_checkpoint(state, rule, Checkpoint(at, Cause.MISMATCH, 10.0))
     return state
 
 
@@ -41,14 +41,14 @@ def test_an_interval_that_is_long_enough_ends_the_run():
 def test_a_periodic_checkpoint_ends_the_run_and_a_forced_one_does_not():
     begun = mismatches(hybrid.begin(RULE, 100.0), RULE, 100.1, 100.2)
     for cause, mode in ((Cause.PERIODIC, Mode.COLO), (Cause.FORCED, Mode.CHECKPOINT)):
-        state = hybrid.taken(begun, RULE, Checkpoint(100.3, cause, 10.0))
+        state = hybrid.after_checkpoint(begun, RULE, Checkpoint(100.3, cause, 10.0))
         assert mismatches(state, RULE, 100.4).mode == mode
 
 
 def test_colo_is_tried_again_after_the_wait():
     state = storm(hybrid.begin(RULE, 100.0), RULE, 100.0)
-    assert hybrid.passed(state, RULE, state.since + 9.9).mode == Mode.CHECKPOINT
-    tried = hybrid.passed(state, RULE, state.since + 10.0)
+    assert hybrid.at_time(state, RULE, state.since + 9.9).mode == Mode.CHECKPOINT
+    tried = hybrid.at_time(state, RULE, state.since + 10.0)
     assert (tried.mode, tried.since) == (Mode.COLO, state.since + 10.0)
 
 
@@ -57,21 +57,21 @@ def test_the_wait_grows_while_it_storms_at_each_try_and_begins_anew_after_a_calm
     for _ in range(5):
         state = storm(state, RULE, state.since)
         waits.append(state.wait_s)
-        state = hybrid.passed(state, RULE, state.since + state.wait_s)
+        state = hybrid.at_time(state, RULE, state.since + state.wait_s)
     assert waits == [10.0, 20.0, 40.0, 80.0, 80.0]
     assert storm(state, RULE, state.since + RULE.calm_s).wait_s == RULE.first_wait_s
 
 
 def test_checkpoints_that_are_told_after_the_mode_has_changed_belong_to_the_stay_before():
     state = storm(hybrid.begin(RULE, 100.0), RULE, 100.0)
-    back = hybrid.passed(state, RULE, state.since + 10.0)
+    back = hybrid.at_time(state, RULE, state.since + 10.0)
     assert mismatches(back, RULE, *[back.since - 0.1] * 9) == back
 
 
 def test_a_clock_that_is_set_back_does_not_keep_a_pair_in_checkpoint_mode():
     state = storm(hybrid.begin(RULE, 10_000.0), RULE, 10_000.0)
-    state = hybrid.passed(state, RULE, 50.0)
-    assert hybrid.passed(state, RULE, 60.0).mode == Mode.COLO
+    state = hybrid.at_time(state, RULE, 50.0)
+    assert hybrid.at_time(state, RULE, 60.0).mode == Mode.COLO
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def history(rule, moments):
         now += gap
         state = states[-1]
         state = (
-            hybrid.passed(state, rule, now)
+            hybrid.at_time(state, rule, now)
             if cause is None
-            else hybrid.taken(state, rule, Checkpoint(now, cause, 9.0))
+            else hybrid.after_checkpoint(state, rule, Checkpoint(now, cause, 9.0))
         )
         states.append(state)
     return states, now
@@ -130,8 +130,8 @@ def test_the_wait_is_bounded_and_is_only_shortened_by_a_calm(rule, moments):
 @given(rules, moments)
 def test_whatever_was_before_an_idle_pair_ends_in_colo_with_the_first_wait(rule, moments):
     states, now = history(rule, moments)
-    state = hybrid.passed(states[-1], rule, now + rule.max_wait_s)
-    state = hybrid.passed(state, rule, now + rule.max_wait_s + rule.calm_s)
+    state = hybrid.at_time(states[-1], rule, now + rule.max_wait_s)
+    state = hybrid.at_time(state, rule, now + rule.max_wait_s + rule.calm_s)
     assert (state.mode, state.wait_s) == (Mode.COLO, rule.first_wait_s)
 
 
@@ -141,4 +141,4 @@ def test_a_storm_without_an_end_costs_one_run_in_each_wait(rule, begin):
     for _ in range(5):
         state = storm(state, rule, state.since)
         assert state.mode == Mode.CHECKPOINT
-        state = hybrid.passed(state, rule, state.since + state.wait_s)
+        state = hybrid.at_time(state, rule, state.since + state.wait_s)

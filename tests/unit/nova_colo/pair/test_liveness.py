@@ -14,7 +14,7 @@ INTERVAL, MISSED = 1.0, 3
 
 def test_a_host_is_silent_after_three_missed_heartbeats():
     watch = Watch(INTERVAL, MISSED)
-    watch.heard("a", 100.0)
+    watch.record_heartbeat("a", 100.0)
     assert watch.alive("a", 103.0)
     assert not watch.alive("a", 103.1)
     assert not watch.alive("never heard", 100.0)
@@ -24,8 +24,8 @@ def test_a_host_is_silent_after_three_missed_heartbeats():
 def test_a_watcher_that_was_stalled_itself_does_not_blame_the_hosts(stall):
     watch = Watch(INTERVAL, MISSED)
     watch.tick(100.0)
-    watch.heard("a", 100.0)
-    watch.heard("dead", 98.0)
+    watch.record_heartbeat("a", 100.0)
+    watch.record_heartbeat("dead", 98.0)
     now = 100.0 + stall
     watch.tick(now)
     assert watch.alive("a", now)
@@ -37,13 +37,13 @@ def test_a_watcher_that_was_stalled_itself_does_not_blame_the_hosts(stall):
 def test_a_watch_tells_when_a_host_becomes_silent_and_how_soon_one_may():
     watch = Watch(INTERVAL, MISSED)
     assert watch.due(100.0) == math.inf
-    watch.heard("a", 100.0)
-    watch.heard("b", 101.0)
+    watch.record_heartbeat("a", 100.0)
+    watch.record_heartbeat("b", 101.0)
     assert watch.due(101.0) == pytest.approx(2.0)
     assert not watch.tick(101.0)  # the first heartbeat of a host requires no action
     assert not watch.tick(102.0)
     assert watch.tick(103.1)
     assert not watch.tick(103.2)
     assert watch.due(103.2) == pytest.approx(0.8)
-    watch.heard("a", 103.5)
+    watch.record_heartbeat("a", 103.5)
     assert not watch.tick(103.5)

@@ -45,7 +45,7 @@ class FakeAgents:
         if there is None or there.silent:
             raise SilentError(host)
         if method == there.fails:
-            raise PairError(f"{host} has no room.")
+            raise PairError(f"{host} has no capacity.")
         if method not in ("status", "checkpoint_buckets"):
             self.done.append((host, method))
         return getattr(self, f"_{method}")(there, **arguments)
@@ -183,7 +183,7 @@ def test_protect_shows_its_progress_and_the_pause_of_the_guest(say, agents):
 
 def test_a_failed_protect_is_rolled_back_and_shows_its_first_error(say, agents):
     agents.hosts["b"].fails = "prepare_secondary"
-    assert refused(say("protect", "--primary", "a", "--secondary", "b")) == "colo-pair: b has no room.\n"
+    assert refused(say("protect", "--primary", "a", "--secondary", "b")) == "colo-pair: b has no capacity.\n"
     assert agents.done[-2:] == [("a", "release"), ("b", "discard")]
 
 

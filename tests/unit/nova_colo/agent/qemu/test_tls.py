@@ -78,9 +78,7 @@ def test_hosts_can_be_added_and_none_is_overwritten(ca):
         "nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13", f"compute-a={ADDRESS}"
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr == f"nova-colo-manage: {ca}/compute-a is there already. Remove it to have it made anew.\n"
-    )
+    assert done.stderr == f"nova-colo-manage: {ca}/compute-a already exists. Remove it to create a new one.\n"
     assert not (ca / "compute-c").exists()
     done = programs.run("nova-colo-manage", "test-ca", str(ca), "compute-c=192.0.2.13")
     assert (done.returncode, done.stderr) == (0, "")

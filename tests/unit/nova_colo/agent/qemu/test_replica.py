@@ -145,7 +145,7 @@ def test_nothing_leaves_a_primary_that_has_lost_its_peer_and_has_no_grant(replic
     advance(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" in replica.guest.objects
     replica.on_disconnected()
-    assert "colo-held0" not in replica.guest.objects, "it runs alone"
+    assert "colo-held0" not in replica.guest.objects, "it runs unprotected"
     advance(replica, clock, DELAY_S + STUCK_S + 1, checkpoints=False)
     assert "colo-held0" not in replica.guest.objects
 
@@ -381,7 +381,7 @@ def test_other_events_of_disks_are_nobodys_failure(replica, clock):
 
 def test_both_replicas_go_by_what_the_primarys_host_is_configured_to():
     record = Record(
-        "s-1", primary=False, stage=Stage.STARTING, ports=[], paces={"delay": 7000, "interval": 50}
+        "s-1", primary=False, stage=Stage.STARTING, ports=[], host_parameters={"delay": 7000, "interval": 50}
     )
     assert record.parameters("colo", None) == {
         "policy": "colo",
@@ -536,10 +536,10 @@ def test_a_primary_in_sync_can_be_ended_from_its_peers_host(fenced, clock):
     secondary.trigger_fence()
     assert fenced.guest.process.wait(patient(10)) == -signal.SIGKILL
     secondary.retrigger_fence()
-    assert secondary.record.firing  # until the host has confirmed the end
+    assert secondary.record.former_fence  # until the host has confirmed the end
     fenced.on_ended()
     secondary.retrigger_fence()
-    assert secondary.record.firing is None
+    assert secondary.record.former_fence is None
 
 
 @pytest.mark.parametrize("end", [lambda replica: replica.on_disconnected(), lambda replica: replica.close()])

@@ -24,7 +24,7 @@ class FakeReplica:
     """A replica of a pair; :ivar meanwhile: called while the agent polls it."""
 
     def __init__(self, guest):
-        self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], made=[], wiring=None)
+        self.record = types.SimpleNamespace(server_id=SERVER, ports=[], disks=[], created_files=[], vifs=None)
         self.guest = guest
         self.cancelled = threading.Event()
         self.meanwhile = lambda: None
