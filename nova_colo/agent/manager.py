@@ -167,7 +167,7 @@ class AgentManager:
             )
             if record is None or (expected is not None and not is_paired):
                 raise ReplicationError(
-                    reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected)
+                    reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected or epoch)
                 )
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))
@@ -234,10 +234,18 @@ class AgentManager:
             if record is not None and record.role in (Role.PROMOTED, Role.PRIMARY):
                 self._backend.finalize(server_id)
 
-    def release(self, ctxt: dict[str, Any], server_id: str) -> None:
-        """Unprotect the primary on this host. Its guest keeps running, or Nova stops it."""
+    def release(
+        self, ctxt: dict[str, Any], server_id: str, role: str | None = None, epoch: int | None = None
+    ) -> None:
+        """Unprotect the primary on this host. Its guest keeps running, or Nova stops it.
+
+        :param role: do so only if the replica still has this role and epoch; None for any
+        :param epoch: see ``role``
+        """
         with self._lock(server_id):
             record = self._roles.get(server_id)
+            if role is not None and (record is None or (record.role, record.epoch) != (role, epoch)):
+                return
             is_leaving = record is not None and record.role == Role.LEAVING
             if record is None or is_leaving or record.role == Role.PRIMARY:
                 self._backend.unprotect(server_id)

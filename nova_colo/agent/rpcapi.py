@@ -117,6 +117,10 @@ class AgentAPI:
         """Stop replication of the guest that runs on a host. The guest runs on."""
         self._call(host, "release", server_id=server_id)
 
+    def unprotect_if_unchanged(self, host: str, server_id: str, role: str, epoch: int) -> None:
+        """Do the same if the replica's role and epoch still are as given."""
+        self._call(host, "release", server_id=server_id, role=role, epoch=epoch)
+
     def set_mode(
         self, host: str, server_id: str, mode: str, interval_ms: int | None, actual: str | None = None
     ) -> None:

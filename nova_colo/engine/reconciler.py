@@ -313,7 +313,9 @@ class Reconciler:
                         server_id,
                     )
                 else:
-                    self._context.agent_api.unprotect(host, server_id)
+                    self._context.agent_api.unprotect_if_unchanged(
+                        host, server_id, replica.role, replica.epoch
+                    )
             else:
                 self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:

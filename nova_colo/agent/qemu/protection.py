@@ -183,7 +183,11 @@ class Protection:
                 memory=Endpoint(offer["address"], offer["memory_port"], self._encrypted),
                 folder=self._make_folder(server_id),
                 limits=migration.Limits(
-                    self._options.max_bandwidth, self._options.max_downtime, self._options.memory_timeout
+                    self._options.max_bandwidth,
+                    self._options.max_downtime,
+                    self._options.memory_timeout,
+                    # a link that is lost is found before, and named as the cause
+                    stall_s=max(migration.STALL_S, 2 * self._options.link_silent),
                 ),
             )
             self._check_peer_reachable(offer["address"], PROBE_S)

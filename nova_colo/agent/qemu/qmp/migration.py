@@ -56,11 +56,13 @@ class Limits:
     :param downtime_s: seconds for which the guest may be paused at its end
     :param convergence_s: seconds within which the transfer must converge once all memory was sent, counted
         from the last progress
+    :param stall_s: seconds without progress after which the transfer counts as stalled
     """
 
     bandwidth: int
     downtime_s: float
     convergence_s: float
+    stall_s: float = STALL_S
 
 
 def send(guest: Guest, where: Endpoint, delay_ms: int, limits: Limits) -> None:
@@ -123,8 +125,8 @@ def wait_until_in_colo(
         now = time.monotonic()
         if memory and memory["transferred"] > sent:
             sent, moved_at = memory["transferred"], now
-        if now - moved_at > STALL_S:
-            raise ReplicationError(reasons.MEMORY_STALLED(seconds=STALL_S))
+        if now - moved_at > limits.stall_s:
+            raise ReplicationError(reasons.MEMORY_STALLED(seconds=limits.stall_s))
         if not memory or memory["dirty-sync-count"] <= syncs:
             continue
         # all was sent once more, and the rest has been changed meanwhile
