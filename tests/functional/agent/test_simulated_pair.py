@@ -215,3 +215,14 @@ def test_releasing_a_primary_keeps_its_guest(pair):
     a, _ = pair
     a.agent.release({}, SERVER)
     assert a.replica() is None and a.hypervisor.get(SERVER).state == hypervisor.RUNNING
+
+
+def test_what_has_become_something_else_is_not_released(pair):
+    """Nova would take a guest that was demoted meanwhile for its own."""
+    a, _ = pair
+    a.agent.demote({}, SERVER, 1)
+    a.agent.release({}, SERVER, role=Role.PRIMARY, epoch=0)
+    assert (a.replica()["role"], a.hypervisor.get(SERVER).state) == (Role.DEMOTED, hypervisor.PAUSED)
+    a.agent.run_alone({}, SERVER, 2)
+    a.agent.release({}, SERVER, role=Role.PRIMARY, epoch=2)
+    assert a.replica() is None and a.hypervisor.get(SERVER).state == hypervisor.RUNNING

@@ -7,6 +7,7 @@ import pytest
 
 from nova_colo.agent.qemu.qmp import migration
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.pair import reasons
 
 MB = 1_000_000
 DOWNTIME_S, CONVERGENCE_S = 1.0, 60.0
@@ -53,9 +54,9 @@ def clock(monkeypatch):
     return clock
 
 
-def send(guest):
+def send(guest, stall_s=migration.STALL_S):
     """Return the fractions that were reported as progress, or the error."""
-    limits = migration.Limits(10**10, DOWNTIME_S, CONVERGENCE_S)
+    limits = migration.Limits(10**10, DOWNTIME_S, CONVERGENCE_S, stall_s)
     fractions = []
     try:
         migration.wait_until_in_colo(guest, 0, limits, fractions.append)
@@ -88,6 +89,7 @@ def test_a_guest_that_changes_too_much_is_given_up_and_was_never_paused(clock, r
     assert reason.code == "memory_not_converged" and clock.now < 2 * ram / rate + 2 * CONVERGENCE_S
 
 
-def test_a_transfer_without_progress_is_given_up(clock):
-    assert send(Guest(clock, 128 * MB, 0, 0)).code == "memory_stalled"
-    assert clock.now < migration.STALL_S + 1
+@pytest.mark.parametrize("stall_s", [migration.STALL_S, 60.0])
+def test_a_transfer_without_progress_is_given_up(clock, stall_s):
+    assert send(Guest(clock, 128 * MB, 0, 0), stall_s) == reasons.MEMORY_STALLED(seconds=stall_s)
+    assert stall_s < clock.now < stall_s + 1
