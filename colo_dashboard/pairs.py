@@ -83,9 +83,7 @@ def _number(value: float | None) -> str:
 
 
 def _since(replica: dict[str, Any] | None) -> str:
-    if not replica or not replica.get("since"):
-        return ""
-    return gettext("since %(when)s") % {"when": times.age(replica["since"])}
+    return times.duration(replica.get("since")) if replica else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -169,7 +169,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "failover_requested": (
-        gettext_noop("Failover: %(reason)s."),
+        gettext_noop("Failover started: %(reason)s."),
         "",
     ),
     "failover_returned": (
@@ -333,7 +333,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "host_unknown": (
-        gettext_noop("Host %(host)s has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists."),
+        gettext_noop("Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows."),
         "",
     ),
     "image_feature": (
@@ -569,7 +569,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_being_built": (
-        gettext_noop("Server %(server)s is no FT server that is being built on %(host)s."),
+        gettext_noop("Server %(server)s is not an FT server that is being built on %(host)s."),
         "",
     ),
     "not_connected": (
@@ -581,7 +581,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_fault_tolerant": (
-        gettext_noop("Instance %(server)s is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1."),
+        gettext_noop("Instance %(server)s is not fault tolerant. Resize it to a flavor with the extra spec ft:enabled=1."),
         "",
     ),
     "not_ft": (

@@ -631,9 +631,9 @@ RUNS_OUTSIDE_PAIR = kind(
 NOT_BEING_BUILT = kind(
     _G,
     "not_being_built",
-    "Server %(server)s is no FT server that is being built on %(host)s.",
-    "Whoever has requested its reservation is no nova-compute that builds it. Find out who can publish on "
-    "the message broker.",
+    "Server %(server)s is not an FT server that is being built on %(host)s.",
+    "Its reservation was requested by something else than the nova-compute that builds it. Find out who can "
+    "publish on the message broker.",
     _WARNING,
     hosts="host",
 )
@@ -1289,7 +1289,7 @@ NOTICED = kind(
     "replication link.",
     _WARNING,
 )
-FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "A user requested it.")
+FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover started: %(reason)s.", "A user requested it.")
 FAILED_OVER = kind(
     _G,
     "failed_over",
@@ -1453,7 +1453,7 @@ HOST_INCAPABLE = kind(
 HOST_UNKNOWN = kind(
     _G,
     "host_unknown",
-    "Host %(host)s has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists.",
+    "Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows.",
     own="host",
 )
 CANNOT_BE_FT = kind(
@@ -1471,7 +1471,7 @@ NO_PAIR_YET = kind(
 NOT_FAULT_TOLERANT = kind(
     _G,
     "not_fault_tolerant",
-    "Instance %(server)s is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1.",
+    "Instance %(server)s is not fault tolerant. Resize it to a flavor with the extra spec ft:enabled=1.",
 )
 LOCKED = kind(_G, "locked", "Instance %(server)s is locked. Unlock it first.")
 

@@ -230,7 +230,7 @@ def test_the_dialog_names_server_hosts_age_and_danger(cloud, admin, ajax):
     page = text(answer)
     assert "The secondary of web-1 becomes its primary" in page
     assert "Primary now compute-a Primary afterwards compute-b Last checkpoint" in page
-    assert "runs unprotected until it is protected again" in page
+    assert "runs unprotected until it has a new secondary" in page
     assert '<input class="btn btn-danger" type="submit" value="Fail over">' in answer.content.decode()
     assert ("<html>" in answer.content.decode()) is not ajax
 
