@@ -26,6 +26,13 @@ POLL_INTERVAL_S = 5
 SESSION_KEY = "fault_tolerance_followed"
 
 SETTLED = ("protected", "unprotected", "suspended", "error")
+#: The states in which requests are done.
+DONE = {
+    "protect": "protected",
+    "resume": "protected",
+    "suspend": "suspended",
+    "unprotect": "unprotected",
+}
 
 
 class Badge(NamedTuple):
@@ -250,7 +257,11 @@ def followed(request: HttpRequest, pair: FaultTolerance) -> str:
         return ""
     epoch, since, what = requests[pair.server_id]
     failover = what == "failover"
-    over = pair.state == "error" or (failover and pair.epoch > epoch and pair.state in SETTLED)
+    over = (
+        pair.state == "error"
+        or (failover and pair.epoch > epoch and pair.state in SETTLED)
+        or (DONE.get(what) == pair.state and not pair.progress)
+    )
     if not over and time.time() < since + (FOLLOW_S if failover else FOLLOW_OTHERS_S):
         return str(what)
     del requests[pair.server_id]

@@ -74,6 +74,23 @@ def test_an_action_is_asked_for_as_confirmed(cloud, login, index, slug, label, p
     assert "of web-1 was" in text(client.get(index))
 
 
+@pytest.mark.parametrize(
+    ("slug", "done"),
+    [
+        ("protect", "protected"),
+        ("resume", "protected"),
+        ("suspend", "suspended"),
+        ("unprotect", "unprotected"),
+    ],
+)
+def test_a_row_shows_progress_until_the_request_is_done(cloud, admin, slug, done):
+    pair = add(cloud, state="degraded", actions=actions())
+    admin.post(url(INDEX, pair, slug), {"epoch": pair["epoch"]})
+    assert "colo-progress" in row(admin.get(INDEX), pair)
+    cloud.pairs[pair["server_id"]]["state"] = done
+    assert "colo-progress" not in row(admin.get(INDEX), pair)
+
+
 def test_an_admin_may_choose_the_host(cloud, admin):
     cloud.hosts = HOSTS
     pair = add(cloud)
