@@ -134,7 +134,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "encryption_differs": (
         gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither."),
-        "",
+        gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on both, or on neither."),
     ),
     "ended_and_missed_write": (
         gettext_noop("the primary QEMU on %(host)s exited, and the secondary has missed a write to its disk"),
@@ -146,7 +146,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "failed_over": (
         gettext_noop("Failed over from %(source)s to %(target)s: %(reason)s."),
-        "",
+        gettext_noop("Failed over to the secondary: %(reason)s."),
     ),
     "failed_over_alone": (
         gettext_noop("Failed over: %(reason)s. The server runs without a secondary until it is protected again."),
@@ -174,7 +174,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "failover_returned": (
         gettext_noop("The failover failed, the server runs on %(host)s again: %(error)s"),
-        "",
+        gettext_noop("The failover failed, the server runs on its former host again: %(error)s"),
     ),
     "failover_stuck": (
         gettext_noop("The failover is not finished: %(error)s"),
@@ -310,7 +310,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "host_and_secondary_lost": (
         gettext_noop("host %(host)s is lost and the secondary QEMU exited"),
-        "",
+        gettext_noop("the primary's host is lost and the secondary QEMU exited"),
     ),
     "host_incapable": (
         gettext_noop("Host %(host)s cannot carry a secondary: %(reasons)s Name another host."),
@@ -318,7 +318,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "host_lost": (
         gettext_noop("host %(host)s is lost"),
-        "",
+        gettext_noop("its host is lost"),
     ),
     "host_no_address": (
         gettext_noop("This host has no address in the replication network. Set [qemu] replication_address."),
@@ -370,7 +370,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "link_lost": (
         gettext_noop("the replication link to %(host)s is lost"),
-        "",
+        gettext_noop("the replication link is lost"),
     ),
     "link_lost_making": (
         gettext_noop("The replication link to %(host)s was lost."),
@@ -390,7 +390,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "lost_and_missed_write": (
         gettext_noop("host %(host)s is lost, and the secondary has missed a write to its disk"),
-        "",
+        gettext_noop("the primary's host is lost, and the secondary has missed a write to its disk"),
     ),
     "low_space": (
         gettext_noop("Only %(megabytes)s MB are free for the server's disk on %(host)s."),
@@ -450,7 +450,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "moved": (
         gettext_noop("The secondary was moved from %(old)s to %(new)s."),
-        "",
+        gettext_noop("The secondary was moved to another host."),
     ),
     "moving_secondary": (
         gettext_noop("The secondary is being moved."),
@@ -530,7 +530,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "no_test_return": (
         gettext_noop("The test failover does not return to %(host)s, which has no capacity or is unavailable."),
-        "",
+        gettext_noop("The test failover does not return to its former host, which has no capacity or is unavailable."),
     ),
     "not_active": (
         gettext_noop("The server is %(status)s. It is protected again when it is ACTIVE."),
@@ -722,7 +722,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "peer_not_reached": (
         gettext_noop("%(host)s cannot reach the secondary of %(server)s on %(other)s."),
-        "",
+        gettext_noop("The primary's host cannot reach the secondary of %(server)s."),
     ),
     "peer_silent": (
         gettext_noop("The peer's host has not answered on the replication network for %(seconds)s s."),
@@ -762,7 +762,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "protected": (
         gettext_noop("Protected: the secondary runs on %(host)s. %(more)s"),
-        "",
+        gettext_noop("Protected: primary and secondary are in sync. %(more)s"),
     ),
     "protected_already": (
         gettext_noop("The server is protected already."),
@@ -806,7 +806,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_followed": (
         gettext_noop("Nova's records now name %(host)s."),
-        "",
+        gettext_noop("Nova's records now name its new host."),
     ),
     "records_in_error": (
         gettext_noop("the server runs on %(host)s but is in ERROR in Nova"),
@@ -814,7 +814,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_outdated": (
         gettext_noop("Nova's records still name %(host)s"),
-        "",
+        gettext_noop("Nova's records still name its former host"),
     ),
     "records_stuck": (
         gettext_noop("The server runs, but updating Nova's records failed: %(error)s"),
@@ -918,7 +918,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "secondary_host_lost": (
         gettext_noop("the secondary's host %(host)s is lost"),
-        "",
+        gettext_noop("the secondary's host is lost"),
     ),
     "secondary_is_there": (
         gettext_noop("The secondary is on %(host)s already. Name another host, or none."),
@@ -986,7 +986,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "test_return": (
         gettext_noop("returning to %(host)s after a test failover"),
-        "",
+        gettext_noop("returning to its former host after a test failover"),
     ),
     "tls_expired": (
         gettext_noop("The TLS certificate %(path)s is only valid from %(begins)s to %(ends)s UTC."),
@@ -1062,6 +1062,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "wrong_host": (
         gettext_noop("The secondary of %(server)s belongs on %(other)s, not on %(host)s."),
-        "",
+        gettext_noop("The secondary of %(server)s belongs on another host."),
     ),
 }

@@ -27,6 +27,7 @@ TEST_RETURN = kind(
     "returning to %(host)s after a test failover",
     'The second half of `{"ft-test-failover": {"return": true}}`.',
     hosts="host",
+    public="returning to its former host after a test failover",
 )
 HOST_LOST = kind(
     _G,
@@ -34,6 +35,7 @@ HOST_LOST = kind(
     "host %(host)s is lost",
     "Its agent is silent *and* the peer has lost the replication link to it. Check the host.",
     hosts="host",
+    public="its host is lost",
 )
 PRIMARY_ENDED = kind(
     _G,
@@ -57,6 +59,7 @@ SECONDARY_HOST_LOST = kind(
     "the secondary's host %(host)s is lost",
     "The replication link is down and the agent there is silent. Check the host.",
     hosts="host",
+    public="the secondary's host is lost",
 )
 LINK_LOST = kind(
     _G,
@@ -64,6 +67,7 @@ LINK_LOST = kind(
     "the replication link to %(host)s is lost",
     "The replication link is down, but the agent there answers. Check the replication network.",
     hosts="host",
+    public="the replication link is lost",
 )
 SECONDARY_ENDED = kind(
     _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for `primary_ended`.", hosts="host"
@@ -98,6 +102,7 @@ LOST_AND_MISSED_WRITE = kind(
     "A double fault. The secondary's disk is out of date, so it is not promoted. Bring the host back: the "
     "server's data is there.",
     hosts="host",
+    public="the primary's host is lost, and the secondary has missed a write to its disk",
 )
 BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair exited", "A double fault. Check both hosts.")
 HOST_AND_SECONDARY_LOST = kind(
@@ -106,6 +111,7 @@ HOST_AND_SECONDARY_LOST = kind(
     "host %(host)s is lost and the secondary QEMU exited",
     "A double fault. Check both hosts.",
     hosts="host",
+    public="the primary's host is lost and the secondary QEMU exited",
 )
 ALONE_ENDED = kind(
     _G,
@@ -135,6 +141,7 @@ RECORDS_OUTDATED = kind(
     "Nova's records still name %(host)s",
     "Nova's records are not updated yet after a failover.",
     hosts="host",
+    public="Nova's records still name its former host",
 )
 RECORDS_IN_ERROR = kind(
     _G,
@@ -652,6 +659,7 @@ PEER_NOT_REACHED = kind(
     "Check the network between the two hosts.",
     _WARNING,
     hosts="host other",
+    public="The primary's host cannot reach the secondary of %(server)s.",
 )
 WRONG_HOST = kind(
     _G,
@@ -660,6 +668,7 @@ WRONG_HOST = kind(
     "Check that `[DEFAULT] host` differs on the two agents.",
     _WARNING,
     hosts="host other",
+    public="The secondary of %(server)s belongs on another host.",
 )
 NO_SECONDARY_HERE = kind(
     _G,
@@ -890,6 +899,7 @@ ENCRYPTION_DIFFERS = kind(
     "Do that, and restart the agent there.",
     _WARNING,
     hosts="host other",
+    public="Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on both, or on neither.",
 )
 MEMORY_STALLED = kind(
     _G,
@@ -1297,6 +1307,7 @@ FAILED_OVER = kind(
     "The secondary runs and the service is back.",
     _WARNING,
     hosts="source target",
+    public="Failed over to the secondary: %(reason)s.",
 )
 RECORDS_FOLLOWED = kind(
     _G,
@@ -1304,6 +1315,7 @@ RECORDS_FOLLOWED = kind(
     "Nova's records now name %(host)s.",
     "The failover is complete.",
     hosts="host",
+    public="Nova's records now name its new host.",
 )
 FAILOVER_UNDONE = kind(
     _G,
@@ -1319,11 +1331,19 @@ FAILOVER_RETURNED = kind(
     "The grant was returned. See the error.",
     _ERROR,
     hosts="host",
+    public="The failover failed, the server runs on its former host again: %(error)s",
 )
 PROTECTION_REQUESTED = kind(_G, "protection_requested", "Protection was requested.", "")
 PROTECTION_RESUMED = kind(_G, "protection_resumed", "Protection was resumed on request.", "")
 REMOVAL_REQUESTED = kind(_G, "removal_requested", "The removal of protection (%(action)s) was requested.", "")
-PROTECTED = kind(_G, "protected", "Protected: the secondary runs on %(host)s. %(more)s", "", hosts="host")
+PROTECTED = kind(
+    _G,
+    "protected",
+    "Protected: the secondary runs on %(host)s. %(more)s",
+    "",
+    hosts="host",
+    public="Protected: primary and secondary are in sync. %(more)s",
+)
 PAUSED_FOR = kind(
     _G,
     "paused_for",
@@ -1336,6 +1356,7 @@ NO_TEST_RETURN = kind(
     "The test failover does not return to %(host)s, which has no capacity or is unavailable.",
     "The end of `protected`: the server stays where it is.",
     hosts="host",
+    public="The test failover does not return to its former host, which has no capacity or is unavailable.",
 )
 REQUEST_CANCELLED = kind(
     _G,
@@ -1345,7 +1366,14 @@ REQUEST_CANCELLED = kind(
     _WARNING,
 )
 MOVE_REQUESTED = kind(_G, "move_requested", "A move of the secondary was requested.", "")
-MOVED = kind(_G, "moved", "The secondary was moved from %(old)s to %(new)s.", "", hosts="old new")
+MOVED = kind(
+    _G,
+    "moved",
+    "The secondary was moved from %(old)s to %(new)s.",
+    "",
+    hosts="old new",
+    public="The secondary was moved to another host.",
+)
 MODE_REQUESTED = kind(_G, "mode_requested", "Mode %(mode)s was requested.", "")
 MODE_SET = kind(_G, "mode_set", "The mode is %(mode)s.", "")
 MODE_CHANGED = kind(

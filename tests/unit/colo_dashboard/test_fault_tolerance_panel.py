@@ -238,7 +238,7 @@ def test_the_dialog_names_server_hosts_age_and_danger(cloud, admin, ajax):
 def test_the_dialog_of_a_refused_failover_has_no_button(cloud, admin):
     pair = add(cloud, state="degraded", secondary=None, actions=REFUSED)
     answer = admin.get(failover_url(pair))
-    assert "This is not possible now: There is no secondary." in text(answer)
+    assert "This is not possible: There is no secondary." in text(answer)
     assert 'type="submit" value="Fail over"' not in answer.content.decode()
 
 

@@ -127,7 +127,7 @@ def test_force_needs_the_typed_name(cloud, admin):
 
 def test_a_tenant_cannot_force(cloud, member):
     pair = add(cloud, state="degraded", actions=actions(failover="The pair is degraded, not protected."))
-    assert "This is not possible now: The pair is degraded" in text(
+    assert "This is not possible: The pair is degraded" in text(
         member.get(url(PROJECT_INDEX, pair, "failover"))
     )
     member.post(url(PROJECT_INDEX, pair, "failover"), {"epoch": pair["epoch"], "force": "web-1"})
