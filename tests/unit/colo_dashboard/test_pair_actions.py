@@ -84,7 +84,7 @@ def test_an_action_is_asked_for_as_confirmed(cloud, login, index, slug, label, p
     ],
 )
 def test_a_row_shows_progress_until_the_request_is_done(cloud, admin, slug, done):
-    pair = add(cloud, state="degraded", actions=actions())
+    pair = add(cloud, state="degraded", actions=actions(ft_protect="", ft_resume=""))
     admin.post(url(INDEX, pair, slug), {"epoch": pair["epoch"]})
     assert "colo-progress" in row(admin.get(INDEX), pair)
     cloud.pairs[pair["server_id"]]["state"] = done
