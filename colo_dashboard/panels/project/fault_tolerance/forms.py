@@ -64,11 +64,8 @@ class FailoverForm(ActionForm):
 
     force = django_forms.CharField(
         required=False,
-        label=gettext_lazy("Name of the server"),
-        help_text=gettext_lazy(
-            "Enter it to fail over although the pair is not protected. No reply that a client has received "
-            "is lost."
-        ),
+        label=gettext_lazy("To force the failover, enter the name of the server"),
+        help_text=gettext_lazy("No reply that a client has received is lost."),
         widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
