@@ -35,7 +35,7 @@ class Action:
 
 
 _AFTER_FAILOVER = _(
-    "Afterwards the server runs unprotected until it is protected again. "
+    "Afterwards the server runs unprotected until it has a new secondary. "
     "If its new host fails before that, the server stops."
 )
 _WITHOUT_SECONDARY = _("Until then the server runs unprotected: if its host fails, it stops.")
@@ -58,7 +58,10 @@ ACTIONS = (
         "test_failover",
         "ft-test-failover",
         _("Test failover"),
-        _("The secondary of %(name)s becomes its primary, to verify that failover works."),
+        _(
+            "The secondary of %(name)s becomes its primary, to verify that failover works. "
+            "The server keeps its memory, addresses and connections."
+        ),
         _AFTER_FAILOVER,
         _("Unable to test the failover of %(name)s: %(reason)s"),
         _("Test failover of %(name)s was requested. Its row shows the progress."),
@@ -114,7 +117,7 @@ ACTIONS = (
         _("The secondary of %(name)s is created again on another host. The server itself stays where it is."),
         _("The server runs unprotected while its secondary moves."),
         _("Unable to move the secondary of %(name)s: %(reason)s"),
-        _("Move of the secondary of %(name)s was requested. Its row shows the progress."),
+        _("A move of the secondary of %(name)s was requested. Its row shows the progress."),
     ),
     Action(
         "set_mode",
@@ -123,7 +126,7 @@ ACTIONS = (
         _("Sets when %(name)s and its secondary synchronise."),
         "",
         _("Unable to set the mode of %(name)s: %(reason)s"),
-        _("Change of the mode of %(name)s was requested."),
+        _("A change of the mode of %(name)s was requested."),
     ),
 )
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -26,6 +26,13 @@ POLL_INTERVAL_S = 5
 SESSION_KEY = "fault_tolerance_followed"
 
 SETTLED = ("protected", "unprotected", "suspended", "error")
+#: The states in which requests are done.
+DONE = {
+    "protect": "protected",
+    "resume": "protected",
+    "suspend": "suspended",
+    "unprotect": "unprotected",
+}
 
 
 class Badge(NamedTuple):
@@ -83,9 +90,7 @@ def _number(value: float | None) -> str:
 
 
 def _since(replica: dict[str, Any] | None) -> str:
-    if not replica or not replica.get("since"):
-        return ""
-    return gettext("since %(when)s") % {"when": times.age(replica["since"])}
+    return times.duration(replica.get("since")) if replica else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +257,11 @@ def followed(request: HttpRequest, pair: FaultTolerance) -> str:
         return ""
     epoch, since, what = requests[pair.server_id]
     failover = what == "failover"
-    over = pair.state == "error" or (failover and pair.epoch > epoch and pair.state in SETTLED)
+    over = (
+        pair.state == "error"
+        or (failover and pair.epoch > epoch and pair.state in SETTLED)
+        or (DONE.get(what) == pair.state and not pair.progress)
+    )
     if not over and time.time() < since + (FOLLOW_S if failover else FOLLOW_OTHERS_S):
         return str(what)
     del requests[pair.server_id]

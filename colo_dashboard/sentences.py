@@ -134,7 +134,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "encryption_differs": (
         gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on %(host)s and %(other)s, or on neither."),
-        "",
+        gettext_noop("Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on both, or on neither."),
     ),
     "ended_and_missed_write": (
         gettext_noop("the primary QEMU on %(host)s exited, and the secondary has missed a write to its disk"),
@@ -146,7 +146,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "failed_over": (
         gettext_noop("Failed over from %(source)s to %(target)s: %(reason)s."),
-        "",
+        gettext_noop("Failed over to the secondary: %(reason)s."),
     ),
     "failed_over_alone": (
         gettext_noop("Failed over: %(reason)s. The server runs without a secondary until it is protected again."),
@@ -169,12 +169,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "failover_requested": (
-        gettext_noop("Failover: %(reason)s."),
+        gettext_noop("Failover started: %(reason)s."),
         "",
     ),
     "failover_returned": (
         gettext_noop("The failover failed, the server runs on %(host)s again: %(error)s"),
-        "",
+        gettext_noop("The failover failed, the server runs on its former host again: %(error)s"),
     ),
     "failover_stuck": (
         gettext_noop("The failover is not finished: %(error)s"),
@@ -310,7 +310,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "host_and_secondary_lost": (
         gettext_noop("host %(host)s is lost and the secondary QEMU exited"),
-        "",
+        gettext_noop("the primary's host is lost and the secondary QEMU exited"),
     ),
     "host_incapable": (
         gettext_noop("Host %(host)s cannot carry a secondary: %(reasons)s Name another host."),
@@ -318,7 +318,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "host_lost": (
         gettext_noop("host %(host)s is lost"),
-        "",
+        gettext_noop("its host is lost"),
     ),
     "host_no_address": (
         gettext_noop("This host has no address in the replication network. Set [qemu] replication_address."),
@@ -333,7 +333,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "host_unknown": (
-        gettext_noop("Host %(host)s has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists."),
+        gettext_noop("Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows."),
         "",
     ),
     "image_feature": (
@@ -370,7 +370,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "link_lost": (
         gettext_noop("the replication link to %(host)s is lost"),
-        "",
+        gettext_noop("the replication link is lost"),
     ),
     "link_lost_making": (
         gettext_noop("The replication link to %(host)s was lost."),
@@ -390,7 +390,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "lost_and_missed_write": (
         gettext_noop("host %(host)s is lost, and the secondary has missed a write to its disk"),
-        "",
+        gettext_noop("the primary's host is lost, and the secondary has missed a write to its disk"),
     ),
     "low_space": (
         gettext_noop("Only %(megabytes)s MB are free for the server's disk on %(host)s."),
@@ -450,7 +450,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "moved": (
         gettext_noop("The secondary was moved from %(old)s to %(new)s."),
-        "",
+        gettext_noop("The secondary was moved to another host."),
     ),
     "moved_too_often": (
         gettext_noop("A secondary of the server was created %(number)s times within an hour. Move it later."),
@@ -534,7 +534,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "no_test_return": (
         gettext_noop("The test failover does not return to %(host)s, which has no capacity or is unavailable."),
-        "",
+        gettext_noop("The test failover does not return to its former host, which has no capacity or is unavailable."),
     ),
     "not_active": (
         gettext_noop("The server is %(status)s. It is protected again when it is ACTIVE."),
@@ -573,7 +573,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_being_built": (
-        gettext_noop("Server %(server)s is no FT server that is being built on %(host)s."),
+        gettext_noop("Server %(server)s is not an FT server that is being built on %(host)s."),
         "",
     ),
     "not_connected": (
@@ -585,7 +585,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "not_fault_tolerant": (
-        gettext_noop("Instance %(server)s is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1."),
+        gettext_noop("Instance %(server)s is not fault tolerant. Resize it to a flavor with the extra spec ft:enabled=1."),
         "",
     ),
     "not_ft": (
@@ -726,7 +726,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "peer_not_reached": (
         gettext_noop("%(host)s cannot reach the secondary of %(server)s on %(other)s."),
-        "",
+        gettext_noop("The primary's host cannot reach the secondary of %(server)s."),
     ),
     "peer_silent": (
         gettext_noop("The peer's host has not answered on the replication network for %(seconds)s s."),
@@ -766,7 +766,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "protected": (
         gettext_noop("Protected: the secondary runs on %(host)s. %(more)s"),
-        "",
+        gettext_noop("Protected: primary and secondary are in sync. %(more)s"),
     ),
     "protected_already": (
         gettext_noop("The server is protected already."),
@@ -810,7 +810,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_followed": (
         gettext_noop("Nova's records now name %(host)s."),
-        "",
+        gettext_noop("Nova's records now name its new host."),
     ),
     "records_in_error": (
         gettext_noop("the server runs on %(host)s but is in ERROR in Nova"),
@@ -818,7 +818,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_outdated": (
         gettext_noop("Nova's records still name %(host)s"),
-        "",
+        gettext_noop("Nova's records still name its former host"),
     ),
     "records_stuck": (
         gettext_noop("The server runs, but updating Nova's records failed: %(error)s"),
@@ -930,7 +930,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "secondary_host_lost": (
         gettext_noop("the secondary's host %(host)s is lost"),
-        "",
+        gettext_noop("the secondary's host is lost"),
     ),
     "secondary_is_there": (
         gettext_noop("The secondary is on %(host)s already. Name another host, or none."),
@@ -998,7 +998,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "test_return": (
         gettext_noop("returning to %(host)s after a test failover"),
-        "",
+        gettext_noop("returning to its former host after a test failover"),
     ),
     "tls_expired": (
         gettext_noop("The TLS certificate %(path)s is only valid from %(begins)s to %(ends)s UTC."),
@@ -1074,6 +1074,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "wrong_host": (
         gettext_noop("The secondary of %(server)s belongs on %(other)s, not on %(host)s."),
-        "",
+        gettext_noop("The secondary of %(server)s belongs on another host."),
     ),
 }

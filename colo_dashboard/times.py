@@ -3,7 +3,7 @@
 
 from datetime import datetime
 
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.translation import gettext, ngettext
 
 
@@ -23,7 +23,7 @@ def age(value: str | None) -> str:
     moment = when(value)
     if moment is None:
         return gettext("never")
-    seconds = max(0, int((timezone.now() - moment).total_seconds()))
+    seconds = _seconds_since(moment)
     if seconds < 120:
         return ngettext("%d second ago", "%d seconds ago", seconds) % seconds
     if seconds < 2 * 3600:
@@ -31,3 +31,33 @@ def age(value: str | None) -> str:
     if seconds < 48 * 3600:
         return gettext("%d hours ago") % (seconds // 3600)
     return gettext("%d days ago") % (seconds // 86400)
+
+
+def duration(value: str | None) -> str:
+    """Return for how long something has been so since a time of the API; an empty string if it is unknown."""
+    moment = when(value)
+    if moment is None:
+        return ""
+    seconds = _seconds_since(moment)
+    if seconds < 120:
+        return ngettext("for %d second", "for %d seconds", seconds) % seconds
+    if seconds < 2 * 3600:
+        return gettext("for %d minutes") % (seconds // 60)
+    if seconds < 48 * 3600:
+        return gettext("for %d hours") % (seconds // 3600)
+    return gettext("for %d days") % (seconds // 86400)
+
+
+def to_the_second(moment: datetime | None) -> str:
+    """Return the date and the time of day in the user's language and time zone; a dash if there is none.
+
+    Django's formats of a time omit the seconds, in which all of a failover happens.
+    """
+    if moment is None:
+        return "-"
+    local = timezone.localtime(moment)
+    return f"{formats.date_format(local)}, {formats.time_format(local, 'H:i:s')}"
+
+
+def _seconds_since(moment: datetime) -> int:
+    return max(0, int((timezone.now() - moment).total_seconds()))

@@ -126,7 +126,7 @@ def do_ft_event_list(cs: Any, args: Any) -> None:
     metavar="<ms>",
     type=int,
     default=None,
-    help="Between checkpoints in mode checkpoint.",
+    help="Between two checkpoints in mode checkpoint, 10 to 60000.",
 )
 def do_ft_flavor_create(cs: Any, args: Any) -> None:
     """Create a flavor whose servers get a secondary."""

@@ -9,6 +9,7 @@ from novaclient_colo.fault_tolerance import Event, Host
 register = template.Library()
 register.filter("when", times.when)
 register.filter("age", times.age)
+register.filter("to_the_second", times.to_the_second)
 register.filter("mode", pairs.mode)
 register.filter("translated", reasons.translated_member)
 

@@ -60,7 +60,7 @@ def index(service: Service, nova: Any, request: wsgi.Request, server_id: None) -
             rows = listing.page(session, selection, limit + 1, parsed.get("marker"), **order)
         except listing.MarkerNotFoundError as error:
             raise webob.exc.HTTPBadRequest(
-                explanation=f"Marker {error} is no FT server of this list. "
+                explanation=f"Marker {error} is not an FT server of this list. "
                 "Give the server_id of the last one of the page before."
             ) from None
         counts = listing.counts(session, selection)

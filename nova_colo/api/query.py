@@ -63,6 +63,6 @@ def time(parsed: dict[str, Any], name: str, default: datetime.datetime) -> datet
         return timeutils.normalize_time(timeutils.parse_isotime(parsed[name]))
     except (ValueError, OverflowError):
         raise webob.exc.HTTPBadRequest(
-            explanation=f"Invalid input for query parameter {name}: {parsed[name]!r} is no time. "
+            explanation=f"Invalid input for query parameter {name}: {parsed[name]!r} is not a time. "
             "Give it as ISO 8601 in UTC, for example 2026-01-31T12:00:00Z."
         ) from None

@@ -97,7 +97,8 @@ class Reason:
             )
         template = kind.template if hosts or kind.public is None else kind.public
         shown = {name: self._shown(kind, name, hosts) for name in _NAME.findall(template)}
-        return (template % shown).strip()
+        text = (template % shown).strip()
+        return text[:1].upper() + text[1:] if template.startswith("%") and not hosts else text
 
     def _shown(self, kind: "Kind", name: str, hosts: bool) -> str:
         value = self.params.get(name)
@@ -155,7 +156,7 @@ class Kind:
     :param hosts: parameters that are names of hosts
     :param private: parameters for readers who may see hosts: texts of other programs, paths, addresses
     :param own: parameters from the reader's own request, shown unchecked
-    :param public: the text without the private parameters
+    :param public: the text for readers who may not see hosts, where the template without them reads badly
     """
 
     code: str

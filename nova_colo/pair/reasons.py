@@ -28,6 +28,7 @@ TEST_RETURN = kind(
     "returning to %(host)s after a test failover",
     'The second half of `{"ft-test-failover": {"return": true}}`.',
     hosts="host",
+    public="returning to its former host after a test failover",
 )
 HOST_LOST = kind(
     _G,
@@ -35,6 +36,7 @@ HOST_LOST = kind(
     "host %(host)s is lost",
     "Its agent is silent *and* the peer has lost the replication link to it. Check the host.",
     hosts="host",
+    public="its host is lost",
 )
 PRIMARY_ENDED = kind(
     _G,
@@ -58,6 +60,7 @@ SECONDARY_HOST_LOST = kind(
     "the secondary's host %(host)s is lost",
     "The replication link is down and the agent there is silent. Check the host.",
     hosts="host",
+    public="the secondary's host is lost",
 )
 LINK_LOST = kind(
     _G,
@@ -65,6 +68,7 @@ LINK_LOST = kind(
     "the replication link to %(host)s is lost",
     "The replication link is down, but the agent there answers. Check the replication network.",
     hosts="host",
+    public="the replication link is lost",
 )
 SECONDARY_ENDED = kind(
     _G, "secondary_ended", "the secondary QEMU on %(host)s exited", "As for `primary_ended`.", hosts="host"
@@ -99,6 +103,7 @@ LOST_AND_MISSED_WRITE = kind(
     "A double fault. The secondary's disk is out of date, so it is not promoted. Bring the host back: the "
     "server's data is there.",
     hosts="host",
+    public="the primary's host is lost, and the secondary has missed a write to its disk",
 )
 BOTH_ENDED = kind(_G, "both_ended", "both QEMUs of the pair exited", "A double fault. Check both hosts.")
 HOST_AND_SECONDARY_LOST = kind(
@@ -107,6 +112,7 @@ HOST_AND_SECONDARY_LOST = kind(
     "host %(host)s is lost and the secondary QEMU exited",
     "A double fault. Check both hosts.",
     hosts="host",
+    public="the primary's host is lost and the secondary QEMU exited",
 )
 UNPROTECTED_ENDED = kind(
     _G,
@@ -136,6 +142,7 @@ RECORDS_OUTDATED = kind(
     "Nova's records still name %(host)s",
     "Nova's records are not updated yet after a failover.",
     hosts="host",
+    public="Nova's records still name its former host",
 )
 RECORDS_IN_ERROR = kind(
     _G,
@@ -651,9 +658,9 @@ RUNS_OUTSIDE_PAIR = kind(
 NOT_BEING_BUILT = kind(
     _G,
     "not_being_built",
-    "Server %(server)s is no FT server that is being built on %(host)s.",
-    "Whoever has requested its reservation is no nova-compute that builds it. Find out who can publish on "
-    "the message broker.",
+    "Server %(server)s is not an FT server that is being built on %(host)s.",
+    "Its reservation was requested by something else than the nova-compute that builds it. Find out who can "
+    "publish on the message broker.",
     _WARNING,
     hosts="host",
 )
@@ -672,6 +679,7 @@ PEER_NOT_REACHED = kind(
     "Check the network between the two hosts.",
     _WARNING,
     hosts="host other",
+    public="The primary's host cannot reach the secondary of %(server)s.",
 )
 WRONG_HOST = kind(
     _G,
@@ -680,6 +688,7 @@ WRONG_HOST = kind(
     "Check that `[DEFAULT] host` differs on the two agents.",
     _WARNING,
     hosts="host other",
+    public="The secondary of %(server)s belongs on another host.",
 )
 NO_SECONDARY_HERE = kind(
     _G,
@@ -910,6 +919,7 @@ ENCRYPTION_DIFFERS = kind(
     "Do that, and restart the agent there.",
     _WARNING,
     hosts="host other",
+    public="Only one of the two hosts encrypts. Set [qemu] tls_x509_cert_dir on both, or on neither.",
 )
 MEMORY_STALLED = kind(
     _G,
@@ -1309,7 +1319,7 @@ NOTICED = kind(
     "replication link.",
     _WARNING,
 )
-FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover: %(reason)s.", "A user requested it.")
+FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover started: %(reason)s.", "A user requested it.")
 FAILED_OVER = kind(
     _G,
     "failed_over",
@@ -1317,6 +1327,7 @@ FAILED_OVER = kind(
     "The secondary runs and the service is back.",
     _WARNING,
     hosts="source target",
+    public="Failed over to the secondary: %(reason)s.",
 )
 RECORDS_FOLLOWED = kind(
     _G,
@@ -1324,6 +1335,7 @@ RECORDS_FOLLOWED = kind(
     "Nova's records now name %(host)s.",
     "The failover is complete.",
     hosts="host",
+    public="Nova's records now name its new host.",
 )
 FAILOVER_UNDONE = kind(
     _G,
@@ -1339,11 +1351,19 @@ FAILOVER_RETURNED = kind(
     "The grant was returned. See the error.",
     _ERROR,
     hosts="host",
+    public="The failover failed, the server runs on its former host again: %(error)s",
 )
 PROTECTION_REQUESTED = kind(_G, "protection_requested", "Protection was requested.", "")
 PROTECTION_RESUMED = kind(_G, "protection_resumed", "Protection was resumed on request.", "")
 REMOVAL_REQUESTED = kind(_G, "removal_requested", "The removal of protection (%(action)s) was requested.", "")
-PROTECTED = kind(_G, "protected", "Protected: the secondary runs on %(host)s. %(more)s", "", hosts="host")
+PROTECTED = kind(
+    _G,
+    "protected",
+    "Protected: the secondary runs on %(host)s. %(more)s",
+    "",
+    hosts="host",
+    public="Protected: primary and secondary are in sync. %(more)s",
+)
 PAUSED_FOR = kind(
     _G,
     "paused_for",
@@ -1356,6 +1376,7 @@ NO_TEST_RETURN = kind(
     "The test failover does not return to %(host)s, which has no capacity or is unavailable.",
     "The end of `protected`: the server stays where it is.",
     hosts="host",
+    public="The test failover does not return to its former host, which has no capacity or is unavailable.",
 )
 REQUEST_CANCELLED = kind(
     _G,
@@ -1365,7 +1386,14 @@ REQUEST_CANCELLED = kind(
     _WARNING,
 )
 MOVE_REQUESTED = kind(_G, "move_requested", "A move of the secondary was requested.", "")
-MOVED = kind(_G, "moved", "The secondary was moved from %(old)s to %(new)s.", "", hosts="old new")
+MOVED = kind(
+    _G,
+    "moved",
+    "The secondary was moved from %(old)s to %(new)s.",
+    "",
+    hosts="old new",
+    public="The secondary was moved to another host.",
+)
 MODE_REQUESTED = kind(_G, "mode_requested", "Mode %(mode)s was requested.", "")
 MODE_SET = kind(_G, "mode_set", "The mode is %(mode)s.", "")
 MODE_CHANGED = kind(
@@ -1478,7 +1506,7 @@ HOST_INCAPABLE = kind(
 HOST_UNKNOWN = kind(
     _G,
     "host_unknown",
-    "Host %(host)s has no nova-colo-agent. Name one of those that GET /os-fault-tolerance/hosts lists.",
+    "Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows.",
     own="host",
 )
 CANNOT_BE_FT = kind(
@@ -1496,7 +1524,7 @@ NO_PAIR_YET = kind(
 NOT_FAULT_TOLERANT = kind(
     _G,
     "not_fault_tolerant",
-    "Instance %(server)s is not fault tolerant. Create it from a flavor with the extra spec ft:enabled=1.",
+    "Instance %(server)s is not fault tolerant. Resize it to a flavor with the extra spec ft:enabled=1.",
 )
 LOCKED = kind(_G, "locked", "Instance %(server)s is locked. Unlock it first.")
 

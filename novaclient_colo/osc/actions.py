@@ -40,7 +40,10 @@ class _Act(command.Command):
         compute, manager = self.app.client_manager.compute, self.app.client_manager.fault_tolerance
         servers = [common.find_server(compute, name) for name in parsed_args.server]
         deadline = time.monotonic() + parsed_args.timeout
-        pairs = [self.find(manager, server, deadline if parsed_args.wait else 0.0) for server in servers]
+        pairs = []
+        for server in servers:
+            with common.naming(server):
+                pairs.append(self.find(manager, server, deadline if parsed_args.wait else 0.0))
         errors, requested = [], []
         for pair in pairs:
             try:

@@ -2,12 +2,14 @@
 """Common parts of the commands of ``openstack``: servers by name, progress, waiting."""
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from novaclient import exceptions as nova_exceptions
 from openstack import exceptions as sdk_exceptions
 from osc_lib import exceptions
 
@@ -41,8 +43,26 @@ def find_server(compute: Any, name_or_id: str) -> Any:
 
 
 def find_pair(app: Any, name_or_id: str) -> FaultTolerance:
-    """Return the pair of a server."""
-    return app.client_manager.fault_tolerance.get(find_server(app.client_manager.compute, name_or_id))
+    """Return the pair of a server.
+
+    :raises osc_lib.exceptions.CommandError: no such server, or it is not fault tolerant
+    """
+    server = find_server(app.client_manager.compute, name_or_id)
+    with naming(server):
+        pair: FaultTolerance = app.client_manager.fault_tolerance.get(server)
+        return pair
+
+
+@contextlib.contextmanager
+def naming(server: Any) -> Iterator[None]:
+    """Put the name of a server before the message of an error, which has its id at most.
+
+    :raises osc_lib.exceptions.CommandError: instead of the client's error
+    """
+    try:
+        yield
+    except nova_exceptions.ClientException as error:
+        raise exceptions.CommandError(f"{server.name}: {error}") from None
 
 
 def note_simulated(pairs: Iterable[FaultTolerance]) -> None:

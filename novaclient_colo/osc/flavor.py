@@ -58,7 +58,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-interval",
         metavar="<milliseconds>",
         type=positive,
-        help="Between two checkpoints in mode checkpoint (default: the hosts' own)",
+        help="Between two checkpoints in mode checkpoint, 10 to 60000 (default: the hosts' own)",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument(

@@ -9,6 +9,10 @@ from osc_lib.command import command
 from novaclient_colo.osc import common
 
 
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 1)
+
+
 class ListEvent(command.Lister):
     """List the events of an FT server, newest first"""
 
@@ -59,8 +63,8 @@ class ListCheckpoint(command.Lister):
         "Mismatch": lambda bucket: bucket.mismatch,
         "Periodic": lambda bucket: bucket.periodic,
         "Forced": lambda bucket: bucket.forced,
-        "Pause Mean Ms": lambda bucket: bucket.pause_ms["mean"],
-        "Pause Max Ms": lambda bucket: bucket.pause_ms["max"],
+        "Pause Mean Ms": lambda bucket: _rounded(bucket.pause_ms["mean"]),
+        "Pause Max Ms": lambda bucket: _rounded(bucket.pause_ms["max"]),
     }
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -147,7 +147,10 @@ class ShowFaultTolerance(command.ShowOne):
             row[f"{role}_host"], row[f"{role}_since"] = members.get("host"), members.get("since")
         row["progress"] = format_columns.DictColumn(pair.progress or {})
         row["checkpoints"] = format_columns.DictColumn(pair.checkpoints)
-        row["failovers"] = format_columns.DictColumn(pair.failovers)
+        row["failovers"] = format_columns.DictColumn(
+            # an empty dict is shown as nothing between two commas
+            {name: value for name, value in pair.failovers.items() if value != {}}
+        )
         row["actions"] = format_columns.ListColumn(
             [known["name"] for known in pair.actions if known["allowed"]]
         )

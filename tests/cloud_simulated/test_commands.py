@@ -81,7 +81,7 @@ def test_what_is_not_possible_now_is_refused_with_a_remedy(refused, cloud, pair)
     assert text.startswith(
         f"{SERVER}: The server's protection is not suspended. (HTTP 409) (Request-ID: req-"
     )
-    assert "is not fault tolerant. Create it from a flavor" in refused("server", "ft", "protect", "plain-1")
+    assert "is not fault tolerant. Resize it to a flavor" in refused("server", "ft", "protect", "plain-1")
     assert "Host nowhere has no nova-colo-agent" in refused(
         "server", "ft", "migrate", "secondary", "--host", "nowhere", SERVER
     )

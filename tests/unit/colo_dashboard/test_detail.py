@@ -33,10 +33,10 @@ def bucket(ago, mismatch=1, periodic=0, forced=0, mean=9.0, longest=12.0):
 def test_the_overview_draws_the_pair(cloud, admin):
     answer = admin.get(url(add(cloud, first_error="Out of capacity.")))
     page = text(answer)
-    assert "Primary compute-a since 2 hours ago COLO Secondary compute-b since 60 minutes ago" in page
+    assert "Primary compute-a for 2 hours COLO Secondary compute-b for 60 minutes" in page
     assert "mean 9.1 ms, p99 14.0 ms, longest 20.1 ms" in page
     assert "First error Out of capacity." in page
-    assert 'aria-label="A primary in sync with its secondary"' in answer.content.decode()
+    assert 'aria-label="A primary and its secondary"' in answer.content.decode()
 
 
 def test_without_a_secondary_it_is_drawn_so(cloud, admin):

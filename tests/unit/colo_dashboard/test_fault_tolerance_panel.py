@@ -230,7 +230,7 @@ def test_the_dialog_names_server_hosts_age_and_danger(cloud, admin, ajax):
     page = text(answer)
     assert "The secondary of web-1 becomes its primary" in page
     assert "Primary now compute-a Primary afterwards compute-b Last checkpoint" in page
-    assert "runs unprotected until it is protected again" in page
+    assert "runs unprotected until it has a new secondary" in page
     assert '<input class="btn btn-danger" type="submit" value="Fail over">' in answer.content.decode()
     assert ("<html>" in answer.content.decode()) is not ajax
 
@@ -238,7 +238,7 @@ def test_the_dialog_names_server_hosts_age_and_danger(cloud, admin, ajax):
 def test_the_dialog_of_a_refused_failover_has_no_button(cloud, admin):
     pair = add(cloud, state="degraded", secondary=None, actions=REFUSED)
     answer = admin.get(failover_url(pair))
-    assert "This is not possible now: There is no secondary." in text(answer)
+    assert "This is not possible: There is no secondary." in text(answer)
     assert 'type="submit" value="Fail over"' not in answer.content.decode()
 
 

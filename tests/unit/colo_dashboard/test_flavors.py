@@ -83,6 +83,7 @@ def test_a_flavor_is_made_fault_tolerant_and_ordinary_again(cloud, admin):
         "ft:mode": "colo",
         "ft:auto_reprotect": "1",
     }
+    assert "Change policy: some" in text(admin.get(f"{FLAVORS}id-some/set/"))
     assert "keep the flavor as it was" in text(admin.get(f"{FLAVORS}id-some/unset/"))
     admin.post(f"{FLAVORS}id-some/unset/")
     assert flavor["extra_specs"] == {"hw:cpu_policy": "shared"}

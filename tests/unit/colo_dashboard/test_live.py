@@ -38,8 +38,8 @@ def test_figures_are_told_as_they_are_shown(cloud, admin):
     assert set(row_data["figures"]) == set(re.findall(r'data-ft="(\w+)"', row(page, pair) + detail))
     ages = {
         "last_checkpoint": "",
-        "primary_since": "since 2 hours ago",
-        "secondary_since": "since 60 minutes ago",
+        "primary_since": "for 2 hours",
+        "secondary_since": "for 60 minutes",
     }
     assert row_data["figures"] | {"last_checkpoint": ""} == ages | {
         "per_min": "21.5",

@@ -74,6 +74,23 @@ def test_an_action_is_asked_for_as_confirmed(cloud, login, index, slug, label, p
     assert "of web-1 was" in text(client.get(index))
 
 
+@pytest.mark.parametrize(
+    ("slug", "done"),
+    [
+        ("protect", "protected"),
+        ("resume", "protected"),
+        ("suspend", "suspended"),
+        ("unprotect", "unprotected"),
+    ],
+)
+def test_a_row_shows_progress_until_the_request_is_done(cloud, admin, slug, done):
+    pair = add(cloud, state="degraded", actions=actions(ft_protect="", ft_resume=""))
+    admin.post(url(INDEX, pair, slug), {"epoch": pair["epoch"]})
+    assert "colo-progress" in row(admin.get(INDEX), pair)
+    cloud.pairs[pair["server_id"]]["state"] = done
+    assert "colo-progress" not in row(admin.get(INDEX), pair)
+
+
 def test_an_admin_may_choose_the_host(cloud, admin):
     cloud.hosts = HOSTS
     pair = add(cloud)
@@ -98,7 +115,7 @@ def test_force_needs_the_typed_name(cloud, admin):
         cloud, "web-<1>", state="degraded", actions=actions(failover="The pair is degraded, not protected.")
     )
     page = admin.get(url(INDEX, pair, "failover"))
-    assert "The pair is not in the state Protected: The pair is degraded, not protected." in text(page)
+    assert "The pair is degraded, not protected." in text(page)
     for typed in ("", "web-1", "WEB-<1>"):
         answer = admin.post(url(INDEX, pair, "failover"), {"epoch": pair["epoch"], "force": typed})
         assert answer.status_code == 200
@@ -110,7 +127,7 @@ def test_force_needs_the_typed_name(cloud, admin):
 
 def test_a_tenant_cannot_force(cloud, member):
     pair = add(cloud, state="degraded", actions=actions(failover="The pair is degraded, not protected."))
-    assert "This is not possible now: The pair is degraded" in text(
+    assert "This is not possible: The pair is degraded" in text(
         member.get(url(PROJECT_INDEX, pair, "failover"))
     )
     member.post(url(PROJECT_INDEX, pair, "failover"), {"epoch": pair["epoch"], "force": "web-1"})

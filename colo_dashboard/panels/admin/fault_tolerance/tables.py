@@ -52,7 +52,9 @@ class HostsTable(tables.DataTable):
     """The replicas and the unmet requirements of each host."""
 
     host = tables.Column("host", verbose_name=_("Host"), classes=("colo-host",))
-    agent = project_tables.CellColumn("agent", verbose_name=_("Agent"), sortable=False)
+    agent = project_tables.CellColumn(
+        "agent", verbose_name=_("Agent"), classes=("colo-host",), sortable=False
+    )
     capable = project_tables.CellColumn("capable", verbose_name=_("Can run secondaries"), sortable=False)
     primaries = tables.Column("primaries", verbose_name=_("Primaries"))
     secondaries = tables.Column("secondaries", verbose_name=_("Secondaries"))

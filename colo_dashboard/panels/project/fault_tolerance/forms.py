@@ -14,9 +14,9 @@ from colo_dashboard.actions import Action
 from novaclient_colo.fault_tolerance import FaultTolerance
 
 MODES = (
-    ("colo", gettext_lazy("COLO: when their replies differ")),
-    ("checkpoint", gettext_lazy("Checkpoint: at a fixed interval; replies are delayed until then")),
-    ("hybrid", gettext_lazy("Hybrid: switches between the two, depending on how often replies differ")),
+    ("colo", gettext_lazy("COLO: synchronise when replies differ")),
+    ("checkpoint", gettext_lazy("Checkpoint: synchronise at a fixed interval; replies wait for it")),
+    ("hybrid", gettext_lazy("Hybrid: switch between the two, depending on how often replies differ")),
 )
 
 
@@ -64,11 +64,8 @@ class FailoverForm(ActionForm):
 
     force = django_forms.CharField(
         required=False,
-        label=gettext_lazy("Name of the server"),
-        help_text=gettext_lazy(
-            "Enter it to fail over although the pair is not in the state Protected. No reply that a client "
-            "has received is lost."
-        ),
+        label=gettext_lazy("To force the failover, enter the name of the server"),
+        help_text=gettext_lazy("No reply that a client has received is lost."),
         widget=django_forms.TextInput(attrs={"autocomplete": "off"}),
     )
 

@@ -119,7 +119,7 @@ class FaultToleranceTable(tables.DataTable):
     )
     health = CellColumn("health", verbose_name=_("Health"), sortable=False)
     last_checkpoint = CellColumn("pair", verbose_name=_("Last checkpoint"), sortable=False)
-    checkpoints = CellColumn("pair", verbose_name=_("Checkpoints/min"), sortable=False)
+    checkpoints = CellColumn("pair", verbose_name=_("Checkpoints per minute"), sortable=False)
     pause = CellColumn("pair", verbose_name=_("Pause p99"), sortable=False)
     failovers = CellColumn("pair", verbose_name=_("Failovers"), sortable=False)
 

@@ -67,7 +67,7 @@ def test_what_nova_does_not_build_there_is_refused(context, reservation, shown):
     reservation.reserve(BUILT.id, "a")
     before = row(context)
     context.shown = dataclasses.replace(BUILT, **{"host": "c"} | shown)
-    with pytest.raises(BuildError, match="is no FT server that is being built on its host"):
+    with pytest.raises(BuildError, match="is not an FT server that is being built on its host"):
         reservation.reserve(BUILT.id, "c")
     assert row(context) == before
 

@@ -94,11 +94,20 @@ def test_hosts_are_named_to_those_who_may_see_them():
         source="compute-10", target="compute-1", reason=reasons.HOST_LOST(host="compute-10")
     )
     assert str(lost) == "Failed over from compute-10 to compute-1: host compute-10 is lost."
-    assert lost.text(hosts=False) == f"Failed over from {SOME_HOST} to {SOME_HOST}: host {SOME_HOST} is lost."
+    assert lost.text(hosts=False) == "Failed over to the secondary: its host is lost."
     assert lost.wire(hosts=False) == {
         "code": "failed_over",
         "params": {"reason": {"code": "host_lost", "params": {}}},
     }
+
+
+def test_who_may_not_see_hosts_reads_sentences():
+    refused = reasons.GUEST_REFUSED(host="compute-a", text="No such bridge.")
+    assert refused.text(hosts=False) == "Its host cannot run the guest."
+    for kind in KINDS:
+        hosts = dict.fromkeys(kind.names, "compute-a")
+        assert Reason(kind.code, hosts).text(hosts=False).count(SOME_HOST) <= 1, kind.code
+        assert f"host {SOME_HOST}" not in Reason(kind.code, hosts).text(hosts=False), kind.code
 
 
 def test_what_is_no_word_of_ours_is_not_shown():
@@ -120,7 +129,7 @@ def test_a_reason_takes_its_parameters_and_no_others():
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
 def test_a_kind_says_what_it_is_about_and_what_to_do(kind: Kind):
     assert kind.hosts | kind.private | kind.own <= kind.names
-    assert bool(kind.private) == bool(kind.public)
+    assert not kind.private or kind.public
     assert kind.public is None or "A secret." not in Reason(
         kind.code, dict.fromkeys(kind.names, "A secret.")
     ).text(False)

@@ -101,12 +101,16 @@ class OneFlavorView(DialogView):
 class SetView(OneFlavorView):
     form_class = flavor_forms.PolicyForm
     form_id, modal_id = "set_flavor_form", "set_flavor_modal"
-    submit_label = gettext_lazy("Make fault tolerant")
     sentence = gettext_lazy(
         "New servers of this flavor run on two hosts at once: the secondary takes the same vCPUs and "
         "disk, and twice the RAM. Existing servers keep the flavor as it was when they were created "
         "or last resized."
     )
+
+    @property
+    def submit_label(self) -> str:
+        """The label of the flavor's action in the list."""
+        return _("Change policy") if self.flavor.enabled else _("Make fault tolerant")
 
 
 class UnsetView(OneFlavorView):
