@@ -318,7 +318,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "host_lost": (
         gettext_noop("host %(host)s is lost"),
-        gettext_noop("its host is lost"),
+        gettext_noop("the primary's host is lost"),
     ),
     "host_no_address": (
         gettext_noop("This host has no address in the replication network. Set [qemu] replication_address."),
@@ -810,7 +810,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_followed": (
         gettext_noop("Nova's records now name %(host)s."),
-        gettext_noop("Nova's records now name its new host."),
+        gettext_noop("Nova's records now name the server's new host."),
     ),
     "records_in_error": (
         gettext_noop("the server runs on %(host)s but is in ERROR in Nova"),
@@ -818,7 +818,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "records_outdated": (
         gettext_noop("Nova's records still name %(host)s"),
-        gettext_noop("Nova's records still name its former host"),
+        gettext_noop("Nova's records still name the server's former host"),
     ),
     "records_stuck": (
         gettext_noop("The server runs, but updating Nova's records failed: %(error)s"),

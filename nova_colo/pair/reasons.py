@@ -36,7 +36,7 @@ HOST_LOST = kind(
     "host %(host)s is lost",
     "Its agent is silent *and* the peer has lost the replication link to it. Check the host.",
     hosts="host",
-    public="its host is lost",
+    public="the primary's host is lost",
 )
 PRIMARY_ENDED = kind(
     _G,
@@ -142,7 +142,7 @@ RECORDS_OUTDATED = kind(
     "Nova's records still name %(host)s",
     "Nova's records are not updated yet after a failover.",
     hosts="host",
-    public="Nova's records still name its former host",
+    public="Nova's records still name the server's former host",
 )
 RECORDS_IN_ERROR = kind(
     _G,
@@ -1335,7 +1335,7 @@ RECORDS_FOLLOWED = kind(
     "Nova's records now name %(host)s.",
     "The failover is complete.",
     hosts="host",
-    public="Nova's records now name its new host.",
+    public="Nova's records now name the server's new host.",
 )
 FAILOVER_UNDONE = kind(
     _G,

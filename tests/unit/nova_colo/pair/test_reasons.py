@@ -94,7 +94,7 @@ def test_hosts_are_named_to_those_who_may_see_them():
         source="compute-10", target="compute-1", reason=reasons.HOST_LOST(host="compute-10")
     )
     assert str(lost) == "Failed over from compute-10 to compute-1: host compute-10 is lost."
-    assert lost.text(hosts=False) == "Failed over to the secondary: its host is lost."
+    assert lost.text(hosts=False) == "Failed over to the secondary: the primary's host is lost."
     assert lost.wire(hosts=False) == {
         "code": "failed_over",
         "params": {"reason": {"code": "host_lost", "params": {}}},
