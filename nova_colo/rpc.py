@@ -140,7 +140,7 @@ class AgentClient:
         return self._retrying(self._call, host, method, arguments)
 
     def _call(self, host: str, method: str, arguments: Mapping[str, Any]) -> Any:
-        # at each attempt anew: an agent carries out a signed request once
+        # a signature of its own for each attempt: an agent carries out a signed request once
         return self._client.prepare(server=host).call(
             self._sign(host, method, arguments), method, **arguments
         )
