@@ -167,7 +167,9 @@ class AgentManager:
             )
             if record is None or (expected is not None and not is_paired):
                 raise ReplicationError(
-                    reasons.NOT_THE_PRIMARY(host=self._host, server=server_id, epoch=expected or epoch)
+                    reasons.NOT_THE_PRIMARY(
+                        host=self._host, server=server_id, epoch=epoch if expected is None else expected
+                    )
                 )
             self._check_epoch(server_id, epoch, Role.PRIMARY, Role.LEAVING, Role.DEMOTED)
             self._roles.put(RoleRecord(server_id, Role.DEMOTED, epoch))

@@ -43,6 +43,10 @@ class GoneError(ReplicationError):
     """The QEMU does not exist on this host, or has just ended."""
 
 
+class UnverifiedError(ReplicationError):
+    """The agent cannot verify that an engine has sent the request, which says nothing about its replica."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PairSpec:
     """The description of a pair that is to be created, for both of its hosts.

@@ -23,7 +23,7 @@ from oslo_serialization import jsonutils
 from oslo_utils import uuidutils
 
 from nova_colo import rpc
-from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication import UnverifiedError
 from nova_colo.pair import reasons
 
 LOG = logging.getLogger(__name__)
@@ -77,12 +77,12 @@ class Verifier:
         """Accept a request once.
 
         :param context: the request's, as :meth:`Signer.sign` returned it
-        :raises ReplicationError: when no engine has signed it, it is too old, or it was accepted before
+        :raises UnverifiedError: when no engine has signed it, it is too old, or it was accepted before
         """
         try:
             signature = bytes.fromhex(context["signature"])
             request_id, expires = str(context["request_id"]), float(context["expires"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise self._refusal(method, "it is not signed") from None
         signed = {"request_id": request_id, "expires": expires}
         content = _content(signed, self._host, method, arguments)
@@ -99,9 +99,9 @@ class Verifier:
                 raise self._refusal(method, "it was carried out before")
             self._seen[request_id] = expires
 
-    def _refusal(self, method: str, cause: str, reason: reasons.Reason | None = None) -> ReplicationError:
+    def _refusal(self, method: str, cause: str, reason: reasons.Reason | None = None) -> UnverifiedError:
         LOG.warning("Refused a request to %s on host %s: %s.", method, self._host, cause)
-        return ReplicationError(reason or reasons.REQUEST_NOT_SIGNED(host=self._host))
+        return UnverifiedError(reason or reasons.REQUEST_NOT_SIGNED(host=self._host))
 
 
 class SignedEndpoint:

@@ -9,7 +9,13 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from nova_colo.agent.replication import GoneError, MonitorError, ReplicationError, SilentError
+from nova_colo.agent.replication import (
+    GoneError,
+    MonitorError,
+    ReplicationError,
+    SilentError,
+    UnverifiedError,
+)
 from nova_colo.agent.rpcapi import AgentAPI
 from nova_colo.db import Database, events, pairs
 from nova_colo.db.models import Pair
@@ -95,7 +101,7 @@ class Context:
             return self.agent_client.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
             raise WorkflowError(reasons.AGENT_TIMEOUT(host=host)) from error
-        except (MonitorError, SilentError, GoneError) as error:
+        except (MonitorError, SilentError, GoneError, UnverifiedError) as error:
             raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except ReplicationError as error:
             raise AgentRefusalError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error

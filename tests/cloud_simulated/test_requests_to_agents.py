@@ -7,7 +7,7 @@ from oslo_config import cfg
 from nova_colo import conf as colo_conf
 from nova_colo import rpc
 from nova_colo.agent import signing
-from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication import UnverifiedError
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_request_that_no_engine_has_signed_changes_nothing(cloud, pair, conf, 
         (secondary, "discard", server),
         (primary, "release", server),
     ):
-        with pytest.raises(ReplicationError) as refused:
+        with pytest.raises(UnverifiedError) as refused:
             stranger.call(host, method, **arguments)
         assert refused.value.reason.code == "request_not_signed"
     engine = rpc.AgentClient(transport, 30, signing.sign_by(conf))

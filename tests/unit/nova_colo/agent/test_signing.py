@@ -19,7 +19,7 @@ from oslo_config import cfg
 
 from nova_colo import rpc
 from nova_colo.agent import signing
-from nova_colo.agent.replication import ReplicationError
+from nova_colo.agent.replication import UnverifiedError
 from nova_colo.pair.model import Role
 
 HOST, SERVER = "compute-a", "11111111-1111-4111-8111-111111111111"
@@ -78,7 +78,7 @@ def engine(key, clock):
 
 
 def refused(call, code="request_not_signed", **params):
-    with pytest.raises(ReplicationError) as raised:
+    with pytest.raises(UnverifiedError) as raised:
         call()
     assert raised.value.reason.code == code
     assert raised.value.reason.params == {"host": HOST, **params}
@@ -133,6 +133,7 @@ def test_what_was_changed_on_the_way_is_refused(change, engine, agent):
         {"request_id": "1", "expires": 1_800_000_100, "signature": "00" * 64},
         {"request_id": "1", "expires": 1_800_000_100, "signature": "no hexadecimal"},
         {"request_id": ["1"], "expires": "soon", "signature": None},
+        {"request_id": "1", "expires": 10**400, "signature": "00" * 64},
         {"request_id": "1", "expires": float("nan"), "signature": "00" * 64},
     ],
 )
