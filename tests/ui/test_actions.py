@@ -170,7 +170,7 @@ def test_a_reader_can_look_and_is_told_why_nothing_else(lab: Any, panel: Callabl
     browser.find_element(By.LINK_TEXT, "Checkpoints").click()
     shown(browser, "svg.colo-chart")
     browser.find_element(By.LINK_TEXT, "Events").click()
-    wait_for("its events", DIALOG_S, lambda: on_page(browser, "Protected: the secondary runs"))
+    wait_for("its events", DIALOG_S, lambda: on_page(browser, "Protected: primary and secondary are in sync"))
 
 
 @pytest.mark.timeout(300)
