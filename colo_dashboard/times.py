@@ -24,13 +24,13 @@ def age(value: str | None) -> str:
     if moment is None:
         return gettext("never")
     seconds = _seconds_since(moment)
-    if seconds < 120:
-        return ngettext("%d second ago", "%d seconds ago", seconds) % seconds
-    if seconds < 2 * 3600:
-        return gettext("%d minutes ago") % (seconds // 60)
-    if seconds < 48 * 3600:
-        return gettext("%d hours ago") % (seconds // 3600)
-    return gettext("%d days ago") % (seconds // 86400)
+    return _in_largest_unit(
+        seconds,
+        ngettext("%d second ago", "%d seconds ago", seconds),
+        gettext("%d minutes ago"),
+        gettext("%d hours ago"),
+        gettext("%d days ago"),
+    )
 
 
 def duration(value: str | None) -> str:
@@ -39,13 +39,13 @@ def duration(value: str | None) -> str:
     if moment is None:
         return ""
     seconds = _seconds_since(moment)
-    if seconds < 120:
-        return ngettext("for %d second", "for %d seconds", seconds) % seconds
-    if seconds < 2 * 3600:
-        return gettext("for %d minutes") % (seconds // 60)
-    if seconds < 48 * 3600:
-        return gettext("for %d hours") % (seconds // 3600)
-    return gettext("for %d days") % (seconds // 86400)
+    return _in_largest_unit(
+        seconds,
+        ngettext("for %d second", "for %d seconds", seconds),
+        gettext("for %d minutes"),
+        gettext("for %d hours"),
+        gettext("for %d days"),
+    )
 
 
 def to_the_second(moment: datetime | None) -> str:
@@ -61,3 +61,14 @@ def to_the_second(moment: datetime | None) -> str:
 
 def _seconds_since(moment: datetime) -> int:
     return max(0, int((timezone.now() - moment).total_seconds()))
+
+
+def _in_largest_unit(seconds: int, in_seconds: str, in_minutes: str, in_hours: str, in_days: str) -> str:
+    """Return the text for the largest unit of which there are two or more, with their number."""
+    if seconds < 120:
+        return in_seconds % seconds
+    if seconds < 2 * 3600:
+        return in_minutes % (seconds // 60)
+    if seconds < 48 * 3600:
+        return in_hours % (seconds // 3600)
+    return in_days % (seconds // 86400)

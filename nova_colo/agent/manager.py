@@ -246,7 +246,7 @@ class AgentManager:
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            if role is not None and (record is None or (record.role, record.epoch) != (role, epoch)):
+            if role is not None and not _is_still(record, role, epoch):
                 return
             is_leaving = record is not None and record.role == Role.LEAVING
             if record is None or is_leaving or record.role == Role.PRIMARY:
@@ -267,8 +267,13 @@ class AgentManager:
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            if record is None or (role is not None and (record.role, record.epoch) != (role, epoch)):
+            if record is None or (role is not None and not _is_still(record, role, epoch)):
                 return
             self._backend.destroy(server_id)
             self._roles.delete(server_id)
         LOG.info("Destroyed the replica of server %s on host %s.", server_id, self._host)
+
+
+def _is_still(record: RoleRecord | None, role: str, epoch: int | None) -> bool:
+    """Return whether a host's role for a server is what it was when a request was decided."""
+    return record is not None and (record.role, record.epoch) == (role, epoch)
