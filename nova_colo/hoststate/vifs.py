@@ -2,7 +2,8 @@
 """Records of how the VIFs of FT servers are plugged, as os-vif objects.
 
 nova-compute records it when it plugs a server's VIFs. The agent of the secondary's host plugs the secondary's
-VIFs in the same way, by the same os-vif plugins, since Nova does not know that the secondary exists.
+VIFs in the same way, by the same os-vif plugins, since Nova does not know that the secondary exists. If Nova
+fails before it plugs a promoted secondary's VIFs, that host's agent records them.
 """
 
 import pathlib
@@ -45,6 +46,14 @@ class VifStore:
         """
         record = {"server": server.obj_to_primitive(), "vifs": [vif.obj_to_primitive() for vif in vifs]}
         json_file.write(self._folder / f"{server.uuid}.json", record)
+
+    def take_over(self, server_id: str, record: Mapping[str, Any] | None) -> None:
+        """Record the VIFs of a promoted secondary, unless nova-compute has done so.
+
+        :param record: as plug() was given it; None for no VIFs
+        """
+        if record and self.get(server_id) is None:
+            json_file.write(self._folder / f"{server_id}.json", dict(record))
 
     def add(self, server: Any, vif: Any) -> None:
         """Record a VIF that was attached.

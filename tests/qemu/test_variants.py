@@ -12,9 +12,11 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 import pytest
+from os_vif import objects
 
 from lab.machines import Guest, Host, Testbed
 from nova_colo.agent.replication import ReplicationError
+from nova_colo.hoststate import vifs
 from tests.qemu.lives import OPTIONS, PATIENCE, Life, listening
 
 VARIANTS = [
@@ -44,6 +46,29 @@ def test_a_pair_with_more_than_one_of_each_survives_the_loss_of_its_primary(
             life.discard(pair.primary or "")
     finally:
         life.close()
+
+
+def test_a_promoted_guest_gets_a_secondary_though_nova_has_not_plugged_its_vifs(testbed: Testbed) -> None:
+    vifs.prepare()
+    life = Life(testbed, Guest("unplugged", number=123))
+    stores = {name: vifs.VifStore(str(host.state_path)) for name, host in life.hosts.items()}
+    server = objects.instance_info.InstanceInfo(uuid=life.guest.uuid, name=life.guest.name)
+    vif = objects.vif.VIFBridge(id="9c3b6f8a-2b51-4b9e-8f9b-4f0f7a3c2f11", plugin="noop", bridge_name="br0")
+    try:
+        stores["compute-a"].put(server, [vif])
+        recorded = stores["compute-a"].get(life.guest.uuid)
+        life.pair.fail_over(life.protect(target="compute-b"))
+        life.on = "compute-b"
+        assert stores["compute-b"].get(life.guest.uuid) == recorded
+        life.discard("compute-a")
+        life.pair.fail_over(life.protect(target="compute-c"))
+        life.on = "compute-c"
+        assert stores["compute-c"].get(life.guest.uuid) == recorded
+        life.goes_on()
+    finally:
+        life.close()
+        for store in stores.values():
+            store.delete(life.guest.uuid)
 
 
 def test_several_pairs_share_two_hosts_and_one_is_none_of_the_others_business(testbed: Testbed) -> None:

@@ -51,7 +51,8 @@ class QemuBackend:
         vifs.prepare()
         self._replicas = ReplicaSet(options, conf.state_path, thresholds)
         self._hypervisor = self._replicas.hypervisor
-        self._protection = Protection(conf.host, options, self._replicas, vifs.VifStore(conf.state_path))
+        self._vif_store = vifs.VifStore(conf.state_path)
+        self._protection = Protection(conf.host, options, self._replicas, self._vif_store)
         self._host_monitor = HostMonitor(options, self._hypervisor)
         self._space = DiskSpace(conf.host, self._replicas, options.low_space)
         self._host_monitor.start()
@@ -181,6 +182,8 @@ class QemuBackend:
         """Hand the promoted replica's files and VIFs over to Nova."""
         replica = self._replicas.get(server_id)
         if replica is not None:
+            # nova-compute may have failed before it plugged them: the next secondary needs the record
+            self._vif_store.take_over(server_id, replica.record.vifs)
             replica.save(created_files=[], vifs=None)
 
     def run_unprotected(self, server_id: str) -> None:

@@ -58,6 +58,17 @@ def test_a_secondary_is_plugged_in_as_its_primary_was_and_out_again(store, plugg
     assert plugged.done == [("plug", SERVER, PORT, "qbr-1"), ("unplug", SERVER, PORT, "qbr-1")]
 
 
+def test_a_promoted_secondarys_vifs_are_recorded_unless_nova_has_done_so(store, tmp_path):
+    record = store.get(SERVER)
+    other_host = vifs.VifStore(str(tmp_path / "other"))
+    other_host.take_over(SERVER, None)
+    assert other_host.get(SERVER) is None
+    other_host.take_over(SERVER, record)
+    assert other_host.get(SERVER) == record
+    other_host.take_over(SERVER, record | {"vifs": []})
+    assert other_host.get(SERVER) == record
+
+
 def test_cards_that_were_attached_are_plugged_in_too_and_those_that_were_detached_are_not(store, plugged):
     server = objects.instance_info.InstanceInfo(uuid=SERVER, name="instance-00000001")
     other = objects.vif.VIFBridge(
