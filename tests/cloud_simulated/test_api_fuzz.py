@@ -45,7 +45,9 @@ MODES = {"well-formed": GenerationMode.POSITIVE, "malformed": GenerationMode.NEG
 def requests_about(operation, mode, server_id):
     """Return a strategy of requests in which only the query or the body is generated."""
     path = {"server_id": server_id} if "{server_id}" in operation.path else {}
-    return operation.as_strategy(generation_mode=MODES[mode], path_parameters=path)
+    requests = operation.as_strategy(generation_mode=MODES[mode], path_parameters=path)
+    # a parameter whose value is an empty list is not sent: what is left may be well-formed
+    return requests.filter(lambda case: [] not in (case.query or {}).values())
 
 
 @pytest.fixture
@@ -141,9 +143,12 @@ def test_actions_of_those_who_may_not_and_on_what_has_none(cloud, send, mode, us
 
 
 @pytest.mark.parametrize(
-    "user,expected", [("admin", {400}), ("manager", {400, 403}), ("demo", {400, 403})], ids=USERS[:3]
+    "user,expected",
+    [("admin", {400, 404}), ("manager", {400, 403, 404}), ("demo", {400, 403, 404})],
+    ids=USERS[:3],
 )
 def test_malformed_actions_of_those_who_may(cloud, send, user, expected):
+    """A body that is no object names no action of ours: Nova itself answers, with 404."""
     before = everything(cloud)
     assert set(send(ACTION, "malformed", user, ["ft"])) <= expected
     assert everything(cloud) == before

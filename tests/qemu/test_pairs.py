@@ -16,6 +16,7 @@ import pytest
 
 from lab.core.patience import patient
 from lab.machines import Guest, Testbed
+from nova_colo.agent.rpcapi import has_ended
 from nova_colo.standalone.pair import PairObservation
 from tests.qemu.lives import OPTIONS, Life, listening
 
@@ -265,8 +266,8 @@ def wait_for_silence(life: Life, name: str) -> None:
 
 def wait_for_answering_loss(life: Life, name: str) -> None:
     """Wait until a replica has lost its peer and answers its agent."""
-    life.wait_for_loss(name)
-    assert life.replica(name)["running"], "the engine would take it for ended"
+    assert not has_ended(life.wait_for_loss(name))
+    life.wait("QEMU answers", lambda: life.replica(name)["running"])
 
 
 def power_on_again(life: Life, name: str) -> None:

@@ -89,12 +89,21 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
         yield driver
 
 
+def log_out_of(browser: WebDriver, lab: Any) -> None:
+    """End the session at the server, and forget its cookies.
+
+    The pages poll: the reply to a request that was sent before may set the session's cookie again.
+    """
+    browser.get(address(lab, "auth/logout/"))
+    browser.get("about:blank")
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+
+
 @pytest.fixture
-def browser(chromium: WebDriver) -> Iterator[WebDriver]:
+def browser(chromium: WebDriver, lab: Any) -> Iterator[WebDriver]:
     """Return the browser without a login."""
     yield chromium
-    chromium.get("about:blank")  # the page of the last test polls all the time
-    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    log_out_of(chromium, lab)
 
 
 @pytest.fixture

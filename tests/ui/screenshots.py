@@ -10,7 +10,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from lab import Lab
 from lab.core.state import THEMES
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.conftest import log_in_to, start_browser
+from tests.ui.conftest import log_in_to, log_out_of, start_browser
 from tests.ui.panel import address, click, dialog, shown
 
 WIDTHS = (1280, 480)
@@ -61,7 +61,7 @@ def take_all(lab: Lab, theme: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as profile, start_browser(Path(profile)) as browser:
             browser.set_window_size(width, WINDOW)
             for user, paths in pages(server_id).items():
-                browser.delete_all_cookies()
+                log_out_of(browser, lab)
                 log_in_to(browser, lab, user)
                 for name, path in paths.items():
                     browser.get(address(lab, path))

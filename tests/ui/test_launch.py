@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from lab.core.patience import patient
 from tests.fixtures import many_servers
 from tests.fixtures.cloud import Cloud, wait_for
-from tests.ui.conftest import log_in_to
+from tests.ui.conftest import log_in_to, log_out_of
 from tests.ui.panel import DIALOG_S, address, dialog, on_page, shown, stands_still
 
 FLAVOR, SERVER, PLAIN = "ft.browser", "from-the-browser", "plain-in-the-browser"
@@ -91,11 +91,11 @@ def test_a_server_of_a_flavor_made_here_is_protected_and_failed_over(
 ) -> None:
     log_in_to(browser, lab, "admin")
     _create_flavor(browser, lab)
-    browser.delete_all_cookies()
+    log_out_of(browser, lab)
     log_in_to(browser, lab, "demo")
     _launch(browser, lab)
     pair = cloud.protected(SERVER, BUILD_S)
-    browser.delete_all_cookies()
+    log_out_of(browser, lab)
     log_in_to(browser, lab, "admin")
     browser.get(address(lab, f"admin/fault_tolerance/{pair['server_id']}/"))
     assert pair["secondary"]["host"] in browser.find_element(By.CSS_SELECTOR, ".colo-pair").text
