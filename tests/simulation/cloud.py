@@ -324,7 +324,8 @@ class Nova:
         if self._state(self.host) == "up":
             raise ServiceError("Nova", 400, "Compute service is still in use.")
         self._check_disk(host)
-        return self._accept("rebuilding", host, "SHUTOFF", "ERROR")
+        assert self.status != "SHUTOFF", "Nova would stop the guest after the move"
+        return self._accept("rebuilding", host, "ERROR")
 
     def _check_disk(self, host: str) -> None:
         assert not self._world.hosts[host].backend.committing, "Nova would start the guest from that disk"

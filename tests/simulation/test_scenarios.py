@@ -519,6 +519,24 @@ def test_a_server_is_active_again_whose_move_has_failed_at_its_end(machine, seen
     assert (world.nova.host, world.nova.status) == ("b", "ACTIVE")
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["stays", "is lost again"])
+def test_a_stop_that_nova_completes_after_a_failover_keeps_no_records_from_following(machine, again):
+    """The host is lost while Nova stops the server. Back again, it finds no guest, and records a stop."""
+    world = machine.world
+    world.nova.ask_for_stop()
+    world.nova.work(True)
+    world.power_cut("a")
+    machine.the_other_engine_takes_over(1)
+    assert world.answering() == ["b"]
+    world.power_on("a")
+    world.nova.work(True)
+    assert (world.nova.host, world.nova.status) == ("a", "SHUTOFF")
+    if again:
+        world.power_cut("a")
+    _until(machine, lambda: world.row().state == State.PROTECTED, seconds=120)
+    assert (world.nova.host, world.nova.status, world.answering()) == ("b", "ACTIVE", ["b"])
+
+
 @pytest.mark.parametrize("number", range(10))
 def test_a_failover_goes_on_when_the_database_undoes_one_of_its_transactions(machine, number):
     """MariaDB rolls back one of two transactions in a deadlock, Galera one of two from different nodes."""

@@ -228,9 +228,11 @@ class RecordSync(Workflow[FailoverParams]):
         nova, source, target = self._context.nova, job.params.source, job.params.target
         self._repair_allocations(server)
         self._repair_port_bindings(server, target, lost)
+        # after a failed move, or a stop that found no guest on the source any more: Nova would refuse to
+        # migrate the server, and stop it after an evacuation
+        if server.status in ("ERROR", "SHUTOFF"):
+            nova.set_active(job.server_id, job.id)
         if not lost:
-            if server.status == "ERROR":  # after a failed move; Nova would refuse another one
-                nova.set_active(job.server_id, job.id)
             agent_calls.demote(self._context, job)
             return nova.live_migrate(job.server_id, target, job.id)
         self._fence(source)
