@@ -13,7 +13,7 @@ POLICIES := colo_dashboard/conf/default_policies.yaml
 .DEFAULT_GOAL := help
 # Some images set this for their own programs. Here each process would compile all that it imports, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo demo-down test test-all quick sweep hosts-lane real-lane cloud-lane nova-lane unit dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
+.PHONY: help demo demo-down test test-all quick sweep hosts-lane real-lane cloud-lane nova-lane unit simulation dashboards functional qemu cloud-simulated cloud-real lint bench docs docs-samples messages policies screenshots install venv
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ demo-down: ## stop it again
 # Run the stages of a lane one after the other, even after one has failed; the report at the end lists the failed ones.
 HOSTS_LANE := qemu
 REAL_LANE := cloud-real
-CLOUD_LANE := lint docs unit dashboards cloud-simulated
+CLOUD_LANE := lint docs unit simulation dashboards cloud-simulated
 NOVA_LANE := functional-32 functional-33 functional-34
 STAGE := $(PYTHON) tests/stage.py
 
@@ -50,7 +50,7 @@ test-all: ## all tests, the long ones too, with all releases, then the benchmark
 	$(MAKE) --no-print-directory test SELECT=--hypothesis-profile=long SURFACE= HORIZONS="25.5 25.7"
 	$(MAKE) --no-print-directory bench
 
-quick: lint unit ## what to run at each save: ruff, mypy, codespell, and the tests that need no service
+quick: lint unit simulation ## what to run at each save: ruff, mypy, codespell, and the tests that need no service
 
 sweep: # what tests that were killed have left
 	$(PYTHON) -m lab sweep
@@ -68,7 +68,10 @@ nova-lane:
 	+@for stage in $(NOVA_LANE); do $(STAGE) run --nice 5 $$stage $(MAKE) --no-print-directory $$stage || true; done
 
 unit: venv ## the tests that need no service
-	$(BIN)/python -m pytest tests/unit tests/simulation $(SELECT) --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest tests/unit $(SELECT) --numprocesses=2 --dist=worksteal
+
+simulation: venv ## the model checker: engines and agents in a cloud in which everything can fail between any two steps
+	$(BIN)/python -m pytest tests/simulation $(SELECT) --numprocesses=2 --dist=worksteal
 
 dashboards: $(HORIZONS:%=dashboard-%) ## the dashboard with older releases of Horizon; the other tests have the newest
 
