@@ -145,7 +145,9 @@ def _kill_at_all_points(
     reached = folder / "reached"
     reached.touch()
     (folder / "points").write_text(json.dumps({pair["server_id"]: point for point, pair in pairs.items()}))
-    (folder / "more.conf").write_text(f"[engine]\nmax_workers = {len(pairs)}\n")
+    number = len(pairs)  # all are blocked at once
+    limits = f"max_workers = {number}\nmax_copies_per_host = {number}\n"
+    (folder / "more.conf").write_text(f"[engine]\n{limits}")
     files = [cloud.lab.layout.etc / "nova-colo" / "nova-colo.conf", folder / "more.conf"]
     command = [
         sys.executable,
