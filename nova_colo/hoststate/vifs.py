@@ -36,7 +36,7 @@ class VifStore:
 
     def get(self, server_id: str) -> dict[str, Any] | None:
         """Return how a server's VIFs are plugged, or None when that is not recorded."""
-        return json_file.read(self._folder / f"{server_id}.json")
+        return json_file.read(self._file(server_id))
 
     def put(self, server: Any, vifs: Sequence[Any]) -> None:
         """Record how a server's VIFs are plugged.
@@ -45,7 +45,7 @@ class VifStore:
         :param vifs: os_vif's VIFBase of each
         """
         record = {"server": server.obj_to_primitive(), "vifs": [vif.obj_to_primitive() for vif in vifs]}
-        json_file.write(self._folder / f"{server.uuid}.json", record)
+        json_file.write(self._file(server.uuid), record)
 
     def take_over(self, server_id: str, record: Mapping[str, Any] | None) -> None:
         """Record the VIFs of a promoted secondary, unless nova-compute has done so.
@@ -53,7 +53,7 @@ class VifStore:
         :param record: as plug() was given it; None for no VIFs
         """
         if record and self.get(server_id) is None:
-            json_file.write(self._folder / f"{server_id}.json", dict(record))
+            json_file.write(self._file(server_id), dict(record))
 
     def add(self, server: Any, vif: Any) -> None:
         """Record a VIF that was attached.
@@ -74,12 +74,15 @@ class VifStore:
         if others := [vif for vif in record["vifs"] if vif["versioned_object.data"]["id"] not in port_ids]:
             unplug(record | {"vifs": others})
 
+    def _file(self, server_id: str) -> pathlib.Path:
+        return self._folder / f"{server_id}.json"
+
     def _others(self, server_id: str, port_id: str) -> list[Any]:
         return [vif for _, vif in _each(self.get(server_id)) if vif.id != port_id]
 
     def delete(self, server_id: str) -> None:
         """Delete the record of a server; no error when there is none."""
-        (self._folder / f"{server_id}.json").unlink(missing_ok=True)
+        self._file(server_id).unlink(missing_ok=True)
 
 
 def plug(record: Mapping[str, Any] | None) -> None:

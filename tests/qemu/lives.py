@@ -146,6 +146,12 @@ class Life:
         self.on = observation.secondary or ""
         return gap_ms
 
+    def fail_over_to(self, name: str) -> None:
+        """Fail over to a host, and wait until the disk there is complete."""
+        self.pair.fail_over(self.protect(target=name))
+        self.on = name
+        self.wait("the disk is complete", lambda: not self.replica(name)["committing"])
+
     def discard(self, name: str) -> None:
         """Destroy a host's replica and delete its state."""
         self.testbed.agents.call(name, "discard", server_id=self.guest.uuid)

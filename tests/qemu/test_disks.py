@@ -71,15 +71,8 @@ def test_a_full_disk_of_the_secondarys_host_costs_the_secondary_and_nothing_else
         assert not {"nodes", "jobs"} & life.left().keys()
 
 
-def fail_over_to(life: Life, name: str) -> None:
-    """Fail over to a host, and wait until the disk there is complete."""
-    life.pair.fail_over(life.protect(target=name))
-    life.on = name
-    life.wait("the disk is complete", lambda: not life.replica(name)["committing"])
-
-
 def test_a_promoted_guests_disk_is_a_plain_one_again(life):
-    fail_over_to(life, "compute-b")
+    life.fail_over_to("compute-b")
     (disk,) = life.guest.disk_paths(life.host("compute-b").instances)
     overlays = [
         life.host("compute-b").outside(path) for path in map(type(disk), block.overlay_paths(str(disk)))
@@ -88,12 +81,12 @@ def test_a_promoted_guests_disk_is_a_plain_one_again(life):
     assert "nodes" not in life.left()
     life.goes_on()
     # a second failover, back, from a graph that is plain
-    fail_over_to(life, "compute-a")
+    life.fail_over_to("compute-a")
     life.goes_on()
 
 
 def test_a_guest_that_has_failed_over_can_be_imaged_as_any_other(life):
-    fail_over_to(life, "compute-b")
+    life.fail_over_to("compute-b")
     life.pair.unprotect(life.observe())
     domain = life.host("compute-b").connect().lookupByUUIDString(life.guest.uuid)
     image = life.host("compute-b").instances / life.guest.uuid / "image"

@@ -57,12 +57,10 @@ def test_a_promoted_guest_gets_a_secondary_though_nova_has_not_plugged_its_vifs(
     try:
         stores["compute-a"].put(server, [vif])
         recorded = stores["compute-a"].get(life.guest.uuid)
-        life.pair.fail_over(life.protect(target="compute-b"))
-        life.on = "compute-b"
+        life.fail_over_to("compute-b")
         assert stores["compute-b"].get(life.guest.uuid) == recorded
         life.discard("compute-a")
-        life.pair.fail_over(life.protect(target="compute-c"))
-        life.on = "compute-c"
+        life.fail_over_to("compute-c")
         assert stores["compute-c"].get(life.guest.uuid) == recorded
         life.goes_on()
     finally:
