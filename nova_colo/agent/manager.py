@@ -241,14 +241,16 @@ class AgentManager:
     ) -> None:
         """Unprotect the primary on this host. Its guest keeps running, or Nova stops it.
 
-        :param role: do so only if the replica still has this role and epoch; None for any
+        :param role: do so only if the replica still has this role, or leaves the pair since, and this epoch;
+            None for any
         :param epoch: see ``role``
         """
         with self._lock(server_id):
             record = self._roles.get(server_id)
-            if role is not None and not _is_still(record, role, epoch):
-                return
             is_leaving = record is not None and record.role == Role.LEAVING
+            wanted = Role.LEAVING if role == Role.PRIMARY and is_leaving else role
+            if wanted is not None and not _is_still(record, wanted, epoch):
+                return
             if record is None or is_leaving or record.role == Role.PRIMARY:
                 self._backend.unprotect(server_id)
             if record is not None and is_leaving:
@@ -262,7 +264,8 @@ class AgentManager:
     ) -> None:
         """Destroy this host's replica; no error when this host has none.
 
-        :param role: destroy the replica only if it still has this role and epoch; None to destroy any
+        :param role: destroy the replica only if it still has this role and epoch; None, from an engine of an
+            earlier release, to destroy any
         :param epoch: see ``role``
         """
         with self._lock(server_id):

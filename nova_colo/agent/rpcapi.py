@@ -127,10 +127,6 @@ class AgentAPI:
         """Set the mode of a replica. See :meth:`nova_colo.agent.replication.Backend.set_mode`."""
         self._call(host, "set_mode", server_id=server_id, mode=mode, interval_ms=interval_ms, actual=actual)
 
-    def destroy(self, host: str, server_id: str) -> None:
-        """Destroy a host's replica of a server, whatever it is. No error when it has none."""
-        self._call(host, "discard", server_id=server_id)
-
-    def destroy_if_unchanged(self, host: str, server_id: str, role: str, epoch: int) -> None:
-        """Destroy a host's replica if its role and epoch still are as given."""
+    def destroy(self, host: str, server_id: str, role: str, epoch: int) -> None:
+        """Destroy a host's replica of a server if its role and epoch still are as given."""
         self._call(host, "discard", server_id=server_id, role=role, epoch=epoch)

@@ -98,15 +98,20 @@ class Context:
         :raises WorkflowError: when the agent does not answer, or fails
         """
         try:
-            return self.agent_client.call(host, method, **arguments)
+            result = self.agent_client.call(host, method, **arguments)
         except messaging.MessagingTimeout as error:
             raise WorkflowError(reasons.AGENT_TIMEOUT(host=host)) from error
-        except (MonitorError, SilentError, GoneError, UnverifiedError) as error:
+        except UnverifiedError as error:
+            self.tracker.record_answer(host, error.reason)
+            raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
+        except (MonitorError, SilentError, GoneError) as error:
             raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except ReplicationError as error:
             raise AgentRefusalError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except messaging.RemoteError as error:
             raise WorkflowError(reasons.AGENT_FAILED(host=host, text=str(error.value))) from error
+        self.tracker.record_answer(host, None)
+        return result
 
     def record_event(self, server_id: str, kind: str, reason: Reason) -> None:
         """Log and record an event of a server."""

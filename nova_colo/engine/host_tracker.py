@@ -12,7 +12,7 @@ from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
 from nova_colo.pair.model import Replica, Role
-from nova_colo.pair.reasons import read_all
+from nova_colo.pair.reasons import Reason, read_all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +21,17 @@ class Snapshot:
 
     :param reports: last reports of the hosts that were alive
     :param reported_at: when these arrived, on the tracker's clock
+    :param refusals: why agents refuse this engine's requests
     """
 
     reports: dict[str, dict[str, Any]]
     reported_at: dict[str, float]
+    refusals: dict[str, Reason] = dataclasses.field(default_factory=dict)
+
+    def unmet_requirements(self, host: str) -> list[Reason]:
+        """Return why a host cannot run replicas; nothing if it can."""
+        refusal = self.refusals.get(host)
+        return [*read_all(self.reports[host].get("reasons")), *([refusal] if refusal else [])]
 
     def oldest_report(self, *hosts: str | None) -> float:
         """Return when the oldest report of some hosts has arrived; infinity if none of them is alive."""
@@ -68,6 +75,18 @@ class HostTracker:
         self._watch = Watch(interval, missed)
         self._reports: dict[str, dict[str, Any]] = {}
         self._reported_at: dict[str, float] = {}
+        self._refusals: dict[str, Reason] = {}
+
+    def record_answer(self, host: str, refusal: Reason | None) -> None:
+        """Record that a host's agent has answered a request.
+
+        :param refusal: why it refuses all requests of this engine; None if it does not
+        """
+        with self._lock:
+            if refusal is None:
+                self._refusals.pop(host, None)
+            else:
+                self._refusals[host] = refusal
 
     def record_heartbeat(self, host: str, report: dict[str, Any] | None) -> None:
         """Record a heartbeat.
@@ -108,9 +127,9 @@ class HostTracker:
             return sum(self._watch.alive(host, now) for host in self._reports)
 
     def usable(self, host: str) -> bool:
-        """Return whether a host's agent is alive and reports no unmet requirements."""
-        with self._lock:
-            return self._watch.alive(host, self._clock()) and not self._reports[host].get("reasons")
+        """Return whether a host's agent is alive, and the host can run replicas."""
+        snapshot = self.snapshot()
+        return host in snapshot.reports and not snapshot.unmet_requirements(host)
 
     def snapshot(self) -> Snapshot:
         """Return the hosts that are alive now, with their reports."""
@@ -120,6 +139,7 @@ class HostTracker:
             return Snapshot(
                 {host: self._reports[host] for host in alive},
                 {host: self._reported_at[host] for host in alive},
+                dict(self._refusals),
             )
 
 

@@ -12,7 +12,6 @@ from nova_colo.engine.context import Context
 from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot
 from nova_colo.engine.isolation import isolated
-from nova_colo.pair.reasons import read_all
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class MetricsWriter:
         with self._context.database.writer() as session:
             for host, report in snapshot.reports.items():
                 values = {name: report[name] for name in ("backend", "version", "versions") if name in report}
-                reasons = read_all(report.get("reasons"))
+                reasons = snapshot.unmet_requirements(host)
                 hosts.put(session, host, seen_at=measured, capable=not reasons, reasons=reasons, **values)
         with self._context.database.reader() as session:
             primaries = pairs.primaries(session)

@@ -17,6 +17,7 @@ from nova_colo.engine.errors import WorkflowError
 from nova_colo.engine.host_tracker import Snapshot, replica_of
 from nova_colo.engine.isolation import isolated
 from nova_colo.engine.runner import IMMEDIATE, POOLS, Runner
+from nova_colo.engine.workflows import agent_calls
 from nova_colo.pair import arbitration, health, model, reasons
 from nova_colo.pair.arbitration import Action
 from nova_colo.pair.model import Health, Role, State
@@ -313,11 +314,9 @@ class Reconciler:
                         server_id,
                     )
                 else:
-                    self._context.agent_api.unprotect_if_unchanged(
-                        host, server_id, replica.role, replica.epoch
-                    )
+                    agent_calls.unprotect_known(self._context.agent_api, host, server_id, replica.epoch)
             else:
-                self._context.agent_api.destroy_if_unchanged(host, server_id, replica.role, replica.epoch)
+                self._context.agent_api.destroy(host, server_id, replica.role, replica.epoch)
         except WorkflowError as error:
             LOG.warning("%s", error)
 

@@ -31,6 +31,10 @@ class SilentError(PairError):
         )
 
 
+class AnsweredError(PairError):
+    """An agent answers, with an error."""
+
+
 class RemoteAgents:
     """Clients of the agents behind the broker of transport_url."""
 
@@ -42,7 +46,8 @@ class RemoteAgents:
         """Call a method of an agent and return its result.
 
         :raises SilentError: when the agent does not answer
-        :raises PairError: when the agent refuses the call or fails
+        :raises AnsweredError: when the agent refuses the call or fails
+        :raises PairError: when the message broker cannot be used
         """
         client = self._query_client if method in QUERIES else self._command_client
         try:
@@ -50,10 +55,10 @@ class RemoteAgents:
         except messaging.MessagingTimeout as error:
             raise SilentError(host) from error
         except ReplicationError as error:
-            raise PairError(_refusal(host, error)) from error
+            raise AnsweredError(_refusal(host, error)) from error
         except messaging.RemoteError as error:
             message = str(error.value).rstrip(".")
-            raise PairError(
+            raise AnsweredError(
                 f"The agent on {host} failed at {method}: {error.exc_type}: {message}. See its log."
             ) from error
         except messaging.MessagingException as error:

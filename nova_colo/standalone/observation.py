@@ -9,7 +9,7 @@ from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.engine.host_tracker import replica_of
 from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
-from nova_colo.standalone.agents import AgentPool
+from nova_colo.standalone.agents import AgentPool, AnsweredError
 from nova_colo.standalone.pair import PairError
 
 #: Seconds between two polls of an agent, and between two evaluations of the replies.
@@ -38,6 +38,7 @@ class Observations:
         with self._lock:
             self._watch = Watch(INTERVAL_S, self._missed)
             self._replicas: dict[str, ReplicaReport | None] = {}
+            self._failures: dict[str, str] = {}
             now = time.monotonic()
             for host in self._hosts:  # each has the full time to answer
                 self._watch.record_heartbeat(host, now)
@@ -54,22 +55,38 @@ class Observations:
     def _poll_host(self, host: str) -> None:
         while not self._stopped.wait(INTERVAL_S):
             with self._lock:
-                watch, replicas = self._watch, self._replicas
+                watch, replicas, failures = self._watch, self._replicas, self._failures
+            replica, failure = None, ""
             try:
                 replica = self._agents.api.status(host, self._id)
+            except AnsweredError as error:
+                failure = str(error)
             except PairError:
                 continue
             # a reply to a call made before reset() goes to objects that are no longer used
             with self._lock:
                 watch.record_heartbeat(host, time.monotonic())
-                replicas[host] = replica
+                if failure:
+                    failures[host] = failure
+                else:
+                    failures.pop(host, None)
+                    replicas[host] = replica
+
+    def failures(self) -> list[str]:
+        """Return the errors of agents that answer, but do not say what they have."""
+        with self._lock:
+            now = time.monotonic()
+            return [failure for host, failure in self._failures.items() if self._watch.alive(host, now)]
 
     def complete(self) -> bool:
-        """Return whether each host has answered or timed out. Call it about every INTERVAL_S."""
+        """Return whether each host has a known state or timed out. Call it about every INTERVAL_S."""
         now = time.monotonic()
+        failures = self.failures()
         with self._lock:
             self._watch.tick(now)
-            return all(host in self._replicas or not self._watch.alive(host, now) for host in self._hosts)
+            return not failures and all(
+                host in self._replicas or not self._watch.alive(host, now) for host in self._hosts
+            )
 
     def replica(self, host: str) -> ReplicaReport | None:
         """Return the last report of a host's replica; None when it has none or the host is silent."""

@@ -105,7 +105,7 @@ class StandalonePair:
             else:
                 self._agents.unprotect(primary, self._id)
         with contextlib.suppress(Exception):
-            self._agents.destroy(secondary, self._id)
+            self._agents.destroy(secondary, self._id, Role.SECONDARY, epoch)
 
     def _wait_in_sync(self, primary: str, timeout: float) -> Generator[dict[str, Any], None, None]:
         deadline, before = time.monotonic() + timeout, None
@@ -133,7 +133,7 @@ class StandalonePair:
         epoch = observed.epoch
         stopped = self._agents.demote(source, self._id, epoch + 1, expected=epoch)
         gap_ms = self.take_over(observed, stopped=stopped)
-        self._agents.destroy(source, self._id)
+        self._agents.destroy(source, self._id, Role.DEMOTED, epoch + 1)
         return gap_ms
 
     def take_over(self, observed: PairObservation, *, stopped: bool = False) -> float | None:
@@ -163,16 +163,16 @@ class StandalonePair:
 
     def destroy_replica(self, host: str, replica: Mapping[str, Any]) -> None:
         """Destroy the replica on a host, if its role and epoch are still those of the report."""
-        self._agents.destroy_if_unchanged(host, self._id, replica["role"], replica["epoch"])
+        self._agents.destroy(host, self._id, replica["role"], replica["epoch"])
 
     def unprotect(self, observed: PairObservation) -> None:
         """Destroy the secondary and all other replicas; the guest runs on as an ordinary one."""
         if observed.primary is None:
             raise PairError("No host has a primary of this guest.")
         self._agents.unprotect(observed.primary, self._id)
-        for host in observed.replicas:
+        for host, replica in observed.replicas.items():
             if host != observed.primary:
-                self._agents.destroy(host, self._id)
+                self.destroy_replica(host, replica)
 
     def set_mode(
         self, observed: PairObservation, mode: str, interval_ms: int | None = None, actual: str | None = None

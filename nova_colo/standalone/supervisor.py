@@ -136,6 +136,8 @@ class Supervisor:
             while not self._stop.wait(INTERVAL_S):
                 if self._observations.complete():
                     self._reconcile()
+                elif failures := self._observations.failures():
+                    self.emit("failed", " ".join(failures), once=True)
                 self._update_status_line(self._summary())
         pair = self.pair
         secondary = f"secondary {pair.secondary_host}" if pair.secondary_host else "no secondary"
@@ -227,12 +229,13 @@ class Supervisor:
         """Destroy a secondary whose primary has left the pair."""
         pair = self.pair
         secondary = pair.secondary_host or ""
-        if self._observations.replica(secondary) is None:
+        replica = self._observations.replica(secondary)
+        if replica is None:
             raise StoppedError(
                 "Another program unprotected the guest. Start colo-pair run again to protect it."
             )
         self.emit("unprotecting", _sentence(reason))
-        self._agents.api.destroy(secondary, self._id)
+        self._standalone.destroy_replica(secondary, replica)
         self._set(pair.primary_host, None, pair.epoch, State.DEGRADED)
 
     def _change_mode(self) -> None:

@@ -4,13 +4,17 @@
 import argparse
 from typing import Any
 
+from cliff import columns
 from osc_lib.command import command
 
 from novaclient_colo.osc import common
 
 
-def _rounded(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds, 1)
+class Milliseconds(columns.FormattableColumn[float | None]):
+    """A duration, rounded for people only."""
+
+    def human_readable(self) -> str:
+        return "None" if self._value is None else str(round(self._value, 1))
 
 
 class ListEvent(command.Lister):
@@ -63,8 +67,8 @@ class ListCheckpoint(command.Lister):
         "Mismatch": lambda bucket: bucket.mismatch,
         "Periodic": lambda bucket: bucket.periodic,
         "Forced": lambda bucket: bucket.forced,
-        "Pause Mean Ms": lambda bucket: _rounded(bucket.pause_ms["mean"]),
-        "Pause Max Ms": lambda bucket: _rounded(bucket.pause_ms["max"]),
+        "Pause Mean Ms": lambda bucket: Milliseconds(bucket.pause_ms["mean"]),
+        "Pause Max Ms": lambda bucket: Milliseconds(bucket.pause_ms["max"]),
     }
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

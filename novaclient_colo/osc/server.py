@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from osc_lib import exceptions
+from osc_lib import exceptions, utils
 from osc_lib.cli import format_columns
 from osc_lib.command import command
 
@@ -123,6 +123,13 @@ class ListFaultTolerance(command.Lister):
         return common.table(pairs, self.COLUMNS, self.LONG_COLUMNS if parsed_args.long else {})
 
 
+class Failovers(format_columns.DictColumn):
+    """A summary of failovers. For people without members that are empty: nothing between two commas."""
+
+    def human_readable(self) -> str:
+        return utils.format_dict({name: value for name, value in self._value.items() if value != {}})
+
+
 class ShowFaultTolerance(command.ShowOne):
     """Show the fault tolerance of a server"""
 
@@ -147,10 +154,7 @@ class ShowFaultTolerance(command.ShowOne):
             row[f"{role}_host"], row[f"{role}_since"] = members.get("host"), members.get("since")
         row["progress"] = format_columns.DictColumn(pair.progress or {})
         row["checkpoints"] = format_columns.DictColumn(pair.checkpoints)
-        row["failovers"] = format_columns.DictColumn(
-            # an empty dict is shown as nothing between two commas
-            {name: value for name, value in pair.failovers.items() if value != {}}
-        )
+        row["failovers"] = Failovers(pair.failovers)
         row["actions"] = format_columns.ListColumn(
             [known["name"] for known in pair.actions if known["allowed"]]
         )

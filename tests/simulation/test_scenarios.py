@@ -9,10 +9,11 @@ import oslo_messaging as messaging
 import pytest
 import sqlalchemy as sa
 
+from nova_colo.agent.replication import UnverifiedError
 from nova_colo.db import operations, pairs
 from nova_colo.db.models import Operation
 from nova_colo.engine.errors import ServiceError
-from nova_colo.pair import actions
+from nova_colo.pair import actions, reasons
 from nova_colo.pair.model import Health, State
 from nova_colo.pair.reasons import Severity
 from tests.simulation.cloud import SERVER
@@ -395,6 +396,43 @@ def test_a_planned_failover_goes_to_a_host_with_an_agent_of_an_earlier_release(m
     with mock.patch.object(manager, "live_status", side_effect=messaging.NoSuchMethod("live_status")):
         world.ask(actions.FAILOVER, {})
         _until(machine, lambda: world.answering() == ["b"])
+
+
+def test_no_failover_leaves_a_primary_whose_agent_refuses_requests(machine):
+    world = machine.world
+    refusal = UnverifiedError(reasons.REQUEST_NOT_SIGNED(host="a"))
+    manager = world.hosts["a"].manager
+    with mock.patch.multiple(manager, status=_raise(refusal), demote=_raise(refusal)):
+        world.ask(actions.FAILOVER, {})
+        machine.some_seconds_pass_in_peace(20)
+        row = world.row()
+        assert (row.state, row.epoch, world.answering()) == (State.PROTECTED, 0, ["a"])
+        assert "refused a request" in str(row.state_reason)
+
+
+def _raise(error):
+    return mock.Mock(side_effect=error)
+
+
+@pytest.mark.parametrize("release", ["this", "an earlier one"])
+def test_a_primary_is_unprotected_by_an_agent_of_each_release(machine, release):
+    world = machine.world
+    manager = world.hosts["a"].manager
+    unprotect, given = manager.release, []
+
+    def of_this(ctxt, **arguments):
+        given.append(arguments)
+        unprotect(ctxt, **arguments)
+
+    def of_an_earlier_one(ctxt, server_id):
+        given.append({"server_id": server_id})
+        unprotect(ctxt, server_id)
+
+    method = of_this if release == "this" else of_an_earlier_one
+    with mock.patch.object(manager, "release", method):
+        world.ask(actions.UNPROTECT, {})
+        _until(machine, lambda: world.row().state == State.UNPROTECTED)
+    assert ("role" in given[-1], world.hosts["a"].role()) == (release == "this", None)
 
 
 def test_a_secondary_that_does_not_answer_is_given_up_so_that_clients_need_not_wait(machine):

@@ -38,7 +38,7 @@ def live_status(agents: AgentAPI, host: str, server_id: str) -> ReplicaReport | 
 
 def demote(context: Context, job: Job[FailoverParams]) -> None:
     """Demote the old primary, so that its compute driver lets Nova move the server, if its agent is alive."""
-    _attempt(context, job.params.source, job.server_id, AgentAPI.demote, job.params.epoch + 1)
+    _attempt("demote", context, job.params.source, job.server_id, AgentAPI.demote, job.params.epoch + 1)
 
 
 def demote_paired(context: Context, job: Job[FailoverParams]) -> bool:
@@ -83,20 +83,28 @@ def remove_secondary(
     destroy(context, job.server_id, secondary, row.epoch)
 
 
-def unprotect(context: Context, server_id: str, host: str | None, epoch: int) -> None:
+def unprotect_known(agents: AgentAPI, host: str, server_id: str, epoch: int) -> None:
     """Unprotect a primary, unless it has a grant that the caller does not know.
 
-    The call is repeated if the primary still waits for a secondary.
+    An agent of an earlier release does not compare the role and the epoch again.
 
     :param epoch: the newest that the caller knows
     """
-
-    def unprotect(agents: AgentAPI, host: str, server_id: str) -> None:
-        replica = agents.status(host, server_id)
-        if replica is None or (replica["role"] in PRIMARIES and replica["epoch"] <= epoch):
+    replica = agents.status(host, server_id)
+    if replica is None:
+        agents.unprotect(host, server_id)
+    elif replica["role"] in PRIMARIES and replica["epoch"] <= epoch:
+        try:
+            agents.unprotect_if_unchanged(host, server_id, replica["role"], replica["epoch"])
+        except WorkflowError as error:
+            if getattr(error.__cause__, "exc_type", None) != "TypeError":
+                raise
             agents.unprotect(host, server_id)
 
-    _attempt(context, host, server_id, unprotect)
+
+def unprotect(context: Context, server_id: str, host: str | None, epoch: int) -> None:
+    """Do the same if the agent answers. The call is repeated if the primary still waits for a secondary."""
+    _attempt("unprotect", context, host, server_id, unprotect_known, epoch)
 
 
 def destroy(context: Context, server_id: str, host: str | None, epoch: int) -> None:
@@ -114,15 +122,20 @@ def destroy(context: Context, server_id: str, host: str | None, epoch: int) -> N
         if replica is None:
             return
         if replica["epoch"] <= epoch + (replica["role"] == Role.DEMOTED):
-            agents.destroy_if_unchanged(host, server_id, replica["role"], replica["epoch"])
+            agents.destroy(host, server_id, replica["role"], replica["epoch"])
         else:
             LOG.info("The replica of server %s on host %s is newer than the operation.", server_id, host)
 
-    _attempt(context, host, server_id, destroy)
+    _attempt("destroy", context, host, server_id, destroy)
 
 
 def _attempt(
-    context: Context, host: str | None, server_id: str, method: Callable[..., Any], *arguments: int
+    verb: str,
+    context: Context,
+    host: str | None,
+    server_id: str,
+    method: Callable[..., Any],
+    *arguments: int,
 ) -> None:
     if not host or not context.alive(host):
         return
@@ -131,7 +144,7 @@ def _attempt(
     except WorkflowError as error:
         LOG.warning(
             "Failed to %s the replica of server %s; it is retried later: %s",
-            method.__name__,
+            verb,
             server_id,
             error,
         )

@@ -38,6 +38,9 @@ class Failover(Workflow[FailoverParams]):
             raise WorkflowError(reasons.NO_SECONDARY_TO_RESUME(host=target))
         if not replica.get("disks_equal", True):
             raise WorkflowError(reasons.DISKS_DIFFER())
+        if job.params.planned and self._context.alive(job.params.source):
+            # an agent that refuses all requests would not pause the primary
+            self._context.agent_api.status(job.params.source, job.server_id)
         grants.grant(self._context, job, target, previous_host=job.params.source)
 
     def switch(self, job: Job[FailoverParams]) -> None:
@@ -152,10 +155,11 @@ class Restart(Workflow[Params]):
     def restart(self, job: Job[Params]) -> None:
         """Reboot the server through Nova."""
         self._context.placement.release(secondary_id(job.server_id))
-        self._context.agent_api.unprotect(job.params.source, job.server_id)
+        source, epoch = job.params.source, job.params.epoch
+        agent_calls.unprotect_known(self._context.agent_api, source, job.server_id, epoch)
         request_id = self._context.nova.reboot(job.server_id, job.id)
         timeout = self._context.conf.engine.records_timeout
-        has_ended = lambda: action_finished(self._context, job, request_id, job.params.source)  # noqa: E731
+        has_ended = lambda: action_finished(self._context, job, request_id, source)  # noqa: E731
         wait_for(job, has_ended, timeout, reasons.RESTART_TIMEOUT)
 
     def finish(self, job: Job[Params]) -> Outcome:

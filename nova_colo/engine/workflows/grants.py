@@ -54,7 +54,7 @@ def return_unused(context: Context, job: Job[FailoverParams], replica: ReplicaRe
     if replica is not None:
         if replica["role"] != Role.SECONDARY:
             return False
-        context.agent_api.destroy_if_unchanged(target, job.server_id, Role.SECONDARY, replica["epoch"])
+        context.agent_api.destroy(target, job.server_id, Role.SECONDARY, replica["epoch"])
         if context.agent_api.status(target, job.server_id) is not None:
             return False
     with context.database.writer() as session:

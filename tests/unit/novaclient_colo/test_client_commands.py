@@ -88,6 +88,30 @@ def test_show_gives_everything(cloud, run):
     ]
 
 
+def test_programs_get_members_that_people_are_not_shown(cloud, run):
+    shown = json.loads(run("openstack server ft show web-1 -f json").out)["failovers"]
+    assert (shown["total"], shown["last_gap_ms"], shown["last_reason_params"]) == (1, None, {})
+    assert "last_reason_params" not in run("openstack server ft show web-1").out
+
+
+def test_pauses_are_rounded_for_people_only(cloud, run):
+    pauses = {"mean": 9.123, "max": None}
+    cloud.buckets = [
+        {
+            "start": "2026-01-31T00:00:00Z",
+            "seconds": 10,
+            "mismatch": 1,
+            "periodic": 0,
+            "forced": 0,
+            "pause_ms": pauses,
+        }
+    ]
+    listed = "openstack server ft checkpoint list --since 2026-01-31T00:00:00Z web-1"
+    (row,) = json.loads(run(f"{listed} -f json").out)
+    assert (row["Pause Mean Ms"], row["Pause Max Ms"]) == (9.123, None)
+    assert " 9.1 " in run(listed).out
+
+
 def test_failover_confirms_on_success(cloud, run):
     result = run("openstack server failover web-1")
     assert result == (0, "Failover of server web-1 from compute-a to compute-b requested.\n", "")

@@ -11,8 +11,7 @@ from oslo_config import cfg
 
 from lab.core.patience import patient
 from nova_colo.cmd import pair
-from nova_colo.standalone.agents import SilentError
-from nova_colo.standalone.pair import PairError
+from nova_colo.standalone.agents import AnsweredError, SilentError
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("--hosts", "a,b")
@@ -45,7 +44,7 @@ class FakeAgents:
         if there is None or there.silent:
             raise SilentError(host)
         if method == there.fails:
-            raise PairError(f"{host} has no capacity.")
+            raise AnsweredError(f"{host} has no capacity.")
         if method not in ("status", "checkpoint_buckets"):
             self.done.append((host, method))
         return getattr(self, f"_{method}")(there, **arguments)
@@ -384,6 +383,26 @@ def test_run_does_nothing_when_only_the_primarys_agent_is_silent(say, paired):
     assert primary.silent and primary.asked >= 20
     assert (code, paired.done) == (0, [])
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["watching", "stopped"]
+
+
+def test_run_does_not_take_an_agent_that_refuses_requests_for_lost(say, paired):
+    primary, secondary = paired.hosts["a"], paired.hosts["b"]
+
+    def refuse():
+        primary.fails, primary.asked = "status", 0
+        secondary.replica |= {"link_up": False}
+
+    steps = [
+        (lambda: primary.asked >= 5, refuse),
+        # several times the polls that a host may miss
+        (lambda: primary.asked >= 20, lambda: None),
+    ]
+    code, out, _ = run_until(say, paired, steps)
+    assert primary.fails and primary.asked >= 20
+    assert (code, paired.done) == (0, [])
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events] == ["watching", "failed", "stopped"]
+    assert events[1]["message"] == "a has no capacity."
 
 
 def test_run_sets_the_mode_of_a_hybrid_pair_that_its_primary_reports(say, agents):
