@@ -169,7 +169,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "failover_requested": (
-        gettext_noop("Failover started: %(reason)s."),
+        gettext_noop("Failover accepted: %(reason)s."),
         "",
     ),
     "failover_returned": (
@@ -858,11 +858,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "request_not_current": (
         gettext_noop("The agent on %(host)s refused a request that by its clock was signed %(seconds)s s ago."),
-        "",
+        gettext_noop("The agent on %(host)s refused a request. See its log."),
     ),
     "request_not_signed": (
         gettext_noop("The agent on %(host)s refused a request, since none of the engines that it knows has signed it."),
-        "",
+        gettext_noop("The agent on %(host)s refused a request. See its log."),
     ),
     "requested": (
         gettext_noop("requested"),

@@ -635,6 +635,7 @@ REQUEST_NOT_SIGNED = kind(
     "the agent's log has each refused request.",
     _WARNING,
     hosts="host",
+    public="The agent on %(host)s refused a request. See its log.",
 )
 REQUEST_NOT_CURRENT = kind(
     _G,
@@ -644,6 +645,7 @@ REQUEST_NOT_CURRENT = kind(
     "than 120 s.",
     _WARNING,
     hosts="host",
+    public="The agent on %(host)s refused a request. See its log.",
 )
 RUNS_OUTSIDE_PAIR = kind(
     _G,
@@ -1319,7 +1321,7 @@ NOTICED = kind(
     "replication link.",
     _WARNING,
 )
-FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover started: %(reason)s.", "A user requested it.")
+FAILOVER_REQUESTED = kind(_G, "failover_requested", "Failover accepted: %(reason)s.", "A user requested it.")
 FAILED_OVER = kind(
     _G,
     "failed_over",
