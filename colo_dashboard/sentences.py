@@ -328,6 +328,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("%(host)s is not enabled or has less than %(memory_mb)s MB of RAM free. Free capacity there, or name another host."),
         "",
     ),
+    "host_no_privileges": (
+        gettext_noop("The agent cannot gain privileges: %(text)s."),
+        gettext_noop("The agent cannot gain privileges."),
+    ),
+    "host_no_runtime_directory": (
+        gettext_noop("The agent may not create files in %(path)s."),
+        gettext_noop("The agent may not create files in its runtime directory."),
+    ),
     "host_unhealthy": (
         gettext_noop("The agent on %(host)s is not healthy, or nova-compute is forced down. Start it, or name another host."),
         "",
@@ -590,6 +598,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "not_ft": (
         gettext_noop("The server is no longer fault tolerant."),
+        "",
+    ),
+    "not_in_qemu_group": (
+        gettext_noop("The agent on %(host)s is not in the group %(group)s, which QEMU runs as."),
         "",
     ),
     "not_moved": (

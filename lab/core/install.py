@@ -239,6 +239,7 @@ def _hypervisor(path: str) -> list[tuple[str, bool]]:
             "libvirt-daemon-driver-qemu",
             any(Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so")),
         ),
+        ("sudo", shutil.which("sudo", path=path) is not None),
         ("iproute2", all(shutil.which(program, path=path) for program in ("ip", "tc"))),
         # The guests have no libraries, so their busybox must be static.
         ("busybox-static", Path("/var/lib/dpkg/info/busybox-static.list").exists()),

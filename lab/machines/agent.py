@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from lab.cloud.config import colo, common
 from lab.cloud.config.ini import Sections
+from lab.machines import users
 
 if TYPE_CHECKING:
     from lab.machines.host import Host
 
-#: Path inside the host. A power cut deletes it. QEMU creates sockets there, so it must be short.
+#: In the host's folder, and path inside the host. A power cut deletes it. QEMU creates sockets there, so it
+#: must be short.
+RUN = "run/nova-colo"
 RUNTIME_DIRECTORY = "/run/libvirt/nova-colo"
 
 
@@ -39,6 +42,7 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
             "runtime_directory": RUNTIME_DIRECTORY,
             **colo.limits("qemu"),
         },
+        "nova_colo_privileged": {"helper_command": users.helper_command(host.configuration[0])},
     }
     return {name: {**sections.get(name, {}), **options.get(name, {})} for name in {**sections, **options}}
 

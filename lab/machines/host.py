@@ -23,7 +23,7 @@ from lab.core.service import Service
 from lab.core.waiting import wait_for
 from lab.guest.domain import Guest, domain_xml
 from lab.guest.image import GuestImage
-from lab.machines import agent, libvirtd
+from lab.machines import agent, libvirtd, users
 from lab.machines.broker import Broker
 from lab.machines.management import Management
 from lab.machines.network import GUEST, MANAGEMENT, REPLICATION, Link, Namespace, Switch, add_bridge
@@ -32,13 +32,15 @@ from lab.machines.network import GUEST, MANAGEMENT, REPLICATION, Link, Namespace
 BRIDGE = "br-guest"
 REPLICATION_NETWORK = "10.78.0.0/24"
 
-#: Holds the mount and UTS namespaces of a host. $1: host name, $2: file created when ready, then bind mounts.
+#: Holds the mount and UTS namespaces of a host. $1: host name, $2: file created when ready, $3: lines of
+#: shell to begin with, then bind mounts.
 HOLDER = """\
 set -e
 mount --make-rprivate /
 hostname "$1"
 ready=$2
-shift 2
+eval "$3"
+shift 3
 while [ $# -gt 0 ]; do mount --bind "$1" "$2"; shift 2; done
 : >"$ready"
 exec sleep infinity
@@ -69,6 +71,7 @@ class Host:
     :ivar replication: its link to the other hosts
     :ivar management: its link to the broker
     :ivar guest_network: its link for the guests' traffic
+    :ivar configuration: files with which nova's processes may start their helpers as root
     :ivar emulator: the folder of a program that libvirtd uses in place of QEMU; by default QEMU itself
     :ivar migrates: whether libvirtd listens for other hosts, as live migration requires; not by default
     :ivar state_path: folder of its agent's persistent state, the same from inside and outside
@@ -98,6 +101,7 @@ class Host:
         self._holder = f"host-{name}"
         self._libvirtd = f"libvirtd-{name}"
         self._agent = f"agent-{name}"
+        self.configuration: tuple[Path, ...] = (self._folder / "etc" / "nova-colo-agent.conf",)
         self.emulator: Path | None = None
         self.migrates = False
 
@@ -125,7 +129,9 @@ class Host:
             return
         self.namespace.create()
         self._create_links()
-        self._create_namespaces(libvirtd.prepare(self._folder, self.address))
+        bound = libvirtd.prepare(self._folder, self.address)
+        accounts = users.account_files(self._folder, self.configuration)
+        self._create_namespaces(bound | accounts)
         self.start_libvirtd()
 
     def power_cut(self) -> None:
@@ -186,11 +192,12 @@ class Host:
         :raises LabError: it has ended, or has not connected to the broker in time
         """
         broker = self._infrastructure.broker()
-        conf = self._folder / "etc" / "nova-colo-agent.conf"
+        (conf,) = self.configuration
         if write_private(conf, render(agent.conf(self, broker.transport_url, options))):
             self.stop_agent()  # it has another configuration
         started = time.time()
-        argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)])
+        users.NOVA.own(conf)
+        argv = self.command([services.program("nova-colo-agent"), "--config-file", str(conf)], users.NOVA)
         self._supervisor.start(Service(self._agent, tuple(argv), host=self.name))
         wait_for(
             f"the agent of {self.name}",
@@ -212,12 +219,16 @@ class Host:
         """Return a new connection to its libvirtd."""
         return libvirt.open(self.uri)
 
-    def command(self, argv: Sequence[str]) -> list[str]:
-        """Return the command that runs ``argv`` inside the host, valid until the host is powered off."""
+    def command(self, argv: Sequence[str], user: users.User | None = None) -> list[str]:
+        """Return the command that runs ``argv`` inside the host, valid until the host is powered off.
+
+        :param user: by default root
+        """
         pid = self._supervisor.pid(self._holder)
         if pid is None:
             raise LabError(f"{self.name} is powered off")
-        return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts", "--", *argv]
+        inside = users.command_as(user, argv) if user is not None else argv
+        return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts", "--", *inside]
 
     def run(self, argv: Sequence[str]) -> str:
         """Run a command inside the host. Return its output, or raise LabError with its stderr."""
@@ -245,6 +256,7 @@ class Host:
             disk.parent.mkdir(parents=True, exist_ok=True)
             with disk.open("ab") as handle:
                 handle.truncate(guest.disk_bytes)
+            users.NOVA.own(disk.parent, disk)
 
     def start_guest(self, guest: Guest) -> libvirt.virDomain:
         """Create its disks, define it and start it, as Nova would. Return the running domain."""
@@ -313,14 +325,15 @@ class Host:
         """Create the mount and UTS namespaces, with the bind mounts ``bound``, from source to mount point."""
         hosts = self._folder / "hosts"
         hosts.write_text(f"127.0.0.1 localhost\n{self.address} {self.hostname}\n")
-        for folder in (self._instances, self._folder / "instances"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        self._make_folders()
         bound = bound | {hosts: Path("/etc/hosts"), self._folder / "instances": self._instances}
         ready = self._folder / "run" / "ready"
         ready.unlink(missing_ok=True)
         pairs = [str(path) for pair in bound.items() for path in pair]
         unshare = ["ip", "netns", "exec", self.namespace.name, "unshare", "--mount", "--uts"]
-        argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), *pairs)
+        kept = self._folder / "kept"
+        opening = "\n".join(users.open_folders(kept))
+        argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), opening, *pairs)
         self._supervisor.start(Service(self._holder, argv, host=self.name))
         missing = f"{ready} does not exist"
         wait_for(
@@ -330,6 +343,17 @@ class Host:
             [self._holder],
             seconds=30,
         )
+
+    def _make_folders(self) -> None:
+        """Create the folders of nova-compute and the agent, which are nova's, as packages would."""
+        state, log = self.state_path, self.agent_log.parent
+        own = (self._instances, self._folder / "instances", state, log, self._folder / agent.RUN)
+        for folder in own:
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            folder.chmod(0o755)
+        for folder in (self._folder.parents[1], self._folder.parent, self._folder):
+            folder.chmod(0o711)  # entered, not listed
+        users.NOVA.own(*own)
 
     def _missing_socket(self) -> str | None:
         """Return None if libvirtd accepts connections, else raise. It answers once its drivers are ready."""

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folders and the configuration of a host's private libvirtd."""
 
+import re
 import uuid
 from pathlib import Path
 
 from lab.core.layout import CACHE, write_private
+from lab.machines.users import KVM, QEMU
 
 #: libvirt's paths are compiled in, so each host mounts its own folders over these.
 PLACES = {
@@ -20,23 +22,23 @@ COMMAND = ("libvirtd", "--pid-file", str(PLACES["run"] / "libvirtd.pid"))
 #: Additional option to accept connections of other hosts.
 LISTEN = ("--listen",)
 
-#: As root and without confinement, since the hosts share one machine's users, control groups and files.
-QEMU_CONF = """\
-user = "root"
-group = "root"
+#: Without confinement, since the hosts share one machine's control groups and files.
+QEMU_CONF = f"""\
+user = "{QEMU.name}"
+group = "{QEMU.name}"
 security_driver = "none"
 cgroup_controllers = [ ]
 namespaces = [ ]
 seccomp_sandbox = 0
-remember_owner = 0
 stdio_handler = "file"
 """
 
 LIBVIRTD_CONF = """\
 auth_unix_rw = "none"
 auth_unix_ro = "none"
-unix_sock_rw_perms = "0700"
-unix_sock_ro_perms = "0700"
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
+unix_sock_ro_perms = "0770"
 host_uuid = "{host_uuid}"
 log_outputs = "2:stderr"
 listen_tls = 0
@@ -46,12 +48,20 @@ auth_tcp = "none"
 """
 
 
-#: Debian's libvirtd does not start without this user and group, despite qemu.conf. The Debian package that
-#: creates them also installs system services that the lab does not need.
-ACCOUNTS = {
-    Path("/etc/passwd"): "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin",
-    Path("/etc/group"): "libvirt-qemu:x:64055:",
-}
+CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
+
+
+def has_kvm() -> bool:
+    """Return whether this machine can run guests with KVM.
+
+    Some virtual machines have the device, but no virtualisation in the CPU, so that guests hang. QEMU's user
+    is in the group of the device.
+    """
+    return (
+        KVM.exists()
+        and KVM.stat().st_mode & 0o060 == 0o060
+        and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
+    )
 
 
 def prepare(folder: Path, address: str) -> dict[Path, Path]:
@@ -62,7 +72,7 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
     """
     bound = {folder / name: place for name, place in PLACES.items()} | SHARED
     for own, place in bound.items():
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own.mkdir(mode=0o755, parents=True, exist_ok=True)
         place.mkdir(parents=True, exist_ok=True)
     write_private(folder / "etc" / "qemu.conf", QEMU_CONF)
     host_uuid = uuid.uuid5(uuid.NAMESPACE_URL, str(folder))
@@ -70,14 +80,9 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
         folder / "etc" / "libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid, address=address)
     )
     write_private(folder / "etc" / "libvirt.conf", 'uri_default = "qemu:///system"\n')
-    for place, account in ACCOUNTS.items():
-        own = folder / place.name
-        own.write_text(_with_line(place.read_text(), account))
-        bound[own] = place
+    if KVM.exists() and not has_kvm():
+        # libvirtd probes QEMU each time anew if it finds a device that QEMU's user may not open
+        none = folder / "no-kvm"
+        none.touch(mode=0o600)
+        bound[none] = KVM
     return bound
-
-
-def _with_line(text: str, account: str) -> str:
-    """Return the text of an account file with ``account``, unless it has that name."""
-    name = account.split(":")[0]
-    return text if f"\n{name}:" in f"\n{text}" else f"{text.rstrip()}\n{account}\n"

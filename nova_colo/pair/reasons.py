@@ -808,6 +808,15 @@ VIFS_NOT_PLUGGED = kind(
     private="text",
     public="Plugging the guest's VIFs on %(host)s failed.",
 )
+NOT_IN_QEMU_GROUP = kind(
+    _G,
+    "not_in_qemu_group",
+    "The agent on %(host)s is not in the group %(group)s, which QEMU runs as.",
+    "Add the agent's user to that group, as in `usermod --append --groups libvirt-qemu nova`, and restart "
+    "the agent: see [users](install.md#users-and-privileges).",
+    _WARNING,
+    hosts="host",
+)
 GUEST_REFUSED = kind(
     _G,
     "guest_refused",
@@ -1060,6 +1069,26 @@ HOST_NO_ADDRESS = kind(
     "This host has no address in the replication network. Set [qemu] replication_address.",
     "Do that, and restart the agent.",
     _WARNING,
+)
+HOST_NO_PRIVILEGES = kind(
+    _G,
+    "host_no_privileges",
+    "The agent cannot gain privileges: %(text)s.",
+    "Add the rule for sudo: see [users](install.md#users-and-privileges). The agent's log has what sudo "
+    "said.",
+    _WARNING,
+    private="text",
+    public="The agent cannot gain privileges.",
+)
+HOST_NO_RUNTIME_DIRECTORY = kind(
+    _G,
+    "host_no_runtime_directory",
+    "The agent may not create files in %(path)s.",
+    "Create the folder for the agent's user, in systemd by `RuntimeDirectory=`: see "
+    "[users](install.md#users-and-privileges). It is `[qemu] runtime_directory`.",
+    _WARNING,
+    private="path",
+    public="The agent may not create files in its runtime directory.",
 )
 TLS_MISSING = kind(
     _G,

@@ -14,13 +14,15 @@ import libvirt_qemu
 import oslo_messaging as messaging
 
 from lab.core.patience import patient
-from lab.machines import Guest, Host, Testbed
+from lab.machines import Guest, Host, Testbed, users
 from nova_colo.standalone.pair import PairObservation, StandalonePair
 from tests.fixtures.cloud import wait_for
 
 #: Milliseconds until a periodic checkpoint: short, so that a test sees several.
 DELAY_MS = 1000
 OPTIONS = {"checkpoint_delay": DELAY_MS, "hybrid_run": 3, "hybrid_wait": 4.0}
+#: Options of a file system that is mounted over a folder of nova's.
+OF_NOVA = f"uid={users.NOVA.number},gid={users.NOVA.number},mode=755"
 #: Timeout in seconds on a machine without KVM that is busy: as long as a client's connection would wait.
 PATIENCE = 120.0
 

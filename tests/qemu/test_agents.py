@@ -14,7 +14,7 @@ import oslo_messaging as messaging
 import psutil
 import pytest
 
-from lab.machines import Host, Testbed
+from lab.machines import Host, Testbed, users
 from nova_colo.hoststate.roles import RoleRecord, RoleStore
 from nova_colo.pair.model import Role
 from tests.fixtures.cloud import wait_for
@@ -95,6 +95,7 @@ def test_an_agent_whose_connection_to_libvirtd_is_never_made_starts_anew(
     one.stop_agent()
     socket_path = pathlib.Path(one.uri.partition("socket=")[2])
     with StallingProxy(socket_path.with_name("door"), socket_path) as proxy:
+        socket_path.with_name("door").chmod(0o777)  # the agent is not root
         one.start_agent(qemu={"libvirt_uri": "qemu+unix:///system?socket=/run/libvirt/door"})
         proxy.stall_next()
         wait_for(
@@ -132,6 +133,7 @@ def test_what_an_agent_knows_outlives_a_power_cut(testbed: Testbed, hosts: tuple
     role = RoleRecord(str(uuid.uuid4()), Role.SECONDARY, 7, other.hostname)
     roles = RoleStore(str(one.state_path))
     roles.put(role)
+    users.NOVA.own_all(one.state_path)  # written by root
     one.power_cut()
     try:
         testbed.agents.wait_for_silence(one.hostname, SILENT_S)

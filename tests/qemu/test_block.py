@@ -144,7 +144,7 @@ class Pair:
                 qemu_io(str(paths[-1]), f"write -P 0x11 0 {SIZE}")
         self.primary = Machine(self._folder / "own", paths[0], incoming=False)
         self.secondary = Machine(self._folder / "disk", paths[1], incoming=True, throttled=throttled)
-        block.make_overlays(self.secondary.disk, SIZE, None)
+        block.make_overlays(self.secondary.disk, SIZE, lambda path: None)
         overlays = [pathlib.Path(path) for path in block.overlay_paths(str(paths[1]))]
         for kind, overlay in zip(("hidden", "active"), overlays, strict=True):
             if kind == on_full:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.machines import Guest, Testbed
 from nova_colo.agent.qemu.qmp import block
-from tests.qemu.lives import Life
+from tests.qemu.lives import OF_NOVA, Life
 
 SNAPSHOT = """
 <domainsnapshot>
@@ -32,7 +32,7 @@ def small_file_system(life: Life, name: str) -> Iterator[str]:
     host = life.host(name)
     folder = str(host.instances / life.guest.uuid)
     host.run(["mkdir", "-p", folder])
-    host.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", folder])
+    host.run(["mount", "-t", "tmpfs", "-o", f"size=80m,{OF_NOVA}", "tmpfs", folder])
     try:
         yield folder
     finally:

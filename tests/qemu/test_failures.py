@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.core.patience import patient
-from lab.machines import Guest, Testbed
+from lab.machines import Guest, Testbed, users
 from lab.machines.host import BRIDGE
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.conf import qemu
 from nova_colo.standalone.pair import PairError
-from tests.qemu.lives import OPTIONS, Life
+from tests.qemu.lives import OF_NOVA, OPTIONS, Life
 
 PRIMARY, SECONDARY = "compute-a", "compute-b"
 DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
@@ -73,6 +73,7 @@ def a_disk_is_there_that_is_smaller(life: Life) -> Iterator[None]:
     disk.parent.mkdir(exist_ok=True)
     disk.write_bytes(b"somebody else's" + bytes(4096))
     os.truncate(disk, life.guest.disk_bytes // 2)
+    users.NOVA.own(disk.parent, disk)
     try:
         yield
         assert disk.read_bytes().startswith(b"somebody else's")
@@ -85,7 +86,7 @@ def there_is_no_space(life: Life) -> Iterator[None]:
     host = life.host(SECONDARY)
     folder = str(host.instances / life.guest.uuid)
     host.run(["mkdir", "-p", folder])
-    host.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder])
+    host.run(["mount", "-t", "tmpfs", "-o", f"size=8m,{OF_NOVA}", "tmpfs", folder])
     try:
         yield
     finally:

@@ -12,8 +12,10 @@ import pytest
 from oslo_config import cfg
 from oslo_log import _options as log_options
 from oslo_messaging import opts as messaging_opts
+from oslo_privsep import priv_context
 
 from nova_colo import conf as colo_conf
+from nova_colo.agent.qemu import privileged
 from nova_colo.pair.catalogue import CATALOGUE
 from nova_colo.pair.reason import Group
 from nova_colo.virt import options as virt_options
@@ -44,6 +46,7 @@ def options_of(conf: cfg.ConfigOpts) -> set[tuple[str, str]]:
 def known_options() -> set[tuple[str, str]]:
     ours = [*colo_conf.list_opts(), *virt_options.list_opts(), *messaging_opts.list_opts()]
     ours += [("DEFAULT", log_options.logging_cli_opts)]
+    ours += [(privileged.context.cfg_section, priv_context.OPTS)]
     importlib.import_module("nova.conf")
     return {(group or "DEFAULT", opt.dest) for group, opts in ours for opt in opts} | options_of(
         nova.conf.CONF

@@ -46,27 +46,28 @@ def agent_conf(spec: Spec, host: str) -> Sections:
             "host": host,
             "state_path": spec.layout.host(host) / "state",
         },
-        "agent": {"engine_keys_file": _public_key_file(spec), **limits("agent")},
+        "agent": {"engine_keys_file": public_key_file(spec), **limits("agent")},
         "simulated": {"directory": spec.layout.simulated},
     }
 
 
 def write_keys(spec: Spec) -> None:
     """Write the key with which the engine signs requests, and the agents' copy of its public key, once."""
-    if _public_key_file(spec).exists():
+    if public_key_file(spec).exists():
         return
     key = ed25519.Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     write_private(_key_file(spec), private.decode())
-    write_private(_public_key_file(spec), public.decode())
+    write_private(public_key_file(spec), public.decode())
 
 
 def _key_file(spec: Spec) -> Path:
     return spec.layout.etc / "nova-colo" / "engine-key.pem"
 
 
-def _public_key_file(spec: Spec) -> Path:
+def public_key_file(spec: Spec) -> Path:
+    """Return the file with the public keys of all engines."""
     return spec.layout.etc / "nova-colo" / "engine-keys.pem"
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from lab.cloud.config import colo, nova
 from lab.cloud.config.ini import Sections, render
 from lab.cloud.spec import Spec
-from lab.core.layout import VENV
+from lab.machines import users
 
 if TYPE_CHECKING:
     from lab.machines.host import Host
 
+#: A host's copy of the engines' public keys.
+ENGINE_KEYS = "engine-keys.pem"
 #: Seconds between two runs of nova-compute's periodic tasks that stop or delete unknown guests and images.
 PERIODIC_S = 12
 
@@ -37,8 +39,7 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
     stock = nova.compute_conf(
         spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {}
     )
-    conf_file = spec.layout.etc / "hosts" / name / "nova.conf"
-    privsep = {"helper_command": f"{VENV}/bin/privsep-helper --config-file {conf_file}"}
+    privsep = {"helper_command": users.helper_command(spec.layout.etc / "hosts" / name / "nova.conf")}
     return {
         **stock,
         "DEFAULT": {
@@ -88,7 +89,11 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
     common = colo.agent_conf(spec, name)
     return {
         "DEFAULT": {**common["DEFAULT"], "state_path": machine.state_path},
-        "agent": {**common["agent"], "replication_backend": "qemu"},
+        "agent": {
+            **common["agent"],
+            "replication_backend": "qemu",
+            "engine_keys_file": spec.layout.etc / "hosts" / name / ENGINE_KEYS,
+        },
         "qemu": {
             "instances_path": machine.instances,
             "replication_address": machine.address,
@@ -96,5 +101,8 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
             # more frequent than in a cloud, so that they can be observed
             "checkpoint_delay": 2000 if spec.state.short_intervals else 5000,
             **colo.limits("qemu"),
+        },
+        "nova_colo_privileged": {
+            "helper_command": users.helper_command(spec.layout.etc / "hosts" / name / "agent.conf")
         },
     }

@@ -2,11 +2,9 @@
 """A compute host with libvirt and QEMU."""
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from lab.cloud.config import hosts
+from lab.cloud.config import colo, hosts
 from lab.cloud.config.ini import Sections, render
 from lab.cloud.services import program
 from lab.cloud.spec import Spec
@@ -18,22 +16,11 @@ from lab.guest import boot_disk
 from lab.guest.image import GuestImage
 from lab.hosts import parts
 from lab.hosts.real.testbed import CloudTestbed
+from lab.machines import users
 from lab.machines.agent import RUNTIME_DIRECTORY
 from lab.machines.host import Host
+from lab.machines.libvirtd import has_kvm
 from lab.machines.network import Link
-
-KVM = Path("/dev/kvm")
-CPU_FLAGS = re.compile(r"^flags\s*:.*\b(vmx|svm)\b", re.MULTILINE)
-
-
-def has_kvm() -> bool:
-    """Return whether this machine can run guests with KVM.
-
-    Some virtual machines have the device, but no virtualisation in the CPU, so that guests hang.
-    """
-    return (
-        os.access(KVM, os.R_OK | os.W_OK) and CPU_FLAGS.search(Path("/proc/cpuinfo").read_text()) is not None
-    )
 
 
 class RealHost:
@@ -48,16 +35,22 @@ class RealHost:
         self._spec = spec
         self._supervisor = supervisor
         self._etc = spec.layout.etc / "hosts" / name
+        self.machine.configuration = (self._etc / "nova.conf", self._etc / "agent.conf")
 
     def prepare(self) -> None:
         """Write nova.conf and, with fault tolerance, agent.conf."""
         for folder in (self.machine.nova_path, self.machine.state_path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            users.NOVA.own_all(folder)
         for name, text in hosts.plugin_files().items():
             write_private(self._etc / name, text)
         write_private(self._etc / "nova.conf", render(self._nova_conf()))
         if self._spec.state.colo:
             write_private(self._etc / "agent.conf", render(self._agent_conf()))
+            write_private(self._etc / hosts.ENGINE_KEYS, colo.public_key_file(self._spec).read_text())
+        users.NOVA.own_all(self._etc)
+        for folder in (self._etc.parent, self._etc.parent.parent):
+            folder.chmod(0o711)  # entered, not listed
 
     def services(self) -> list[Service]:
         """Return nova-compute and, with fault tolerance, the agent."""
@@ -119,7 +112,7 @@ class RealHost:
     def _service(self, part: str, command: str, config: str) -> Service:
         argv = (program(command), "--config-file", str(self._etc / config))
         if self.machine.is_on():
-            inside = self.machine.command(argv)
+            inside = self.machine.command(argv, users.NOVA)
         else:
             inside = ["/bin/sh", "-c", f"echo {self.name} is powered off >&2; exit 1"]
         return Service(f"{self.name}-{part}", tuple(inside), self.env(), host=self.name)

@@ -5,6 +5,7 @@ QEMU commits by itself, in a job that it does not show, while the guest runs. If
 job, the overlays are committed here.
 """
 
+import os
 import pathlib
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 from oslo_log import log as logging
 
-from nova_colo.agent.qemu import domain_xml
+from nova_colo.agent.qemu import domain_xml, privileged
 from nova_colo.agent.qemu.primary import restore_graph
 from nova_colo.agent.qemu.qmp import block, migration
 from nova_colo.agent.qemu.qmp.client import Hypervisor
@@ -117,6 +118,14 @@ class Commits:
         if not all(pathlib.Path(file.path).exists() for file in files):
             return False  # the server was deleted, or its file system is not mounted yet
         for file in files:
+            _make_writable(file.path)
             block.commit_overlays(file.path, file.format)
         block.remove_overlays(file.path for file in files)
         return True
+
+
+def _make_writable(disk: str) -> None:
+    """Make a disk and its overlays the agent's, if it may not write to them."""
+    for path in (disk, *block.overlay_paths(disk)):
+        if pathlib.Path(path).exists() and not os.access(path, os.W_OK):
+            privileged.reclaim(path)

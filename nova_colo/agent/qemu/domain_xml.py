@@ -145,13 +145,12 @@ def log_files(xml: str) -> list[str]:
     return list(dict.fromkeys(map(str, logs)))
 
 
-def owner(domain: libvirt.virDomain) -> tuple[int, int] | None:
-    """Return the user and group of a running domain's QEMU; None when libvirt does not report them."""
+def group(domain: libvirt.virDomain) -> int | None:
+    """Return the group of a running domain's QEMU; None when libvirt does not report it."""
     label = etree.fromstring(domain.XMLDesc(0), PARSER).findtext("seclabel[@model='dac']/label")
     if not label:
         return None
-    user, _, group = label.partition(":")
-    return int(user.lstrip("+")), int(group.lstrip("+"))
+    return int(label.partition(":")[2].lstrip("+"))
 
 
 def differences(one: str, other: str) -> list[str]:

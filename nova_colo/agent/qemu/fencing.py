@@ -9,16 +9,13 @@ the kernel sends the QEMU SIGKILL (fcntl_setown(2), socket(7): SIGIO, changed to
 
 import ctypes
 import dataclasses
-import fcntl
-import os
-import pathlib
 import secrets
-import signal
 import socket
 import struct
 
 from oslo_log import log as logging
 
+from nova_colo.agent.qemu import privileged
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
@@ -46,23 +43,19 @@ class Fence:
     port: int
     token: str
 
-    def arm(self, process: int) -> socket.socket:
+    def arm(self, process: int, server_id: str) -> socket.socket:
         """Make this host's kernel kill a process when the token arrives.
 
-        :param process: the pid of the process
+        :param process: the pid of the QEMU
+        :param server_id: whose QEMU it is
         :returns: the socket that receives the token; closing it disarms the fence
         :raises ReplicationError: when the fence cannot be armed
         """
         listener = self._socket()
         try:
-            # the kernel checks this only when the token arrives, and would drop the signal silently
-            if os.geteuid() not in (0, pathlib.Path(f"/proc/{process}").stat().st_uid):
-                raise PermissionError("the agent must run as root, or as QEMU does")
             _filter_token(listener, bytes.fromhex(self.token))
             listener.bind((self.address, self.port))
-            fcntl.fcntl(listener, fcntl.F_SETOWN, process)
-            fcntl.fcntl(listener, fcntl.F_SETSIG, signal.SIGKILL)
-            fcntl.fcntl(listener, fcntl.F_SETFL, fcntl.fcntl(listener, fcntl.F_GETFL) | os.O_ASYNC)
+            privileged.arm(listener, process, server_id)
         except OSError as error:
             listener.close()
             raise ReplicationError(
@@ -135,7 +128,7 @@ class ArmedFence:
         if self._socket is not None:
             return
         try:
-            self._socket, self.error = fence.arm(process), None
+            self._socket, self.error = fence.arm(process, self._server_id), None
         except ReplicationError as error:
             if self.error != error.reason:
                 LOG.warning("Failed to arm the fence of server %s: %s", self._server_id, error)

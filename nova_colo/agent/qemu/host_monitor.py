@@ -4,6 +4,7 @@
 import contextlib
 import datetime
 import os
+import pathlib
 import threading
 import time
 
@@ -11,7 +12,7 @@ import libvirt
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from nova_colo.agent.qemu import capabilities, tls
+from nova_colo.agent.qemu import capabilities, privileged, tls
 from nova_colo.agent.qemu.qmp.client import GoneError, Hypervisor, libvirtd_answers
 from nova_colo.pair import reasons
 from nova_colo.pair.reasons import Reason
@@ -104,6 +105,12 @@ class HostMonitor:
         elif options.tls_x509_cert_dir is not None:
             unmet += tls.unmet_requirements(options.tls_x509_cert_dir, options.replication_address)
         try:
+            privileged.check()
+        except OSError as error:
+            unmet.append(reasons.HOST_NO_PRIVILEGES(text=error.strerror))
+        if not _may_write(options.runtime_directory):
+            unmet.append(reasons.HOST_NO_RUNTIME_DIRECTORY(path=options.runtime_directory))
+        try:
             self._hypervisor.connection()
         except GoneError as error:
             unmet.append(reasons.LIBVIRTD_SILENT(text=error.reason.params["text"]))
@@ -115,3 +122,12 @@ class HostMonitor:
             number = self._hypervisor.connection().getLibVersion()
             versions["libvirt"] = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
         return versions
+
+
+def _may_write(folder: str) -> bool:
+    """Return whether this process may create files in a folder, which it creates if it does not exist."""
+    try:
+        pathlib.Path(folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)

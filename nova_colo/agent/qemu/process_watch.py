@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of QEMU processes and their sockets, from the kernel: independently of QEMU and libvirt."""
+"""The end of QEMU processes, from the kernel: independently of QEMU and libvirt."""
 
 import contextlib
-import ctypes
-import errno
 import os
 import pathlib
 import re
 import select
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 
+from nova_colo.agent.qemu import privileged
 from nova_colo.agent.qemu.qmp.client import Guest
-
-#: Number of the system call on every architecture. (Linux: arch/*/entry/syscalls, pidfd_getfd(2))
-PIDFD_GETFD = 438
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessWatch:
@@ -52,8 +46,10 @@ class ProcessWatch:
         with self._lock:
             return server_id in self._ended
 
-    def sockets(self, server_id: str) -> Iterator[socket.socket]:
-        """Yield duplicates of the connected sockets of a server's QEMU; none unless it is watched.
+    def shut_down_connections(
+        self, server_id: str, peer: str, own_ports: Collection[int], peer_ports: Collection[int]
+    ) -> None:
+        """Shut down the connections of a server's QEMU with its peer; do nothing unless it is watched.
 
         :raises OSError: when the kernel refuses, or the process ends meanwhile
         """
@@ -63,7 +59,7 @@ class ProcessWatch:
                 return
             handle = os.dup(watched)
         try:
-            yield from _sockets(handle)
+            privileged.shut_down_connections(handle, peer, own_ports, peer_ports)
         finally:
             os.close(handle)
 
@@ -90,7 +86,7 @@ class ProcessWatch:
                 self._notify(server_id)
 
     def _close(self, handle: int) -> None:
-        # closing it is not enough while sockets() has a duplicate
+        # closing it is not enough while shut_down_connections() has a duplicate
         with contextlib.suppress(FileNotFoundError):  # it is not registered yet
             self._poll.unregister(handle)
         os.close(handle)
@@ -106,36 +102,3 @@ def process_of(guest: Guest) -> int:
     status = pathlib.Path(f"/proc/{thread}/status").read_text()
     match = re.search(r"^Tgid:\s*(\d+)$", status, re.MULTILINE)
     return int(match[1]) if match else thread
-
-
-def _sockets(handle: int) -> Iterator[socket.socket]:
-    info = pathlib.Path(f"/proc/self/fdinfo/{handle}").read_text()
-    (pid,) = re.findall(r"^Pid:\s*(-?\d+)$", info, re.MULTILINE)  # -1 when it has ended
-    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            if os.readlink(entry).startswith("socket:"):
-                descriptor = _duplicate(handle, int(entry.name))
-            else:
-                continue
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EBADF):  # it was closed meanwhile
-                continue
-            raise
-        try:
-            duplicate = socket.socket(fileno=descriptor)
-        except OSError:  # it is another file by now
-            os.close(descriptor)
-            continue
-        with duplicate:
-            yield duplicate
-
-
-def _duplicate(handle: int, number: int) -> int:
-    """Return a duplicate of another process's file descriptor.
-
-    :param handle: pidfd of the process
-    """
-    descriptor = _LIBC.syscall(PIDFD_GETFD, handle, number, 0)
-    if descriptor < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return descriptor

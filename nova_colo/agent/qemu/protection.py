@@ -3,7 +3,6 @@
 
 import dataclasses
 import functools
-import shutil
 from collections.abc import Iterable, Sequence
 from concurrent import futures
 from typing import Any
@@ -20,6 +19,7 @@ from nova_colo.agent.qemu import (
     primary,
     read_only_media,
     secondary,
+    shared_files,
     tls,
 )
 from nova_colo.agent.qemu.endpoint import Endpoint
@@ -136,7 +136,8 @@ class Protection:
             self._load_certificates(replica, names)
             listening = self._listening(primary["address"], primary["ports"], names)
             exports, memory = (Endpoint(address, port, self._encrypted, bool(names)) for port in ports)
-            replica.save(disks=secondary.prepare(replica.guest, domain, listening, exports, memory))
+            disks = secondary.prepare(replica.guest, domain, listening, exports, memory, self._host)
+            replica.save(disks=disks)
             if replica.record.buffered:
                 netfilter.discard_replies(replica.guest, domain_xml.nics(domain), True)
         except Exception:
@@ -242,9 +243,7 @@ class Protection:
         """Create the folder, for QEMU only, of the sockets that connect a primary's QEMU with itself."""
         path = self._replicas.folder(server_id)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = domain_xml.owner(self._hypervisor.running(server_id))
-        if owner is not None:
-            shutil.chown(path, *owner)
+        shared_files.share(path, self._hypervisor.running(server_id), self._host)
         return str(path)
 
     def cancel(self, replica: Replica) -> None:

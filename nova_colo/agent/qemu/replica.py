@@ -3,10 +3,9 @@
 
 import contextlib
 import dataclasses
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oslo_log import log as logging
@@ -15,7 +14,7 @@ from nova_colo.agent.qemu import process_watch
 from nova_colo.agent.qemu.device_check import DeviceCheck
 from nova_colo.agent.qemu.egress import Egress
 from nova_colo.agent.qemu.fencing import ArmedFence, Fence
-from nova_colo.agent.qemu.peer import Peer
+from nova_colo.agent.qemu.peer import Peer, ShutDown
 from nova_colo.agent.qemu.peer_probe import PeerProbe
 from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Event, GoneError, Guest, SilentError
@@ -47,7 +46,7 @@ class Replica:
     """A replica. Its methods may be called from any thread.
 
     :param has_qemu: returns whether its QEMU exists; None when libvirt does not answer
-    :param sockets: returns duplicates of the connected sockets of its QEMU
+    :param shut_down: shuts down connections of its QEMU, see :class:`nova_colo.agent.qemu.peer.Peer`
     :param store: writes its record
     :param rule: when a pair under the policy hybrid changes its mode
     :param thresholds: when the replication link counts as slow or down
@@ -59,7 +58,7 @@ class Replica:
         guest: Guest,
         peer_probe: PeerProbe,
         has_qemu: Callable[[], bool | None],
-        sockets: Callable[[], Iterable[socket.socket]],
+        shut_down: ShutDown,
         store: Callable[[Record], None],
         rule: hybrid.Rule,
         thresholds: link_health.Thresholds,
@@ -68,7 +67,7 @@ class Replica:
         self.guest = guest
         self.ledger = Ledger.restore(record.ledger) if record.ledger else Ledger(time.time())
         self.cancelled = threading.Event()  # the creation of the pair
-        self.peer = Peer(record, peer_probe, sockets)
+        self.peer = Peer(record, peer_probe, shut_down)
         self.writer = RecordWriter(self._snapshot, store)
         self._has_qemu = has_qemu
         self._base_rule = rule

@@ -70,7 +70,7 @@ class ReplicaSet:
             self.hypervisor.guest(uuid),
             self._peer_probe,
             functools.partial(self.has_qemu, uuid),
-            functools.partial(self.processes.sockets, uuid),
+            functools.partial(self.processes.shut_down_connections, uuid),
             self._records.put,
             rule,
             self._thresholds,

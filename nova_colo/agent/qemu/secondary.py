@@ -7,7 +7,7 @@ from typing import Any
 
 import libvirt
 
-from nova_colo.agent.qemu import domain_xml, read_only_media, tls
+from nova_colo.agent.qemu import domain_xml, read_only_media, shared_files, tls
 from nova_colo.agent.qemu.endpoint import Endpoint
 from nova_colo.agent.qemu.qmp import block, migration, netfilter
 from nova_colo.agent.qemu.qmp.client import Guest, Hypervisor
@@ -63,17 +63,19 @@ def prepare(
     listening: netfilter.Listening,
     exports: Endpoint,
     memory: Endpoint,
+    where: str,
 ) -> list[str]:
     """Prepare a secondary that was just started to receive its primary's state.
 
     :param listening: where the primary listens for it
     :param exports: where it exports its disks
     :param memory: where it waits for the primary's memory
+    :param where: this host's name
     :returns: the files of its disks
     """
-    all_disks, nics, owner = domain_xml.disks(domain), domain_xml.nics(domain), domain_xml.owner(domain)
+    all_disks, nics = domain_xml.disks(domain), domain_xml.nics(domain)
     for disk, size in zip(all_disks, block.sizes(guest, all_disks), strict=True):
-        block.make_overlays(disk, size, owner)
+        block.make_overlays(disk, size, lambda path: shared_files.share(path, domain, where))
     block.build_secondary(guest, all_disks, exports)
     netfilter.connect_secondary(guest, nics, listening)
     migration.wait_incoming(guest, memory)

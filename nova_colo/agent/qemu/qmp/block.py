@@ -18,10 +18,9 @@ mirror and of the quorum below; they can be disconnected and flattened as well.
 
 import contextlib
 import json
-import os
 import pathlib
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from oslo_log import log as logging
@@ -106,13 +105,15 @@ def overlay_paths(disk_path: str) -> tuple[str, str]:
     return f"{disk_path}.colo-hidden", f"{disk_path}.colo-active"
 
 
-def make_overlays(disk: Disk, size: int, owner: tuple[int, int] | None) -> None:
-    """Create the overlay files of a disk; any that exist are replaced."""
+def make_overlays(disk: Disk, size: int, share: Callable[[str], None]) -> None:
+    """Create the overlay files of a disk; any that exist are replaced.
+
+    :param share: gives QEMU access to a file
+    """
     remove_overlays([disk.path])
     for path in overlay_paths(disk.path):
         _image(["create", "-q", "-f", "qcow2", path, str(size)])
-        if owner:
-            os.chown(path, *owner)
+        share(path)
 
 
 def remove_overlays(disk_paths: Iterable[str]) -> None:

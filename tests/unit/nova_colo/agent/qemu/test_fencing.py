@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stopped process is killed by the kernel when it receives the fence's token, and for nothing else."""
 
+import pathlib
+import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +16,16 @@ from nova_colo.agent.qemu.fencing import Fence
 from nova_colo.agent.replication import ReplicationError
 
 PATIENCE = 10
+SERVER = "s-1"
 
 
 @pytest.fixture
 def frozen() -> Iterator[subprocess.Popen]:
-    """Yield a process that is stopped by SIGSTOP."""
-    process = subprocess.Popen(["sleep", "600"])
+    """Yield a process, with a server's id among its arguments as QEMU's, that is stopped by SIGSTOP."""
+    process = subprocess.Popen([SERVER, "600"], executable=shutil.which("sleep"))
+    arguments = pathlib.Path(f"/proc/{process.pid}/cmdline")
+    while SERVER.encode() not in arguments.read_bytes():  # the kernel shows them a moment after exec
+        time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
     yield process
     process.kill()
@@ -40,13 +47,13 @@ def fence(request) -> Fence:
 
 
 def test_the_word_ends_it(fence, frozen):
-    with fence.arm(frozen.pid):
+    with fence.arm(frozen.pid, SERVER):
         assert fence.trigger(0) is False
         assert frozen.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_it_is_said_when_nobody_waits_for_the_word(fence, frozen):
-    with fence.arm(frozen.pid):
+    with fence.arm(frozen.pid, SERVER):
         assert not fence.trigger(0.1)
     assert fence.trigger(PATIENCE)
 
@@ -59,7 +66,7 @@ def test_no_other_word_ends_it(frozen):
     fence = fencing.make("127.0.0.1", free_port("127.0.0.1"))
     token = bytes.fromhex(fence.token)
     one_byte_wrong = [token[:i] + bytes([token[i] ^ 1]) + token[i + 1 :] for i in range(len(token))]
-    with fence.arm(frozen.pid) as waiting:
+    with fence.arm(frozen.pid, SERVER) as waiting:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as saying:
             for other in [b"", token[:-1], token + b"\0", token[::-1], *one_byte_wrong]:
                 saying.sendto(other, (fence.address, fence.port))
@@ -77,15 +84,13 @@ def test_each_has_a_word_of_its_own():
 
 def test_a_port_that_is_taken_is_named(fence, frozen):
     with (
-        fence.arm(frozen.pid),
+        fence.arm(frozen.pid, SERVER),
         pytest.raises(ReplicationError, match=f"UDP port {fence.port}: Address already in use"),
     ):
-        fence.arm(frozen.pid)
+        fence.arm(frozen.pid, SERVER)
 
 
-def test_a_process_that_is_not_the_agents_to_end_is_refused(fence, frozen, monkeypatch):
-    monkeypatch.setattr("os.geteuid", lambda: 4_000_000_000)
-    with pytest.raises(ReplicationError, match="must run as root"):
-        fence.arm(frozen.pid)
-    monkeypatch.undo()
+def test_a_process_that_is_not_the_servers_qemu_is_refused(fence, frozen):
+    with pytest.raises(ReplicationError, match=f"process {frozen.pid} is not the QEMU of s-2"):
+        fence.arm(frozen.pid, "s-2")
     assert fence.trigger(PATIENCE)  # the port is free again

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of a QEMU is reported for that process alone, not for one that Nova started later."""
 
+import functools
 import socket
 import subprocess
 import sys
@@ -150,16 +151,17 @@ def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(repli
     assert not domain.ended and replicas.get(SERVER) is None
 
 
-def test_sockets_of_a_qemu_can_be_shut_down_from_outside(replicas):
+def test_connections_of_a_qemu_can_be_shut_down_from_outside(replicas):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        program = f"import socket; socket.create_connection({server.getsockname()!r}).recv(1)"
+        host, port = server.getsockname()
+        program = f"import socket; socket.create_connection({(host, port)!r}).recv(1)"
         with subprocess.Popen([sys.executable, "-c", program]) as qemu, server.accept()[0] as accepted:
-            assert list(replicas.processes.sockets(SERVER)) == [], "it is not watched"
+            shut_down = functools.partial(replicas.processes.shut_down_connections, SERVER)
+            shut_down(host, [], [port])  # it is not watched
             replicas.processes.watch(SERVER, lambda command: [{"thread-id": qemu.pid}])
-            peers = []
-            for duplicate in replicas.processes.sockets(SERVER):
-                peers.append(duplicate.getpeername())
-                duplicate.shutdown(socket.SHUT_RDWR)
-            assert peers == [server.getsockname()]
+            shut_down(host, [], [port + 1])
+            shut_down("127.0.0.2", [], [port])
+            assert qemu.poll() is None
+            shut_down(host, [], [port])
             assert qemu.wait(PATIENCE) == 0
             assert accepted.recv(1) == b""

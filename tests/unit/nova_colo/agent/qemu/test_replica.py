@@ -4,6 +4,8 @@
 import dataclasses
 import errno
 import itertools
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import threading
 import pytest
 
 from lab.core.patience import patient
-from nova_colo.agent.qemu import fencing
+from nova_colo.agent.qemu import fencing, privileged
 from nova_colo.agent.qemu import replica as replicas
 from nova_colo.agent.qemu.fencing import Fence
 from nova_colo.agent.qemu.qmp.client import Event, SilentError
@@ -91,6 +93,15 @@ def clock(monkeypatch):
     return clock
 
 
+def shut_down_own(peer, own_ports, peer_ports):
+    """Shut down connections of this process, which is the QEMU."""
+    handle = os.pidfd_open(os.getpid())
+    try:
+        privileged.shut_down_connections(handle, peer, own_ports, peer_ports)
+    finally:
+        os.close(handle)
+
+
 def make_replica(stage, primary=True):
     record = Record(
         "s-1", primary=primary, stage=stage, ports=[], peer="192.0.2.2", delay_ms=int(1000 * DELAY_S)
@@ -102,12 +113,12 @@ def make_replica(stage, primary=True):
         Guest(),
         probe,
         lambda: replica.there,
-        lambda: replica.sockets,
+        shut_down_own,
         lambda record: stored.append(dataclasses.replace(record)),
         hybrid.Rule(),
         link_health.Thresholds(),
     )
-    replica.there, replica.probe, replica.sockets, replica.stored = True, probe, [], stored
+    replica.there, replica.probe, replica.stored = True, probe, stored
     return replica
 
 
@@ -473,7 +484,6 @@ def make_waiting(primary, connections, role):
     replica.record.peer = "127.0.0.1"
     connection, peers = connections.open()
     setattr(replica.record, role, [connection.getsockname()[1] if role == "ports" else connections.port])
-    replica.sockets = connections.ours
 
     class Waiting(Guest):
         def __call__(self, command, arguments=None):
@@ -507,11 +517,11 @@ def test_connections_to_others_and_those_of_other_purposes_stay(clock, connectio
 
 
 def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections):
-    def refuse():
+    def refuse(*connections):
         raise PermissionError("ptrace")
 
     replica, _ = make_waiting(True, connections, "peer_ports")
-    replica.peer._sockets, replica.probe.silent_s = refuse, 3.0
+    replica.peer._shut_down, replica.probe.silent_s = refuse, 3.0
     replica.poll()
     assert replica.report(True).running is False
 
@@ -519,7 +529,8 @@ def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections
 @pytest.fixture
 def fenced(replica):
     """Yield a replica that can be killed from its peer's host."""
-    replica.guest.process = subprocess.Popen(["sleep", "600"])
+    arguments = [replica.record.server_id, "600"]
+    replica.guest.process = subprocess.Popen(arguments, executable=shutil.which("sleep"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         replica.record.fence = dataclasses.asdict(fencing.make(*probe.getsockname()))
@@ -551,7 +562,7 @@ def test_a_primary_without_a_secondary_cannot_be_ended_by_it(fenced, clock, end)
 
 
 def test_a_primary_that_cannot_be_ended_says_why(fenced, clock):
-    with Fence(**fenced.record.fence).arm(fenced.guest.process.pid):
+    with Fence(**fenced.record.fence).arm(fenced.guest.process.pid, fenced.record.server_id):
         advance(fenced, clock, 1)
         [reason] = fenced.report(True).reasons
         assert str(reason).startswith("The primary cannot be killed from its peer's host: UDP port ")
