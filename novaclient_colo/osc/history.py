@@ -57,9 +57,11 @@ class ListEvent(command.Lister):
             "--limit",
             metavar="<number>",
             type=common.positive,
-            help="Maximum number of events, newest first (default: all)",
+            help="Maximum number of events to list, newest first (default: all)",
         )
-        parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
+        parser.add_argument(
+            "--long", action="store_true", help="List additional fields: IDs of event, request and user"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
@@ -69,7 +71,7 @@ class ListEvent(command.Lister):
 
 
 class ListCheckpoint(command.Lister):
-    """List the checkpoints of an FT server by cause, in intervals, oldest first.
+    """List the number of checkpoints of an FT server by cause, and their pauses, oldest interval first.
 
     Example: openstack server ft checkpoint list --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z
     web-1
