@@ -79,7 +79,7 @@ def test_the_guide_has_every_action(name):
     words = {
         Effect.NONE: "passes always",
         Effect.KEEPS: "the pair stays",
-        Effect.RENEWS: "made again",
+        Effect.RENEWS: "created again",
         Effect.BREAKS: "409 while",
         Effect.ATTACHES: "409 unless",
     }
