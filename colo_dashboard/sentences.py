@@ -341,7 +341,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "host_unknown": (
-        gettext_noop("Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows."),
+        gettext_noop("Host %(host)s has no nova-colo-agent. Name a host that has one."),
         "",
     ),
     "image_feature": (
@@ -481,7 +481,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("The server has a NIC that COLO cannot replicate. Only virtio NICs on a bridge or tap are supported."),
     ),
     "no_auto_reprotect": (
-        gettext_noop("The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server with ft-protect."),
+        gettext_noop("The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server again."),
         "",
     ),
     "no_capacity": (
@@ -653,39 +653,39 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_attach_interface": (
-        gettext_noop("An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("An interface cannot be attached to a fault tolerant server: the devices of its replicas would differ. Unprotect the server first."),
         "",
     ),
     "nova_attach_share": (
-        gettext_noop("A share cannot be attached to a fault tolerant server: it would be mounted on one of its hosts only. Remove its protection with ft-unprotect first."),
+        gettext_noop("A share cannot be attached to a fault tolerant server: it would be mounted on one of its hosts only. Unprotect the server first."),
         "",
     ),
     "nova_attach_volume": (
-        gettext_noop("A volume cannot be attached to a fault tolerant server: volumes are not replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("A volume cannot be attached to a fault tolerant server: volumes are not replicated. Unprotect the server first."),
         "",
     ),
     "nova_change_volume": (
-        gettext_noop("A volume cannot be replaced in a fault tolerant server: volumes are not replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("A volume cannot be replaced in a fault tolerant server: volumes are not replicated. Unprotect the server first."),
         "",
     ),
     "nova_create_backup": (
-        gettext_noop("No backup can be created of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("No backup can be created of a protected server: its disk is being replicated. Unprotect the server first."),
         "",
     ),
     "nova_create_image": (
-        gettext_noop("No image can be created of a protected server: its disk is being replicated. Remove its protection with ft-unprotect first."),
+        gettext_noop("No image can be created of a protected server: its disk is being replicated. Unprotect the server first."),
         "",
     ),
     "nova_detach_interface": (
-        gettext_noop("An interface cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("An interface cannot be detached from a protected server: the devices of its replicas would differ. Unprotect the server first."),
         "",
     ),
     "nova_detach_share": (
-        gettext_noop("A share cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("A share cannot be detached from a protected server: the devices of its replicas would differ. Unprotect the server first."),
         "",
     ),
     "nova_detach_volume": (
-        gettext_noop("A volume cannot be detached from a protected server: the devices of its replicas would differ. Remove its protection with ft-unprotect first."),
+        gettext_noop("A volume cannot be detached from a protected server: the devices of its replicas would differ. Unprotect the server first."),
         "",
     ),
     "nova_did_not_follow": (
@@ -693,31 +693,31 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "nova_evacuate": (
-        gettext_noop("A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is lost. Use failover to switch to the secondary by hand."),
+        gettext_noop("A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host is lost. Fail the server over to switch to the secondary manually."),
         "",
     ),
     "nova_migrate": (
-        gettext_noop("A protected server cannot be migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
+        gettext_noop("A protected server cannot be migrated. Fail it over to run it on its secondary's host, or move its secondary to another host."),
         "",
     ),
     "nova_migrate_live": (
-        gettext_noop("A protected server cannot be live migrated. Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."),
+        gettext_noop("A protected server cannot be live migrated. Fail it over to run it on its secondary's host, or move its secondary to another host."),
         "",
     ),
     "nova_pause": (
-        gettext_noop("A protected server cannot be paused: its secondary would treat that as a failure. Stop the server instead, or remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be paused: its secondary would treat that as a failure. Stop the server instead, or unprotect it first."),
         "",
     ),
     "nova_rescue": (
-        gettext_noop("A protected server cannot be rescued: its secondary does not have the rescue disk. Remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be rescued: its secondary does not have the rescue disk. Unprotect the server first."),
         "",
     ),
     "nova_resize": (
-        gettext_noop("A protected server cannot be resized: its secondary cannot be resized. Remove its protection with ft-unprotect first."),
+        gettext_noop("A protected server cannot be resized: its secondary cannot be resized. Unprotect the server first."),
         "",
     ),
     "nova_suspend": (
-        gettext_noop("A protected server cannot be suspended: its memory would be saved on one of its two hosts only. Stop the server instead, or remove its protection with ft-unprotect first. To suspend only its protection, use ft-suspend."),
+        gettext_noop("A protected server cannot be suspended: its memory would be saved on one of its two hosts only. Stop the server instead, or unprotect it first. Suspending its protection is a separate action."),
         "",
     ),
     "other_flavor": (
@@ -773,7 +773,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "protect_first": (
-        gettext_noop("The server is unprotected. Protect it with ft-protect first."),
+        gettext_noop("The server is unprotected. Protect it first."),
         "",
     ),
     "protected": (
@@ -781,7 +781,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("Protected: primary and secondary are in sync. %(more)s"),
     ),
     "protected_already": (
-        gettext_noop("The server is protected already."),
+        gettext_noop("The server is already protected."),
         "",
     ),
     "protected_too_often": (
@@ -841,7 +841,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "removal_requested": (
-        gettext_noop("The removal of protection (%(action)s) was requested."),
+        gettext_noop("The removal of protection was requested."),
         "",
     ),
     "removing": (
@@ -905,11 +905,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "resume_first": (
-        gettext_noop("The server's protection is suspended. Resume it with ft-resume first."),
+        gettext_noop("The server's protection is suspended. Resume protection first."),
         "",
     ),
     "resume_instead": (
-        gettext_noop("The server's protection is suspended. Resume it with ft-resume."),
+        gettext_noop("The server's protection is suspended. Resume protection instead."),
         "",
     ),
     "root_volume": (
@@ -945,7 +945,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         gettext_noop("the secondary's host is lost"),
     ),
     "secondary_is_there": (
-        gettext_noop("The secondary is on %(host)s already. Name another host, or none."),
+        gettext_noop("The secondary is already on %(host)s. Name another host, or none."),
         "",
     ),
     "secondary_lost": (
@@ -989,11 +989,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "suspended_already": (
-        gettext_noop("The server's protection is suspended already. Resume it with ft-resume."),
+        gettext_noop("The server's protection is already suspended."),
         "",
     ),
     "suspended_on_request": (
-        gettext_noop("Protection is suspended on request. Resume it with ft-resume."),
+        gettext_noop("Protection is suspended on request. It can be resumed at any time."),
+        "",
+    ),
+    "suspension_requested": (
+        gettext_noop("The suspension of protection was requested."),
         "",
     ),
     "sync_timeout": (
@@ -1033,11 +1037,11 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "",
     ),
     "unprotected_already": (
-        gettext_noop("The server is unprotected already. Protect it with ft-protect."),
+        gettext_noop("The server is already unprotected."),
         "",
     ),
     "unprotected_on_request": (
-        gettext_noop("Protection was removed on request. Protect the server with ft-protect."),
+        gettext_noop("Protection was removed on request. The server can be protected again at any time."),
         "",
     ),
     "vifs_not_plugged": (

@@ -43,16 +43,19 @@ def _request(cs: Any, args: Any, request: Callable[..., Any], what: str, **more:
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg(
-    "--force", action="store_true", default=False, help="Fail over although its state is not protected."
+    "--force",
+    action="store_true",
+    default=False,
+    help="Fail over even if the state is not protected. Admin only.",
 )
 def do_failover(cs: Any, args: Any) -> None:
-    """Make the secondary of an FT server its primary."""
+    """Fail an FT server over to its secondary."""
     _request(cs, args, cs.fault_tolerance.failover, "Failover", force=args.force)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_protect(cs: Any, args: Any) -> None:
-    """Give an FT server a secondary after it was unprotected."""
+    """Protect an FT server again after it was unprotected."""
     _request(cs, args, cs.fault_tolerance.protect, "Protection")
 
 
@@ -70,7 +73,7 @@ def do_ft_suspend(cs: Any, args: Any) -> None:
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_resume(cs: Any, args: Any) -> None:
-    """Give an FT server a secondary after its protection was suspended."""
+    """Resume the protection of an FT server after it was suspended."""
     _request(cs, args, cs.fault_tolerance.resume, "Protection")
 
 
@@ -80,16 +83,16 @@ def do_ft_resume(cs: Any, args: Any) -> None:
     dest="and_return",
     action="store_true",
     default=False,
-    help="Fail back when it is protected again.",
+    help="Fail back as soon as the server is protected again.",
 )
 def do_ft_test_failover(cs: Any, args: Any) -> None:
-    """Fail an FT server over between two healthy hosts."""
+    """Test the failover of an FT server between two healthy hosts."""
     _request(cs, args, cs.fault_tolerance.test_failover, "Test failover", and_return=args.and_return)
 
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 def do_ft_show(cs: Any, args: Any) -> None:
-    """Show the fault tolerance of a server."""
+    """Show fault tolerance details of a server."""
     pair = cs.fault_tolerance.get(_server(cs, args))
     shown = {
         name: value if isinstance(value, str | int | None) else json.dumps(value)
@@ -104,7 +107,11 @@ def do_ft_show(cs: Any, args: Any) -> None:
 
 @utils.arg("server", metavar="<server>", help="Name or ID of an FT server.")
 @utils.arg(
-    "--limit", metavar="<number>", type=int, default=None, help="Maximum number of events, newest first."
+    "--limit",
+    metavar="<number>",
+    type=int,
+    default=None,
+    help="Maximum number of events to list, newest first.",
 )
 def do_ft_event_list(cs: Any, args: Any) -> None:
     """List the events of an FT server, newest first."""
@@ -115,28 +122,31 @@ def do_ft_event_list(cs: Any, args: Any) -> None:
 
 
 @utils.arg("name", metavar="<name>", help="Name of the new flavor.")
-@utils.arg(
-    "ram", metavar="<ram>", type=int, help="Memory in MB. The secondary takes it twice on another host."
-)
-@utils.arg("disk", metavar="<disk>", type=int, help="Disk in GB.")
+@utils.arg("ram", metavar="<ram>", type=int, help="Memory size in MB. The secondary takes it twice.")
+@utils.arg("disk", metavar="<disk>", type=int, help="Disk size in GB.")
 @utils.arg("vcpus", metavar="<vcpus>", type=int, help="Number of vCPUs.")
-@utils.arg("--mode", metavar="<mode>", default=None, help="colo (default), checkpoint or hybrid.")
+@utils.arg(
+    "--mode",
+    metavar="<mode>",
+    default=None,
+    help="Mode of its servers: colo (default), checkpoint or hybrid.",
+)
 @utils.arg(
     "--checkpoint-interval",
     metavar="<ms>",
     type=int,
     default=None,
-    help="Between two checkpoints in mode checkpoint, 10 to 60000.",
+    help="Time between two checkpoints in mode checkpoint, 10 to 60000.",
 )
 def do_ft_flavor_create(cs: Any, args: Any) -> None:
-    """Create a flavor whose servers get a secondary."""
+    """Create an FT flavor, whose servers get a secondary on another host."""
     policy = {"mode": args.mode, "checkpoint_interval_ms": args.checkpoint_interval}
     flavor = cs.fault_tolerance.flavors.create(args.name, args.vcpus, args.ram, args.disk, **policy)
     _print_flavors([flavor])
 
 
 def do_ft_flavor_list(cs: Any, args: Any) -> None:
-    """List the flavors whose servers get a secondary."""
+    """List FT flavors."""
     _print_flavors(cs.fault_tolerance.flavors.list())
 
 
@@ -150,7 +160,7 @@ def _print_flavors(flavors: list[Any]) -> None:
     "--all-tenants",
     action="store_true",
     default=False,
-    help="List the FT servers of all projects. Admin only.",
+    help="List servers of all projects. Admin only.",
 )
 def do_ft_list(cs: Any, args: Any) -> None:
     """List FT servers, those that need attention first."""

@@ -55,33 +55,38 @@ def _test_ca(conf: cfg.ConfigOpts) -> None:
         raise ManageError(str(error)) from error
 
 
+def _add(subparsers: Any, name: str, text: str) -> Any:
+    return subparsers.add_parser(name, help=text, description=text)
+
+
 def _add_commands(subparsers: Any) -> None:
-    database = subparsers.add_parser("db", help="the FT database").add_subparsers(
-        dest="action", required=True
-    )
-    database.add_parser("sync", help="bring the schema up to date").set_defaults(run=_sync)
-    paste = subparsers.add_parser(
-        "api-paste", help="insert the API filter into Nova's api-paste.ini, or remove it"
-    )
-    paste.add_argument("file", help="path of api-paste.ini")
-    paste.add_argument("--remove", action="store_true", help="take the filter out again")
+    database = _add(subparsers, "db", "Manage the FT database").add_subparsers(dest="action", required=True)
+    _add(database, "sync", "Bring the schema up to date").set_defaults(run=_sync)
+    paste = _add(subparsers, "api-paste", "Insert the API filter into Nova's api-paste.ini, or remove it")
+    paste.add_argument("file", help="Path of api-paste.ini")
+    paste.add_argument("--remove", action="store_true", help="Remove the filter")
     paste.add_argument(
-        "--filter-config", default="/etc/nova-colo/nova-colo.conf", help="configuration the filter reads"
+        "--filter-config",
+        default="/etc/nova-colo/nova-colo.conf",
+        help="Configuration file of the filter (default: %(default)s)",
     )
     paste.set_defaults(run=_api_paste)
-    authority = subparsers.add_parser("test-ca", help="make certificates to try encrypted replication with")
+    authority = _add(subparsers, "test-ca", "Issue certificates to test encrypted replication")
     authority.add_argument(
-        "folder", help="folder of the authority, which is created there if the folder is empty or missing"
+        "folder", help="Folder of the authority. If it is empty or missing, a new authority is created there"
     )
     authority.add_argument(
         "hosts",
         nargs="+",
         type=test_ca.host_address,
         metavar="NAME=ADDRESS",
-        help="a host and its replication_address",
+        help="Name of a host, and its [qemu] replication_address",
     )
     authority.add_argument(
-        "--days", type=test_ca.days, default=365, help="for how long they are valid (%(default)s)"
+        "--days",
+        type=test_ca.days,
+        default=365,
+        help="Number of days that the certificates are valid (default: %(default)s)",
     )
     authority.set_defaults(run=_test_ca)
 

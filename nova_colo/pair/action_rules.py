@@ -47,10 +47,9 @@ class Rule:
     refused: Kind | None = None
 
 
-_UNPROTECT = "Remove its protection with ft-unprotect first."
-_FAIL_OVER = (
-    "Use failover to change the roles of its two hosts, or ft-migrate-secondary to move the secondary."
-)
+_UNPROTECT = "Unprotect the server first."
+_STOP_OR_UNPROTECT = "Stop the server instead, or unprotect it first."
+_FAIL_OVER = "Fail it over to run it on its secondary's host, or move its secondary to another host."
 
 
 def _policies(*names: str) -> tuple[str, ...]:
@@ -116,15 +115,14 @@ ACTIONS: Mapping[str, Rule] = {
         ("os-pause-server:pause",),
         "nova_pause",
         "A protected server cannot be paused: its secondary would treat that as a failure.",
-        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]}",
+        _STOP_OR_UNPROTECT,
     ),
     "suspend": _refused(
         Effect.BREAKS,
         ("os-suspend-server:suspend",),
         "nova_suspend",
         "A protected server cannot be suspended: its memory would be saved on one of its two hosts only.",
-        f"Stop the server instead, or {_UNPROTECT[0].lower()}{_UNPROTECT[1:]} "
-        "To suspend only its protection, use ft-suspend.",
+        f"{_STOP_OR_UNPROTECT} Suspending its protection is a separate action.",
     ),
     "migrate": _refused(
         Effect.BREAKS,
@@ -146,7 +144,7 @@ ACTIONS: Mapping[str, Rule] = {
         "nova_evacuate",
         "A server that has a secondary cannot be evacuated: the secondary takes over by itself when the host "
         "is lost.",
-        "Use failover to switch to the secondary by hand.",
+        "Fail the server over to switch to the secondary manually.",
     ),
     "resize": _refused(
         Effect.BREAKS,

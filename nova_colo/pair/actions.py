@@ -155,7 +155,8 @@ def _plan_removal(pair: Pair, base: dict[str, Any], action: str) -> Plan:
         return Plan(None, Params(), values, done)
     kind = "suspend" if suspend else "unprotect"
     params = UnprotectParams(**base, target=pair.secondary_host, reason=done.data())
-    return Plan(kind, params, values, reasons.REMOVAL_REQUESTED(action=action))
+    event = reasons.SUSPENSION_REQUESTED() if suspend else reasons.REMOVAL_REQUESTED()
+    return Plan(kind, params, values, event)
 
 
 def _plan_protection(pair: Pair, action: str) -> Plan:

@@ -26,6 +26,7 @@ _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _WORDS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.ASCII)
     for name, pattern in {
+        # of events of an earlier release
         "action": r"(ft-)?[a-z]{1,16}(-[a-z]{1,16}){0,2}",
         "command": r"[a-z]{1,16}([-_][a-z]{1,16}){0,5}",
         "day": r"\d{4}-\d{2}-\d{2}",

@@ -26,7 +26,7 @@ TEST_RETURN = kind(
     _G,
     "test_return",
     "returning to %(host)s after a test failover",
-    'The second half of `{"ft-test-failover": {"return": true}}`.',
+    "The second half of `openstack server ft test failover --return`.",
     hosts="host",
     public="returning to its former host after a test failover",
 )
@@ -232,11 +232,14 @@ NOT_ACTIVE = kind(
 UNPROTECTED_ON_REQUEST = kind(
     _G,
     "unprotected_on_request",
-    "Protection was removed on request. Protect the server with ft-protect.",
+    "Protection was removed on request. The server can be protected again at any time.",
     "Nothing.",
 )
 SUSPENDED_ON_REQUEST = kind(
-    _G, "suspended_on_request", "Protection is suspended on request. Resume it with ft-resume.", "Nothing."
+    _G,
+    "suspended_on_request",
+    "Protection is suspended on request. It can be resumed at any time.",
+    "Nothing.",
 )
 SUSPENDED = kind(_G, "suspended", "Protection is suspended.", "Nothing.")
 LEAVING = kind(
@@ -289,8 +292,8 @@ NO_SECONDARY = kind(
 NO_AUTO_REPROTECT = kind(
     _G,
     "no_auto_reprotect",
-    "The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server with ft-protect.",
-    "Find out why the secondary was lost, then run `ft-protect`.",
+    "The secondary was lost and the flavor has ft:auto_reprotect=0. Protect the server again.",
+    "Find out why the secondary was lost, then run `openstack server ft protect SERVER`.",
     _WARNING,
 )
 FAILOVER_FAILED = kind(
@@ -535,8 +538,8 @@ NO_HEALTHY_HOST = kind(
     "no_healthy_host",
     "Needs a secondary: no other host with free capacity has a healthy nova-colo-agent and a nova-compute "
     "that is not forced down. Start them there.",
-    "Hosts with capacity exist. `GET /os-fault-tolerance/hosts` shows whether their agents are down, they "
-    "are not capable, or they are [fenced](#fencing).",
+    "Hosts with capacity exist. `openstack compute ft host list --long` shows whether their agents are down, "
+    "they are not capable, or they are [fenced](#fencing).",
     _WARNING,
 )
 HOST_NO_CAPACITY = kind(
@@ -1386,7 +1389,8 @@ FAILOVER_RETURNED = kind(
 )
 PROTECTION_REQUESTED = kind(_G, "protection_requested", "Protection was requested.", "")
 PROTECTION_RESUMED = kind(_G, "protection_resumed", "Protection was resumed on request.", "")
-REMOVAL_REQUESTED = kind(_G, "removal_requested", "The removal of protection (%(action)s) was requested.", "")
+REMOVAL_REQUESTED = kind(_G, "removal_requested", "The removal of protection was requested.", "")
+SUSPENSION_REQUESTED = kind(_G, "suspension_requested", "The suspension of protection was requested.", "")
 PROTECTED = kind(
     _G,
     "protected",
@@ -1506,24 +1510,20 @@ NOT_PROTECTED_FORCE = kind(
 NOT_PROTECTED_YET = kind(
     _G, "not_protected_yet", "The pair is %(state)s, not protected. Wait until it is protected."
 )
-RESUME_FIRST = kind(
-    _G, "resume_first", "The server's protection is suspended. Resume it with ft-resume first."
+RESUME_FIRST = kind(_G, "resume_first", "The server's protection is suspended. Resume protection first.")
+RESUME_INSTEAD = kind(
+    _G, "resume_instead", "The server's protection is suspended. Resume protection instead."
 )
-RESUME_INSTEAD = kind(_G, "resume_instead", "The server's protection is suspended. Resume it with ft-resume.")
-SUSPENDED_ALREADY = kind(
-    _G, "suspended_already", "The server's protection is suspended already. Resume it with ft-resume."
-)
+SUSPENDED_ALREADY = kind(_G, "suspended_already", "The server's protection is already suspended.")
 NOT_SUSPENDED = kind(_G, "not_suspended", "The server's protection is not suspended.")
-PROTECT_FIRST = kind(_G, "protect_first", "The server is unprotected. Protect it with ft-protect first.")
-UNPROTECTED_ALREADY = kind(
-    _G, "unprotected_already", "The server is unprotected already. Protect it with ft-protect."
-)
-PROTECTED_ALREADY = kind(_G, "protected_already", "The server is protected already.")
+PROTECT_FIRST = kind(_G, "protect_first", "The server is unprotected. Protect it first.")
+UNPROTECTED_ALREADY = kind(_G, "unprotected_already", "The server is already unprotected.")
+PROTECTED_ALREADY = kind(_G, "protected_already", "The server is already protected.")
 PRIMARY_IS_THERE = kind(
     _G, "primary_is_there", "The primary runs on %(host)s. Name another host, or none.", own="host"
 )
 SECONDARY_IS_THERE = kind(
-    _G, "secondary_is_there", "The secondary is on %(host)s already. Name another host, or none.", own="host"
+    _G, "secondary_is_there", "The secondary is already on %(host)s. Name another host, or none.", own="host"
 )
 HOST_AGENT_SILENT = kind(
     _G,
@@ -1535,10 +1535,7 @@ HOST_INCAPABLE = kind(
     _G, "host_incapable", "Host %(host)s cannot carry a secondary: %(reasons)s Name another host.", own="host"
 )
 HOST_UNKNOWN = kind(
-    _G,
-    "host_unknown",
-    "Host %(host)s has no nova-colo-agent. Name one of those that 'openstack compute ft host list' shows.",
-    own="host",
+    _G, "host_unknown", "Host %(host)s has no nova-colo-agent. Name a host that has one.", own="host"
 )
 CANNOT_BE_FT = kind(
     _G,

@@ -15,10 +15,10 @@ class UsageError(Exception):
 
 def add_commands(subparsers: Any) -> None:
     """Add the commands to oslo.config's parser."""
-    protect = _add(subparsers, "protect", commands.protect, "create a secondary for a running guest")
+    protect = _add(subparsers, "protect", commands.protect, "Create a secondary for a running guest")
     _add_primary_and_secondary(protect)
     _add_checkpoint_options(protect)
-    show = _add(subparsers, "status", status.status, "show the state of a pair")
+    show = _add(subparsers, "status", status.status, "Show the state of a pair")
     _add_hosts(show)
     show.add_argument(
         "--watch",
@@ -26,49 +26,49 @@ def add_commands(subparsers: Any) -> None:
         type=_seconds,
         const=2.0,
         metavar="SECONDS",
-        help="repeat until Ctrl-C",
+        help="Repeat at this interval until Ctrl-C (default: 2)",
     )
     show.add_argument(
         "--probe",
         type=_endpoint,
         metavar="HOST:PORT",
-        help="a service of the guest; shows the time to connect to it",
+        help="Show the time to connect to this service of the guest",
     )
-    failover = _add(subparsers, "failover", commands.failover, "fail over to the secondary")
+    failover = _add(subparsers, "failover", commands.failover, "Fail over to the secondary")
     _add_hosts(failover)
     failover.add_argument(
         "--lost",
         action="store_true",
-        help="promote the secondary without asking the primary: you confirm that it is dead",
+        help="Promote the secondary without asking the primary: you confirm that it is dead",
     )
     failover.add_argument(
-        "--force", action="store_true", help="with --lost: also when the primary seems to be healthy"
+        "--force", action="store_true", help="With --lost: promote it even if the primary seems to be healthy"
     )
     _add_hosts(
-        _add(subparsers, "alone", commands.alone, "run the primary unprotected, without its secondary")
+        _add(subparsers, "alone", commands.alone, "Run the primary unprotected, without its secondary")
     )
-    _add_hosts(_add(subparsers, "unprotect", commands.unprotect, "remove the secondary"))
-    mode = _add(subparsers, "mode", commands.mode, "set the checkpoint mode of a pair")
+    _add_hosts(_add(subparsers, "unprotect", commands.unprotect, "Remove the secondary"))
+    mode = _add(subparsers, "mode", commands.mode, "Set the mode of a pair")
     _add_hosts(mode)
     mode.add_argument(
-        "mode", choices=list(Mode), type=Mode, metavar="MODE", help="colo, checkpoint or hybrid"
+        "mode", choices=list(Mode), type=Mode, metavar="MODE", help="Mode: colo, checkpoint or hybrid"
     )
     mode.add_argument(
         "--interval-ms",
         type=_interval,
         metavar="N",
-        help="milliseconds between checkpoints in mode checkpoint",
+        help="Milliseconds between two checkpoints in mode checkpoint",
     )
     watch = _add(
         subparsers,
         "run",
         supervisor.run,
-        "protect a guest and handle the loss of a replica, until stopped",
+        "Protect a guest and handle the loss of its replicas, until stopped",
     )
     _add_primary_and_secondary(watch)
     _add_checkpoint_options(watch)
     watch.add_argument(
-        "--spare", type=_hosts, default=[], metavar="C[,D]", help="more hosts that may get a secondary"
+        "--spare", type=_hosts, default=[], metavar="C[,D]", help="Other hosts that may get a secondary"
     )
 
 
@@ -86,11 +86,11 @@ def check(command: Any) -> None:
 
 
 def _add(subparsers: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser = subparsers.add_parser(name, help=text, description=text)
     parser.add_argument(
         "server", type=_uuid, metavar="SERVER", help="UUID of the guest, as virsh domuuid shows it"
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--json", action="store_true", help="Print the result as JSON")
     parser.set_defaults(run=function)
     return parser
 
@@ -101,7 +101,7 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=_hosts,
         metavar="A,B[,C]",
-        help="hosts of the pair, by the host option of their agents",
+        help="Hosts of the pair, by the host option of their agents",
     )
 
 
@@ -110,18 +110,20 @@ def _add_primary_and_secondary(parser: argparse.ArgumentParser) -> None:
         "--primary",
         required=True,
         metavar="A",
-        help="host that the guest runs on, by the host option of its agent",
+        help="Host that the guest runs on, by the host option of its agent",
     )
-    parser.add_argument("--secondary", required=True, metavar="B", help="host of the secondary")
+    parser.add_argument("--secondary", required=True, metavar="B", help="Host of the secondary")
 
 
 def _add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mode", choices=list(Mode), type=Mode, default=Mode.COLO, help="default: colo")
+    parser.add_argument(
+        "--mode", choices=list(Mode), type=Mode, default=Mode.COLO, help="Mode (default: colo)"
+    )
     parser.add_argument(
         "--interval-ms",
         type=_interval,
         metavar="N",
-        help="milliseconds between checkpoints in mode checkpoint",
+        help="Milliseconds between two checkpoints in mode checkpoint",
     )
 
 

@@ -166,7 +166,7 @@ class ColoDriverMixin(LeavesPairMixin):
         LOG.warning("Its peer is on %s and may run.", record.peer or "another host", instance=instance)
         return (
             "its peer may run on another host, and both would corrupt its disk. Wait until its fault "
-            "tolerance state is protected or degraded, or remove its protection (ft-unprotect)"
+            "tolerance state is protected or degraded, or unprotect the server"
         )
 
     def _disk_refusal(self, instance: Any) -> str:
@@ -246,14 +246,14 @@ class ColoDriverMixin(LeavesPairMixin):
         """Refuse to migrate a server to the host of its secondary."""
         if self._role(instance.uuid) == Role.SECONDARY:
             raise exception.MigrationPreCheckError(
-                reason="its secondary is there: use the failover action instead"
+                reason="its secondary is there: fail the server over instead"
             )
         return super().check_can_live_migrate_destination(context, instance, *args, **kwargs)
 
     def check_can_live_migrate_source(self, context: Any, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse to migrate a primary."""
         if self._role(instance.uuid) in PRIMARY:
-            reason = "it is fault tolerant: use the failover action instead, or remove its protection first"
+            reason = "it is fault tolerant: fail it over instead, or unprotect it first"
             raise exception.MigrationPreCheckError(reason=reason)
         return super().check_can_live_migrate_source(context, instance, *args, **kwargs)
 

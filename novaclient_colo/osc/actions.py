@@ -12,12 +12,6 @@ from osc_lib.command import command
 from novaclient_colo.fault_tolerance import POLL_INTERVAL_S, FaultTolerance, FaultToleranceManager
 from novaclient_colo.osc import common
 
-MODES = {
-    "colo": "colo: when replies of the two differ",
-    "checkpoint": "checkpoint: at a fixed interval, for which replies wait",
-    "hybrid": "hybrid: switches between the two, by how often replies differ",
-}
-
 
 class _Act(command.Command):
     """Request an action on one or several pairs."""
@@ -96,7 +90,7 @@ def _from_to(primary: str | None, secondary: str | None) -> str:
 
 
 class FailoverServer(_Act):
-    """Make the secondary of an FT server its primary.
+    """Fail an FT server over to its secondary.
 
     Example: openstack server failover web-1 --wait
     """
@@ -113,7 +107,7 @@ class FailoverServer(_Act):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--force", action="store_true", help="Fail over although its state is not protected"
+            "--force", action="store_true", help="Fail over even if the state is not protected (admin only)"
         )
         return parser
 
@@ -129,19 +123,25 @@ class FailoverServer(_Act):
 
 
 class TestFailoverServer(FailoverServer):
-    """Fail an FT server over between two healthy hosts, and back with --return.
+    """Test the failover of an FT server between two healthy hosts.
 
     Example: openstack server ft test failover --return --wait --timeout 900 web-1
     """
 
     __test__ = False  # no test of pytest's
     METHOD = "test_failover"
-    PURPOSE, UNTIL = "to test", "the secondary is the primary; with --return, until it is back and protected"
+    PURPOSE, UNTIL = (
+        "to test",
+        "the secondary is the primary, or with --return until the server is back and protected",
+    )
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = _Act.get_parser(self, prog_name)
         parser.add_argument(
-            "--return", dest="and_return", action="store_true", help="Fail back when it is protected again"
+            "--return",
+            dest="and_return",
+            action="store_true",
+            help="Fail back as soon as the server is protected again",
         )
         return parser
 
@@ -171,14 +171,15 @@ class TestFailoverServer(FailoverServer):
 
 
 class ProtectServer(_Act):
-    """Give an FT server a secondary after it was unprotected.
+    """Protect an FT server again after it was unprotected.
 
-    With --wait, also wait for one that is created automatically, as for a new server or after a failover.
+    With --wait, also wait for a secondary that is created automatically, as for a new server or after a
+    failover.
     Example: openstack server ft protect --wait web-1
     """
 
     METHOD = "protect"
-    PURPOSE, UNTIL = "to protect", "it is protected"
+    PURPOSE, UNTIL = "to protect", "the server is protected"
     REQUEST = common.Request(
         "protection", "", "starting", lambda before, now: now.state == "protected", tried_again=True
     )
@@ -203,7 +204,7 @@ class ProtectServer(_Act):
 
 
 class ResumeServer(ProtectServer):
-    """Give an FT server a secondary after its protection was suspended"""
+    """Resume the protection of an FT server after it was suspended"""
 
     METHOD = "resume"
     PURPOSE = "whose protection to resume"
@@ -213,7 +214,7 @@ class ResumeServer(ProtectServer):
 class UnprotectServer(_Act):
     """Remove the secondary of an FT server and release its reservation.
 
-    The server runs on, without a secondary until "server ft protect".
+    The server keeps running, without a secondary until 'server ft protect'.
     """
 
     METHOD = "unprotect"
@@ -229,7 +230,7 @@ class UnprotectServer(_Act):
 class SuspendServer(_Act):
     """Remove the secondary of an FT server and keep its reservation.
 
-    The server runs on, without a secondary until "server ft resume".
+    The server keeps running, without a secondary until 'server ft resume'.
     """
 
     METHOD = "suspend"
@@ -243,7 +244,10 @@ class SuspendServer(_Act):
 
 
 class MigrateSecondary(_Act):
-    """Move the secondary of an FT server to another host. The server has none for part of the time."""
+    """Move the secondary of an FT server to another host.
+
+    The server runs unprotected while its secondary moves.
+    """
 
     METHOD = "migrate_secondary"
     PURPOSE, UNTIL = "whose secondary to move", "the server is protected again"
@@ -259,7 +263,7 @@ class MigrateSecondary(_Act):
         parser.add_argument(
             "--host",
             metavar="<host>",
-            help="Host to move it to (admin only); by default the next with capacity",
+            help="Host to move the secondary to (admin only; default: the next one with capacity)",
         )
         return parser
 
@@ -272,17 +276,17 @@ class MigrateSecondary(_Act):
 
 
 class SetMode(_Act):
-    """Set how an FT server and its secondary synchronise.
+    """Set the mode in which an FT server and its secondary synchronise.
 
     Example: openstack server ft set mode hybrid web-1
     """
 
     METHOD = "set_mode"
-    PURPOSE, UNTIL = "whose mode to set", "it is set"
+    PURPOSE, UNTIL = "whose mode to set", "the mode is set"
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = command.Command.get_parser(self, prog_name)
-        parser.add_argument("mode", metavar="<mode>", choices=tuple(MODES), help="\n".join(MODES.values()))
+        parser.add_argument("mode", metavar="<mode>", choices=common.MODES, help=common.MODE_HELP)
         common.add_servers(parser, self.PURPOSE)
         common.add_waiting(parser, self.UNTIL)
         return parser

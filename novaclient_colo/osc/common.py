@@ -18,6 +18,12 @@ from novaclient_colo.fault_tolerance import SIMULATED_NOTE, FaultTolerance, Faul
 
 LOG = logging.getLogger(__name__)
 
+MODES = ("colo", "checkpoint", "hybrid")
+MODE_HELP = (
+    "When primary and secondary synchronise: colo (when their replies differ), checkpoint (at a fixed "
+    "interval; replies wait for it) or hybrid (switches between the two automatically)"
+)
+
 Columns = Mapping[str, Callable[[Any], Any]]
 
 
@@ -188,7 +194,7 @@ def add_waiting(parser: argparse.ArgumentParser, until: str) -> None:
         metavar="<seconds>",
         type=int,
         default=300,
-        help="With --wait, how long to wait for all of them together (default: 300)",
+        help="Time to wait for all servers together with --wait (default: 300)",
     )
 
 

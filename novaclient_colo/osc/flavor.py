@@ -46,32 +46,40 @@ def _shown(flavor: FtFlavor) -> tuple[list[str], list[Any]]:
     return list(row), list(row.values())
 
 
-def _add_policy(parser: argparse.ArgumentParser) -> None:
+def _add_policy(parser: argparse.ArgumentParser, is_new: bool) -> None:
+    """Add the options of the policy.
+
+    :param is_new: whether options that are omitted have defaults; otherwise they change nothing
+    """
+
+    def default(text: str) -> str:
+        return f" ({text})" if is_new else ""
+
     parser.add_argument(
         "--mode",
         metavar="<mode>",
-        choices=("colo", "checkpoint", "hybrid"),
-        help="How pairs synchronise: colo (when replies differ), checkpoint (at a fixed interval) "
-        "or hybrid (switches automatically)",
+        choices=common.MODES,
+        help=common.MODE_HELP + default("default: colo"),
     )
     parser.add_argument(
         "--checkpoint-interval",
         metavar="<milliseconds>",
         type=positive,
-        help="Between two checkpoints in mode checkpoint, 10 to 60000 (default: the hosts' own)",
+        help="Time between two checkpoints in mode checkpoint, 10 to 60000"
+        + default("default: that of the hosts"),
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--auto-reprotect",
         action="store_true",
         default=None,
-        help="Replace a lost secondary automatically (default)",
+        help="Replace a lost secondary automatically" + default("default"),
     )
     group.add_argument(
         "--no-auto-reprotect",
         dest="auto_reprotect",
         action="store_false",
-        help="Do not replace a lost secondary until 'server ft protect'",
+        help="Do not replace a lost secondary automatically",
     )
 
 
@@ -102,8 +110,9 @@ def _find(manager: FtFlavorManager, name_or_id: str) -> FtFlavor:
 
 
 class CreateFtFlavor(command.ShowOne):
-    """Create an FT flavor, whose servers get a secondary that takes the RAM twice on another host.
+    """Create an FT flavor, whose servers get a secondary on another host.
 
+    The secondary takes the flavor's RAM twice.
     Example: openstack flavor ft create --vcpus 1 --ram 2048 --disk 20 ft.small
     """
 
@@ -119,19 +128,23 @@ class CreateFtFlavor(command.ShowOne):
             "--vcpus", metavar="<vcpus>", type=positive, default=1, help="Number of vCPUs (default: 1)"
         )
         parser.add_argument(
-            "--ram", metavar="<size-mb>", type=positive, default=256, help="Memory in MB (default: 256)"
+            "--ram", metavar="<size-mb>", type=positive, default=256, help="Memory size in MB (default: 256)"
         )
         parser.add_argument(
-            "--disk", metavar="<size-gb>", type=int, default=0, help="Disk in GB (default: 0, as the image's)"
+            "--disk",
+            metavar="<size-gb>",
+            type=int,
+            default=0,
+            help="Disk size in GB (default: 0, which is the size of the image)",
         )
         parser.add_argument(
             "--project",
             metavar="<project>",
             action="append",
             default=[],
-            help="Project that may use it (name or ID; may be given several times; default: all projects)",
+            help="Project that may use the flavor (name or ID; repeat option to allow several; default: all)",
         )
-        _add_policy(parser)
+        _add_policy(parser, is_new=True)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[Any]]:
@@ -153,7 +166,9 @@ class ListFtFlavor(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--long", action="store_true", help="List IDs, intervals and what happens after a loss too"
+            "--long",
+            action="store_true",
+            help="List additional fields: ID, checkpoint interval, auto-reprotect",
         )
         return parser
 
@@ -163,7 +178,7 @@ class ListFtFlavor(command.Lister):
 
 
 class SetFtFlavor(command.ShowOne):
-    """Make a flavor fault tolerant, or change its policy of fault tolerance.
+    """Make a flavor fault tolerant, or change its fault tolerance policy.
 
     Existing servers keep the flavor as it was when they were created or last resized.
     """
@@ -172,8 +187,8 @@ class SetFtFlavor(command.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("flavor", metavar="<flavor>", help="Flavor (name or ID)")
-        _add_policy(parser)
+        parser.add_argument("flavor", metavar="<flavor>", help="Flavor to modify (name or ID)")
+        _add_policy(parser, is_new=False)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[Any]]:
@@ -182,7 +197,7 @@ class SetFtFlavor(command.ShowOne):
 
 
 class UnsetFtFlavor(command.ShowOne):
-    """Make a flavor an ordinary one.
+    """Remove fault tolerance from a flavor.
 
     Existing servers keep the flavor as it was when they were created or last resized.
     """
@@ -191,7 +206,7 @@ class UnsetFtFlavor(command.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("flavor", metavar="<flavor>", help="Flavor (name or ID)")
+        parser.add_argument("flavor", metavar="<flavor>", help="Flavor to modify (name or ID)")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[Any]]:

@@ -2,6 +2,7 @@
 """``openstack server ft event list`` and ``openstack server ft checkpoint list``."""
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from cliff import columns
@@ -17,6 +18,21 @@ class Milliseconds(columns.FormattableColumn[float | None]):
         return "None" if self._value is None else str(round(self._value, 1))
 
 
+class EventKind(columns.FormattableColumn[str]):
+    """The kind of an event, in words for people only."""
+
+    #: Operations of the engine whose names differ from those that users know.
+    WORDS: Mapping[str, str] = {
+        "follow": "update records",
+        "move_secondary": "migrate secondary",
+        "run_alone": "run unprotected",
+    }
+
+    def human_readable(self) -> str:
+        words = self._value.removeprefix("ft-").replace("-", " ").replace("_", " ")
+        return self.WORDS.get(self._value, words)
+
+
 class ListEvent(command.Lister):
     """List the events of an FT server, newest first"""
 
@@ -25,7 +41,7 @@ class ListEvent(command.Lister):
     COLUMNS = {
         "At": lambda event: event.at,
         "Level": lambda event: event.level,
-        "Kind": lambda event: event.kind,
+        "Kind": lambda event: EventKind(event.kind),
         "Message": lambda event: event.message,
     }
     LONG_COLUMNS = {
@@ -41,9 +57,11 @@ class ListEvent(command.Lister):
             "--limit",
             metavar="<number>",
             type=common.positive,
-            help="Maximum number of events, newest first (default: all)",
+            help="Maximum number of events to list, newest first (default: all)",
         )
-        parser.add_argument("--long", action="store_true", help="List IDs of events, requests and users too")
+        parser.add_argument(
+            "--long", action="store_true", help="List additional fields: IDs of event, request and user"
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:
@@ -53,7 +71,7 @@ class ListEvent(command.Lister):
 
 
 class ListCheckpoint(command.Lister):
-    """List the checkpoints of an FT server by cause, in intervals, oldest first.
+    """List the number of checkpoints of an FT server by cause, and their pauses, oldest interval first.
 
     Example: openstack server ft checkpoint list --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z
     web-1

@@ -34,7 +34,11 @@ class ListFtHost(command.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--long", action="store_true", help="List the details of agents and hosts too")
+        parser.add_argument(
+            "--long",
+            action="store_true",
+            help="List additional fields: details of the agent, versions, fencing",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[list[str], list[list[Any]]]:

@@ -19,7 +19,7 @@ CLEAR = "\x1b[H\x1b[J"
 
 
 def _several(which: str, values: Iterable[str]) -> str:
-    return f"Only servers {which}: {', '.join(values)} (may be given several times)"
+    return f"List only servers {which}: {', '.join(values)} (repeat option to list several)"
 
 
 class ListFaultTolerance(command.Lister):
@@ -54,7 +54,9 @@ class ListFaultTolerance(command.Lister):
         parser.add_argument(
             "--all-projects", action="store_true", help="List servers of all projects (admin only)"
         )
-        parser.add_argument("--name", metavar="<name>", help="Only servers whose name contains this")
+        parser.add_argument(
+            "--name", metavar="<name>", help="List only servers whose name contains this text"
+        )
         parser.add_argument(
             "--state",
             metavar="<state>",
@@ -70,16 +72,16 @@ class ListFaultTolerance(command.Lister):
             help=_several("of this health", HEALTH_SEVERITY),
         )
         parser.add_argument(
-            "--host", metavar="<host>", help="Only servers with a replica on this host (admin only)"
+            "--host", metavar="<host>", help="List only servers with a replica on this host (admin only)"
         )
         parser.add_argument(
             "--limit",
             metavar="<number>",
             type=common.positive,
-            help="Maximum number of servers, worst first (default: all)",
+            help="Maximum number of servers to list, those that need attention first (default: all)",
         )
         parser.add_argument(
-            "--long", action="store_true", help="List IDs, mode, epoch, reasons and backend too"
+            "--long", action="store_true", help="List additional fields: IDs, mode, epoch, reasons, backend"
         )
         parser.add_argument(
             "--watch",
@@ -87,7 +89,7 @@ class ListFaultTolerance(command.Lister):
             type=common.positive,
             nargs="?",
             const=5,
-            help="Refresh the list in place until Ctrl-C; every 5 seconds by default",
+            help="Refresh the list in place at this interval until Ctrl-C (default: 5)",
         )
         return parser
 
@@ -131,7 +133,7 @@ class Failovers(format_columns.DictColumn):
 
 
 class ShowFaultTolerance(command.ShowOne):
-    """Show the fault tolerance of a server"""
+    """Show fault tolerance details of a server"""
 
     app: Any
 

@@ -25,11 +25,12 @@ def message(response, code, name):
 def test_what_is_refused_does_no_harm(cloud, pair):
     for name, arguments in REFUSED.items():
         refused = cloud.act(pair["server_id"], {name: arguments})
-        assert "protect" in message(refused, 409, "conflictingRequest") or "failover" in refused.text
+        text = message(refused, 409, "conflictingRequest")
+        assert "protect" in text or "secondary" in text
     attach = cloud.request(
         "POST", f"/servers/{pair['server_id']}/os-interface", json={"interfaceAttachment": {}}
     )
-    assert "ft-unprotect" in message(attach, 409, "conflictingRequest")
+    assert "Unprotect the server first" in message(attach, 409, "conflictingRequest")
     now = cloud.pairs()["web-1"]
     assert (now["state"], now["epoch"], now["secondary"]) == ("protected", pair["epoch"], pair["secondary"])
 
@@ -37,7 +38,7 @@ def test_what_is_refused_does_no_harm(cloud, pair):
 def test_a_command_says_the_remedy(cloud, pair):
     done = cloud.run("openstack", "server", "pause", pair["server_id"])
     assert done.returncode != 0
-    assert "ft-unprotect" in done.stderr and "Traceback" not in done.stderr
+    assert "unprotect it first" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture

@@ -37,6 +37,6 @@ def test_half_a_pair_cannot_be_moved_by_hand(cloud, pair):
         headers={"OpenStack-API-Version": "compute 2.67"},
     )
     assert response.status_code == 409
-    assert "ft-migrate-secondary" in response.json()["conflictingRequest"]["message"]
+    assert "move its secondary to another host" in response.json()["conflictingRequest"]["message"]
     assert cloud.server("web-1")["OS-EXT-SRV-ATTR:host"] == pair["primary"]["host"]
     assert cloud.pairs()["web-1"]["state"] == "protected"

@@ -52,7 +52,7 @@ def test_suspending_keeps_the_room_and_resuming_uses_it(cloud, lab, web):
 def test_an_unprotected_server_stays_so_until_somebody_wants_it(cloud, lab, web):
     ask(cloud, web, "ft-unprotect")
     now = cloud.in_state("web-1", "unprotected")
-    assert "ft-protect" in now["state_reason"] and now["health"] == "warning"
+    assert "protected again" in now["state_reason"] and now["health"] == "warning"
     assert guests(lab, web) == {web["primary"]["host"]}
     assert cloud.reserved(web["server_id"]) == {}
     assert cloud.server("web-1")["OS-EXT-FT:ft_status"] == "missing_secondary"

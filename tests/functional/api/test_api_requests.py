@@ -103,7 +103,7 @@ def test_a_secondary_is_moved_only_to_a_host_that_can_take_it(api):
     for host, status, text in (
         ("nowhere", 400, "nova-colo-agent"),
         ("a", 409, "The primary runs on a."),
-        ("b", 409, "The secondary is on b already."),
+        ("b", 409, "The secondary is already on b."),
         ("silent", 409, "does not answer"),
         ("old", 409, "QEMU 2.0 has no colo-compare."),
     ):

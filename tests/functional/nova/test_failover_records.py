@@ -77,7 +77,7 @@ class FollowTest(ColoTestCase):
             )
             self._wait_for_server_parameter(self.server, {"OS-EXT-STS:task_state": None, "status": "ACTIVE"})
         self.assertEqual("h1", self.nova_record(self.server)[2])
-        self._wait_for_log(".*use the failover action instead.*")
+        self._wait_for_log(".*fail (it|the server) over instead.*")
 
     def test_a_rebuild_in_place_is_stocks(self):
         self._rebuild_server(self.server, self.glance.auto_disk_config_enabled_image["id"])

@@ -143,7 +143,7 @@ class OpenstackCommandsTest(ColoTestCase):
     def test_what_is_protected_already_need_not_be_waited_for(self):
         expected = "Server first is protected now: primary on h1, secondary on h2.\n"
         self.assertEqual(expected, self.output("server", "ft", "protect", "--wait", "first"))
-        self.assertIn("is protected already", self.refused("server", "ft", "protect", "first"))
+        self.assertIn("is already protected", self.refused("server", "ft", "protect", "first"))
         self.assertIn("is not suspended", self.refused("server", "ft", "resume", "--wait", "first"))
 
     def test_a_new_server_is_waited_for_until_the_cloud_has_taken_notice_of_it(self):

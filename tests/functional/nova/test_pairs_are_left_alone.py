@@ -131,7 +131,7 @@ class PairsAreLeftAloneTest(ColoTestCase):
             self.assertEqual(hv.RUNNING, self.domains["h1"].get(other["id"]).state)
         # neither does a request of another user
         self.act(self.server["id"], HARD)
-        self._wait_for_log(".*its peer may run on another host.*ft-unprotect.*")
+        self._wait_for_log(".*its peer may run on another host.*unprotect the server.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertIsNone(self._domain("h1"))
         self._assert_no_host_in_faults()
@@ -381,7 +381,7 @@ class LibvirtPairsAreLeftAloneTest(ColoLibvirtTestCase):
         self.restart_host("h1")
         self.assertFalse(self.domain("h1", self.server).isActive())
         self.act(self.server["id"], HARD)
-        self._wait_for_log(".*its peer may run on another host.*ft-unprotect.*")
+        self._wait_for_log(".*its peer may run on another host.*unprotect the server.*")
         self._wait_for_server_parameter(self.server, {"status": "ACTIVE", "OS-EXT-STS:task_state": None})
         self.assertFalse(self.domain("h1", self.server).isActive())
 

@@ -97,7 +97,7 @@ def test_english_is_what_the_api_says(horizon):
     from django.utils import translation
 
     with translation.override("en-gb"):
-        assert told(reasons.PROTECTED_ALREADY()) == "The server is protected already."
+        assert told(reasons.PROTECTED_ALREADY()) == "The server is already protected."
 
 
 @pytest.mark.usefixtures("in_german")

@@ -112,6 +112,18 @@ def test_pauses_are_rounded_for_people_only(cloud, run):
     assert " 9.1 " in run(listed).out
 
 
+def test_kinds_of_events_are_words_for_people_only(cloud, run):
+    kinds = ["follow", "run_alone", "ft-suspend", "move_secondary", "set_mode"]
+    event = {"at": "2026-01-31T00:00:00Z", "level": "info", "message": "-"}
+    cloud.events = [event | {"kind": kind} for kind in kinds]
+    listed = "openstack server ft event list -c Kind web-1"
+    assert [row["Kind"] for row in json.loads(run(f"{listed} -f json").out)] == kinds
+    assert run(f"{listed} -f value").out.splitlines() == kinds
+    rows = run(listed).out.splitlines()[3:-1]
+    shown = ["update records", "run unprotected", "suspend", "migrate secondary", "set mode"]
+    assert [row.strip("| ") for row in rows] == shown
+
+
 def test_failover_confirms_on_success(cloud, run):
     result = run("openstack server failover web-1")
     assert result == (0, "Failover of server web-1 from compute-a to compute-b requested.\n", "")

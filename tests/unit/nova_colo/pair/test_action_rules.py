@@ -50,7 +50,8 @@ def test_whoever_gives_protection_up_may_do_everything(rule):
 @pytest.mark.parametrize("wanted", [Wanted.PROTECTED, Wanted.SUSPENDED])
 def test_what_can_never_have_a_secondary_is_not_attached_to_a_server_that_shall_have_one(wanted):
     alone = pair(secondary_host=None, state=State.DEGRADED, wanted=wanted)
-    assert "ft-unprotect" in str(refusal(action_rules.REQUESTS["attach volume"], alone, busy=False))
+    refused = refusal(action_rules.REQUESTS["attach volume"], alone, busy=False)
+    assert "Unprotect the server first" in str(refused)
     assert refusal(action_rules.REQUESTS["detach volume"], alone, busy=False) is None
 
 
@@ -78,7 +79,7 @@ def test_the_guide_has_every_action(name):
     words = {
         Effect.NONE: "passes always",
         Effect.KEEPS: "the pair stays",
-        Effect.RENEWS: "made again",
+        Effect.RENEWS: "created again",
         Effect.BREAKS: "409 while",
         Effect.ATTACHES: "409 unless",
     }

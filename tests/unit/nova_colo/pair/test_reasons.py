@@ -2,6 +2,7 @@
 """Reasons as data: stored ones can be read again, and private parameters are shown to operators only."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -136,6 +137,13 @@ def test_a_kind_says_what_it_is_about_and_what_to_do(kind: Kind):
     assert kind.remedy or kind.group not in WITH_REMEDY
     sentence = kind.group not in (Group.CAUSE, Group.STAGE, Group.PART)
     assert not sentence or kind.template[-1] in ".s", kind.template
+
+
+def test_no_text_names_an_action_of_the_api_or_a_command():
+    """The same text is shown by the API, by commands and in Horizon, where the action is a button."""
+    texts = {kind.code: f"{kind.template} {kind.public or ''}" for kind in KINDS}
+    foreign = re.compile(r"\bft-[a-z]|\b(openstack|nova) [a-z]+ [a-z]|/os-|\bUse failover\b")
+    assert {code: text for code, text in texts.items() if foreign.search(text)} == {}
 
 
 def raised(error):
