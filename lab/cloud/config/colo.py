@@ -88,5 +88,6 @@ def _intervals(spec: Spec) -> dict[str, object]:
             "repair_interval": 5,
             "retry_interval": 3,
             "fence_delay": patient(5),
+            "max_protects_per_hour": 1000,  # tests protect one server again and again
         }
     return {"nova_poll_interval": 2, "lease_time": 4, "repair_interval": 10}

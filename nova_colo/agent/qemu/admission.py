@@ -118,6 +118,7 @@ def check(primary: Mapping[str, Any], server_id: str, instances_path: str) -> No
     :raises ReplicationError: when it asks for something that the secondary of this server must not have
     """
     root = etree.fromstring(primary["xml"], PARSER)
+    domain_xml.remove_primarys_own(root)
     problem = next(_problems(root, primary, server_id, pathlib.Path(instances_path) / server_id), None)
     if problem is not None:
         raise ReplicationError(reasons.DESCRIPTION_REFUSED(server=server_id, text=problem))

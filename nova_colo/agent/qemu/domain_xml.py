@@ -110,10 +110,18 @@ def nics(domain: libvirt.virDomain) -> list[Nic]:
 def secondary_xml(xml: str) -> str:
     """Return the XML of a domain's secondary: the same, except that it waits for the primary's memory."""
     root = etree.fromstring(xml, PARSER)
+    remove_primarys_own(root)
+    return etree.tostring(with_options(root, WAIT, NO_DISABLED_FLAG), encoding="unicode")
+
+
+def remove_primarys_own(root: etree._Element) -> None:
+    """Remove from a domain what its secondary does not take over.
+
+    libvirt names the images below a disk once it was restarted. A secondary's disk has none.
+    """
     for path in ("seclabel", "devices/disk/backingStore", "devices/disk/mirror", "devices/graphics/listen"):
         for element in root.findall(path):  # not iterfind, which skips elements after a removal
             element.getparent().remove(element)
-    return etree.tostring(with_options(root, WAIT, NO_DISABLED_FLAG), encoding="unicode")
 
 
 def boot_files(xml: str) -> list[str]:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from nova_colo.agent.qemu import admission
+from nova_colo.agent.qemu import admission, domain_xml
 from nova_colo.agent.replication import ReplicationError
 
 SERVER, OTHER = "21a5c3d0-5537-49db-9593-33e69d6019fe", "31a5c3d0-5537-49db-9593-33e69d6019fe"
@@ -84,6 +84,14 @@ def test_what_nova_writes_is_run(description, tmp_path):
     check(description, tmp_path)
     (tmp_path / "instances" / SERVER).rmdir()
     check(description, tmp_path)  # before its first secondary here
+
+
+def test_the_images_below_a_primarys_disk_are_no_matter(description, tmp_path):
+    """libvirt names them once it was restarted; a secondary's disk is copied in full."""
+    below = "<backingStore type='file'><format type='raw'/><source file='/srv/_base/1'/></backingStore>"
+    xml = description["xml"].replace("<target dev='vda'", f"{below}<target dev='vda'")
+    check(description | {"xml": xml}, tmp_path)
+    assert "_base" in xml and "_base" not in domain_xml.secondary_xml(xml)
 
 
 ATTACKS = [
