@@ -22,7 +22,10 @@ MAX_SOCKET_PATH = 107
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one lab. A lab writes below its prefix only, and only its owner may enter that."""
+    """The folders of one lab. A lab writes below its prefix only, and only its owner may list that.
+
+    Others, such as the users of its hosts, may pass through it to their folders.
+    """
 
     prefix: Path
 
@@ -100,7 +103,7 @@ class Layout:
         if len(str(self.database_socket)) > MAX_SOCKET_PATH:
             raise RefusalError(f"the lab's folder has too long a path for a Unix socket in it: {self.prefix}")
         self.prefix.mkdir(parents=True, exist_ok=True)
-        self.prefix.chmod(0o700)
+        self.prefix.chmod(0o711)
         for folder in (self.etc, self.logs, self.pids, self.done, self.simulated, self.prefix / "home"):
             folder.mkdir(mode=0o700, exist_ok=True)
 

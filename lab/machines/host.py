@@ -351,7 +351,7 @@ class Host:
         for folder in own:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             folder.chmod(0o755)
-        for folder in (self._folder.parents[1], self._folder.parent, self._folder):
+        for folder in (self._folder.parent, self._folder):
             folder.chmod(0o711)  # entered, not listed
         users.NOVA.own(*own)
 

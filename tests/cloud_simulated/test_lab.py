@@ -41,7 +41,9 @@ def test_passwords_are_private_and_in_no_command_line(lab):
     secrets = [lab.password(user) for user in ("admin", "demo", "viewer", "service")]
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert not [line for line in lines if any(secret in line for secret in secrets)]
-    assert stat.S_IMODE(lab.layout.prefix.stat().st_mode) == 0o700
+    assert stat.S_IMODE(lab.layout.prefix.stat().st_mode) == 0o711  # hosts' users pass through it
+    readable = [path for path in lab.layout.etc.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert not [path for path in readable if any(secret in path.read_text() for secret in secrets)]
 
 
 def test_everything_listens_on_loopback_only(lab):

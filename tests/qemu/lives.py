@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,8 +21,6 @@ from tests.fixtures.cloud import wait_for
 #: Milliseconds until a periodic checkpoint: short, so that a test sees several.
 DELAY_MS = 1000
 OPTIONS = {"checkpoint_delay": DELAY_MS, "hybrid_run": 3, "hybrid_wait": 4.0}
-#: Options of a file system that is mounted over a folder of nova's.
-OF_NOVA = f"uid={users.NOVA.number},gid={users.NOVA.number},mode=755"
 #: Timeout in seconds on a machine without KVM that is busy: as long as a client's connection would wait.
 PATIENCE = 120.0
 
@@ -242,3 +240,17 @@ def listening(host: Host, pid: int | None = None) -> list[str]:
     """
     lines = host.run(["ss", "-Hltnp", "src", host.address]).splitlines()
     return [line.split()[3] for line in lines if pid is None or f"pid={pid}," in line]
+
+
+@contextlib.contextmanager
+def small_file_system(life: Life, name: str, size: str) -> Iterator[str]:
+    """Give a host's folder of the guest a file system of its own, which is nova's as the folder is."""
+    host, owner = life.host(name), users.NOVA.number
+    folder = str(host.instances / life.guest.uuid)
+    host.run(["install", "--directory", f"--owner={owner}", f"--group={owner}", folder])
+    options = f"size={size},uid={owner},gid={owner},mode=755"
+    host.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder])
+    try:
+        yield folder
+    finally:
+        host.run(["umount", "--lazy", folder])

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest's writes are on its disk, whichever disk fills up and however often it fails over."""
 
-import contextlib
 from collections.abc import Iterator
 
 import libvirt
@@ -9,7 +8,7 @@ import pytest
 
 from lab.machines import Guest, Testbed
 from nova_colo.agent.qemu.qmp import block
-from tests.qemu.lives import OF_NOVA, Life
+from tests.qemu.lives import Life, small_file_system
 
 SNAPSHOT = """
 <domainsnapshot>
@@ -26,21 +25,8 @@ def life(testbed: Testbed) -> Iterator[Life]:
     life.close()
 
 
-@contextlib.contextmanager
-def small_file_system(life: Life, name: str) -> Iterator[str]:
-    """Give a host's folder of the guest a file system that is hardly larger than the guest's disk."""
-    host = life.host(name)
-    folder = str(host.instances / life.guest.uuid)
-    host.run(["mkdir", "-p", folder])
-    host.run(["mount", "-t", "tmpfs", "-o", f"size=80m,{OF_NOVA}", "tmpfs", folder])
-    try:
-        yield folder
-    finally:
-        host.run(["umount", "--lazy", folder])
-
-
 def test_a_full_disk_of_the_secondarys_host_costs_the_secondary_and_nothing_else(life):
-    with small_file_system(life, "compute-b") as folder:
+    with small_file_system(life, "compute-b", "80m") as folder:
         observation = life.protect(target="compute-b")
         host = life.host("compute-b")
 

@@ -16,7 +16,7 @@ from lab.machines.host import BRIDGE
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.conf import qemu
 from nova_colo.standalone.pair import PairError
-from tests.qemu.lives import OF_NOVA, OPTIONS, Life
+from tests.qemu.lives import OPTIONS, Life, small_file_system
 
 PRIMARY, SECONDARY = "compute-a", "compute-b"
 DEFAULTS = {option.dest: option.default for option in qemu.OPTS}
@@ -81,16 +81,8 @@ def a_disk_is_there_that_is_smaller(life: Life) -> Iterator[None]:
         disk.unlink()
 
 
-@contextlib.contextmanager
-def there_is_no_space(life: Life) -> Iterator[None]:
-    host = life.host(SECONDARY)
-    folder = str(host.instances / life.guest.uuid)
-    host.run(["mkdir", "-p", folder])
-    host.run(["mount", "-t", "tmpfs", "-o", f"size=8m,{OF_NOVA}", "tmpfs", folder])
-    try:
-        yield
-    finally:
-        host.run(["umount", folder])
+def there_is_no_space(life: Life) -> contextlib.AbstractContextManager[str]:
+    return small_file_system(life, SECONDARY, "8m")
 
 
 @contextlib.contextmanager
