@@ -81,7 +81,7 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
     )
     write_private(folder / "etc" / "libvirt.conf", 'uri_default = "qemu:///system"\n')
     if KVM.exists() and not has_kvm():
-        # libvirtd probes QEMU each time anew if it finds a device that QEMU's user may not open
+        # libvirtd would probe QEMU before each start: root may open the device, and QEMU's user may not
         none = folder / "no-kvm"
         none.touch(mode=0o600)
         bound[none] = KVM

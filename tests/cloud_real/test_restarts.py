@@ -102,7 +102,7 @@ def test_while_all_is_well(server: FtServer, restart: Restart, service: str) -> 
     assert [after[name] for name in ("epoch", "primary", "secondary")] == [
         before[name] for name in ("epoch", "primary", "secondary")
     ]
-    if service == "libvirtd":  # which reads its guests' state anew, and describes them otherwise
+    if service == "libvirtd":  # after that it describes its guests otherwise
         server.act("ft-suspend")
         server.in_state("suspended")
         server.act("ft-resume")
