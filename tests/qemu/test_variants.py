@@ -14,7 +14,7 @@ import libvirt_qemu
 import pytest
 from os_vif import objects
 
-from lab.machines import Guest, Host, Testbed
+from lab.machines import Guest, Host, Testbed, users
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.hoststate import vifs
 from tests.qemu.lives import OPTIONS, PATIENCE, Life, listening
@@ -56,6 +56,7 @@ def test_a_promoted_guest_gets_a_secondary_though_nova_has_not_plugged_its_vifs(
     vif = objects.vif.VIFBridge(id="9c3b6f8a-2b51-4b9e-8f9b-4f0f7a3c2f11", plugin="noop", bridge_name="br0")
     try:
         stores["compute-a"].put(server, [vif])
+        users.NOVA.own_all(life.host("compute-a").state_path)  # written by root
         recorded = stores["compute-a"].get(life.guest.uuid)
         life.fail_over_to("compute-b")
         assert stores["compute-b"].get(life.guest.uuid) == recorded
