@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An encrypted pair works like others, and a third machine has no access to it."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -9,21 +11,27 @@ import pytest
 
 from lab.core.errors import LabError
 from lab.core.patience import patient
-from lab.machines import Guest, Host, Testbed
+from lab.machines import Guest, Host, Testbed, users
 from nova_colo.agent.replication import ReplicationError
 from nova_colo.cmd import test_ca
 from nova_colo.standalone.pair import PairError
+from tests.qemu.conftest import PREFIX
 from tests.qemu.lives import Life, listening
 
 
 @pytest.fixture(scope="module")
-def certificates(testbed: Testbed, tmp_path_factory) -> dict[str, str]:
+def certificates(testbed: Testbed) -> dict[str, str]:
     """Return the folders of certificates by host: of one CA, and ``stranger`` of another."""
-    folder = tmp_path_factory.mktemp("ca")
+    folder = PREFIX / "certificates"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     hosts = {host.hostname: ip_address(host.address) for host in testbed.hosts.values()}
     folders = {path.name: str(path) for path in test_ca.issue(str(folder / "ours"), hosts, days=1)}
     c = testbed.hosts["c"]
     (stranger,) = test_ca.issue(str(folder / "theirs"), {"stranger": ip_address(c.address)}, days=1)
+    for path in (folder, *folder.rglob("*")):  # as in the installation guide
+        os.chown(path, 0, users.QEMU.number)
+        path.chmod(0o750 if path.is_dir() else 0o640)
     return folders | {"stranger": str(stranger)}
 
 
