@@ -129,6 +129,7 @@ class Host:
             return
         self.namespace.create()
         self._create_links()
+        libvirtd.forget_owners(self._folder / "instances")
         bound = libvirtd.prepare(self._folder, self.address)
         accounts = users.account_files(self._folder, self.configuration)
         self._create_namespaces(bound | accounts)

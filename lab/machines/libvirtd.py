@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folders and the configuration of a host's private libvirtd."""
 
+import os
 import re
 import uuid
 from pathlib import Path
@@ -86,3 +87,14 @@ def prepare(folder: Path, address: str) -> dict[Path, Path]:
         none.touch(mode=0o600)
         bound[none] = KVM
     return bound
+
+
+def forget_owners(folder: Path) -> None:
+    """Remove what libvirtd has recorded about the owners of files, as it ignores what is older than the boot.
+
+    This machine has not booted when a host is powered on.
+    """
+    for path in folder.rglob("*"):
+        for name in os.listxattr(path, follow_symlinks=False):
+            if name.startswith("trusted.libvirt.security."):
+                os.removexattr(path, name, follow_symlinks=False)
