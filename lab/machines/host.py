@@ -332,8 +332,7 @@ class Host:
         ready.unlink(missing_ok=True)
         pairs = [str(path) for pair in bound.items() for path in pair]
         unshare = ["ip", "netns", "exec", self.namespace.name, "unshare", "--mount", "--uts"]
-        kept = self._folder / "kept"
-        opening = "\n".join(users.open_folders(kept))
+        opening = "\n".join(users.open_folders())
         argv = (*unshare, "/bin/sh", "-c", HOLDER, "holder", self.hostname, str(ready), opening, *pairs)
         self._supervisor.start(Service(self._holder, argv, host=self.name))
         missing = f"{ready} does not exist"

@@ -124,17 +124,12 @@ def closed_folders() -> list[tuple[Path, list[Path]]]:
     return [(folder, sorted(found[folder])) for folder in sorted(found, key=lambda path: len(path.parts))]
 
 
-def open_folders(folder: Path) -> Iterable[str]:
-    """Return lines of shell that mount a folder that all may enter over each of closed_folders().
-
-    :param folder: an empty one, for mounts
-    """
-    for number, (closed, needed) in enumerate(closed_folders()):
-        kept = folder / str(number)
-        yield f'mkdir -p "{kept}"; mount --bind "{closed}" "{kept}"'
-        yield f'mount -t tmpfs -o mode=755 none "{closed}"'
+def open_folders() -> Iterable[str]:
+    """Return lines of shell that mount a folder that all may enter over each of closed_folders()."""
+    for closed, needed in closed_folders():
+        # what is below the new mount is reached by the open file only, whose name mount must not look up
+        yield f'exec 9<"{closed}"; mount -t tmpfs -o mode=755 none "{closed}"'
         for path in needed:
-            inner = kept / path.name
             make = "mkdir" if path.is_dir() else "touch"
-            yield f'{make} "{path}"; mount --rbind "{inner}" "{path}"'
-        yield f'umount --lazy "{kept}"'
+            yield f'{make} "{path}"; mount --no-canonicalize --rbind "/proc/self/fd/9/{path.name}" "{path}"'
+        yield "exec 9<&-"

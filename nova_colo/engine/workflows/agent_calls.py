@@ -4,7 +4,7 @@
 An agent that does not answer is left for later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from oslo_log import log as logging
@@ -83,17 +83,20 @@ def remove_secondary(
     destroy(context, job.server_id, secondary, row.epoch)
 
 
-def unprotect_known(agents: AgentAPI, host: str, server_id: str, epoch: int) -> None:
+def unprotect_known(
+    agents: AgentAPI, host: str, server_id: str, epoch: int, roles: Collection[Role] = PRIMARIES
+) -> None:
     """Unprotect a primary, unless it has a grant that the caller does not know.
 
     An agent of an earlier release does not compare the role and the epoch again.
 
     :param epoch: the newest that the caller knows
+    :param roles: what the replica may be; only the role of one that is no primary is deleted
     """
     replica = agents.status(host, server_id)
     if replica is None:
         agents.unprotect(host, server_id)
-    elif replica["role"] in PRIMARIES and replica["epoch"] <= epoch:
+    elif replica["role"] in roles and replica["epoch"] <= epoch:
         try:
             agents.unprotect_if_unchanged(host, server_id, replica["role"], replica["epoch"])
         except WorkflowError as error:

@@ -12,7 +12,7 @@ from nova_colo.engine.workflows import agent_calls, grants
 from nova_colo.engine.workflows.base import Job, Outcome, Workflow, wait_for
 from nova_colo.engine.workflows.record_sync import action_finished
 from nova_colo.pair import reasons
-from nova_colo.pair.model import State, secondary_id
+from nova_colo.pair.model import Role, State, secondary_id
 from nova_colo.pair.operation import FailoverParams, Params, UnprotectParams
 from nova_colo.pair.reasons import Reason
 
@@ -156,7 +156,8 @@ class Restart(Workflow[Params]):
         """Reboot the server through Nova."""
         self._context.placement.release(secondary_id(job.server_id))
         source, epoch = job.params.source, job.params.epoch
-        agent_calls.unprotect_known(self._context.agent_api, source, job.server_id, epoch)
+        # also a secondary that has the grant and ended before it was promoted
+        agent_calls.unprotect_known(self._context.agent_api, source, job.server_id, epoch, tuple(Role))
         request_id = self._context.nova.reboot(job.server_id, job.id)
         timeout = self._context.conf.engine.records_timeout
         has_ended = lambda: action_finished(self._context, job, request_id, source)  # noqa: E731

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stopped process is killed by the kernel when it receives the fence's token, and for nothing else."""
 
-import pathlib
-import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from nova_colo.agent.qemu import fencing
 from nova_colo.agent.qemu.fencing import Fence
 from nova_colo.agent.replication import ReplicationError
+from tests.fixtures import programs
 
 PATIENCE = 10
 SERVER = "s-1"
@@ -22,10 +20,7 @@ SERVER = "s-1"
 @pytest.fixture
 def frozen() -> Iterator[subprocess.Popen]:
     """Yield a process, with a server's id among its arguments as QEMU's, that is stopped by SIGSTOP."""
-    process = subprocess.Popen([SERVER, "600"], executable=shutil.which("sleep"))
-    arguments = pathlib.Path(f"/proc/{process.pid}/cmdline")
-    while SERVER.encode() not in arguments.read_bytes():  # the kernel shows them a moment after exec
-        time.sleep(0.01)
+    process = programs.start_as_qemu_of(SERVER)
     process.send_signal(signal.SIGSTOP)
     yield process
     process.kill()

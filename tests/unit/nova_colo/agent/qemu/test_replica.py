@@ -5,10 +5,8 @@ import dataclasses
 import errno
 import itertools
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 
 import pytest
@@ -21,6 +19,7 @@ from nova_colo.agent.qemu.qmp.client import Event, SilentError
 from nova_colo.agent.qemu.state_store import Record
 from nova_colo.pair import hybrid, link_health, reasons
 from nova_colo.pair.replica_state import Stage
+from tests.fixtures import programs
 
 DELAY_S = 1.0
 #: Lateness in seconds at which a checkpoint means that replication is stuck.
@@ -529,8 +528,7 @@ def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections
 @pytest.fixture
 def fenced(replica):
     """Yield a replica that can be killed from its peer's host."""
-    arguments = [replica.record.server_id, "600"]
-    replica.guest.process = subprocess.Popen(arguments, executable=shutil.which("sleep"))
+    replica.guest.process = programs.start_as_qemu_of(replica.record.server_id)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         replica.record.fence = dataclasses.asdict(fencing.make(*probe.getsockname()))
