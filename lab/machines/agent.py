@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from lab.cloud.config import colo, common
 from lab.cloud.config.ini import Sections
-from lab.machines import users
 
 if TYPE_CHECKING:
     from lab.machines.host import Host
@@ -42,7 +41,7 @@ def conf(host: Host, transport_url: str, options: Sections) -> Sections:
             "runtime_directory": RUNTIME_DIRECTORY,
             **colo.limits("qemu"),
         },
-        "nova_colo_privileged": {"helper_command": users.helper_command(host.configuration[0])},
+        "nova_colo_privileged": {"helper_command": host.helper_command},
     }
     return {name: {**sections.get(name, {}), **options.get(name, {})} for name in {**sections, **options}}
 

@@ -71,7 +71,8 @@ class Host:
     :ivar replication: its link to the other hosts
     :ivar management: its link to the broker
     :ivar guest_network: its link for the guests' traffic
-    :ivar configuration: files with which nova's processes may start their helpers as root
+    :ivar agent_conf: the configuration of its agent, unless it is a cloud's host
+    :ivar helper_command: starts a process as root for one of nova's
     :ivar emulator: the folder of a program that libvirtd uses in place of QEMU; by default QEMU itself
     :ivar migrates: whether libvirtd listens for other hosts, as live migration requires; not by default
     :ivar state_path: folder of its agent's persistent state, the same from inside and outside
@@ -101,7 +102,8 @@ class Host:
         self._holder = f"host-{name}"
         self._libvirtd = f"libvirtd-{name}"
         self._agent = f"agent-{name}"
-        self.configuration: tuple[Path, ...] = (self._folder / "etc" / "nova-colo-agent.conf",)
+        self.agent_conf = self._folder / "etc" / "nova-colo-agent.conf"
+        self.helper_command = users.helper_command(self._folder)
         self.emulator: Path | None = None
         self.migrates = False
 
@@ -131,7 +133,7 @@ class Host:
         self._create_links()
         libvirtd.forget_owners(self._folder / "instances")
         bound = libvirtd.prepare(self._folder, self.address)
-        accounts = users.account_files(self._folder, self.configuration)
+        accounts = users.account_files(self._folder)
         self._create_namespaces(bound | accounts)
         self.start_libvirtd()
 
@@ -193,7 +195,7 @@ class Host:
         :raises LabError: it has ended, or has not connected to the broker in time
         """
         broker = self._infrastructure.broker()
-        (conf,) = self.configuration
+        conf = self.agent_conf
         if write_private(conf, render(agent.conf(self, broker.transport_url, options))):
             self.stop_agent()  # it has another configuration
         started = time.time()

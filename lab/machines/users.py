@@ -51,10 +51,9 @@ CONTEXTS = (
 )
 
 
-def account_files(folder: Path, files: Iterable[Path]) -> dict[Path, Path]:
+def account_files(folder: Path) -> dict[Path, Path]:
     """Write a host's account files and its rules for sudo.
 
-    :param files: the configuration files with which nova may run the helper as root
     :returns: bind mounts, from source to mount point
     """
     users = [
@@ -74,11 +73,13 @@ def account_files(folder: Path, files: Iterable[Path]) -> dict[Path, Path]:
         own = folder / place.name
         own.write_text("\n".join([*others, *accounts, ""]))
         bound[own] = place
+    conf = _helper_conf(folder)
+    conf.write_text("# the defaults\n")
+    conf.chmod(0o644)
     rules = folder / "sudoers"
     rules.unlink(missing_ok=True)
     lines = [
-        SUDOERS.format(user=NOVA.name, helper=HELPER, file=re.escape(str(file)), context=re.escape(context))
-        for file in files
+        SUDOERS.format(user=NOVA.name, helper=HELPER, file=re.escape(str(conf)), context=re.escape(context))
         for context in CONTEXTS
     ]
     rules.write_text("\n".join([*lines, ""]))
@@ -86,9 +87,14 @@ def account_files(folder: Path, files: Iterable[Path]) -> dict[Path, Path]:
     return bound | {rules: Path("/etc/sudoers")}
 
 
-def helper_command(file: Path) -> str:
-    """Return the command that starts a process as root for one of nova's with the configuration ``file``."""
-    return f"sudo {HELPER} --config-file {file}"
+def helper_command(folder: Path) -> str:
+    """Return the command that starts a process as root for one of nova's on a host."""
+    return f"sudo -n {HELPER} --config-file {_helper_conf(folder)}"
+
+
+def _helper_conf(folder: Path) -> Path:
+    """Return the configuration of a host's helpers. It is root's: they open its log_file as root, for one."""
+    return folder / "privsep.conf"
 
 
 def command_as(user: User, argv: Sequence[str]) -> list[str]:

@@ -105,8 +105,10 @@ class Context:
             self.tracker.record_answer(host, error.reason)
             raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except (MonitorError, SilentError, GoneError) as error:
+            self.tracker.record_answer(host, None)
             raise WorkflowError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except ReplicationError as error:
+            self.tracker.record_answer(host, None)
             raise AgentRefusalError(reasons.AGENT_REFUSED(host=host, error=error.reason)) from error
         except messaging.RemoteError as error:
             raise WorkflowError(reasons.AGENT_FAILED(host=host, text=str(error.value))) from error

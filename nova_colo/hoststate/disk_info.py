@@ -18,7 +18,7 @@ from nova_colo.hoststate import json_file
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 NAME = "disk.info"
-#: nova-compute, which runs as another user than the agent, reads the file.
+#: nova-compute reads the file, also where it runs as another user than the agent.
 MODE = 0o644
 
 

@@ -499,8 +499,8 @@ FENCE_UNARMED = kind(
     _G,
     "fence_unarmed",
     "The primary cannot be killed from its peer's host: %(error)s",
-    "The agent must run as root or as QEMU's user, and no other process may use that port. See "
-    "[fencing](#fencing).",
+    "The agent must be able to gain privileges ([users](install.md#users-and-privileges)), and no other "
+    "process may use that port. See [fencing](#fencing).",
     _WARNING,
 )
 PAUSES_LONG = kind(

@@ -31,8 +31,8 @@ class SilentError(PairError):
         )
 
 
-class AnsweredError(PairError):
-    """An agent answers, with an error."""
+class RefusedError(PairError):
+    """An agent refuses a request."""
 
 
 class RemoteAgents:
@@ -46,8 +46,8 @@ class RemoteAgents:
         """Call a method of an agent and return its result.
 
         :raises SilentError: when the agent does not answer
-        :raises AnsweredError: when the agent refuses the call or fails
-        :raises PairError: when the message broker cannot be used
+        :raises RefusedError: when the agent refuses the call
+        :raises PairError: when it fails, or the message broker cannot be used
         """
         client = self._query_client if method in QUERIES else self._command_client
         try:
@@ -55,10 +55,10 @@ class RemoteAgents:
         except messaging.MessagingTimeout as error:
             raise SilentError(host) from error
         except ReplicationError as error:
-            raise AnsweredError(_refusal(host, error)) from error
+            raise RefusedError(_refusal(host, error)) from error
         except messaging.RemoteError as error:
             message = str(error.value).rstrip(".")
-            raise AnsweredError(
+            raise PairError(
                 f"The agent on {host} failed at {method}: {error.exc_type}: {message}. See its log."
             ) from error
         except messaging.MessagingException as error:

@@ -9,7 +9,7 @@ from nova_colo.agent.rpcapi import ReplicaReport
 from nova_colo.engine.host_tracker import replica_of
 from nova_colo.pair.arbitration import Observation
 from nova_colo.pair.liveness import Watch
-from nova_colo.standalone.agents import AgentPool, AnsweredError
+from nova_colo.standalone.agents import AgentPool, RefusedError
 from nova_colo.standalone.pair import PairError
 
 #: Seconds between two polls of an agent, and between two evaluations of the replies.
@@ -59,7 +59,7 @@ class Observations:
             replica, failure = None, ""
             try:
                 replica = self._agents.api.status(host, self._id)
-            except AnsweredError as error:
+            except RefusedError as error:
                 failure = str(error)
             except PairError:
                 continue
@@ -72,20 +72,27 @@ class Observations:
                     failures.pop(host, None)
                     replicas[host] = replica
 
-    def failures(self) -> list[str]:
-        """Return the errors of agents that answer, but do not say what they have."""
+    def failures(self, *hosts: str | None) -> list[str]:
+        """Return the errors of those of some hosts whose agents answer, but do not say what they have."""
         with self._lock:
             now = time.monotonic()
-            return [failure for host, failure in self._failures.items() if self._watch.alive(host, now)]
+            return [
+                self._failures[host]
+                for host in hosts
+                if host in self._failures and self._watch.alive(host, now)
+            ]
 
-    def complete(self) -> bool:
-        """Return whether each host has a known state or timed out. Call it about every INTERVAL_S."""
-        now = time.monotonic()
-        failures = self.failures()
+    def complete(self, *hosts: str | None) -> bool:
+        """Return whether each host has answered or timed out. Call it about every INTERVAL_S.
+
+        :param hosts: those of the pair, whose replies must say what they have
+        """
+        failures, now = self.failures(*hosts), time.monotonic()
         with self._lock:
             self._watch.tick(now)
+            answered = {*self._replicas, *self._failures}
             return not failures and all(
-                host in self._replicas or not self._watch.alive(host, now) for host in self._hosts
+                host in answered or not self._watch.alive(host, now) for host in self._hosts
             )
 
     def replica(self, host: str) -> ReplicaReport | None:

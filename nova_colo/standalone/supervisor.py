@@ -134,9 +134,10 @@ class Supervisor:
         self._observations.start()
         with self._status_line():
             while not self._stop.wait(INTERVAL_S):
-                if self._observations.complete():
+                hosts = (self.pair.primary_host, self.pair.secondary_host)
+                if self._observations.complete(*hosts):
                     self._reconcile()
-                elif failures := self._observations.failures():
+                elif failures := self._observations.failures(*hosts):
                     self.emit("failed", " ".join(failures), once=True)
                 self._update_status_line(self._summary())
         pair = self.pair

@@ -44,8 +44,7 @@ def host(testbed: Testbed) -> Iterator[Host]:
 
 def errors(host: Host, *calls: tuple[object, ...]) -> list[str | None]:
     """Call privileged functions as nova, and return the types of their errors."""
-    (conf,) = host.configuration
-    argv = [sys.executable, "-c", CALLS, str(conf), json.dumps(calls)]
+    argv = [sys.executable, "-c", CALLS, str(host.agent_conf), json.dumps(calls)]
     result = host.run(users.command_as(users.NOVA, argv))
     return json.loads(result.splitlines()[-1])
 
@@ -92,7 +91,9 @@ def test_files_of_others_are_not_taken(host: Host) -> None:
 
 
 def test_only_the_servers_qemu_can_be_killed(host: Host) -> None:
-    assert errors(host, ("arm", 1, SERVER)) == ["PermissionError"]
+    first = pathlib.Path("/proc/1/cmdline").read_text().split("\0")[0]
+    calls = [("arm", 1, server) for server in (SERVER, "", first)]
+    assert errors(host, *calls) == ["PermissionError"] * 3
 
 
 def test_a_host_without_a_rule_for_sudo_says_so(testbed: Testbed, host: Host) -> None:

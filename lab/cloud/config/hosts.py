@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lab.cloud.config import colo, nova
 from lab.cloud.config.ini import Sections, render
 from lab.cloud.spec import Spec
-from lab.machines import users
 
 if TYPE_CHECKING:
     from lab.machines.host import Host
@@ -39,7 +38,7 @@ def compute_conf(spec: Spec, name: str, machine: Host, *, emulated: bool) -> Sec
     stock = nova.compute_conf(
         spec, name, "colo.ColoLibvirtDriver" if spec.state.colo else "libvirt.LibvirtDriver", {}
     )
-    privsep = {"helper_command": users.helper_command(spec.layout.etc / "hosts" / name / "nova.conf")}
+    privsep = {"helper_command": machine.helper_command}
     return {
         **stock,
         "DEFAULT": {
@@ -102,7 +101,5 @@ def agent_conf(spec: Spec, name: str, machine: Host, runtime_directory: str) -> 
             "checkpoint_delay": 2000 if spec.state.short_intervals else 5000,
             **colo.limits("qemu"),
         },
-        "nova_colo_privileged": {
-            "helper_command": users.helper_command(spec.layout.etc / "hosts" / name / "agent.conf")
-        },
+        "nova_colo_privileged": {"helper_command": machine.helper_command},
     }

@@ -35,7 +35,6 @@ class RealHost:
         self._spec = spec
         self._supervisor = supervisor
         self._etc = spec.layout.etc / "hosts" / name
-        self.machine.configuration = (self._etc / "nova.conf", self._etc / "agent.conf")
 
     def prepare(self) -> None:
         """Write nova.conf and, with fault tolerance, agent.conf."""

@@ -25,6 +25,10 @@ HOST_CHECK_S, HOST_SILENT_S = 5.0, 20.0
 HOST_LOST_S = 40.0
 
 
+#: Seconds until it is tried again to gain privileges: sudo may report each attempt.
+PRIVILEGES_RETRY_S = 30.0
+
+
 class HostMonitor:
     """This host's unmet requirements and versions, as of the last check.
 
@@ -39,10 +43,14 @@ class HostMonitor:
         self._hypervisor = hypervisor
         self._last_check: tuple[float, list[Reason], dict[str, str]] = (float("-inf"), [], {})
         self._certificates_end: datetime.date | None = None
+        self._no_privileges: Reason | None = None
         self._checked = threading.Event()
+        self._privileges_checked = threading.Event()
 
     def start(self) -> None:
         """Start the checks, and wait for the first one, for the timeout of a command at most."""
+        threading.Thread(target=self._privileges_loop, name="privileges", daemon=True).start()
+        self._privileges_checked.wait(self._options.command_timeout)
         threading.Thread(target=self._check_loop, name="host", daemon=True).start()
         threading.Thread(target=self._watchdog_loop, name="watch", daemon=True).start()
         self._checked.wait(self._options.command_timeout)
@@ -74,6 +82,21 @@ class HostMonitor:
             self._checked.set()
             pause.wait(HOST_CHECK_S)
 
+    def _privileges_loop(self) -> None:
+        """Check what sudo allows. It may be slow, which must not count as a libvirtd that does not answer."""
+        pause = threading.Event()
+        while True:
+            try:
+                privileged.check()
+                self._no_privileges = None
+            except Exception as error:
+                text = getattr(error, "strerror", None) or str(error)
+                if self._no_privileges is None:
+                    LOG.error("This agent cannot gain privileges: %s", text)
+                self._no_privileges = reasons.HOST_NO_PRIVILEGES(text=text)
+            self._privileges_checked.set()
+            pause.wait(HOST_CHECK_S if self._no_privileges is None else PRIVILEGES_RETRY_S)
+
     def _watchdog_loop(self) -> None:
         """Exit when a call to libvirt never returns, since nothing else ends such a call.
 
@@ -104,10 +127,8 @@ class HostMonitor:
             unmet.append(reasons.HOST_NO_ADDRESS())
         elif options.tls_x509_cert_dir is not None:
             unmet += tls.unmet_requirements(options.tls_x509_cert_dir, options.replication_address)
-        try:
-            privileged.check()
-        except OSError as error:
-            unmet.append(reasons.HOST_NO_PRIVILEGES(text=error.strerror))
+        if self._no_privileges is not None:
+            unmet.append(self._no_privileges)
         if not _may_write(options.runtime_directory):
             unmet.append(reasons.HOST_NO_RUNTIME_DIRECTORY(path=options.runtime_directory))
         try:

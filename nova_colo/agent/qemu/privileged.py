@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions that the agent runs as root, in a process of its own that oslo.privsep starts.
 
-The other process gets open files by their numbers, and no paths: so neither can be exchanged for others in
-between. An agent that runs as root itself needs no such process.
+Whoever is nova can call them with any arguments. The other process gets the numbers of open files instead of
+paths, so that no path can be swapped between a check and its use. An agent that runs as root itself needs no
+such process.
 """
 
 import contextlib
@@ -10,16 +11,18 @@ import ctypes
 import errno
 import fcntl
 import ipaddress
+import itertools
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import stat
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from oslo_privsep import capabilities, priv_context
+from oslo_privsep import capabilities, comm, priv_context
 from oslo_privsep.daemon import FailedToDropPrivileges
 
 context = priv_context.PrivContext(
@@ -28,19 +31,20 @@ context = priv_context.PrivContext(
     pypath=f"{__name__}.context",
     # chown, read /proc/PID/fd, duplicate open files of other processes
     capabilities=[capabilities.CAP_CHOWN, capabilities.CAP_DAC_READ_SEARCH, capabilities.CAP_SYS_PTRACE],
+    timeout=10,
 )
 context.set_client_mode(os.geteuid() != 0)
 
 #: Number of the system call on every architecture. (Linux: arch/*/entry/syscalls, pidfd_getfd(2))
 _PIDFD_GETFD = 438
 _LIBC = ctypes.CDLL(None, use_errno=True)
+#: Names of QEMU's program.
+_QEMU = re.compile(r"qemu-system-\w+|qemu-kvm|kvm")
+#: By sudo in the other process: the user whose agent has started it.
+_CALLER = "SUDO_UID"
 
-
-def _call(function: Callable[..., None], *arguments: Any) -> None:
-    try:
-        function(*arguments)
-    except FailedToDropPrivileges as error:
-        raise PermissionError(errno.EPERM, f"the agent cannot gain privileges: {error}") from error
+#: Why the other process could not be started. Only check() tries again: no heartbeat may wait for sudo.
+_unavailable: PermissionError | None = None
 
 
 def check() -> None:
@@ -48,12 +52,16 @@ def check() -> None:
 
     :raises OSError: when it cannot
     """
-    _call(_check)
+    global _unavailable
+    _unavailable = None
+    with open(os.devnull, "rb") as file:
+        _call(_check, os.getpid(), file.fileno())
 
 
 @context.entrypoint
-def _check() -> None:
-    pass
+def _check(agent: int, number: int) -> None:
+    with _file_of(agent, number):
+        pass
 
 
 def arm(listener: socket.socket, process: int, server_id: str) -> None:
@@ -67,37 +75,44 @@ def arm(listener: socket.socket, process: int, server_id: str) -> None:
 
 @context.entrypoint
 def _arm(agent: int, listener: int, process: int, server_id: str) -> None:
-    arguments = pathlib.Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-    if server_id.encode() not in arguments:
-        raise PermissionError(errno.EPERM, f"process {process} is not the QEMU of {server_id}")
-    with _file_of(agent, listener) as handle:
+    with _closing(os.pidfd_open(process)) as qemu, _file_of(agent, listener) as handle:
+        _check_qemu(process, server_id)
+        with socket.socket(fileno=os.dup(handle)) as checked:
+            if checked.type != socket.SOCK_DGRAM:
+                raise PermissionError(errno.EPERM, "it is no socket for datagrams")
         # the kernel checks the permission of who calls this when the datagram arrives (fcntl(2), F_SETOWN)
         fcntl.fcntl(handle, fcntl.F_SETOWN, process)
+        if select.select([qemu], [], [], 0)[0]:  # it has ended: the pid may be another process's
+            fcntl.fcntl(handle, fcntl.F_SETOWN, 0)
+            raise ProcessLookupError(errno.ESRCH, f"process {process} has ended")
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def shut_down_connections(
-    handle: int, peer: str, own_ports: Collection[int], peer_ports: Collection[int]
+    handle: int, server_id: str, peer: str, own_ports: Collection[int], peer_ports: Collection[int]
 ) -> None:
     """Shut down the TCP connections of a pair from outside of QEMU.
 
-    :param handle: pidfd of the QEMU
+    :param handle: pidfd of the server's QEMU
     :param peer: IP address of the peer's host
     :param own_ports: ports of the pair's connections on this host
     :param peer_ports: and on the peer's
     :raises OSError: when the kernel refuses, or the process ends meanwhile
     """
-    _call(_shut_down_connections, os.getpid(), handle, peer, list(own_ports), list(peer_ports))
+    ports = (list(own_ports), list(peer_ports))
+    _call(_shut_down_connections, os.getpid(), handle, server_id, peer, *ports)
 
 
 @context.entrypoint
 def _shut_down_connections(
-    agent: int, handle: int, peer: str, own_ports: list[int], peer_ports: list[int]
+    agent: int, handle: int, server_id: str, peer: str, own_ports: list[int], peer_ports: list[int]
 ) -> None:
     address = ipaddress.ip_address(peer)
     with _file_of(agent, handle) as qemu:
-        for connection in _sockets(qemu):
+        process = _pid(qemu)
+        _check_qemu(process, server_id)
+        for connection in _sockets(process, qemu):
             with contextlib.suppress(OSError):  # it listens, or has been closed
                 if connection.family not in (socket.AF_INET, socket.AF_INET6):
                     continue
@@ -112,41 +127,72 @@ def reclaim(path: str) -> None:
 
     libvirt gives disks to QEMU's user, and not back if the host was switched off.
 
-    :raises OSError: when it is no regular file, has other names, or its folder is not the agent's
+    :raises OSError: when it is not a regular file with one name in a folder of the agent
     """
-    handle = os.open(path, os.O_PATH | os.O_NOFOLLOW)
-    try:
+    with _closing(os.open(path, os.O_PATH | os.O_NOFOLLOW)) as handle:
         if os.fstat(handle).st_uid != os.geteuid():
             _call(_reclaim, os.getpid(), handle)
-    finally:
-        os.close(handle)
 
 
 @context.entrypoint
 def _reclaim(agent: int, handle: int) -> None:
-    owner = os.stat(f"/proc/{agent}").st_uid
     with _file_of(agent, handle) as file:
-        status = os.fstat(file)
+        owner, status = os.stat(f"/proc/{agent}").st_uid, os.fstat(file)
         folder, name = os.path.split(os.readlink(f"/proc/self/fd/{file}"))
-        parent = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
+        with _closing(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)) as parent:
             there = os.stat(name, dir_fd=parent, follow_symlinks=False)
             is_owners = os.fstat(parent).st_uid == owner and os.path.samestat(status, there)
-        finally:
-            os.close(parent)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or not is_owners:
-            raise PermissionError(errno.EPERM, "it is no file in a folder of the agent's", name)
+            raise PermissionError(
+                errno.EPERM, "it is not a regular file with one name in a folder of the agent", name
+            )
         os.chown(f"/proc/self/fd/{file}", owner, -1)
 
 
-def _sockets(handle: int) -> Iterator[socket.socket]:
+def _call(function: Callable[..., None], *arguments: Any) -> None:
+    """Call an entry point.
+
+    :raises OSError: also when the other process cannot be started, or does not answer
+    """
+    global _unavailable
+    if not context.client_mode:  # an agent of root's that was started by hand
+        os.environ.pop(_CALLER, None)
+    if _unavailable is not None:
+        raise _unavailable
+    try:
+        function(*arguments)
+    except (FailedToDropPrivileges, comm.PrivsepTimeout) as error:
+        _unavailable = PermissionError(errno.EPERM, str(error))
+        raise _unavailable from error
+
+
+def _check_qemu(process: int, server_id: str) -> None:
+    """Check that a process is the QEMU of a server: a program of root's, with the id as libvirt gives it.
+
+    :raises OSError: when it is not
+    """
+    program = os.readlink(f"/proc/{process}/exe").removesuffix(" (deleted)")  # after an upgrade
+    status = os.stat(f"/proc/{process}/exe")
+    arguments = pathlib.Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    is_roots = status.st_uid == 0 and not status.st_mode & 0o022
+    is_servers = bool(server_id) and (b"-uuid", server_id.encode()) in itertools.pairwise(arguments)
+    if not (is_roots and is_servers and _QEMU.fullmatch(os.path.basename(program))):
+        raise PermissionError(errno.EPERM, f"process {process} is not the QEMU of {server_id}")
+
+
+def _pid(handle: int) -> int:
+    """Return the pid of a pidfd; -1 when the process has ended."""
+    info = pathlib.Path(f"/proc/self/fdinfo/{handle}").read_text()
+    (pid,) = re.findall(r"^Pid:\s*(-?\d+)$", info, re.MULTILINE)
+    return int(pid)
+
+
+def _sockets(process: int, handle: int) -> Iterator[socket.socket]:
     """Yield duplicates of the sockets of a process.
 
     :param handle: its pidfd
     """
-    info = pathlib.Path(f"/proc/self/fdinfo/{handle}").read_text()
-    (pid,) = re.findall(r"^Pid:\s*(-?\d+)$", info, re.MULTILINE)  # -1 when it has ended
-    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+    for entry in pathlib.Path(f"/proc/{process}/fd").iterdir():
         try:
             if os.readlink(entry).startswith("socket:"):
                 descriptor = _duplicate(handle, int(entry.name))
@@ -169,15 +215,19 @@ def _sockets(handle: int) -> Iterator[socket.socket]:
 def _file_of(agent: int, number: int) -> Iterator[int]:
     """Yield a duplicate of an open file of the agent's process.
 
-    :raises PermissionError: when that process is root's
+    :raises PermissionError: when that process is not of the user for whom this process was started
     """
-    if agent != os.getpid() and os.stat(f"/proc/{agent}").st_uid == 0:
-        raise PermissionError(errno.EPERM, f"process {agent} is no agent")
-    process = os.pidfd_open(agent)
-    try:
+    with _closing(os.pidfd_open(agent)) as process:
+        caller = int(os.environ.get(_CALLER, os.geteuid()))
+        if os.stat(f"/proc/{agent}").st_uid != caller:
+            raise PermissionError(errno.EPERM, f"process {agent} is no agent")
         handle = _duplicate(process, number)
-    finally:
-        os.close(process)
+    with _closing(handle):
+        yield handle
+
+
+@contextlib.contextmanager
+def _closing(handle: int) -> Iterator[int]:
     try:
         yield handle
     finally:

@@ -59,7 +59,7 @@ class ProcessWatch:
                 return
             handle = os.dup(watched)
         try:
-            privileged.shut_down_connections(handle, peer, own_ports, peer_ports)
+            privileged.shut_down_connections(handle, server_id, peer, own_ports, peer_ports)
         finally:
             os.close(handle)
 

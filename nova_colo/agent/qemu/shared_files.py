@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that the agent makes for QEMU: they stay the agent's, and belong to QEMU's group."""
 
+import grp
 import os
 import pathlib
 
@@ -21,8 +22,14 @@ def share(path: str | pathlib.Path, domain: libvirt.virDomain, where: str) -> No
     group = domain_xml.group(domain)
     if group is None:  # libvirt lets QEMU run as its own user
         return
-    try:
-        os.chown(file, -1, group)
-    except PermissionError as error:
-        raise ReplicationError(reasons.NOT_IN_QEMU_GROUP(host=where, group=group)) from error
+    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
+        raise ReplicationError(reasons.NOT_IN_QEMU_GROUP(host=where, group=_name(group)))
+    os.chown(file, -1, group)
     file.chmod(0o770 if file.is_dir() else 0o660)
+
+
+def _name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)

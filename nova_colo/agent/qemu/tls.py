@@ -85,7 +85,10 @@ def unmet_requirements(folder: str, address: str) -> list[Reason]:
         it
     """
     where = pathlib.Path(folder)
-    missing = [name for name in FILES if not (where / name).exists()]
+    try:
+        missing = [name for name in FILES if not (where / name).exists()]
+    except OSError as error:
+        return [reasons.TLS_UNREADABLE(path=folder, text=error.strerror)]
     if missing:
         return [reasons.TLS_MISSING(files=missing, folder=folder)]
     problems = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from nova_colo.agent.replication import UnverifiedError
 from nova_colo.agent.rpcapi import AgentAPI, ReplicaReport
 from nova_colo.db.models import Pair
 from nova_colo.engine.context import Context
@@ -34,6 +35,18 @@ def live_status(agents: AgentAPI, host: str, server_id: str) -> ReplicaReport | 
         if getattr(error.__cause__, "exc_type", None) != "NoSuchMethod":
             raise
         return agents.status(host, server_id)
+
+
+def check_accepts(agents: AgentAPI, host: str, server_id: str) -> None:
+    """Check that a primary's agent does not refuse all requests: it would not pause its guest.
+
+    :raises WorkflowError: when it does. An agent that is slow is none of those.
+    """
+    try:
+        agents.status(host, server_id)
+    except WorkflowError as error:
+        if isinstance(error.__cause__, UnverifiedError):
+            raise
 
 
 def demote(context: Context, job: Job[FailoverParams]) -> None:

@@ -39,8 +39,7 @@ class Failover(Workflow[FailoverParams]):
         if not replica.get("disks_equal", True):
             raise WorkflowError(reasons.DISKS_DIFFER())
         if job.params.planned and self._context.alive(job.params.source):
-            # an agent that refuses all requests would not pause the primary
-            self._context.agent_api.status(job.params.source, job.server_id)
+            agent_calls.check_accepts(self._context.agent_api, job.params.source, job.server_id)
         grants.grant(self._context, job, target, previous_host=job.params.source)
 
     def switch(self, job: Job[FailoverParams]) -> None:

@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from lab.core.patience import patient
 from nova_colo.cmd import pair
-from nova_colo.standalone.agents import AnsweredError, SilentError
+from nova_colo.standalone.agents import RefusedError, SilentError
 
 SERVER = "1f0f0c3e-0000-4000-8000-000000000001"
 HOSTS = ("--hosts", "a,b")
@@ -44,7 +44,7 @@ class FakeAgents:
         if there is None or there.silent:
             raise SilentError(host)
         if method == there.fails:
-            raise AnsweredError(f"{host} has no capacity.")
+            raise RefusedError(f"{host} has no capacity.")
         if method not in ("status", "checkpoint_buckets"):
             self.done.append((host, method))
         return getattr(self, f"_{method}")(there, **arguments)
@@ -403,6 +403,25 @@ def test_run_does_not_take_an_agent_that_refuses_requests_for_lost(say, paired):
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events] == ["watching", "failed", "stopped"]
     assert events[1]["message"] == "a has no capacity."
+
+
+def test_run_fails_over_though_the_agent_of_a_spare_host_refuses_requests(say, paired):
+    primary, secondary, spare = (paired.hosts[name] for name in ("a", "b", "c"))
+
+    def refuse():
+        spare.fails, spare.asked = "status", 0
+
+    def lose():
+        primary.silent = True
+        secondary.replica |= {"link_up": False}
+
+    steps = [
+        (lambda: spare.asked >= 5, refuse),
+        (lambda: spare.asked >= 5, lose),
+        (lambda: secondary.replica["role"] == "primary", lambda: None),
+    ]
+    code, out, _ = run_until(say, paired, steps, "--spare", "c")
+    assert (code, secondary.replica["role"]) == (0, "primary"), out
 
 
 def test_run_sets_the_mode_of_a_hybrid_pair_that_its_primary_reports(say, agents):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stopped process is killed by the kernel when it receives the fence's token, and for nothing else."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -18,9 +19,9 @@ SERVER = "s-1"
 
 
 @pytest.fixture
-def frozen() -> Iterator[subprocess.Popen]:
+def frozen(tmp_path) -> Iterator[subprocess.Popen]:
     """Yield a process, with a server's id among its arguments as QEMU's, that is stopped by SIGSTOP."""
-    process = programs.start_as_qemu_of(SERVER)
+    process = programs.start_as_qemu_of(SERVER, tmp_path)
     process.send_signal(signal.SIGSTOP)
     yield process
     process.kill()
@@ -85,7 +86,27 @@ def test_a_port_that_is_taken_is_named(fence, frozen):
         fence.arm(frozen.pid, SERVER)
 
 
-def test_a_process_that_is_not_the_servers_qemu_is_refused(fence, frozen):
-    with pytest.raises(ReplicationError, match=f"process {frozen.pid} is not the QEMU of s-2"):
-        fence.arm(frozen.pid, "s-2")
+@pytest.mark.parametrize("server", ["s-2", "", "-c", "-uuid"])
+def test_a_process_that_is_not_the_servers_qemu_is_refused(fence, frozen, server):
+    with pytest.raises(ReplicationError, match=f"process {frozen.pid} is not the QEMU of {server}"):
+        fence.arm(frozen.pid, server)
     assert fence.trigger(PATIENCE)  # the port is free again
+
+
+@pytest.mark.parametrize("change", ["another name", "writable for others", "not root's"])
+def test_a_program_that_is_not_qemus_is_refused(fence, tmp_path, change):
+    program = programs.start_as_qemu_of(SERVER, tmp_path)
+    program.kill()
+    program.wait()
+    file = tmp_path / "qemu-system-x86_64"
+    match change:
+        case "another name":
+            file = file.rename(tmp_path / "sleep")
+        case "writable for others":
+            file.chmod(0o777)
+        case _:
+            os.chown(file, 65534, 65534)
+    with subprocess.Popen([file, "-c", "read -r line", "-uuid", SERVER], stdin=subprocess.PIPE) as other:
+        with pytest.raises(ReplicationError, match="is not the QEMU of"):
+            fence.arm(other.pid, SERVER)
+        other.kill()

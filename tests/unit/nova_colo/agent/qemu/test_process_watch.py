@@ -11,6 +11,7 @@ import types
 import pytest
 
 from nova_colo.agent import manager
+from nova_colo.agent.qemu import privileged
 from nova_colo.agent.qemu.backend import QemuBackend
 from nova_colo.agent.qemu.poller import Poller
 from nova_colo.agent.qemu.process_watch import ProcessWatch
@@ -151,14 +152,17 @@ def test_what_nova_starts_while_the_last_replica_is_forgotten_is_not_ended(repli
     assert not domain.ended and replicas.get(SERVER) is None
 
 
-def test_connections_of_a_qemu_can_be_shut_down_from_outside(replicas):
+def test_connections_of_a_qemu_can_be_shut_down_from_outside(replicas, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
         program = f"import socket; socket.create_connection({(host, port)!r}).recv(1)"
         with subprocess.Popen([sys.executable, "-c", program]) as qemu, server.accept()[0] as accepted:
             shut_down = functools.partial(replicas.processes.shut_down_connections, SERVER)
             shut_down(host, [], [port])  # it is not watched
-            replicas.processes.watch(SERVER, lambda command: [{"thread-id": qemu.pid}])
+            with pytest.raises(PermissionError, match="is not the QEMU of"):
+                replicas.processes.watch(SERVER, lambda command: [{"thread-id": qemu.pid}])
+                shut_down(host, [], [port])
+            monkeypatch.setattr(privileged, "_check_qemu", lambda process, server_id: None)
             shut_down(host, [], [port + 1])
             shut_down("127.0.0.2", [], [port])
             assert qemu.poll() is None

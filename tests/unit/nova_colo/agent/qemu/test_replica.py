@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+from unittest import mock
 
 import pytest
 
@@ -96,7 +97,8 @@ def shut_down_own(peer, own_ports, peer_ports):
     """Shut down connections of this process, which is the QEMU."""
     handle = os.pidfd_open(os.getpid())
     try:
-        privileged.shut_down_connections(handle, peer, own_ports, peer_ports)
+        with mock.patch.object(privileged, "_check_qemu"):
+            privileged.shut_down_connections(handle, "s-1", peer, own_ports, peer_ports)
     finally:
         os.close(handle)
 
@@ -526,9 +528,9 @@ def test_a_qemu_whose_sockets_the_kernel_refuses_stays_silent(clock, connections
 
 
 @pytest.fixture
-def fenced(replica):
+def fenced(replica, tmp_path):
     """Yield a replica that can be killed from its peer's host."""
-    replica.guest.process = programs.start_as_qemu_of(replica.record.server_id)
+    replica.guest.process = programs.start_as_qemu_of(replica.record.server_id, tmp_path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         replica.record.fence = dataclasses.asdict(fencing.make(*probe.getsockname()))
