@@ -1097,7 +1097,7 @@ TLS_MISSING = kind(
     _G,
     "tls_missing",
     "TLS files are missing in %(folder)s: %(files)s.",
-    "Install them there: see [certificates](install.md).",
+    "Install them there: see [certificates](install.md#certificates).",
     _WARNING,
     private="files folder",
     public="TLS files are missing.",
