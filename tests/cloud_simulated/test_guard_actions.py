@@ -26,7 +26,7 @@ def test_what_is_refused_does_no_harm(cloud, pair):
     for name, arguments in REFUSED.items():
         refused = cloud.act(pair["server_id"], {name: arguments})
         text = message(refused, 409, "conflictingRequest")
-        assert "protect" in text or "secondary" in text
+        assert "protect" in text or "Fail the server over" in text
     attach = cloud.request(
         "POST", f"/servers/{pair['server_id']}/os-interface", json={"interfaceAttachment": {}}
     )

@@ -159,8 +159,8 @@ def test_connections_of_a_qemu_can_be_shut_down_from_outside(replicas, monkeypat
         with subprocess.Popen([sys.executable, "-c", program]) as qemu, server.accept()[0] as accepted:
             shut_down = functools.partial(replicas.processes.shut_down_connections, SERVER)
             shut_down(host, [], [port])  # it is not watched
+            replicas.processes.watch(SERVER, lambda command: [{"thread-id": qemu.pid}])
             with pytest.raises(PermissionError, match="is not the QEMU of"):
-                replicas.processes.watch(SERVER, lambda command: [{"thread-id": qemu.pid}])
                 shut_down(host, [], [port])
             monkeypatch.setattr(privileged, "_check_qemu", lambda process, server_id: None)
             shut_down(host, [], [port + 1])
